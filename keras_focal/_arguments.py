@@ -1,0 +1,155 @@
+"""Checks of hyper-parameters and shapes: what was received, what is expected."""
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+import numpy as np
+
+
+def number(
+    name: str,
+    value: object,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    exclusive: bool = False,
+) -> float:
+    """Return a finite number within [low, high], or within (low, high) where `exclusive`.
+
+    Args:
+        name: name of the argument, for the message.
+        value: what the caller gave.
+        low: smallest value accepted.
+        high: largest value accepted.
+        exclusive: whether the ends themselves are refused.
+
+    Returns:
+        The value as a Python float.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is not finite or outside the range.
+    """
+    left, right = ("(", ")") if exclusive else ("[", "]")
+    expected = f"a number in {left}{low:g}, {high:g}{right}"
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name}: expected {expected}, received {value!r}")
+    result = float(value)
+    inside = low < result < high if exclusive else low <= result <= high
+    if not math.isfinite(result) or not inside:
+        raise ValueError(f"{name}: expected {expected}, received {value!r}")
+    return result
+
+
+def integer(name: str, value: object, *, low: float = -math.inf) -> int:
+    """Return an integer of at least `low`.
+
+    Args:
+        name: name of the argument, for the message.
+        value: what the caller gave.
+        low: smallest value accepted.
+
+    Returns:
+        The value as a Python int.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is too small.
+    """
+    expected = "an integer" if low == -math.inf else f"an integer of at least {low:g}"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+        raise TypeError(f"{name}: expected {expected}, received {value!r}")
+    if value < low:
+        raise ValueError(f"{name}: expected {expected}, received {value!r}")
+    return int(value)
+
+
+def balance(
+    value: object, *, high: float = 1.0, name: str = "alpha"
+) -> float | tuple[float, ...] | None:
+    """Return a class balance: None, one number, or one number per class.
+
+    Args:
+        value: None, a number, or a flat sequence of numbers, each in [0, high].
+        high: largest value accepted.
+        name: name of the argument, for the message.
+
+    Returns:
+        None, a float, or a tuple of floats.
+
+    Raises:
+        TypeError: it is none of the three.
+        ValueError: a number lies outside [0, high], or the sequence is empty.
+    """
+    if value is None:
+        return None
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        if not value:
+            raise ValueError(f"{name}: expected one number per class, received an empty sequence")
+        return tuple(number(f"{name}[{i}]", v, low=0, high=high) for i, v in enumerate(value))
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(
+            f"{name}: expected None, a number or one number per class, received {value!r}"
+        )
+    return number(name, value, low=0, high=high)
+
+
+def flag(name: str, value: object) -> bool:
+    """Return a truth value, refusing numbers that land in its place by mistake.
+
+    Args:
+        name: name of the argument, for the message.
+        value: what the caller gave.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: it is not a bool.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, received {value!r}")
+    return bool(value)
+
+
+def per_class(name: str, value: object, classes: int | None) -> None:
+    """Refuse a per-class sequence whose length is not the number of classes.
+
+    Args:
+        name: name of the argument, for the message.
+        value: a sequence, or anything else, which passes.
+        classes: the number of classes, None where it is not known yet.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    if isinstance(value, tuple) and classes is not None and len(value) != classes:
+        raise ValueError(
+            f"{name}: expected one number for each of the {classes} classes of the last axis, "
+            f"received {len(value)}"
+        )
+
+
+def same_shape(y_true: tuple, y_pred: tuple) -> None:
+    """Refuse labels that do not lie element by element on the predictions.
+
+    Args:
+        y_true: static shape of the labels; an axis of length 1 is repeated.
+        y_pred: static shape of the predictions.
+
+    Raises:
+        ValueError: the ranks differ, or an axis of the labels has another length.
+    """
+    fits = len(y_true) == len(y_pred) and all(
+        a in (1, b) or a is None or b is None for a, b in zip(y_true, y_pred, strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"y_true: expected the shape of the predictions {tuple(y_pred)}, "
+            f"received {tuple(y_true)}"
+        )

@@ -1,0 +1,190 @@
+"""What the loss classes share: element-by-element results, weights, masks and reduction."""
+
+import keras
+from keras import ops
+from keras.backend import standardize_dtype
+
+from keras_focal import _arguments as check
+
+try:
+    from keras.src.backend import get_keras_mask
+except ImportError:  # not a public name: fall back on the attribute that it reads
+
+    def get_keras_mask(x):
+        """Return the mask that a layer attached to its output, or None."""
+        return getattr(x, "_keras_mask", None)
+
+
+class ElementLoss(keras.losses.Loss):
+    """Base of losses whose `call` keeps the last axis, or says which elements count.
+
+    Keras reduces the last axis in `call`; here it is kept, so that a detector can weigh single
+    anchors. The mean over everything is the same. Entries left out (by `ignore_label`, or by a
+    layer's mask) have loss and gradient 0, and a mean does not count them.
+
+    Attributes:
+        soft_targets: whether labels are qualities in [0, 1] rather than classes.
+    """
+
+    soft_targets = False
+
+    def __init__(self, *, reduction, name, dtype):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def evaluate(self, y_true, y_pred):
+        """Return the loss of each element, and which of them count.
+
+        Args:
+            y_true: labels.
+            y_pred: predictions.
+
+        Returns:
+            (losses, kept): losses a tensor; kept a bool tensor of its shape, or None where all
+            count. Elements that do not count have loss 0.
+        """
+        raise NotImplementedError
+
+    def call(self, y_true, y_pred):
+        """Return the loss of each element.
+
+        Args:
+            y_true: labels.
+            y_pred: predictions.
+
+        Returns:
+            Tensor of losses, float32 or float64, not reduced.
+        """
+        return self.evaluate(y_true, y_pred)[0]
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Return the reduced loss.
+
+        Args:
+            y_true: labels.
+            y_pred: predictions.
+            sample_weight: weights of the leading axes of the loss, or of all of them.
+
+        Returns:
+            A scalar, or one value per element where `reduction` is "none".
+        """
+        mask = get_keras_mask(y_pred)
+        with keras.name_scope(self.name):
+            losses, kept = self.evaluate(y_true, y_pred)
+            if mask is not None:
+                mask = spread(ops.cast(ops.convert_to_tensor(mask), "bool"), losses)
+                kept = mask if kept is None else ops.logical_and(kept, mask)
+            value = reduce(losses, sample_weight, kept, self.reduction)
+            return ops.cast(value, self.dtype)
+
+    def get_config(self):
+        """Return the arguments from which `from_config` rebuilds the loss."""
+        return {**super().get_config(), "dtype": self.dtype}
+
+
+class _Reduction(keras.losses.Loss):
+    """Keras's own reduction of values that are losses already."""
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+def reduce(losses, sample_weight, kept, reduction):
+    """Reduce losses as Keras does, with weights that fit the leading axes.
+
+    Args:
+        losses: tensor of any shape.
+        sample_weight: None, or weights of losses' shape or of its leading axes.
+        kept: None, or bool tensor of losses' shape; other elements count neither in the sum nor
+            in the denominator of a mean.
+        reduction: one of Keras's names.
+
+    Returns:
+        A scalar, or losses' shape for "none".
+    """
+    dtype = standardize_dtype(losses.dtype)
+    weights = None
+    if kept is not None:
+        losses = only(kept, losses)
+        weights = ops.cast(kept, dtype)
+        if reduction in ("sum_over_batch_size", "mean"):
+            total = ops.sum(ops.ones_like(weights))
+            weights = weights * ops.divide_no_nan(total, ops.sum(weights))
+    if sample_weight is not None:
+        given = ops.cast(ops.convert_to_tensor(sample_weight), dtype)
+        if len(given.shape) == len(losses.shape) + 1 and given.shape[-1] == 1:
+            given = ops.squeeze(given, -1)
+        if 0 < len(given.shape) < len(losses.shape):
+            given = _expand(given, losses)
+        if reduction == "mean_with_sample_weight":
+            given = given * ops.ones_like(losses)  # so that their sum counts every element
+        weights = given if weights is None else weights * given
+    return _Reduction(reduction=reduction, dtype=dtype)(losses, losses, sample_weight=weights)
+
+
+def only(kept, losses):
+    """Set to 0 the losses that do not count.
+
+    Args:
+        kept: None, or bool tensor of losses' shape.
+        losses: tensor.
+
+    Returns:
+        Tensor of losses' shape.
+    """
+    return losses if kept is None else ops.where(kept, losses, ops.zeros_like(losses))
+
+
+def spread(mask, losses):
+    """Repeat a bool mask of the leading axes over the losses' shape.
+
+    Args:
+        mask: bool tensor of losses' shape or of its leading axes.
+        losses: tensor.
+
+    Returns:
+        Bool tensor of losses' shape.
+    """
+    if len(mask.shape) == len(losses.shape) + 1:
+        mask = ops.squeeze(mask, -1)
+    return ops.logical_and(_expand(mask, losses), ops.ones_like(losses, dtype="bool"))
+
+
+def _expand(x, like):
+    """Append axes of length 1 until the ranks agree."""
+    for _ in range(len(like.shape) - len(x.shape)):
+        x = ops.expand_dims(x, -1)
+    return x
+
+
+def align(y_true, y_pred):
+    """Give labels the rank of predictions where they differ by a last axis of length 1.
+
+    Args:
+        y_true: labels (..., ) or (..., 1).
+        y_pred: predictions (..., 1) or (..., ).
+
+    Returns:
+        The labels as a tensor; unchanged where the ranks agree.
+    """
+    y_true = ops.convert_to_tensor(y_true)
+    rank, wanted = len(y_true.shape), len(y_pred.shape)
+    if rank == wanted - 1 and y_pred.shape[-1] == 1:
+        return ops.expand_dims(y_true, -1)
+    if rank == wanted + 1 and y_true.shape[-1] == 1:
+        return ops.squeeze(y_true, -1)
+    return y_true
+
+
+def ignored(label):
+    """Check an `ignore_label`.
+
+    Args:
+        label: None or an integer.
+
+    Returns:
+        The same, as a Python int.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    return None if label is None else check.integer("ignore_label", label)

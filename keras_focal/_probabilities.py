@@ -1,0 +1,102 @@
+"""Back from probabilities to logits, without dead gradients.
+
+A probability that was rounded to 0 or 1 has lost its logit, and clipping it, as is customary,
+also cuts its gradient. The rule here, in float32 or wider:
+
+1. Where the backend still knows the logits from which a sigmoid or softmax made the tensor, they
+   are used: TensorFlow (graph and eager) and PyTorch; JAX keeps no such trace.
+2. Otherwise a probability below the smallest one of its dtype's table (`SMALLEST`) is read as
+   that one, and a probability of 1 as half a rounding step of its dtype below 1. The gradient
+   passes straight through this reading, as if the value read had been given, so a confident
+   error still pushes, with a force that its dtype can hold.
+"""
+
+import keras
+from keras import ops
+from keras.backend import standardize_dtype
+
+# float16: its smallest normal number; 1 / SMALLEST must be finite in the dtype, with room for
+# weights, since that is the gradient of the logarithm
+SMALLEST = {"float16": 2.0**-14, "bfloat16": 1e-30, "float32": 1e-30, "float64": 1e-30}
+HALF_STEP = {"float16": 2.0**-12, "bfloat16": 2.0**-9, "float32": 2.0**-25, "float64": 2.0**-54}
+
+
+def sigmoid_logits(probabilities):
+    """Return the logits of independent probabilities.
+
+    Args:
+        probabilities: float tensor of any shape, in [0, 1].
+
+    Returns:
+        Tensor of the same shape, float32 or float64.
+
+    Example:
+        >>> import numpy as np
+        >>> [round(float(x), 4) for x in sigmoid_logits(np.array([0.5, 0.01], "float32"))]
+        [0.0, -4.5951]
+    """
+    p, dtype = _wide(probabilities)
+    known = _activation_input(probabilities, "Sigmoid", ops.sigmoid)
+    if known is not None:
+        return ops.cast(known, p.dtype)
+    return ops.log(_floor(p, SMALLEST[dtype])) - ops.log(_floor(1.0 - p, HALF_STEP[dtype]))
+
+
+def softmax_logits(probabilities):
+    """Return logits of probabilities over the classes of the last axis.
+
+    Args:
+        probabilities: float tensor (..., classes), in [0, 1]; each row is normalised to sum 1.
+
+    Returns:
+        Tensor of the same shape, float32 or float64, known up to a constant per row.
+
+    Example:
+        >>> import numpy as np
+        >>> x = softmax_logits(np.array([[0.8, 0.2]], "float32"))
+        >>> round(float(x[0, 0] - x[0, 1]), 4)  # log(4)
+        1.3863
+    """
+    p, dtype = _wide(probabilities)
+    known = _activation_input(probabilities, "Softmax", ops.softmax)
+    if known is not None:
+        return ops.cast(known, p.dtype)
+    return ops.log(_floor(p, SMALLEST[dtype]))
+
+
+def _wide(probabilities):
+    """Return a float32 or float64 tensor, and the name of the dtype in which it was given."""
+    p = ops.convert_to_tensor(probabilities)
+    dtype = standardize_dtype(p.dtype)
+    if dtype not in SMALLEST:  # integers 0 and 1
+        dtype = "float32"
+    return ops.cast(p, "float64" if dtype == "float64" else "float32"), dtype
+
+
+def _floor(x, smallest):
+    """Return max(x, smallest) with the gradient of x."""
+    return x + ops.stop_gradient(ops.maximum(x, smallest) - x)
+
+
+def _activation_input(tensor, kind: str, activation):
+    """Return the logits from which `kind` made this very tensor, or None.
+
+    Keras marks the results of both sigmoid and softmax with the same attribute, so the mark alone
+    does not tell which one it was: the backend's own record of the operation does, and in eager
+    TensorFlow, which has none, the values do.
+    """
+    operation = getattr(tensor, "op", None)  # TensorFlow, within a graph
+    if operation is not None:
+        if operation.type == "Cast":
+            operation = operation.inputs[0].op
+        return operation.inputs[0] if operation.type == kind else None
+    known = getattr(tensor, "_keras_logits", None)
+    if known is None:
+        return None
+    if keras.backend.backend() == "torch":
+        producer = type(getattr(tensor, "grad_fn", None)).__name__
+        return known if producer.startswith(f"{kind}Backward") else None
+    if keras.backend.backend() == "tensorflow":
+        again = activation(ops.convert_to_tensor(known))
+        return known if bool(ops.all(ops.equal(again, tensor))) else None
+    return None

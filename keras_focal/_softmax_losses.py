@@ -1,0 +1,181 @@
+"""The losses of one choice among several classes, as Keras objects."""
+
+import keras
+from keras import ops
+
+from keras_focal import _arguments as check
+from keras_focal._base import ElementLoss, ignored, only
+from keras_focal._probabilities import softmax_logits
+from keras_focal.functional import Balance, is_sparse, softmax_focal_loss
+
+register = keras.saving.register_keras_serializable(package="keras_focal")
+
+
+class _Softmax(ElementLoss):
+    """Losses over the classes of the last axis, which they reduce."""
+
+    def __init__(self, *, alpha, gamma, from_logits, label_smoothing, reduction, name, dtype):
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
+        self.alpha = check.balance(alpha, high=float("inf"))
+        self.gamma = check.number("gamma", gamma, low=0)
+        self.from_logits = check.flag("from_logits", from_logits)
+        self.label_smoothing = check.number("label_smoothing", label_smoothing, low=0, high=1)
+
+    def _logits(self, y_pred):
+        return ops.convert_to_tensor(y_pred) if self.from_logits else softmax_logits(y_pred)
+
+    def _loss(self, y_true, logits):
+        return softmax_focal_loss(y_true, logits, alpha=self.alpha, gamma=self.gamma)
+
+    def _smooth(self, one_hot, logits):
+        """Move labels (..., K) this share of the way to 1 / K."""
+        if not self.label_smoothing:
+            return one_hot
+        one_hot = ops.cast(one_hot, "float32")
+        return one_hot * (1.0 - self.label_smoothing) + self.label_smoothing / logits.shape[-1]
+
+    def get_config(self):
+        """Return the arguments from which `from_config` rebuilds the loss."""
+        return {
+            **super().get_config(),
+            "alpha": self.alpha,
+            "gamma": self.gamma,
+            "from_logits": self.from_logits,
+            "label_smoothing": self.label_smoothing,
+        }
+
+
+@register
+class CategoricalFocalLoss(_Softmax):
+    """Focal loss of one choice among several classes, from one-hot or soft labels.
+
+    FL = -sum over classes of y * alpha * (1 - p)^gamma * log(p), one value per row.
+
+    Args:
+        alpha: None, one weight for all, or one weight per class; at least 0.
+        gamma: focusing exponent, at least 0.
+        from_logits: whether predictions are logits rather than probabilities.
+        label_smoothing: moves labels this share of the way to 1 / classes.
+        reduction: as in `keras.losses.Loss`.
+        name: name of the loss.
+        dtype: dtype of the result; the computation is in float32 at least.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = CategoricalFocalLoss()
+        >>> round(float(loss(np.array([[1, 0]]), np.array([[0.5, 0.5]]))), 6)
+        0.173287
+
+    Reference:
+        Lin et al. 2017, section 3, with p_t the softmax probability of the true class.
+    """
+
+    def __init__(self, *, alpha: Balance = None, gamma: float = 2.0, from_logits: bool = False,
+                 label_smoothing: float = 0.0, reduction: str | None = "sum_over_batch_size",
+                 name: str | None = "categorical_focal_loss", dtype=None):
+        super().__init__(alpha=alpha, gamma=gamma, from_logits=from_logits,
+                         label_smoothing=label_smoothing, reduction=reduction, name=name,
+                         dtype=dtype)
+
+    def evaluate(self, y_true, y_pred):
+        """Return the loss of each row; all count.
+
+        Args:
+            y_true: one-hot or soft labels (..., classes).
+            y_pred: logits or probabilities (..., classes).
+
+        Returns:
+            (losses, None): losses a tensor (...), float32 or float64.
+        """
+        logits = self._logits(y_pred)
+        y_true = ops.convert_to_tensor(y_true)
+        check.same_shape(y_true.shape, logits.shape)
+        return self._loss(self._smooth(y_true, logits), logits), None
+
+
+@register
+class SparseCategoricalFocalLoss(_Softmax):
+    """Focal loss of one choice among several classes, from integer classes.
+
+    Args:
+        alpha: None, one weight for all, or one weight per class; at least 0.
+        gamma: focusing exponent, at least 0.
+        from_logits: whether predictions are logits rather than probabilities.
+        label_smoothing: moves labels this share of the way to 1 / classes.
+        ignore_label: class, such as -1 or 255, of rows to leave out: their loss and gradient are
+            0, and a mean does not count them. Any other class outside 0..K-1 gives NaN.
+        reduction: as in `keras.losses.Loss`.
+        name: name of the loss.
+        dtype: dtype of the result; the computation is in float32 at least.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = SparseCategoricalFocalLoss(ignore_label=-1)
+        >>> probabilities = np.array([[0.5, 0.5], [0.9, 0.1]])
+        >>> round(float(loss(np.array([0, -1]), probabilities)), 6)
+        0.173287
+
+    Reference:
+        Lin et al. 2017, section 3, with p_t the softmax probability of the true class.
+    """
+
+    def __init__(self, *, alpha: Balance = None, gamma: float = 2.0, from_logits: bool = False,
+                 label_smoothing: float = 0.0, ignore_label: int | None = None,
+                 reduction: str | None = "sum_over_batch_size",
+                 name: str | None = "sparse_categorical_focal_loss", dtype=None):
+        super().__init__(alpha=alpha, gamma=gamma, from_logits=from_logits,
+                         label_smoothing=label_smoothing, reduction=reduction, name=name,
+                         dtype=dtype)
+        self.ignore_label = ignored(ignore_label)
+
+    def evaluate(self, y_true, y_pred):
+        """Return the loss of each row, and which of them count.
+
+        Args:
+            y_true: classes (...) or (..., 1), integers of any dtype.
+            y_pred: logits or probabilities (..., classes).
+
+        Returns:
+            (losses, kept): tensors (...), float and bool; kept is None where there is no
+            `ignore_label`.
+        """
+        logits = self._logits(y_pred)
+        y_true = self._classes(y_true, logits)
+        kept = None
+        if self.ignore_label is not None:
+            kept = ops.not_equal(y_true, self.ignore_label)
+            y_true = ops.where(kept, y_true, ops.zeros_like(y_true))
+        if self.label_smoothing:
+            classes = logits.shape[-1]
+            known = ops.logical_and(y_true >= 0, y_true < classes)
+            one_hot = ops.one_hot(ops.where(known, y_true, 0), classes, dtype="float32")
+            losses = self._loss(self._smooth(one_hot, logits), logits)
+            losses = ops.where(known, losses, ops.full_like(losses, float("nan")))
+        else:
+            losses = self._loss(y_true, logits)
+        return only(kept, losses), kept
+
+    def _classes(self, y_true, y_pred):
+        """Return the classes as int32 without the axis of length 1."""
+        y_true = ops.convert_to_tensor(y_true)
+        if not is_sparse(y_true.shape, y_pred.shape):
+            raise ValueError(
+                f"y_true: expected integer classes of shape {tuple(y_pred.shape[:-1])} for "
+                f"predictions {tuple(y_pred.shape)}, received {tuple(y_true.shape)}; for one-hot "
+                "labels use CategoricalFocalLoss"
+            )
+        if len(y_true.shape) == len(y_pred.shape):
+            y_true = ops.squeeze(y_true, -1)
+        return ops.cast(y_true, "int32")
+
+    def get_config(self):
+        """Return the arguments from which `from_config` rebuilds the loss."""
+        return {**super().get_config(), "ignore_label": self.ignore_label}

@@ -1,0 +1,300 @@
+"""The losses as functions of logits, element by element.
+
+All take labels first, compute in float32 (in float64 where the logits are float64) whatever the
+dtypes of their arguments, and are finite with finite gradients for every finite logit.
+"""
+
+from collections.abc import Sequence
+
+from keras import ops
+from keras.backend import standardize_dtype
+
+from keras_focal import _arguments as check
+from keras_focal._kernels import balanced_focal, focal_term
+
+Balance = float | Sequence[float] | None
+
+
+def sigmoid_focal_loss(y_true, logits, *, alpha: Balance = 0.25, gamma: float = 2.0):
+    """Return the focal loss of independent yes-or-no decisions.
+
+    FL = -alpha_t * (1 - p_t)^gamma * log(p_t). A label between 0 and 1 mixes both sides:
+    y * FL(positive) + (1 - y) * FL(negative).
+
+    Args:
+        y_true: labels in [0, 1], bool, integer or float, of the logits' shape (an axis of
+            length 1 is repeated). Integers are read as 0 or 1. No gradient flows to them.
+        logits: scores before the sigmoid, any shape.
+        alpha: weight of the positive class in [0, 1], negatives get 1 - alpha; or one such
+            number per class of the last axis; None weights both sides with 1.
+        gamma: focusing exponent, at least 0; 0 gives alpha-balanced cross-entropy.
+
+    Returns:
+        Tensor of the logits' shape, float32 or float64.
+
+    Raises:
+        TypeError: alpha or gamma is not a number.
+        ValueError: alpha or gamma is out of range, or the shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = sigmoid_focal_loss(np.array([1.0, 0.0]), np.array([0.0, 0.0], "float32"))
+        >>> [round(float(x), 6) for x in loss]
+        [0.043322, 0.129965]
+
+    Reference:
+        Lin et al. 2017, section 3.2, equation 5.
+    """
+    gamma = check.number("gamma", gamma, low=0)
+    labels, logits, hard = _prepare(y_true, logits)
+    positive, negative = _sides(alpha, logits)
+    return balanced_focal(labels, logits, positive, negative, gamma=gamma, hard=hard)
+
+
+def focal_loss_star(
+    y_true, logits, *, alpha: Balance = 0.25, gamma: float = 2.0, beta: float = 1.0
+):
+    """Return FL*, the paper's other form of focal loss.
+
+    FL* = -alpha_t * log(sigmoid(gamma * x_t + beta)) / gamma, with x_t the logit of the true
+    side. gamma sets how steep the loss is and beta where it falls.
+
+    Args:
+        y_true: labels in [0, 1], of the logits' shape.
+        logits: scores before the sigmoid, any shape.
+        alpha: as in `sigmoid_focal_loss`.
+        gamma: steepness, above 0.
+        beta: shift, any finite number. gamma 1 and beta 0 give alpha-balanced cross-entropy.
+
+    Returns:
+        Tensor of the logits' shape, float32 or float64.
+
+    Raises:
+        TypeError: a hyper-parameter is not a number.
+        ValueError: one is out of range, or the shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = focal_loss_star(np.ones(1), np.zeros(1, "float32"), alpha=None)
+        >>> round(float(loss[0]), 5)
+        0.15663
+
+    Reference:
+        Lin et al. 2017, appendix A.
+    """
+    gamma = check.number("gamma", gamma, low=0, exclusive=True)
+    beta = check.number("beta", beta)
+    labels, logits, hard = _prepare(y_true, logits)
+    positive, negative = _sides(alpha, logits)
+    if hard:
+        sign = 1.0 - 2.0 * labels
+        weight = negative + (positive - negative) * labels
+        return weight * ops.softplus(gamma * sign * logits - beta) / gamma
+    on_positive = labels * positive * ops.softplus(-gamma * logits - beta)
+    on_negative = (1.0 - labels) * negative * ops.softplus(gamma * logits - beta)
+    return (on_positive + on_negative) / gamma
+
+
+def quality_focal_loss(y_true, logits, *, beta: float = 2.0):
+    """Return the focal loss of a continuous quality, such as the IoU of the predicted box.
+
+    QFL = |y - p|^beta * cross-entropy(y, p).
+
+    Args:
+        y_true: qualities in [0, 1], of the logits' shape; 0 for background.
+        logits: scores before the sigmoid, any shape.
+        beta: focusing exponent, at least 0.
+
+    Returns:
+        Tensor of the logits' shape, float32 or float64. Where y is exactly p, loss and gradient
+        are 0 for beta > 0.
+
+    Raises:
+        TypeError: beta is not a number.
+        ValueError: beta is negative, or the shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = quality_focal_loss(np.array([1.0]), np.array([0.0], "float32"))
+        >>> round(float(loss[0]), 6)  # 0.5 ** 2 * log(2)
+        0.173287
+
+    Reference:
+        Li et al. 2020, Generalized Focal Loss (arXiv:2006.04388), equation 3.
+    """
+    beta = check.number("beta", beta, low=0)
+    y, logits, _ = _prepare(y_true, logits)
+    cross_entropy = y * ops.softplus(-logits) + (1.0 - y) * ops.softplus(logits)
+    if beta == 0:
+        return cross_entropy
+    # y - p without the cancellation of 1 - p
+    distance = ops.abs(y * ops.sigmoid(-logits) - (1.0 - y) * ops.sigmoid(logits))
+    if beta == 1:
+        return distance * cross_entropy
+    if beta == 2:
+        return distance * distance * cross_entropy
+    apart = distance > 0
+    power = ops.exp(beta * ops.log(ops.where(apart, distance, ops.ones_like(distance))))
+    return ops.where(apart, power, ops.zeros_like(power)) * cross_entropy
+
+
+def varifocal_loss(y_true, logits, *, alpha: float = 0.75, gamma: float = 2.0):
+    """Return the loss that focuses negatives only and weights positives by their quality.
+
+    VFL = q * cross-entropy(q, p) where q > 0, and alpha * p^gamma * (-log(1 - p)) where q = 0.
+
+    Args:
+        y_true: qualities q in [0, 1], of the logits' shape; 0 for background.
+        logits: scores before the sigmoid, any shape.
+        alpha: weight of the negatives, at least 0.
+        gamma: focusing exponent of the negatives, at least 0.
+
+    Returns:
+        Tensor of the logits' shape, float32 or float64.
+
+    Raises:
+        TypeError: alpha or gamma is not a number.
+        ValueError: one is negative, or the shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = varifocal_loss(np.array([0.5, 0.0]), np.zeros(2, "float32"))
+        >>> [round(float(x), 6) for x in loss]
+        [0.346574, 0.129965]
+
+    Reference:
+        Zhang et al. 2021, VarifocalNet (arXiv:2008.13367), equation 2.
+    """
+    alpha = check.number("alpha", alpha, low=0)
+    gamma = check.number("gamma", gamma, low=0)
+    q, logits, _ = _prepare(y_true, logits)
+    on_positive = q * (q * ops.softplus(-logits) + (1.0 - q) * ops.softplus(logits))
+    return ops.where(q > 0, on_positive, alpha * focal_term(logits, gamma))
+
+
+def softmax_focal_loss(
+    y_true, logits, *, alpha: Balance = None, gamma: float = 2.0, axis: int = -1
+):
+    """Return the focal loss of one choice among several classes, summed over the class axis.
+
+    Args:
+        y_true: one-hot or soft labels of the logits' shape, or integer classes without the
+            class axis (or with it, of length 1). A class outside 0..K-1 gives NaN rather than a
+            silent number.
+        logits: scores before the softmax, with K >= 2 classes along `axis`.
+        alpha: None, one weight for all, or one weight per class; at least 0.
+        gamma: focusing exponent, at least 0; 0 gives (weighted) cross-entropy.
+        axis: the class axis of the logits.
+
+    Returns:
+        Tensor of the logits' shape without the class axis, float32 or float64.
+
+    Raises:
+        TypeError: alpha or gamma is not a number, or y_true has classes that are not integers.
+        ValueError: one is out of range, or the shapes do not fit, or there is one class only.
+
+    Example:
+        >>> import numpy as np
+        >>> logits = np.log(np.array([[0.5, 0.25, 0.25]], "float32"))
+        >>> round(float(softmax_focal_loss(np.array([0]), logits)[0]), 6)  # 0.5 ** 2 * log(2)
+        0.173287
+
+    Reference:
+        Lin et al. 2017, section 3, with p_t the softmax probability of the true class.
+    """
+    gamma = check.number("gamma", gamma, low=0)
+    alpha = check.balance(alpha, high=float("inf"))
+    z = ops.moveaxis(_real(logits), axis, -1)  # (..., K)
+    classes = z.shape[-1]
+    if classes is not None and classes < 2:
+        raise ValueError(
+            f"logits: expected at least 2 classes along axis {axis}, received {classes}; "
+            "for one yes-or-no score use sigmoid_focal_loss"
+        )
+    check.per_class("alpha", alpha, classes)
+    weights = 1.0 if alpha is None else ops.convert_to_tensor(alpha, dtype=z.dtype)
+    y = ops.stop_gradient(ops.convert_to_tensor(y_true))
+    if is_sparse(y.shape, logits.shape, axis):
+        if len(y.shape) == len(z.shape):
+            y = ops.squeeze(y, axis=axis)
+        check.same_shape(y.shape, z.shape[:-1])
+        return _sparse(y, z, weights, gamma)
+    check.same_shape(y.shape, logits.shape)
+    y = ops.moveaxis(ops.cast(y, z.dtype), axis, -1)
+    return ops.sum(y * weights * focal_term(-_log_odds(z), gamma), axis=-1)
+
+
+def is_sparse(y_true: tuple, y_pred: tuple, axis: int = -1) -> bool:
+    """Tell whether labels are integer classes rather than a distribution over them.
+
+    Args:
+        y_true: static shape of the labels.
+        y_pred: static shape of the predictions.
+        axis: the class axis of the predictions.
+
+    Returns:
+        True where the class axis is missing in the labels or has length 1.
+
+    Example:
+        >>> is_sparse((8,), (8, 3)), is_sparse((8, 3), (8, 3))
+        (True, False)
+    """
+    return len(y_true) == len(y_pred) - 1 or (
+        len(y_true) == len(y_pred) and y_true[axis] == 1 and y_pred[axis] != 1
+    )
+
+
+def _sparse(classes, z, weights, gamma):
+    """Return the loss of integer classes (...) under logits (..., K)."""
+    number = ops.shape(z)[-1]
+    ids = ops.cast(classes, "int32")
+    known = ops.logical_and(ids >= 0, ids < number)
+    ids = ops.where(known, ids, ops.zeros_like(ids))
+    true = ops.expand_dims(ids, -1) == ops.arange(number, dtype="int32")  # (..., K)
+    zero = ops.zeros_like(z)
+    others = ops.logsumexp(ops.where(true, zero - float("inf"), z), axis=-1)
+    x_t = ops.sum(ops.where(true, z, zero), axis=-1) - others
+    loss = focal_term(-x_t, gamma)
+    if not isinstance(weights, float):
+        loss = loss * ops.sum(ops.where(true, weights + zero, zero), axis=-1)
+    return ops.where(known, loss, ops.full_like(loss, float("nan")))
+
+
+def _log_odds(z):
+    """Return log(p / (1 - p)) of each class's softmax probability, exact for the top class too."""
+    classes = ops.shape(z)[-1]
+    best = ops.expand_dims(ops.argmax(z, axis=-1), -1)
+    top = ops.cast(best, "int32") == ops.arange(classes, dtype="int32")  # (..., K)
+    zero = ops.zeros_like(z)
+    total = ops.logsumexp(z, axis=-1, keepdims=True)
+    rivals = ops.logsumexp(ops.where(top, zero - float("inf"), z), axis=-1, keepdims=True)
+    # below the top every p <= 1/2, and log1p(-p) loses nothing
+    p = ops.exp(ops.where(top, zero - float("inf"), z - total))
+    return z - ops.where(top, rivals, total + ops.log1p(-p))
+
+
+def _real(logits):
+    """Return logits as a float32 tensor, or float64 where they are."""
+    logits = ops.convert_to_tensor(logits)
+    wide = standardize_dtype(logits.dtype) == "float64"
+    return ops.cast(logits, "float64" if wide else "float32")
+
+
+def _prepare(y_true, logits):
+    """Return labels and logits in the same float dtype, and whether labels are 0 or 1 by type."""
+    logits = _real(logits)
+    y_true = ops.convert_to_tensor(y_true)
+    check.same_shape(y_true.shape, logits.shape)
+    hard = "float" not in standardize_dtype(y_true.dtype)
+    return ops.stop_gradient(ops.cast(y_true, logits.dtype)), logits, hard
+
+
+def _sides(alpha, logits):
+    """Return the weights of the positive and the negative side."""
+    alpha = check.balance(alpha)
+    if alpha is None:
+        return 1.0, 1.0
+    if isinstance(alpha, tuple):
+        check.per_class("alpha", alpha, logits.shape[-1])
+        alpha = ops.convert_to_tensor(alpha, dtype=logits.dtype)
+    return alpha, 1.0 - alpha

@@ -1,0 +1,52 @@
+"""The bias that makes a new classifier say "background"."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_focal import _arguments as check
+
+
+@keras.saving.register_keras_serializable(package="keras_focal")
+class PriorProbability(keras.initializers.Initializer):
+    """Bias initializer with which a sigmoid starts at a given probability.
+
+    Among a hundred thousand anchors nearly all are background; starting at p = 0.5 lets their
+    summed loss swamp the first steps.
+
+    Args:
+        pi: the probability that every score starts at, in (0, 1).
+
+    Raises:
+        TypeError: pi is not a number.
+        ValueError: pi is not in (0, 1).
+
+    Example:
+        >>> bias = PriorProbability(0.01)((2,))
+        >>> round(float(bias[0]), 5)
+        -4.59512
+
+    Reference:
+        Lin et al. 2017, sections 3.3 and 4.1: bias = -log((1 - pi) / pi).
+    """
+
+    def __init__(self, pi: float = 0.01):
+        self.pi = check.number("pi", pi, low=0, high=1, exclusive=True)
+
+    def __call__(self, shape, dtype=None):
+        """Return a tensor of the given shape, filled with the bias.
+
+        Args:
+            shape: shape of the bias.
+            dtype: dtype of the bias; None is Keras's default.
+
+        Returns:
+            Tensor of that shape.
+        """
+        dtype = keras.backend.standardize_dtype(dtype)
+        return ops.full(shape, -math.log((1.0 - self.pi) / self.pi), dtype=dtype)
+
+    def get_config(self):
+        """Return the arguments from which `from_config` rebuilds the initializer."""
+        return {"pi": self.pi}

@@ -1,0 +1,95 @@
+"""Plots: a PNG that can be read appears, whatever the numbers; none opens a window."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from yolo.errors import DatasetError
+from yolo.evaluation.plots import plot_average_precision, plot_precision_recall, plot_training
+from yolo.evaluation.voc import ClassResult, VocResult
+from yolo.images import read_image
+
+
+def class_result(name, ap, count=20):
+    precision = np.linspace(1, ap, count)
+    return ClassResult(
+        name=name,
+        objects=10 if ap == ap else 0,
+        difficult=0,
+        detections=count,
+        ap_11_point=ap,
+        ap_all_point=ap,
+        precision=0.5,
+        recall=0.5,
+        precision_curve=precision,
+        recall_curve=np.linspace(0, ap, count),
+        scores=precision,
+    )
+
+
+def voc_result(*classes):
+    return VocResult(
+        classes=list(classes),
+        iou_threshold=0.5,
+        score_threshold=0.5,
+        inclusive_pixels=False,
+        other_rule=(0.5, 0.5),
+    )
+
+
+def check_picture(path):
+    image = read_image(path)
+    assert min(image.shape[:2]) > 100 and image.std() > 5
+
+
+@pytest.mark.parametrize("plot", [plot_average_precision, plot_precision_recall])
+@pytest.mark.parametrize(
+    "result",
+    [
+        voc_result(),
+        voc_result(class_result("cat", float("nan"))),
+        voc_result(class_result("猫", 0.7), class_result("dog", 0.3), class_result("x", 0.0, 0)),
+        voc_result(*[class_result(f"class {i}", i / 80) for i in range(80)]),
+    ],
+    ids=["empty", "no objects", "three", "eighty"],
+)
+def test_classes(tmp_path, plot, result):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot(result, tmp_path / "图" / "plot.png")
+    check_picture(tmp_path / "图" / "plot.png")
+
+
+def test_training(tmp_path):
+    table = tmp_path / "results.csv"
+    table.write_text(
+        "epoch,loss,val_loss,learning_rate,map50,note\n"
+        "1,20.5,30,0.001,,first\n"
+        "2,0.1,nan,0.01,0.5,\n"
+        "3,0.05,0.2,0.001,,\n",
+        encoding="utf-8",
+    )
+    plot_training(table, tmp_path / "training.png")
+    check_picture(tmp_path / "training.png")
+
+
+def test_training_of_one_epoch_without_an_epoch_column(tmp_path):
+    (tmp_path / "results.csv").write_text("loss\n1.5\n", encoding="utf-8")
+    plot_training(tmp_path / "results.csv", tmp_path / "training.png")
+    check_picture(tmp_path / "training.png")
+
+
+@pytest.mark.parametrize("text", ["", "epoch,loss\n", "a,b\nx,y\n"])
+def test_training_without_numbers_is_refused(tmp_path, text):
+    (tmp_path / "results.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match="results.csv"):
+        plot_training(tmp_path / "results.csv", tmp_path / "training.png")
+    assert not (tmp_path / "training.png").exists()
+
+
+def test_importing_the_module_does_not_load_matplotlib():
+    code = "import sys, yolo.evaluation.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

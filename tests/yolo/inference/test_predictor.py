@@ -1,0 +1,221 @@
+"""Prediction over files, with a stand-in for the network that finds red rectangles."""
+
+import json
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+from yolo.data.sample import Sample
+from yolo.draw import write_image
+from yolo.errors import ConfigError, DatasetError
+from yolo.inference.predictor import (
+    detect_samples,
+    detections_to_json,
+    predict,
+    write_predictions,
+)
+from yolo.results import Detections
+
+RED = (255, 0, 0)
+
+
+class RedFinder:
+    """Reports the bounding box of the red pixels as each of its classes, and what it was asked."""
+
+    classes = ("cat", "dog", "cow")
+
+    def __init__(self, resize="letterbox", image_size=(96, 128), margin=0.0):
+        self.resize, self.image_size, self.margin = resize, image_size, margin
+        self.calls = []
+
+    def detect(self, images, *, score_threshold, iou_threshold, max_detections):
+        self.calls.append((images.shape, score_threshold, iou_threshold, max_detections))
+        assert images.dtype == np.uint8
+        return [self._find(image, score_threshold, max_detections) for image in images]
+
+    def _find(self, image, score_threshold, max_detections):
+        image = image.astype(int)
+        ys, xs = np.nonzero((image[..., 0] > 180) & (image[..., 1:].max(axis=-1) < 90))
+        if not len(ys):
+            return Detections.empty(self.classes)
+        box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
+        box += np.float32([-1, -1, 1, 1]) * self.margin
+        found = Detections([box] * 3, [0.9, 0.6, 0.3], [0, 1, 2], self.classes)
+        return found[found.scores >= score_threshold][:max_detections]
+
+
+def picture(height, width, box):
+    image = np.full((height, width, 3), 60, np.uint8)
+    image[box[1] : box[3], box[0] : box[2]] = RED
+    return image
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Seven pictures of different shapes; 2 is text and 4 is missing."""
+    boxes = {}
+    for i in range(7):
+        height, width = 120 + 40 * i, 330 - 30 * i
+        box = (20 + i, 30, 80 + 3 * i, 90)
+        path = tmp_path / f"图 {i}.png"
+        if i == 2:
+            path.write_text("no picture")
+        elif i != 4:
+            write_image(path, picture(height, width, box))
+        boxes[path] = (box, (height, width, 3))
+    return boxes
+
+
+def test_no_pictures():
+    model = RedFinder()
+    assert list(predict(model, [])) == [] and model.calls == []
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 8])
+def test_boxes_are_in_pixels_of_the_picture(folder, resize, batch_size):
+    model, errors = RedFinder(resize), []
+    results = list(
+        predict(
+            model,
+            folder,
+            batch_size=batch_size,
+            on_error=lambda path, error: errors.append((path, error)),
+        )
+    )
+    readable = [path for i, path in enumerate(folder) if i not in (2, 4)]
+    assert [path for path, _, _ in results] == readable
+    assert [path for path, _ in errors] == [list(folder)[i] for i in (2, 4)]
+    assert all(isinstance(error, DatasetError) for _, error in errors)
+    for path, image, found in results:
+        box, shape = folder[path]
+        assert image.shape == shape and tuple(image[box[1], box[0]]) == RED
+        pixel = max(shape[0] / 96, shape[1] / 128)
+        assert found.labels == ["cat", "dog", "cow"]
+        np.testing.assert_allclose(found.boxes_xyxy[0], box, atol=1.5 * pixel)
+
+
+def test_the_model_sees_one_batch_size_only(folder):
+    model = RedFinder()
+    results = list(predict(model, folder, batch_size=2, on_error=lambda *_: None))
+    assert len(results) == 5
+    assert [shape for shape, *_ in model.calls] == [(2, 96, 128, 3)] * 3
+
+
+def test_fewer_pictures_than_a_batch_make_a_small_batch(folder):
+    model = RedFinder()
+    list(predict(model, list(folder)[:2], batch_size=8))
+    assert [shape for shape, *_ in model.calls] == [(2, 96, 128, 3)]
+
+
+def test_settings_reach_the_model(folder):
+    model = RedFinder()
+    settings = {"score_threshold": 0.5, "iou_threshold": 0.3, "max_detections": 1}
+    (result,) = predict(model, list(folder)[:1], **settings)
+    assert model.calls[0][1:] == (0.5, 0.3, 1) and result[2].labels == ["cat"]
+
+
+def test_a_class_filter_does_not_spend_the_limit(folder):
+    (result,) = predict(RedFinder(), list(folder)[:1], classes=["cow", "dog"], max_detections=1)
+    assert result[2].labels == ["dog"] and result[2].class_names == RedFinder.classes
+
+
+def test_an_unknown_class_is_refused(folder):
+    with pytest.raises(ConfigError, match="'zebra'.*cat, dog, cow"):
+        next(predict(RedFinder(), folder, classes=["cat", "zebra"]))
+    with pytest.raises(ConfigError, match="batch_size"):
+        next(predict(RedFinder(), folder, batch_size=0))
+
+
+def test_boxes_are_clipped_to_the_picture(tmp_path):
+    write_image(tmp_path / "a.png", picture(100, 200, (0, 0, 200, 100)))
+    (result,) = predict(RedFinder(margin=30.0), [tmp_path / "a.png"])
+    np.testing.assert_array_equal(result[2].boxes_xyxy, [[0, 0, 200, 100]] * 3)
+
+
+def test_boxes_outside_the_picture_are_dropped(tmp_path):
+    class OnTheBars(RedFinder):
+        def _find(self, image, *_):
+            # 100 x 200 in 96 x 128 leaves bars of 16 pixels above and below.
+            return Detections([[0, 0, 50, 10], [0, 50, 20, 60]], [0.9, 0.8], [0, 1], self.classes)
+
+    write_image(tmp_path / "a.png", picture(100, 200, (0, 0, 50, 50)))
+    (result,) = predict(OnTheBars(), [tmp_path / "a.png"])
+    assert result[2].labels == ["dog"]
+
+
+def test_unreadable_pictures_are_logged_by_default(folder, caplog):
+    with caplog.at_level(logging.WARNING, "yolo"):
+        results = list(predict(RedFinder(), folder))
+    assert len(results) == 5
+    assert "2.png" in caplog.messages[0] and "4.png" in caplog.messages[1]
+
+
+def test_all_unreadable(folder):
+    model, errors = RedFinder(), []
+    paths = [list(folder)[i] for i in (2, 4)]
+    assert list(predict(model, paths, on_error=lambda path, _: errors.append(path))) == []
+    assert errors == paths and model.calls == []
+
+
+def test_stopping_early_leaves_no_thread_behind(folder):
+    results = predict(RedFinder(), [list(folder)[0]] * 50, batch_size=1)
+    next(results)
+    results.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
+
+
+def samples_of(folder, indices):
+    return [
+        Sample(
+            path=path,
+            boxes_xyxy=np.float32([box]),
+            class_ids=np.int32([0]),
+            difficult=np.array([False]),
+            truncated=np.array([False]),
+            size=shape[:2],
+            image_id=path.stem,
+        )
+        for i, (path, (box, shape)) in enumerate(folder.items())
+        if i in indices
+    ]
+
+
+def test_detect_samples_and_predict_agree(folder):
+    samples = samples_of(folder, (0, 1, 3, 5, 6))
+    model, steps = RedFinder(), []
+    found = detect_samples(
+        model, samples, batch_size=2, on_progress=lambda *step: steps.append(step)
+    )
+    assert steps == [(i, 5) for i in range(1, 6)]
+    assert model.calls[0][1:] == (0.001, 0.5, 300)
+    results = predict(RedFinder(), [sample.path for sample in samples], score_threshold=0.001)
+    for one, (_, _, other) in zip(found, results, strict=True):
+        np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+    assert detect_samples(model, []) == []
+
+
+def test_evaluation_does_not_skip_pictures(folder):
+    with pytest.raises(DatasetError, match="2.png"):
+        detect_samples(RedFinder(), samples_of(folder, range(7)))
+
+
+def test_json(folder, tmp_path):
+    (result,) = predict(RedFinder(), list(folder)[:1], max_detections=1)
+    entry = detections_to_json(*result)
+    write_predictions(tmp_path / "out" / "predictions.json", [entry])
+    text = (tmp_path / "out" / "predictions.json").read_text(encoding="utf-8")
+    assert "图 0.png" in text
+    (back,) = json.loads(text)
+    assert back == entry
+    assert (back["width"], back["height"]) == (330, 120)
+    assert back["objects"][0]["class"] == "cat" and len(back["objects"][0]["box"]) == 4
+
+
+def test_json_of_a_name_that_is_no_text(tmp_path):
+    path = tmp_path / b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    entry = detections_to_json(path, np.zeros((2, 3, 3), np.uint8), Detections.empty())
+    write_predictions(tmp_path / "p.json", [entry])
+    assert "caf" in json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))[0]["file"]

@@ -1,0 +1,33 @@
+"""One-stage detectors for Keras 3 whose confidence or classification loss is pluggable.
+
+`import yolo` is light: Keras and TensorFlow are imported when a name that needs them is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+_HOMES = {
+    "build": "yolo.zoo",
+    "ZOO": "yolo.zoo",
+    "Detector": "yolo.detector",
+    "Detections": "yolo.results",
+}
+_MODULES = (
+    "anchors", "boxes", "classes", "config", "data", "detector", "draw", "errors", "evaluation",
+    "images", "inference", "nms", "results", "training", "weights", "zoo",
+)  # fmt: skip
+
+__all__ = [*_HOMES, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"yolo.{name}")
+    raise AttributeError(f"module 'yolo' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,157 @@
+"""Geometry of boxes: conversions, overlaps, and the overlap losses, for arrays and tensors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from keras import ops
+
+_TINY = 1e-7
+
+
+def pairwise_iou(boxes_a, boxes_b):
+    """Return the IoU of every box with every other, in NumPy.
+
+    Args:
+        boxes_a: (N, 4) xyxy.
+        boxes_b: (M, 4) xyxy.
+
+    Returns:
+        (N, M) float array in 0..1; a box without area overlaps nothing.
+
+    Example:
+        >>> pairwise_iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2], [5, 5, 6, 6]]))
+        array([[0.33333333, 0.        ]])
+    """
+    a, b = np.asarray(boxes_a)[:, None], np.asarray(boxes_b)[None]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    overlap = np.prod(np.maximum(sides, 0), axis=-1)
+    area_a = np.prod(a[..., 2:] - a[..., :2], axis=-1)
+    area_b = np.prod(b[..., 2:] - b[..., :2], axis=-1)
+    union = area_a + area_b - overlap
+    return np.where(overlap > 0, overlap / np.maximum(union, 1e-12), 0.0)
+
+
+def to_cxcywh(boxes_xyxy):
+    """Return (..., 4) centre x, centre y, width, height."""
+    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
+    return ops.concatenate([(low + high) / 2, high - low], axis=-1)
+
+
+def to_xyxy(boxes_cxcywh):
+    """Return (..., 4) corners."""
+    centre, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
+    return ops.concatenate([centre - half, centre + half], axis=-1)
+
+
+def shape_iou(sizes_a, sizes_b):
+    """Return the IoU of boxes that share a centre, from their (width, height).
+
+    Args:
+        sizes_a: (..., 2), broadcast against `sizes_b`.
+        sizes_b: (..., 2).
+
+    Returns:
+        (...) in 0..1.
+    """
+    overlap = ops.prod(ops.minimum(sizes_a, sizes_b), axis=-1)
+    union = ops.prod(sizes_a, axis=-1) + ops.prod(sizes_b, axis=-1) - overlap
+    return overlap / (union + _TINY)
+
+
+def max_iou(boxes_xyxy, truth_xyxy, valid, *, block=32):
+    """Return each box's largest IoU with any valid ground truth of its picture.
+
+    The ground truths are taken in blocks, so that memory stays at N x `block` however many
+    objects a picture holds.
+
+    Args:
+        boxes_xyxy: (batch, N, 4).
+        truth_xyxy: (batch, M, 4).
+        valid: (batch, M) bool.
+        block: ground truths compared at once.
+
+    Returns:
+        (batch, N) float32 in 0..1; 0 where a picture has no valid ground truth.
+    """
+    left, top, right, bottom = (boxes_xyxy[..., None, i] for i in range(4))  # (batch, N, 1)
+    area = (right - left) * (bottom - top)
+    best = ops.zeros_like(boxes_xyxy[..., 0])
+    for start in range(0, truth_xyxy.shape[1], block):
+        part = truth_xyxy[:, None, start : start + block]  # (batch, 1, block, 4)
+        width = ops.minimum(right, part[..., 2]) - ops.maximum(left, part[..., 0])
+        height = ops.minimum(bottom, part[..., 3]) - ops.maximum(top, part[..., 1])
+        overlap = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)  # (batch, N, block)
+        part_area = (part[..., 2] - part[..., 0]) * (part[..., 3] - part[..., 1])
+        iou = overlap / (area + part_area - overlap + _TINY)
+        usable = ops.cast(valid[:, None, start : start + block], iou.dtype)
+        best = ops.maximum(best, ops.max(iou * usable, axis=-1))
+    return best
+
+
+def box_similarity(predicted_xyxy, truth_xyxy, kind="ciou"):
+    """Return how alike pairs of boxes are; 1 - similarity is the location loss.
+
+    Args:
+        predicted_xyxy: (..., 4).
+        truth_xyxy: (..., 4).
+        kind: "iou", "giou", "diou", "ciou" or "siou".
+
+    Returns:
+        (...) at most 1; "iou" at least 0, "giou" and "diou" at least -1.
+
+    Raises:
+        ValueError: `kind` is none of these.
+
+    Reference:
+        GIoU: Rezatofighi et al. (2019). DIoU, CIoU: Zheng et al. (2020), equations 7 and 10.
+        SIoU: Gevorgyan (2022), equations 1 to 4.
+    """
+    if kind not in LOCATION_KINDS:
+        raise ValueError(f"kind must be one of {LOCATION_KINDS}. Received: {kind!r}.")
+    size_p = ops.maximum(predicted_xyxy[..., 2:] - predicted_xyxy[..., :2], 0.0)
+    size_t = ops.maximum(truth_xyxy[..., 2:] - truth_xyxy[..., :2], 0.0)
+    low = ops.maximum(predicted_xyxy[..., :2], truth_xyxy[..., :2])
+    high = ops.minimum(predicted_xyxy[..., 2:], truth_xyxy[..., 2:])
+    overlap = ops.prod(ops.maximum(high - low, 0.0), axis=-1)
+    union = ops.prod(size_p, axis=-1) + ops.prod(size_t, axis=-1) - overlap
+    iou = overlap / (union + _TINY)
+    if kind == "iou":
+        return iou
+    hull = ops.maximum(predicted_xyxy[..., 2:], truth_xyxy[..., 2:]) - ops.minimum(
+        predicted_xyxy[..., :2], truth_xyxy[..., :2]
+    )
+    if kind == "giou":
+        hull_area = ops.prod(hull, axis=-1)
+        return iou - (hull_area - union) / (hull_area + _TINY)
+    centre_p = (predicted_xyxy[..., :2] + predicted_xyxy[..., 2:]) / 2
+    centre_t = (truth_xyxy[..., :2] + truth_xyxy[..., 2:]) / 2
+    offset = centre_t - centre_p
+    if kind == "siou":
+        return iou - _siou_penalty(offset, hull, size_p, size_t)
+    distance = ops.sum(ops.square(offset), axis=-1) / (ops.sum(ops.square(hull), axis=-1) + _TINY)
+    if kind == "diou":
+        return iou - distance
+    angle_t = ops.arctan2(size_t[..., 0], size_t[..., 1] + _TINY)
+    angle_p = ops.arctan2(size_p[..., 0], size_p[..., 1] + _TINY)
+    aspect = (4 / math.pi**2) * ops.square(angle_t - angle_p)
+    # The trade-off factor is a constant for the gradient, as in the paper.
+    trade_off = ops.stop_gradient(aspect / (1.0 - iou + aspect + _TINY))
+    return iou - distance - trade_off * aspect
+
+
+def _siou_penalty(offset, hull, size_p, size_t):
+    """Return half the distance cost plus half the shape cost of SIoU."""
+    length = ops.sqrt(ops.sum(ops.square(offset), axis=-1) + _TINY)
+    sine = ops.minimum(ops.abs(offset[..., 1]) / length, 1.0)
+    # cos(2 arcsin(s) - pi/2) = 2 s sqrt(1 - s^2); the square root needs a floor for its gradient.
+    angle_cost = 2.0 * sine * ops.sqrt(ops.maximum(1.0 - ops.square(sine), _TINY))
+    relative = ops.square(offset / (hull + _TINY))
+    distance = ops.sum(1.0 - ops.exp(-(2.0 - angle_cost)[..., None] * relative), axis=-1)
+    change = ops.abs(size_p - size_t) / (ops.maximum(size_p, size_t) + _TINY)
+    shape = ops.sum(ops.power(1.0 - ops.exp(-change), 4), axis=-1)
+    return (distance + shape) / 2
+
+
+LOCATION_KINDS = ("iou", "giou", "diou", "ciou", "siou")

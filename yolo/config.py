@@ -1,0 +1,177 @@
+"""Every setting and its default, in one place, as frozen dataclasses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from yolo.anchors import YOLOV4_ANCHORS, YOLOV4_MASKS
+from yolo.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How a training picture is varied; every number is a probability or a range.
+
+    Args:
+        mosaic: probability that four pictures are joined into one.
+        mixup: probability that a second picture is blended in, half and half.
+        special_aug_ratio: share of the epochs, from the first, with mosaic and mixup; the rest
+            see whole pictures, as prediction will.
+        flip: probability of a mirror image, left to right.
+        vertical_flip: probability of a mirror image, top to bottom.
+        scale: (smallest, largest) factor on the size that the resize mode would give.
+        translate: shift at most this share of the network's picture, each way.
+        aspect: the width-to-height ratio varies by at most this share, each way.
+        hue: rotation of the hue by at most this share of a full turn, each way.
+        saturation: factor in 1 / (1 + s) .. 1 + s.
+        value: brightness factor in 1 / (1 + v) .. 1 + v.
+        min_box_pixels: a box whose visible part is narrower or lower than this is dropped.
+        min_box_visible: a box of whose area a smaller share is still visible is dropped.
+    """
+
+    mosaic: float = 0.5
+    mixup: float = 0.0
+    special_aug_ratio: float = 0.7
+    flip: float = 0.5
+    vertical_flip: float = 0.0
+    scale: tuple[float, float] = (0.6, 1.5)
+    translate: float = 0.1
+    aspect: float = 0.1
+    hue: float = 0.02
+    saturation: float = 0.5
+    value: float = 0.4
+    min_box_pixels: float = 2.0
+    min_box_visible: float = 0.2
+
+
+@dataclass(frozen=True)
+class YOLOv4Config:
+    """What defines a YOLOv4 network besides its classes; saved inside every model.
+
+    Args:
+        variant: "yolov4" or "yolov4-tiny".
+        anchors: (width, height) in pixels of the network's picture.
+        masks: for each stride, finest first, the indices of the anchors that it predicts.
+        attention: tiny only: "none", "se", "cbam", "eca" or "ca" (the tutorial's phi 0 to 4).
+        prior: objectness that a fresh head starts from, in 0..1.
+
+    Raises:
+        ConfigError: a value that no network can be built from.
+    """
+
+    variant: str = "yolov4"
+    anchors: tuple[tuple[float, float], ...] = YOLOV4_ANCHORS
+    masks: tuple[tuple[int, ...], ...] = YOLOV4_MASKS
+    attention: str = "none"
+    prior: float = 0.01
+
+    def __post_init__(self):
+        object.__setattr__(self, "anchors", tuple((float(w), float(h)) for w, h in self.anchors))
+        object.__setattr__(self, "masks", tuple(tuple(int(i) for i in m) for m in self.masks))
+        if self.variant not in _STRIDES:
+            raise ConfigError(f"variant is one of {sorted(_STRIDES)}, not {self.variant!r}")
+        if self.attention not in ATTENTIONS:
+            raise ConfigError(f"attention is one of {ATTENTIONS}, not {self.attention!r}")
+        if self.attention != "none" and self.variant != "yolov4-tiny":
+            raise ConfigError("attention belongs to yolov4-tiny; leave it at 'none' for yolov4")
+        if not 0 < self.prior < 1:
+            raise ConfigError(f"prior is a probability between 0 and 1, not {self.prior}")
+        if len(self.masks) != len(self.strides):
+            raise ConfigError(
+                f"{self.variant} has the strides {self.strides} and needs a mask for each; "
+                f"received {self.masks}"
+            )
+        used = [index for mask in self.masks for index in mask]
+        if any(not mask for mask in self.masks) or not 0 <= min(used) <= max(used) < len(
+            self.anchors
+        ):
+            raise ConfigError(
+                f"masks name anchors by index 0..{len(self.anchors) - 1}, at least one a stride; "
+                f"received {self.masks}"
+            )
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels between the cells of each map, finest first."""
+        return _STRIDES[self.variant]
+
+    @property
+    def scales_xy(self) -> tuple[float, ...]:
+        """Darknet's scale_x_y of each map: how far a centre may leave its cell."""
+        return {"yolov4": (1.2, 1.1, 1.05), "yolov4-tiny": (1.05, 1.05)}[self.variant]
+
+    def mask(self, stride: int) -> tuple[int, ...]:
+        """Return the indices of the anchors that the map of `stride` predicts."""
+        return self.masks[self.strides.index(stride)]
+
+
+_STRIDES = {"yolov4": (8, 16, 32), "yolov4-tiny": (16, 32)}
+ATTENTIONS = ("none", "se", "cbam", "eca", "ca")
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """How the parts of a YOLOv4 loss are weighed.
+
+    `confidence_weight`, `confidence_normalizer` and `balance` default to what suits the
+    confidence loss at hand; see `LOSS_SCALINGS`.
+
+    Args:
+        iou: similarity behind the location loss: "ciou", "iou", "giou", "diou" or "siou".
+        positive_iou: besides the best anchor, every anchor whose shape IoU with the object is
+            above this is a positive; 1 leaves the best one only.
+        ignore_iou: a negative whose decoded box overlaps any ground truth more is left out.
+        label_smoothing: class targets become y * (1 - e) + e / 2.
+        location_weight: factor on the location loss.
+        confidence_weight: factor on the confidence loss.
+        class_weight: factor on the class loss.
+        confidence_normalizer: the confidence sum is divided by the number of "positives", or
+            of "all" positives and not-ignored negatives.
+        balance: factor on each level's confidence loss, finest stride first.
+        per_level: every level is divided by its own counts instead of by those of the whole
+            batch.
+        by_area: the confidence weight grows with the picture's area, 1 at 416 x 416.
+    """
+
+    iou: str = "ciou"
+    positive_iou: float = 0.213
+    ignore_iou: float = 0.5
+    label_smoothing: float = 0.0
+    location_weight: float = 0.5
+    confidence_weight: float = 10.0
+    class_weight: float = 0.5
+    confidence_normalizer: str = "all"
+    balance: tuple[float, ...] = (4.0, 1.0, 0.4)
+    per_level: bool = False
+    by_area: bool = False
+
+    def __post_init__(self):
+        object.__setattr__(self, "balance", tuple(float(value) for value in self.balance))
+        if self.confidence_normalizer not in ("positives", "all"):
+            raise ConfigError(
+                f"confidence_normalizer is 'positives' or 'all', not {self.confidence_normalizer!r}"
+            )
+
+
+# Named sets of weights. "cross-entropy" divides by all anchors, so that the many easy ones do
+# not drown the rest; with focal loss they weigh nothing, and dividing by the positives is right
+# (Lin et al. 2017, section 4). The other two are those of bubbliiiing's yolov4-tf2 without and
+# with its focal option.
+_TUTORIAL = {
+    "positive_iou": 1.0,
+    "location_weight": 0.05,
+    "confidence_weight": 5.0,
+    "class_weight": 1 / 80,
+    "per_level": True,
+    "by_area": True,
+}
+LOSS_SCALINGS = {
+    "cross-entropy": {},
+    "focal": {
+        "confidence_weight": 2.0,
+        "confidence_normalizer": "positives",
+        "balance": (1.0, 1.0, 1.0),
+    },
+    "tutorial": _TUTORIAL,
+    "tutorial-focal": {**_TUTORIAL, "confidence_weight": 50.0},
+}

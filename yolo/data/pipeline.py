@@ -1,0 +1,161 @@
+"""From samples to batches: tf.data end to end, every element a function of seed and position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from yolo.config import AugmentConfig
+from yolo.data.augmenter import Augmenter, chances
+from yolo.data.sample import Sample
+from yolo.data.store import Store
+from yolo.errors import ConfigError
+
+SIZE_MULTIPLE = 32
+SIZE_RANGE = (0.7, 1.4)
+BATCHES_PER_SIZE = 10
+NOT_AUGMENTED = AugmentConfig(
+    mosaic=0.0, flip=0.0, scale=(1.0, 1.0), translate=0.0, aspect=0.0,
+    hue=0.0, saturation=0.0, value=0.0, min_box_pixels=0.0, min_box_visible=0.0,
+)
+
+
+def steps_per_epoch(num_samples: int, batch_size: int) -> int:
+    """Return the number of batches in an epoch: full ones only, at least one.
+
+    Example:
+        >>> steps_per_epoch(17, 8), steps_per_epoch(3, 8)
+        (2, 1)
+    """
+    return max(1, num_samples // batch_size)
+
+
+def training_dataset(
+    samples: Sequence[Sample],
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    augment: AugmentConfig,
+    epochs: int,
+    seed: int = 0,
+    first_epoch: int = 0,
+    resize: str = "letterbox",
+    multi_scale: bool = False,
+) -> tf.data.Dataset:
+    """Return endless batches of shuffled, augmented pictures.
+
+    What a batch holds follows from the seed, the epoch and the position in it, and from nothing
+    else: a run that starts at `first_epoch` sees what an uninterrupted one sees from there on.
+    Each epoch draws every picture at most once (where there are fewer pictures than a batch
+    holds, they repeat), in an order of its own. Difficult objects are learned like all others.
+
+    Args:
+        samples: the pictures; those without objects serve as negatives.
+        image_size: (height, width) of the network's input; multiples of 32 with `multi_scale`.
+        batch_size: pictures in a batch.
+        augment: how pictures are varied.
+        epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
+        seed: decides order and variation.
+        first_epoch: where to start, from 0.
+        resize: "letterbox" or "stretch", what the variation starts from.
+        multi_scale: draw a new size every 10 batches, multiples of 32 from 0.7 to 1.4 times
+            `image_size`.
+
+    Returns:
+        A dataset of (images (B, h, w, 3) uint8, {"boxes": (B, M, 4) float32 xyxy pixels of the
+        images, "classes": (B, M) int32}), class -1 being padding. M is the most that a picture
+        can get; no object is cut off.
+
+    Raises:
+        DatasetError: there are no samples, or a picture does not have its sample's size.
+        ConfigError: `resize` or `batch_size` makes no sense.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batch size is {batch_size}; expected at least 1")
+    store = Store(samples, resize=resize)
+    draw = Augmenter(store, augment)
+    count = len(samples)
+    per_epoch = steps_per_epoch(count, batch_size) * batch_size
+    special_epochs = augment.special_aug_ratio * epochs
+    with tf.device("CPU"):
+        sizes = tf.constant(_sizes(image_size) if multi_scale else [image_size], tf.int32)
+
+    def one(position: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        epoch, place = position // per_epoch, position % per_epoch
+        order = tf.stack([tf.constant(seed, tf.int64), epoch * batch_size + place // count])
+        index = tf.random.experimental.index_shuffle(
+            place % count, seed=order, max_index=count - 1
+        )
+        special = tf.cast(epoch, tf.float64) < special_epochs
+        size = sizes[0]
+        if multi_scale:
+            period = position // (batch_size * BATCHES_PER_SIZE)
+            size = sizes[chances([], seed, -1 - period, maxval=len(sizes))]
+        image, boxes, classes = draw(index, size, (seed, position), special)
+        if not multi_scale:
+            image.set_shape((*image_size, 3))
+        return image, {"boxes": boxes, "classes": classes}
+
+    dataset = tf.data.Dataset.counter(first_epoch * per_epoch)
+    return _batches(dataset, one, batch_size, drop_remainder=True)
+
+
+def evaluation_dataset(
+    samples: Sequence[Sample],
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    resize: str = "letterbox",
+) -> tf.data.Dataset:
+    """Return the pictures once, in order, as prediction sees them: fitted, never varied.
+
+    Args:
+        samples: the pictures.
+        image_size: (height, width) of the network's input.
+        batch_size: pictures in a batch; the last may hold fewer.
+        resize: "letterbox" or "stretch".
+
+    Returns:
+        A dataset of the same elements as `training_dataset`; pictures are those of
+        `yolo.images.fit_image` within two grey levels, boxes those of its `Fit`.
+
+    Raises:
+        DatasetError: there are no samples, or a picture does not have its sample's size.
+        ConfigError: `resize` makes no sense.
+    """
+    store = Store(samples, resize=resize)
+    draw = Augmenter(store, NOT_AUGMENTED)
+
+    def one(index: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        size = tf.constant(image_size, tf.int32)
+        image, boxes, classes = draw(index, size, None, tf.constant(False))
+        image.set_shape((*image_size, 3))
+        return image, {"boxes": boxes, "classes": classes}
+
+    return _batches(tf.data.Dataset.range(len(samples)), one, batch_size, drop_remainder=False)
+
+
+def _sizes(image_size: tuple[int, int]) -> list[tuple[int, int]]:
+    """List the sizes of multi-scale training, each side a multiple of 32."""
+    height, width = image_size
+    if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
+        raise ConfigError(
+            f"image size is {height}x{width}; expected multiples of {SIZE_MULTIPLE}"
+        )
+    sizes = []
+    for n in range(1, 2 * height // SIZE_MULTIPLE + 1):
+        factor = n * SIZE_MULTIPLE / height
+        if SIZE_RANGE[0] <= factor <= SIZE_RANGE[1]:
+            other = max(1, round(width * factor / SIZE_MULTIPLE))
+            sizes.append((n * SIZE_MULTIPLE, other * SIZE_MULTIPLE))
+    return sizes
+
+
+def _batches(dataset, one, batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    one = tf.autograph.experimental.do_not_convert(one)
+    dataset = dataset.map(one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    return dataset.prefetch(2).with_options(options)

@@ -1,0 +1,31 @@
+"""One labelled picture, as every reader returns it and every consumer takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture's path and the objects that people marked in it.
+
+    Args:
+        path: the picture file.
+        boxes_xyxy: (n, 4) float32 pixels, half-open, origin top-left, inside the picture.
+        class_ids: (n,) int32 indices into the data set's class list.
+        difficult: (n,) bool, objects that evaluation after PASCAL VOC ignores.
+        truncated: (n,) bool, objects cut by the picture's edge.
+        size: (height, width) of the picture as displayed, EXIF orientation applied.
+        image_id: what names the picture in results: the stem for VOC, the id for COCO.
+    """
+
+    path: Path
+    boxes_xyxy: np.ndarray
+    class_ids: np.ndarray
+    difficult: np.ndarray
+    truncated: np.ndarray
+    size: tuple[int, int]
+    image_id: str

@@ -1,0 +1,100 @@
+"""All samples as tensors, and how a graph gets one picture's pixels and objects from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from yolo.data.sample import Sample
+from yolo.errors import ConfigError, DatasetError
+from yolo.headers import printable
+from yolo.images import RESIZE_MODES, image_info, read_image
+
+
+class Store:
+    """Holds paths, sizes and objects of a data set for use inside tf.data.
+
+    Args:
+        samples: the pictures.
+        resize: "letterbox" or "stretch", kept for those who place the pictures.
+
+    Raises:
+        DatasetError: there are no samples, a picture cannot be read, or it does not have the
+            size that its sample says.
+        ConfigError: `resize` is neither of the two.
+    """
+
+    def __init__(self, samples: Sequence[Sample], *, resize: str = "letterbox"):
+        if not samples:
+            raise DatasetError("no pictures: the split is empty; expected at least one")
+        if resize not in RESIZE_MODES:
+            raise ConfigError(f"resize is {resize!r}; expected one of {', '.join(RESIZE_MODES)}")
+        self.resize = resize
+        self.count = len(samples)
+        counts = np.array([len(sample.class_ids) for sample in samples], np.int64)
+        self.most_objects = max(1, int(counts.max()))
+        plain = [_is_plain(sample) for sample in samples]
+        self._all_plain = all(plain)
+        boxes = [np.zeros((1, 4), np.float32), *(sample.boxes_xyxy for sample in samples)]
+        ids = [np.zeros(1, np.int32), *(sample.class_ids for sample in samples)]
+        with tf.device("CPU"):  # where tf.data runs
+            self._plain = tf.constant(plain)
+            self._paths = tf.constant([os.fsencode(sample.path) for sample in samples])
+            self._sizes = tf.constant([sample.size for sample in samples], tf.float64)
+            self._counts = tf.constant(counts)
+            self._starts = tf.constant(np.cumsum(counts) - counts)
+            self._boxes = tf.constant(np.concatenate(boxes), tf.float32)  # row 0: no object
+            self._ids = tf.constant(np.concatenate(ids), tf.int32)
+
+    def sizes(self, indices: tf.Tensor) -> tf.Tensor:
+        """Return (k, 2) float64, height and width of the pictures `indices` (k,)."""
+        return tf.gather(self._sizes, indices)
+
+    def objects(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return boxes (k, m, 4) float32 and classes (k, m) int32, padded with class -1."""
+        order = tf.range(self.most_objects, dtype=tf.int64)[None]
+        there = order < tf.gather(self._counts, indices)[:, None]  # (k, m)
+        rows = tf.where(there, tf.gather(self._starts, indices)[:, None] + order + 1, 0)
+        return tf.gather(self._boxes, rows), tf.where(there, tf.gather(self._ids, rows), -1)
+
+    def pixels(self, index: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """Return a window of the picture `index`, decoding little more than that.
+
+        Args:
+            index: () int64.
+            start: (2,) int32, top and left.
+            size: (2,) int32, height and width.
+
+        Returns:
+            (*size, 3) uint8, RGB, upright.
+        """
+        path = self._paths[index]
+
+        def fast() -> tf.Tensor:
+            return tf.image.decode_and_crop_jpeg(
+                tf.io.read_file(path),
+                tf.concat([start, size], axis=0),
+                channels=3,
+                dct_method="INTEGER_ACCURATE",  # the pixels that OpenCV gives
+            )
+
+        def general() -> tf.Tensor:
+            image = tf.numpy_function(
+                lambda name: read_image(os.fsdecode(name)), [path], tf.uint8, stateful=False
+            )
+            return tf.slice(tf.ensure_shape(image, (None, None, 3)), [*start, 0], [*size, 3])
+
+        return fast() if self._all_plain else tf.cond(self._plain[index], fast, general)
+
+
+def _is_plain(sample: Sample) -> bool:
+    height, width, plain = image_info(sample.path)
+    if (height, width) != tuple(sample.size):
+        raise DatasetError(
+            f"{printable(sample.path)}: {width}x{height} pixels; its sample says "
+            f"{sample.size[1]}x{sample.size[0]}: read the data set again"
+        )
+    return plain

@@ -1,0 +1,290 @@
+"""Data sets in PASCAL VOC format: Annotations, JPEGImages and ImageSets/Main to samples."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from yolo.data.findings import Findings, MarkedObject, check_objects, short_list
+from yolo.data.sample import Sample
+from yolo.data.voc_xml import VocAnnotation, read_annotation
+from yolo.errors import DatasetError
+from yolo.headers import printable, read_header
+
+log = logging.getLogger("yolo")
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif",
+                    ".tiff")  # in the order in which one of several is taken
+TRAIN_SHARE, VAL_SHARE = 0.8, 0.1
+
+
+def read_split(
+    root: str | os.PathLike,
+    split: str,
+    *,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    zero_based: bool | None = None,
+) -> list[Sample]:
+    """Read one split of a data set in PASCAL VOC format.
+
+    Boxes in the files count pixels from 1 and name the last pixel inside; they come out as
+    half-open boxes (x1 = xmin - 1, x2 = xmax). A data set in which any xmin or ymin is 0 counts
+    from 0, and its boxes are taken as they are. What can be repaired is repaired in memory and
+    logged; the files are never changed.
+
+    Args:
+        root: the folder that holds Annotations and JPEGImages (VOCdevkit/VOC2007), or one that
+            holds exactly one such folder (VOCdevkit).
+        split: "train", "val", "test" or another list of ImageSets/Main.
+        classes: class names in the order of their ids; all that the annotations hold, sorted,
+            if None.
+        seed: decides the split where there is no ImageSets/Main.
+        zero_based: whether the files count pixels from 0; found in the annotations if None.
+
+    Returns:
+        One sample a picture, in the list's order; a picture without objects has empty arrays.
+
+    Raises:
+        DatasetError: the folder or the split is missing, or files are faulty: the message
+            names every faulty file and object, up to 20.
+    """
+    folder = _folder(root)
+    lists = splits(folder, seed=seed)
+    if split not in lists:
+        raise DatasetError(
+            f"{printable(folder)}: no split {split!r}; expected one of {short_list(lists)}"
+        )
+    if classes is None:
+        classes = find_classes(folder)
+        log.info("%s: classes found: %s", printable(folder), short_list(classes, limit=80))
+    if zero_based is None:
+        zero_based = _counts_from_zero(folder)
+    findings = Findings(f"{printable(folder)}, split {split}")
+    pictures = _pictures(folder)
+    ids = {name: i for i, name in enumerate(classes)}
+    unknown: Counter[str] = Counter()
+    first_unknown: dict[str, str] = {}
+    samples = []
+    for stem in lists[split]:
+        path = folder / "Annotations" / f"{stem}.xml"
+        found = pictures.get(stem, [])
+        if not found:
+            findings.error(
+                f"{printable(path)}: no picture {printable(stem)}.jpg (or another type) in "
+                f"{printable(folder / 'JPEGImages')}: add it or take the name off the list"
+            )
+        elif len(found) > 1:
+            names = short_list(printable(p.name) for p in found)
+            findings.warn("several pictures for one annotation, the first taken", names)
+        try:
+            annotation = read_annotation(path)
+            header = read_header(found[0]) if found else None
+        except DatasetError as error:
+            findings.error(str(error))
+            continue
+        if header is None:
+            continue
+        _check_size(annotation, header, path, findings)
+        marked = []
+        for number, item in enumerate(annotation.objects, 1):
+            label = f"object {number} ({item.name!r})"
+            if item.fault:
+                findings.error(f"{printable(path)}: {label}: {item.fault}: correct the file")
+            elif item.name not in ids:
+                unknown[item.name] += 1
+                first_unknown.setdefault(item.name, f"{printable(path)}: {label}")
+            else:
+                marked.append(
+                    MarkedObject(label, ids[item.name], item.box, item.difficult, item.truncated)
+                )
+        arrays = check_objects(
+            marked,
+            header.size,
+            file=printable(path),
+            findings=findings,
+            first_pixel=0 if zero_based else 1,
+        )
+        samples.append(Sample(found[0], size=header.size, image_id=stem, **arrays))
+    for name, count in unknown.items():
+        findings.error(
+            f"{first_unknown[name]}: class {name!r} ({count} objects in this split) is not among "
+            f"{short_list(classes)}: add it to the class list or correct the files"
+        )
+    findings.close()
+    _describe(samples, findings.what, zero_based)
+    return samples
+
+
+def find_classes(root: str | os.PathLike) -> tuple[str, ...]:
+    """List the classes that the annotations name, sorted.
+
+    Files that cannot be parsed are passed over here; `read_split` reports them.
+
+    Raises:
+        DatasetError: no annotation names any object.
+    """
+    folder = _folder(root)
+    names = {item.name for a in _readable(folder) for item in a.objects if item.name}
+    if not names:
+        raise DatasetError(
+            f"{printable(folder / 'Annotations')}: no annotation names an object; expected VOC "
+            "XML files with <object><name>"
+        )
+    return tuple(sorted(names))
+
+
+def is_own_split(root: str | os.PathLike) -> bool:
+    """Tell whether the data set brings its own split, in ImageSets/Main."""
+    return any((_folder(root) / "ImageSets" / "Main").glob("*.txt"))
+
+
+def splits(root: str | os.PathLike, *, seed: int = 0) -> dict[str, list[str]]:
+    """Return the stems of each split.
+
+    With ImageSets/Main these are its lists, except those of single classes (dog_train.txt beside
+    train.txt). Otherwise the annotated stems are divided into train, val and test, about 80, 10
+    and 10 in a hundred: a name's place follows from the seed and the name alone, so that adding
+    a picture moves no other.
+
+    Args:
+        root: as for `read_split`.
+        seed: decides the division.
+
+    Returns:
+        Split name to stems, in the lists' order or sorted.
+
+    Raises:
+        DatasetError: the folder is missing or a list cannot be read.
+    """
+    folder = _folder(root)
+    stems = {p.stem for p in (folder / "Annotations").iterdir() if p.suffix.lower() == ".xml"}
+    lists = sorted((folder / "ImageSets" / "Main").glob("*.txt"))
+    names = {path.stem for path in lists}
+    if not lists:
+        return _divide(sorted(stems), seed)
+    return {
+        path.stem: _read_list(path, stems)
+        for path in lists
+        if path.stem.rpartition("_")[2] not in names - {path.stem}
+    }
+
+
+def _folder(root: str | os.PathLike) -> Path:
+    root = Path(root)
+    if (root / "Annotations").is_dir():
+        if not (root / "JPEGImages").is_dir():
+            raise DatasetError(
+                f"{printable(root)}: has Annotations but no JPEGImages: put the pictures there"
+            )
+        return root
+    if not root.is_dir():
+        raise DatasetError(f"{printable(root)}: no such folder; expected one in VOC format")
+    inner = sorted(p for p in root.iterdir() if (p / "Annotations").is_dir())
+    if len(inner) == 1:
+        return _folder(inner[0])
+    found = f"several: {short_list(printable(p.name) for p in inner)}: name one" if inner else (
+        "none: expected Annotations/*.xml and JPEGImages/*.jpg"
+    )
+    raise DatasetError(f"{printable(root)}: of folders in VOC format it holds {found}")
+
+
+def _read_list(path: Path, stems: set[str]) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{printable(path)}: no readable list in UTF-8 ({error})") from None
+    found: dict[str, None] = {}
+    for line in lines:
+        stem = line.strip()
+        if stem and stem not in stems:
+            name, _, flag = stem.rpartition(" ")
+            if flag in ("1", "-1", "0"):  # a list of one class marks where the class occurs
+                stem = name.strip()
+        if stem and stem not in stems and Path(stem).suffix.lower() in PICTURE_SUFFIXES:
+            stem = stem[: stem.rindex(".")]
+        if stem in found:
+            log.warning("%s: %s stands there twice; it is read once", path, printable(stem))
+        elif stem:
+            found[stem] = None
+    return list(found)
+
+
+def _divide(stems: Sequence[str], seed: int) -> dict[str, list[str]]:
+    def place(stem: str) -> float:
+        text = f"{seed}:{stem}".encode("utf-8", "surrogateescape")
+        return int.from_bytes(hashlib.sha256(text).digest()[:8]) / 2**64
+
+    lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for stem in stems:
+        share = place(stem)
+        part = "train" if share < TRAIN_SHARE else "val"
+        lists["test" if share >= TRAIN_SHARE + VAL_SHARE else part].append(stem)
+    for name in ("val", "test", "train"):  # of a handful of pictures, none may be left empty
+        largest = max(lists.values(), key=len)
+        if not lists[name] and len(largest) > 1:
+            stem = max(largest, key=place)
+            largest.remove(stem)
+            lists[name].append(stem)
+    return lists
+
+
+def _pictures(folder: Path) -> dict[str, list[Path]]:
+    """Index the pictures by stem, whatever the case of their extension."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((folder / "JPEGImages").iterdir()):
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            found.setdefault(path.stem, []).append(path)
+    for paths in found.values():
+        paths.sort(key=lambda p: PICTURE_SUFFIXES.index(p.suffix.lower()))
+    return found
+
+
+def _readable(folder: Path) -> Iterable[VocAnnotation]:
+    for path in sorted((folder / "Annotations").iterdir()):
+        if path.suffix.lower() == ".xml":
+            try:
+                yield read_annotation(path)
+            except DatasetError:
+                continue
+
+
+def _counts_from_zero(folder: Path) -> bool:
+    boxes = (item.box for a in _readable(folder) for item in a.objects if item.box)
+    return any(0 <= n < 1 for box in boxes for n in box[:2])
+
+
+def _check_size(annotation: VocAnnotation, header, path: Path, findings: Findings) -> None:
+    """Compare <size> with the picture, which is right unless the boxes say otherwise."""
+    height, width = header.size
+    if annotation.size == (height, width):
+        return
+    found = "nothing" if annotation.size is None else "{1}x{0}".format(*annotation.size)
+    place = f"{printable(path)}: {found} for {width}x{height}"
+    boxes = [item.box for item in annotation.objects if item.box]
+    if annotation.size == (width, height) and height != width and boxes:
+        beyond = any(b[2] > width or b[3] > height for b in boxes)
+        fit_turned = all(b[2] <= height and b[3] <= width for b in boxes)
+        if header.orientation >= 5 or (beyond and fit_turned):
+            findings.error(
+                f"{place}: the boxes were drawn on the picture before its rotation: save the "
+                "picture upright without an EXIF orientation, or mark it again"
+            )
+            return
+    findings.warn("<size> is not the picture's, whose own is used", place)
+
+
+def _describe(samples: Sequence[Sample], what: str, zero_based: bool) -> None:
+    negatives = sum(len(sample.class_ids) == 0 for sample in samples)
+    objects = sum(len(sample.class_ids) for sample in samples)
+    difficult = sum(int(sample.difficult.sum()) for sample in samples)
+    log.info(
+        "%s: %d pictures (%d without objects), %d objects (%d difficult)",
+        what, len(samples), negatives, objects, difficult,
+    )
+    if zero_based:
+        log.info("%s: pixels are counted from 0 (an xmin or ymin of 0 occurs)", what)

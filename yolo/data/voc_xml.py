@@ -1,0 +1,135 @@
+"""One PASCAL VOC annotation file: its bytes to objects, whatever tool wrote them."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from yolo.errors import DatasetError
+from yolo.headers import printable, regular_file
+
+MAX_XML_BYTES = 10_000_000
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """One <object> as it stands in the file.
+
+    Args:
+        name: the class, without surrounding blanks; "" where the file gives none.
+        box: xmin, ymin, xmax, ymax as written, fractions kept; None where `fault` says why.
+        difficult: the flag, False where it is missing.
+        truncated: the flag, False where it is missing.
+        fault: what is wrong with the name or the numbers, or "".
+    """
+
+    name: str
+    box: tuple[float, float, float, float] | None
+    difficult: bool
+    truncated: bool
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class VocAnnotation:
+    """One annotation file.
+
+    Args:
+        size: (height, width) as <size> says, or None where it is missing or no number.
+        objects: the direct <object> children, in order; <part>s are no objects.
+    """
+
+    size: tuple[int, int] | None
+    objects: tuple[VocObject, ...]
+
+
+def read_annotation(path: str | os.PathLike) -> VocAnnotation:
+    """Parse an annotation file; <path>, <folder> and <filename> are not looked at.
+
+    The answer is remembered as long as the file's size and time of change stay the same.
+
+    Args:
+        path: an XML file in UTF-8, UTF-16 or the encoding it declares. Text that is not UTF-8
+            although nothing else is declared is taken as GB18030, as Chinese Windows writes it.
+
+    Returns:
+        The annotation.
+
+    Raises:
+        DatasetError: missing, larger than 10 MB, no XML, with a document type, or its outermost
+            element is not <annotation>.
+    """
+    status = regular_file(path, max_bytes=MAX_XML_BYTES)
+    return _read(os.fspath(path), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 17)
+def _read(path: str, _size: int, _changed: int) -> VocAnnotation:
+    try:
+        root = fromstring(_text(Path(path).read_bytes()), forbid_dtd=True)
+    except DefusedXmlException:
+        raise DatasetError(
+            f"{printable(path)}: has a document type or entities, which are refused: remove them"
+        ) from None
+    except (ParseError, ValueError, LookupError, RecursionError) as error:
+        raise DatasetError(
+            f"{printable(path)}: no readable XML ({error}): correct or remove it"
+        ) from None
+    except OSError as error:
+        raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+    if root.tag != "annotation":
+        raise DatasetError(
+            f"{printable(path)}: the outermost element is <{root.tag}>; expected <annotation>"
+        )
+    size = root.find("size")
+    return VocAnnotation(
+        None if size is None else _size_of(size), tuple(_object(e) for e in root.findall("object"))
+    )
+
+
+def _text(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    declared = re.match(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']+)", data)
+    encoding = declared[1].decode("ascii", "replace") if declared else "utf-8"
+    if codecs.lookup(encoding).name == "utf-8":
+        try:
+            return data.decode("utf-8-sig").lstrip()
+        except UnicodeDecodeError:
+            encoding = "gb18030"
+    return data.decode(encoding).lstrip()
+
+
+def _size_of(element: Element) -> tuple[int, int] | None:
+    try:
+        return tuple(int(float(element.findtext(name, ""))) for name in ("height", "width"))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _object(element: Element) -> VocObject:
+    name = (element.findtext("name") or "").strip()
+    fault = "" if name else "no <name>"
+    box = element.find("bndbox")
+    numbers = []
+    if box is None:
+        fault = fault or "no <bndbox>"
+    else:
+        for corner in CORNERS:
+            text = box.findtext(corner)
+            try:
+                numbers.append(float(text))
+            except (TypeError, ValueError):
+                found = "no value" if text is None or not text.strip() else repr(text.strip())
+                fault = fault or f"<{corner}> holds {found}; expected a number"
+    flags = [(element.findtext(n) or "").strip() == "1" for n in ("difficult", "truncated")]
+    return VocObject(name, tuple(numbers) if len(numbers) == 4 else None, *flags, fault)

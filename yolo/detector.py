@@ -1,0 +1,269 @@
+"""The detector: one Keras model that trains, detects and is saved in one file."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from yolo import images as pictures
+from yolo import yolov4
+from yolo.config import LossSettings, YOLOv4Config
+from yolo.element_loss import ElementLoss, resolve
+from yolo.nms import class_wise_nms
+from yolo.replicas import num_replicas
+from yolo.results import Detections
+
+# What a family of detectors brings, by the name that its saved models carry.
+FAMILIES = {"yolov4": (yolov4, YOLOv4Config)}
+
+
+class Decode(keras.layers.Layer):
+    """Turns raw maps into boxes and scores inside the compiled prediction graph."""
+
+    def __init__(self, family, architecture, num_classes, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self._decode = lambda maps: family.decode.decode(architecture, maps, num_classes)
+
+    def call(self, maps):
+        """Map the network's outputs to {"boxes": (B, N, 4), "scores": (B, N, C)}."""
+        return self._decode(maps)
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class Detector(keras.Model):
+    """A one-stage detector whose confidence or classification loss is what `compile` gets.
+
+    `yolo.build` makes one by name. Class names, anchors, input size and resize mode travel in
+    its saved file, so that `keras.models.load_model` gives back all that prediction needs.
+
+    Args:
+        architecture: the settings of its family, e.g. a `YOLOv4Config`.
+        classes: names, in the order of their ids.
+        image_size: (height, width) of the network's picture.
+        resize: how pictures get that size: "letterbox" keeps their shape and pads with grey,
+            "stretch" does not.
+        notes: plain values that are saved with the model, such as the state of its training.
+
+    Raises:
+        ValueError: no classes, an unknown resize mode, or a size that is no multiple of 32.
+
+    Example:
+        >>> import yolo, keras_focal
+        >>> model = yolo.build("yolov4-tiny", classes=["cat", "dog"], image_size=(64, 96))
+        >>> model.compile("sgd", loss=keras_focal.FocalLoss())
+        >>> maps = model.network(np.zeros((1, 64, 96, 3)))
+        >>> {stride: tuple(raw.shape) for stride, raw in maps.items()}
+        {16: (1, 4, 6, 21), 32: (1, 2, 3, 21)}
+    """
+
+    def __init__(
+        self, architecture, *, classes, image_size, resize="letterbox", notes=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.family_name = next(
+            name for name, (_, config) in FAMILIES.items() if isinstance(architecture, config)
+        )
+        self.architecture = architecture
+        self.classes = tuple(str(name) for name in classes)
+        self.image_size = tuple(int(side) for side in image_size)
+        self.resize = resize
+        self._notes = dict(notes or {})
+        if not self.classes:
+            raise ValueError("classes must name at least one class. Received: none.")
+        if resize not in ("letterbox", "stretch"):
+            raise ValueError(f"resize must be 'letterbox' or 'stretch'. Received: {resize!r}.")
+        if len(self.image_size) != 2 or any(side < 32 or side % 32 for side in self.image_size):
+            raise ValueError(
+                f"image_size must be (height, width) in multiples of 32. Received: {image_size}."
+            )
+        family = self._family
+        self.network = family.network.build_network(architecture, len(self.classes))
+        self.part_trackers = [keras.metrics.Mean(name=part) for part in family.loss.PARTS]
+        self.loss_settings = LossSettings()
+        self._element_loss = None
+        self._set_untracked("_inference", None)
+        self.built = True
+
+    @property
+    def _family(self):
+        return FAMILIES[self.family_name][0]
+
+    def _set_untracked(self, name, value):
+        """Set an attribute that Keras shall neither track nor save."""
+        object.__setattr__(self, name, value)
+
+    @property
+    def notes(self) -> dict:
+        """Plain values saved with the model; a trainer keeps its state here."""
+        return dict(self._notes)
+
+    @notes.setter
+    def notes(self, value: dict):
+        self._notes = dict(value)
+
+    def call(self, images, training=None):
+        """Return the network's raw outputs for images (B, H, W, 3), 0..255 RGB."""
+        return self.network(images, training=training)
+
+    # ---------------------------------------------------------------- training
+
+    def compile(self, optimizer="sgd", loss="cross-entropy", *, loss_settings=None, **kwargs):
+        """Configure training.
+
+        Args:
+            optimizer: any Keras optimizer.
+            loss: the confidence loss (YOLOv4) or classification loss (RetinaNet): any Keras
+                loss that works element by element, "focal", "cross-entropy", or a function
+                (y_true, logits).
+            loss_settings: weights and thresholds; None takes those that suit `loss`.
+            **kwargs: `run_eagerly`, `jit_compile`, `steps_per_execution`, as in Keras.
+
+        Raises:
+            ValueError: `loss` is nothing that can be called element by element.
+        """
+        source = resolve(loss)
+        self._element_loss = ElementLoss(source)
+        self.loss_settings = loss_settings or self._family.loss.default_settings(source)
+        super().compile(optimizer=optimizer, **kwargs)
+        self._set_untracked("_loss_source", source)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the loss of a batch and note its parts; what `fit` and `evaluate` call.
+
+        Args:
+            x: images, not used.
+            y: {"boxes": (B, M, 4) xyxy pixels, "classes": (B, M) int32, -1 for padding}.
+            y_pred: the network's raw outputs.
+            sample_weight: not supported, must be None.
+            training: not used.
+
+        Raises:
+            ValueError: `sample_weight` is given.
+        """
+        if sample_weight is not None:
+            raise ValueError(
+                "Detector takes no sample_weight; repeat or leave out pictures instead."
+            )
+        parts = self._family.loss.detection_loss(
+            self.architecture,
+            self.loss_settings,
+            y_pred,
+            y["boxes"],
+            y["classes"],
+            num_classes=len(self.classes),
+            element_loss=self._element_loss,
+        )
+        replicas = num_replicas()
+        for tracker in self.part_trackers:
+            # Each replica holds its share of the sum; the tracker averages over replicas.
+            tracker.update_state(parts[tracker.name] * replicas)
+        # Layers' own losses are a mean in Keras's eyes: every replica brings them whole.
+        return sum(parts.values()) + sum(self.losses, 0.0) / replicas
+
+    # --------------------------------------------------------------- detection
+
+    def predict_raw(self, images) -> dict:
+        """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.
+
+        Args:
+            images: (B, H, W, 3) of any size in multiples of 32; boxes are in its pixels.
+        """
+        if self._inference is None:
+            decode = Decode(self._family, self.architecture, len(self.classes), name="decode")
+            # The functional graph keeps the outputs as they were given, keyed by stride.
+            found = decode(self.network(self.network.input))
+            self._set_untracked("_inference", keras.Model(self.network.input, found))
+        return self._inference.predict_on_batch(images)
+
+    def detect(
+        self, images, *, score_threshold=0.25, iou_threshold=0.45, max_detections=100
+    ) -> list[Detections]:
+        """Find objects in pictures.
+
+        Args:
+            images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB. Pictures of another size
+                than the model's are resized as `resize` says.
+            score_threshold: report objects that score more than this, in 0..1.
+            iou_threshold: of two boxes of a class that overlap more, the better one stays.
+            max_detections: at most this many objects a picture.
+
+        Returns:
+            For each picture its `Detections`, boxes in pixels of the picture given.
+
+        Raises:
+            ValueError: `images` has another shape.
+        """
+        images = np.asarray(images)
+        if images.ndim == 3:
+            images = images[None]
+        if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:3]:
+            raise ValueError(
+                "detect needs RGB pictures (batch, height, width, 3). "
+                f"Received: shape {images.shape}."
+            )
+        if len(images) == 0:
+            return []
+        height, width = images.shape[1:3]
+        fits = None
+        if (height, width) != self.image_size:
+            fitted = [
+                pictures.fit_image(image, self.image_size, resize=self.resize) for image in images
+            ]
+            images, fits = np.stack([image for image, _ in fitted]), [fit for _, fit in fitted]
+        raw = self.predict_raw(images)
+        results = []
+        for index, (boxes, scores) in enumerate(zip(raw["boxes"], raw["scores"], strict=True)):
+            boxes, scores, class_ids = class_wise_nms(
+                boxes,
+                scores,
+                score_threshold=score_threshold,
+                iou_threshold=iou_threshold,
+                max_detections=max_detections,
+            )
+            if fits is not None:
+                boxes = fits[index].to_picture(boxes)
+            boxes = np.clip(boxes, 0, [width, height, width, height])
+            results.append(Detections(boxes, scores, class_ids, self.classes))
+        return results
+
+    # ------------------------------------------------------------------ saving
+
+    def get_config(self) -> dict:
+        """Return all that rebuilds the model, as plain values."""
+        return {
+            "family": self.family_name,
+            "architecture": dataclasses.asdict(self.architecture),
+            "classes": list(self.classes),
+            "image_size": list(self.image_size),
+            "resize": self.resize,
+            "notes": self.notes,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects=None) -> Detector:
+        """Rebuild the model that `get_config` describes."""
+        config = {key: value for key, value in config.items() if key not in ("dtype", "trainable")}
+        architecture = FAMILIES[config.pop("family")][1](**config.pop("architecture"))
+        return cls(architecture, **config)
+
+    def get_compile_config(self) -> dict | None:
+        """Return optimizer, loss and loss settings as plain values, None if not compiled."""
+        if not self.compiled:
+            return None
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "loss": keras.saving.serialize_keras_object(self._loss_source),
+            "loss_settings": dataclasses.asdict(self.loss_settings),
+        }
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compile as the saved model was, with a built optimizer to load its state into."""
+        self.compile(
+            keras.saving.deserialize_keras_object(config["optimizer"]),
+            keras.saving.deserialize_keras_object(config["loss"]),
+            loss_settings=LossSettings(**config["loss_settings"]),
+        )
+        self.optimizer.build(self.trainable_variables)

@@ -1,0 +1,86 @@
+"""The plug: any element-wise Keras loss becomes the confidence or class loss of a detector."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+import keras_focal
+
+NAMED_LOSSES = {
+    "cross-entropy": keras.losses.BinaryCrossentropy,
+    "focal": keras_focal.FocalLoss,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "binary_focal_crossentropy": keras.losses.BinaryFocalCrossentropy,
+    "mean_squared_error": keras.losses.MeanSquaredError,
+}
+
+
+def resolve(loss):
+    """Return the loss object that a name stands for; losses and functions as they are.
+
+    Args:
+        loss: a `keras.losses.Loss`, a key of `NAMED_LOSSES`, or a function (y_true, logits).
+
+    Raises:
+        ValueError: `loss` is nothing of these.
+    """
+    if isinstance(loss, str) and loss in NAMED_LOSSES:
+        return NAMED_LOSSES[loss]()
+    if isinstance(loss, keras.losses.Loss) or (callable(loss) and not isinstance(loss, type)):
+        return loss
+    raise ValueError(
+        "loss must be a keras.losses.Loss that works element by element, a function "
+        f"(y_true, logits) or one of {', '.join(map(repr, NAMED_LOSSES))}. Received: {loss!r}"
+    )
+
+
+class ElementLoss:
+    """A loss on logits, element by element, made from whatever the user compiled with.
+
+    A Keras loss given for probabilities is rebuilt from its config for logits, without
+    reduction; the caller's object is not changed. One that only knows values (say
+    `MeanSquaredError`) gets sigmoid probabilities. A plain function is called as
+    function(y_true, logits) on (..., 1) tensors and must keep their shape or drop the last axis.
+    A loss with a `select` method, as `keras_focal.OnlineHardExampleMining`, wraps another loss
+    and also chooses which anchors count.
+
+    Args:
+        loss: what `resolve` takes.
+    """
+
+    def __init__(self, loss):
+        source = resolve(loss)
+        self.select = getattr(source, "select", None)
+        if self.select is not None:
+            source = source.loss
+        self.soft_targets = bool(getattr(source, "soft_targets", False))
+        self.on_probabilities = False
+        self.loss = source
+        if isinstance(source, keras.losses.Loss):
+            config = {**source.get_config(), "reduction": "none"}
+            self.on_probabilities = "from_logits" not in config
+            if not self.on_probabilities:
+                config["from_logits"] = True
+            self.loss = type(source).from_config(config)
+
+    def __call__(self, truth, logits, used, boxes_xyxy):
+        """Return the loss of each anchor and which anchors count.
+
+        Args:
+            truth: (batch, N) in 0..1.
+            logits: (batch, N) float32.
+            used: (batch, N) float32, 0 for anchors to leave out.
+            boxes_xyxy: (batch, N, 4) decoded boxes, for a loss that suppresses overlaps.
+
+        Returns:
+            Loss (batch, N), 0 where left out, and `used`, narrowed by the loss's own choice.
+        """
+        predicted = ops.sigmoid(logits) if self.on_probabilities else logits
+        values = self.loss(truth[..., None], predicted[..., None])
+        values = ops.reshape(values, ops.shape(truth))
+        if self.select is not None:
+            chosen = self.select(ops.stop_gradient(values), truth > 0, used > 0, boxes_xyxy)
+            used = used * ops.cast(chosen, used.dtype)
+        # where, not a product: an infinite loss on an ignored anchor must stay out.
+        return ops.where(used > 0, values, 0.0), used

@@ -1,0 +1,51 @@
+"""Scores of a detector on labelled pictures: PASCAL VOC's average precision and COCO's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from yolo.errors import ConfigError
+from yolo.results import Detections
+
+
+def align_classes(detections: list[Detections], classes) -> list[Detections]:
+    """Return the detections with class ids that index into `classes`, matched by name.
+
+    A model may know more classes than the data set has labels for, or in another order.
+    Detections of a class that the data set lacks are dropped: nothing there can judge them.
+    Detections without class names are taken to count as the data set does.
+
+    Args:
+        detections: one entry per picture.
+        classes: the data set's class names.
+
+    Returns:
+        As many entries, with `class_names` equal to `classes`.
+
+    Raises:
+        ConfigError: the model and the data set have no class name in common.
+    """
+    classes = tuple(classes)
+    aligned = []
+    for found in detections:
+        if not found.class_names or found.class_names == classes:
+            aligned.append(found)
+            continue
+        position = {name: i for i, name in enumerate(classes)}
+        lookup = np.array([position.get(name, -1) for name in found.class_names], np.int32)
+        if lookup.max() < 0:
+            raise ConfigError(
+                "The model and the data set have no class name in common. "
+                f"Model: {_some(found.class_names)}. Data set: {_some(classes)}. "
+                "Give the data set's own class list, or the weights trained on it."
+            )
+        class_ids = lookup[found.class_ids]
+        known = class_ids >= 0
+        aligned.append(
+            Detections(found.boxes_xyxy[known], found.scores[known], class_ids[known], classes)
+        )
+    return aligned
+
+
+def _some(names) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")

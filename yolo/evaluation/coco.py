@@ -1,0 +1,200 @@
+"""Average precision and recall after COCO, computed by faster-coco-eval.
+
+COCO ranks sizes by the area of an object's mask. Labelled pictures (`Sample`) have boxes only, so
+`evaluate_coco` takes the area of the box, and its figures for small, medium and large objects
+differ from published ones. `evaluate_coco_files` keeps the areas that the annotation file gives.
+
+Difficult objects of a `Sample` are crowd regions here (COCO's readers mark crowds as difficult,
+too): whatever is found mostly inside one counts neither way, any number of times.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from yolo.data.sample import Sample
+from yolo.errors import DatasetError, YoloError
+from yolo.evaluation import align_classes
+from yolo.evaluation.report import number, text_table
+from yolo.results import Detections
+
+METRICS = (
+    "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",
+)  # fmt: skip
+
+
+def evaluate_coco(detections: list[Detections], samples: list[Sample], classes) -> dict:
+    """Score detections on labelled pictures with COCO's twelve numbers.
+
+    Args:
+        detections: what was found, one entry per sample, boxes in pixels of the picture.
+        samples: the labelled pictures.
+        classes: class names; `class_ids` of the samples index into them.
+
+    Returns:
+        The numbers `METRICS`, 0..1, or -1 where no object counts (as COCO does, for example APs
+        without small objects); and `per_class`: for each class name its `AP` and `AP50`.
+
+    Raises:
+        ValueError: there are not as many detections as samples.
+        ConfigError: the detections' classes are all unknown to the data set.
+
+    Reference:
+        https://cocodataset.org/#detection-eval
+    """
+    if len(detections) != len(samples):
+        raise ValueError(
+            "evaluate_coco needs one Detections per sample. "
+            f"Received: {len(detections)} for {len(samples)} samples."
+        )
+    classes = tuple(classes)
+    truth, results = [], []
+    found_by_picture = align_classes(detections, classes)
+    for image_id, (found, sample) in enumerate(zip(found_by_picture, samples, strict=True), 1):
+        for box, class_id, crowd in zip(
+            _to_xywh(sample.boxes_xyxy), sample.class_ids, sample.difficult, strict=True
+        ):
+            truth.append(
+                {
+                    "id": len(truth) + 1,
+                    "image_id": image_id,
+                    "category_id": int(class_id) + 1,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": int(crowd),
+                }
+            )
+        for box, score, class_id in zip(
+            _to_xywh(found.boxes_xyxy), found.scores, found.class_ids, strict=True
+        ):
+            results.append(
+                {
+                    "image_id": image_id,
+                    "category_id": int(class_id) + 1,
+                    "bbox": box,
+                    "score": float(score),
+                }
+            )
+    images = [
+        {"id": i, "height": int(sample.size[0]), "width": int(sample.size[1])}
+        for i, sample in enumerate(samples, 1)
+    ]
+    categories = [{"id": i, "name": name} for i, name in enumerate(classes, 1)]
+    return _evaluate({"images": images, "annotations": truth, "categories": categories}, results)
+
+
+def evaluate_coco_files(ground_truth: Path, results: Path) -> dict:
+    """Score a COCO results file against a COCO instances file, mask areas and crowds included.
+
+    Args:
+        ground_truth: instances JSON: `images`, `annotations`, `categories`.
+        results: a JSON list of `image_id`, `category_id`, `bbox` (x, y, width, height), `score`.
+
+    Returns:
+        As `evaluate_coco`.
+
+    Raises:
+        DatasetError: a file is not what it should be, or a result has an unknown picture.
+    """
+    truth, found = _read_json(ground_truth), _read_json(results)
+    missing = [
+        key
+        for key in ("images", "annotations", "categories")
+        if not isinstance(truth, dict) or not isinstance(truth.get(key), list)
+    ]
+    if missing:
+        raise DatasetError(
+            f"{ground_truth}: no list {missing[0]!r}. Expected a COCO instances file with "
+            "images, annotations and categories."
+        )
+    wanted = {"image_id", "category_id", "bbox", "score"}
+    known = {image["id"] for image in truth["images"]}
+    if not isinstance(found, list):
+        raise DatasetError(f"{results}: expected a JSON list of results, received an object.")
+    for i, entry in enumerate(found):
+        if not isinstance(entry, dict) or not wanted <= entry.keys():
+            raise DatasetError(
+                f"{results}: result {i} lacks one of {', '.join(sorted(wanted))}. "
+                f"Received: {str(entry)[:80]}"
+            )
+        if entry["image_id"] not in known:
+            raise DatasetError(
+                f"{results}: result {i} has image_id {entry['image_id']!r}, "
+                f"which {ground_truth} does not list."
+            )
+    return _evaluate(truth, found)
+
+
+def table(result: dict) -> str:
+    """Return COCO's numbers as lines of plain text: per class, then all twelve.
+
+    Args:
+        result: what `evaluate_coco` or `evaluate_coco_files` returned.
+
+    Returns:
+        Lines joined by newlines, without one at the end.
+    """
+    rows = [
+        [name, number(entry["AP"]), number(entry["AP50"])]
+        for name, entry in result["per_class"].items()
+    ]
+    rows.append(["all", number(result["AP"]), number(result["AP50"])])
+    twelve = [f"{key} {number(result[key])}" for key in METRICS]
+    lines = ["  ".join(twelve[i : i + 3]) for i in range(0, len(twelve), 3)]
+    return "\n".join([text_table(["class", "AP", "AP50"], rows), *lines])
+
+
+def _evaluate(truth: dict, results: list[dict]) -> dict:
+    try:
+        from faster_coco_eval import COCO
+        from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+    except ImportError as error:
+        raise YoloError(
+            f"COCO's figures need faster-coco-eval ({error}): pip install faster-coco-eval"
+        ) from None
+    if not truth["images"] or not truth["categories"]:
+        nothing = dict.fromkeys(METRICS, -1.0)
+        names = [category["name"] for category in truth["categories"]]
+        return nothing | {"per_class": {name: {"AP": -1.0, "AP50": -1.0} for name in names}}
+    annotated = COCO(truth, print_function=_silent)
+    evaluation = COCOeval_faster(
+        annotated, annotated.loadRes(results), iouType="bbox", print_function=_silent
+    )
+    evaluation.run()
+    numbers = dict(zip(METRICS, (float(value) for value in evaluation.stats[:12]), strict=True))
+    names = {category["id"]: category["name"] for category in truth["categories"]}
+    per_class = {}
+    # precision: (IoU thresholds, recalls, classes, sizes, limits); -1 where no object counts
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    for i, class_id in enumerate(evaluation.params.catIds):
+        per_class[names[class_id]] = {
+            "AP": _mean(precision[:, :, i]),
+            "AP50": _mean(precision[0, :, i]),
+        }
+    return numbers | {"per_class": per_class}
+
+
+def _mean(precision) -> float:
+    known = precision[precision > -1]
+    return float(known.mean()) if known.size else -1.0
+
+
+def _to_xywh(boxes_xyxy) -> list[list[float]]:
+    boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
+
+
+def _read_json(path: Path):
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise DatasetError(f"{path}: not a JSON file in UTF-8 ({error}).") from None
+
+
+def _silent(*_):
+    pass

@@ -1,0 +1,193 @@
+"""Pictures of numbers, as PNG files: how training went, and how well each class is found.
+
+matplotlib is imported where it is used, and draws without a screen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import math
+import warnings
+from pathlib import Path
+
+from yolo.draw import write_file
+from yolo.errors import DatasetError, YoloError
+from yolo.evaluation.voc import VocResult
+
+# Fonts with Chinese characters that systems have; class names may need them.
+_FONTS = (
+    "Microsoft YaHei",
+    "SimHei",
+    "PingFang SC",
+    "Heiti SC",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+)
+_MOST_CURVES = 10
+
+
+def plot_training(results_csv: Path, png: Path) -> None:
+    """Draw the losses, the mean average precision and the learning rate over the epochs.
+
+    Columns are told by their names: `loss` in it, `map` or `ap` in front or behind, `learning_rate`
+    or `lr`; columns of another kind are left out, and so are empty cells, for a figure that is
+    measured only every few epochs.
+
+    Args:
+        results_csv: one row per epoch, with a header; a column `epoch` gives the abscissa.
+        png: the picture to write.
+
+    Raises:
+        DatasetError: the file has no row to draw.
+        YoloError: matplotlib is missing.
+    """
+    table = _read_columns(results_csv)
+    epochs = table.pop("epoch", None) or list(
+        range(1, 1 + max(map(len, table.values()), default=0))
+    )
+    if not epochs:
+        raise DatasetError(
+            f"{results_csv}: no epoch to draw. Expected a header and a row for each."
+        )
+    panels = {"loss": {}, "mean average precision": {}, "learning rate": {}}
+    for name, values in table.items():
+        if (panel := _panel(name)) is not None:
+            panels[panel][name] = values
+    panels = {title: curves for title, curves in panels.items() if curves}
+    with _figure(png, (8, 3 * max(len(panels), 1))) as figure:
+        axes = figure.subplots(max(len(panels), 1), 1, squeeze=False, sharex=True)[:, 0]
+        for axis, (title, curves) in zip(axes, panels.items(), strict=False):
+            for name, values in curves.items():
+                points = [(x, y) for x, y in zip(epochs, values, strict=True) if math.isfinite(y)]
+                marker = "o" if len(points) <= 30 else None
+                axis.plot(*zip(*points, strict=True), label=name, marker=marker, markersize=3)
+            axis.set_ylabel(title)
+            axis.grid(alpha=0.3)
+            axis.legend(fontsize="small")
+            if title == "mean average precision":
+                axis.set_ylim(0, 1.02)
+            if title == "loss" and _spread(curves) > 100:
+                axis.set_yscale("log")
+        axes[-1].set_xlabel("epoch")
+        axes[-1].xaxis.get_major_locator().set_params(integer=True)
+
+
+def plot_average_precision(result: VocResult, png: Path) -> None:
+    """Draw the all-point average precision of each class as a bar, the best on top.
+
+    Args:
+        result: what `evaluate_voc` returned.
+        png: the picture to write.
+
+    Raises:
+        YoloError: matplotlib is missing.
+    """
+    entries = sorted(
+        (entry for entry in result.classes if entry.objects), key=lambda e: e.ap_all_point
+    )
+    with _figure(png, (7, 1.2 + 0.28 * len(entries))) as figure:
+        axis = figure.subplots()
+        bars = axis.barh([e.name for e in entries], [e.ap_all_point for e in entries])
+        axis.bar_label(bars, [f"{e.ap_all_point:.3f}" for e in entries], padding=3)
+        axis.set_xlim(0, 1.12)
+        axis.set_xlabel(f"average precision at IoU {result.iou_threshold:g}")
+        axis.set_title(f"mean {result.map_all_point:.4f}")
+
+
+def plot_precision_recall(result: VocResult, png: Path) -> None:
+    """Draw precision against recall, a curve per class; of many classes, the worst ten.
+
+    Args:
+        result: what `evaluate_voc` returned.
+        png: the picture to write.
+
+    Raises:
+        YoloError: matplotlib is missing.
+    """
+    entries = sorted(
+        (entry for entry in result.classes if entry.objects), key=lambda e: e.ap_all_point
+    )
+    shown = entries[:_MOST_CURVES]
+    with _figure(png, (7, 5.5)) as figure:
+        axis = figure.subplots()
+        for entry in shown:
+            axis.plot(
+                [0, *entry.recall_curve],
+                [*entry.precision_curve[:1], *entry.precision_curve] or [0],
+                label=f"{entry.name} {entry.ap_all_point:.3f}",
+            )
+        axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+        many = (
+            f", worst {len(shown)} of {len(entries)} classes" if len(shown) < len(entries) else ""
+        )
+        axis.set_title(f"IoU {result.iou_threshold:g}{many}")
+        axis.grid(alpha=0.3)
+        if shown:
+            axis.legend(fontsize="small")
+
+
+def _panel(name: str) -> str | None:
+    name = name.lower()
+    if "loss" in name:
+        return "loss"
+    if name in ("lr", "learning_rate"):
+        return "learning rate"
+    words = name.replace("/", "_").split("_")
+    if any(word.startswith(("map", "ap")) for word in words):
+        return "mean average precision"
+    return None
+
+
+def _spread(curves) -> float:
+    values = [v for column in curves.values() for v in column if math.isfinite(v) and v > 0]
+    return max(values) / min(values) if values else 1.0
+
+
+def _read_columns(path: Path) -> dict[str, list[float]]:
+    """Return the numeric columns of a CSV file; what is no number is nan."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: cannot be read as a CSV table ({error}).") from None
+    columns = {}
+    for name in rows[0] if rows else ():
+        values = [_to_float(row[name]) for row in rows]
+        if name and any(map(math.isfinite, values)):
+            columns[name] = values
+    return columns
+
+
+def _to_float(text) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+@contextlib.contextmanager
+def _figure(png: Path, size: tuple[float, float]):
+    """Give a figure to draw on, and write it at the end."""
+    try:
+        import matplotlib
+        from matplotlib import font_manager
+        from matplotlib.figure import Figure  # without pyplot: no window and no global state
+    except ImportError as error:
+        raise YoloError(f"Plots need matplotlib ({error}): pip install matplotlib") from None
+    installed = set(font_manager.get_font_names())
+    fonts = ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
+    with (
+        matplotlib.rc_context({"font.family": fonts, "axes.unicode_minus": False}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure
+        data = io.BytesIO()
+        figure.savefig(data, format="png", dpi=120)
+    write_file(png, data.getvalue())

@@ -1,0 +1,52 @@
+"""Tables in plain text whose columns line up, Chinese class names included."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+
+def text_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table: the first column to the left, the others to the right, two spaces between.
+
+    Args:
+        header: the titles of the columns.
+        rows: as many cells each.
+
+    Returns:
+        Lines joined by newlines.
+
+    Example:
+        >>> print(text_table(["class", "AP"], [["cat", "0.5"], ["dog", "-"]]))
+        class   AP
+        cat    0.5
+        dog      -
+    """
+    lines = [header, *rows]
+    widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
+    texts = []
+    for line in lines:
+        gaps = [" " * (width - columns(cell)) for cell, width in zip(line, widths, strict=True)]
+        first, *others = zip(line, gaps, strict=True)
+        texts.append("  ".join([first[0] + first[1], *(gap + cell for cell, gap in others)]))
+    return "\n".join(text.rstrip() for text in texts)
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: a Chinese character takes two.
+
+    Example:
+        >>> columns("cat"), columns("猫")
+        (3, 2)
+    """
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def number(value: float) -> str:
+    """Return a share with four digits, or a dash where there is none (nan, or COCO's -1).
+
+    Example:
+        >>> number(0.5), number(float("nan")), number(-1.0)
+        ('0.5000', '-', '-')
+    """
+    return "-" if math.isnan(value) or value < 0 else f"{value:.4f}"

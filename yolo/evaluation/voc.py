@@ -1,0 +1,303 @@
+"""Average precision after the PASCAL VOC development kit, 2007 (11-point) and 2010 (all-point).
+
+The +1 rule. The kit counts the pixels of a box inclusively: width = xmax - xmin + 1. This
+package reads the same corners as half-open boxes (x1 = xmin - 1, x2 = xmax), whose plain width
+x2 - x1 is already that number. So the default here adds nothing, and is the kit's own rule for
+boxes in this package's convention. `inclusive_pixels=True` adds 1 to every width and height, for
+boxes that are inclusive corners themselves, and to compare with tools that add it regardless.
+Both means are always computed, and the table shows both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from yolo.data.sample import Sample
+from yolo.evaluation import align_classes
+from yolo.evaluation.average_precision import (
+    average_precision_11_point,
+    average_precision_all_point,
+)
+from yolo.evaluation.report import number, text_table
+from yolo.results import Detections
+
+
+@dataclass(frozen=True, eq=False)
+class ClassResult:
+    """How well one class was found.
+
+    Args:
+        name: the class.
+        objects: how many objects count (the difficult ones do not).
+        difficult: how many difficult objects there are beside them.
+        detections: how many detections count as a hit or a miss.
+        ap_11_point: VOC2007 average precision, 0..1; nan without objects.
+        ap_all_point: VOC2010 average precision, 0..1; nan without objects.
+        precision: share of hits among the detections that reach the score threshold of
+            `evaluate_voc`; nan where there are none.
+        recall: share of objects hit by those detections; nan without objects.
+        precision_curve: (detections,) precision after each detection, best first.
+        recall_curve: (detections,) recall after each detection, best first.
+        scores: (detections,) the scores, best first.
+    """
+
+    name: str
+    objects: int
+    difficult: int
+    detections: int
+    ap_11_point: float
+    ap_all_point: float
+    precision: float
+    recall: float
+    precision_curve: np.ndarray = field(repr=False)
+    recall_curve: np.ndarray = field(repr=False)
+    scores: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class VocResult:
+    """The results of all classes at one IoU threshold; see `evaluate_voc`.
+
+    Args:
+        classes: one entry per class, in the order of the class list.
+        iou_threshold: the least IoU of a hit.
+        score_threshold: where `precision` and `recall` of the classes are read.
+        inclusive_pixels: whether 1 was added to widths and heights.
+        other_rule: (11-point, all-point) means with `inclusive_pixels` the other way.
+    """
+
+    classes: list[ClassResult]
+    iou_threshold: float
+    score_threshold: float
+    inclusive_pixels: bool
+    other_rule: tuple[float, float]
+
+    @property
+    def map_11_point(self) -> float:
+        """Mean 11-point AP over the classes that have objects; 0 if none has."""
+        return _mean(result.ap_11_point for result in self.classes)
+
+    @property
+    def map_all_point(self) -> float:
+        """Mean all-point AP over the classes that have objects; mAP50 at IoU 0.5."""
+        return _mean(result.ap_all_point for result in self.classes)
+
+
+def evaluate_voc(
+    detections: list[Detections],
+    samples: list[Sample],
+    classes,
+    *,
+    iou_threshold: float = 0.5,
+    inclusive_pixels: bool = False,
+    score_threshold: float = 0.5,
+) -> VocResult:
+    """Score detections as the PASCAL VOC development kit does.
+
+    Detections of a class are taken by falling score, equal scores in the order of the input.
+    Each looks only at the object of its class and picture that it overlaps best: below the
+    threshold it is a miss; on a difficult object it counts neither way; on an object that a
+    better detection has taken it is a miss; else it is a hit.
+
+    Args:
+        detections: what was found, one entry per sample, boxes in pixels of the picture.
+        samples: the labelled pictures.
+        classes: class names; `class_ids` of the samples index into them.
+        iou_threshold: the least IoU (inclusive) of a hit, 0..1.
+        inclusive_pixels: add 1 to widths and heights; see the head of this module.
+        score_threshold: the score from which on the table's precision and recall count.
+
+    Returns:
+        The figures per class and their means.
+
+    Raises:
+        ValueError: there are not as many detections as samples.
+        ConfigError: the detections' classes are all unknown to the data set.
+
+    Reference:
+        Everingham et al., The PASCAL Visual Object Classes Challenge: A Retrospective (2015),
+        and VOCevaldet.m of the development kit.
+    """
+    if len(detections) != len(samples):
+        raise ValueError(
+            "evaluate_voc needs one Detections per sample. "
+            f"Received: {len(detections)} for {len(samples)} samples."
+        )
+    classes = tuple(classes)
+    detections = align_classes(detections, classes)
+    results = {
+        rule: _all_classes(
+            detections, samples, classes, iou_threshold, float(rule), score_threshold
+        )
+        for rule in (False, True)
+    }
+    other = results[not inclusive_pixels]
+    return VocResult(
+        classes=results[bool(inclusive_pixels)],
+        iou_threshold=iou_threshold,
+        score_threshold=score_threshold,
+        inclusive_pixels=bool(inclusive_pixels),
+        other_rule=(
+            _mean(result.ap_11_point for result in other),
+            _mean(result.ap_all_point for result in other),
+        ),
+    )
+
+
+def _all_classes(detections, samples, classes, iou_threshold, extra, score_threshold):
+    counts = np.cumsum([0] + [len(sample.class_ids) for sample in samples])
+    truth_classes = _join([sample.class_ids for sample in samples], np.int32)
+    difficult = _join([sample.difficult for sample in samples], bool)
+    found_classes = _join([found.class_ids for found in detections], np.int32)
+    scores = _join([found.scores for found in detections], np.float32)
+    pairs = [
+        _best_object(found, sample, extra)
+        for found, sample in zip(detections, samples, strict=True)
+    ]
+    best_iou = _join([iou for iou, _ in pairs], np.float64)
+    best_object = _join(
+        [index + start for (_, index), start in zip(pairs, counts, strict=False)], np.int64
+    )
+    results = []
+    for class_id, name in enumerate(classes):
+        mine = np.flatnonzero(found_classes == class_id)
+        mine = mine[np.argsort(-scores[mine], kind="stable")]
+        objects = np.count_nonzero(~difficult[truth_classes == class_id])
+        overlaps = best_iou[mine] >= iou_threshold
+        ignored = np.zeros(len(mine), bool)
+        ignored[overlaps] = difficult[best_object[mine[overlaps]]]
+        hit = np.zeros(len(mine), bool)
+        _, first = np.unique(best_object[mine[overlaps]], return_index=True)
+        hit[np.flatnonzero(overlaps)[first]] = True
+        results.append(
+            _class_result(
+                name,
+                objects,
+                np.count_nonzero(truth_classes == class_id) - objects,
+                hit[~ignored],
+                scores[mine[~ignored]],
+                score_threshold,
+            )
+        )
+    return results
+
+
+def _class_result(name, objects, difficult, hit, scores, score_threshold) -> ClassResult:
+    true_positives = np.cumsum(hit)
+    so_far = np.arange(1, len(hit) + 1)
+    precision = true_positives / so_far
+    recall = true_positives / objects if objects else np.full(len(hit), np.nan)
+    sure = int(np.count_nonzero(scores >= score_threshold))
+    hits = int(true_positives[sure - 1]) if sure else 0
+    return ClassResult(
+        name=name,
+        objects=int(objects),
+        difficult=int(difficult),
+        detections=len(hit),
+        ap_11_point=(average_precision_11_point(precision, recall) if objects else np.nan),
+        ap_all_point=average_precision_all_point(precision, recall) if objects else np.nan,
+        precision=hits / sure if sure else np.nan,
+        recall=hits / objects if objects else np.nan,
+        precision_curve=precision,
+        recall_curve=recall,
+        scores=scores,
+    )
+
+
+def _best_object(found, sample, extra) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best IoU of each detection with an object of its class, and which that is."""
+    if not len(found) or not len(sample.class_ids):
+        return np.full(len(found), -1.0), np.zeros(len(found), np.int64)
+    a = found.boxes_xyxy.astype(np.float64)[:, None]  # (detections, 1, 4)
+    b = np.asarray(sample.boxes_xyxy, np.float64)[None]  # (1, objects, 4)
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]) + extra
+    shared = np.maximum(sides, 0).prod(axis=-1)
+    union = (a[..., 2:] - a[..., :2] + extra).prod(-1) + (b[..., 2:] - b[..., :2] + extra).prod(-1)
+    iou = shared / np.maximum(union - shared, np.finfo(np.float64).tiny)
+    iou[found.class_ids[:, None] != np.asarray(sample.class_ids)[None]] = -1.0
+    index = iou.argmax(axis=1)
+    return iou[np.arange(len(found)), index], index
+
+
+def _join(arrays, dtype) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype), *[np.asarray(a, dtype) for a in arrays]])
+
+
+def _mean(values) -> float:
+    values = [value for value in values if not np.isnan(value)]
+    return float(np.mean(values)) if values else 0.0
+
+
+def table(result: VocResult) -> str:
+    """Return the figures per class as lines of plain text, with the means of both rules below.
+
+    Args:
+        result: what `evaluate_voc` returned.
+
+    Returns:
+        Lines joined by newlines, without one at the end.
+    """
+    rows = [
+        [
+            entry.name,
+            str(entry.objects),
+            number(entry.ap_11_point),
+            number(entry.ap_all_point),
+            number(entry.precision),
+            number(entry.recall),
+        ]
+        for entry in result.classes
+    ]
+    objects = str(sum(entry.objects for entry in result.classes))
+    means = [number(result.map_11_point), number(result.map_all_point)]
+    rows.append(["mean", objects, *means, "", ""])
+    header = ["class", "objects", "AP 11-point", "AP all-point", "precision", "recall"]
+    rules = ["x2 - x1", "x2 - x1 + 1"]
+    chosen, other = rules[result.inclusive_pixels], rules[not result.inclusive_pixels]
+    return "\n".join(
+        [
+            text_table(header, rows),
+            f"IoU {result.iou_threshold:g}, widths {chosen}; precision and recall at score "
+            f"{result.score_threshold:g}",
+            f"with widths {other}: mean AP 11-point {result.other_rule[0]:.4f}, "
+            f"all-point {result.other_rule[1]:.4f}",
+        ]
+    )
+
+
+def to_json(result: VocResult) -> dict:
+    """Return the figures as plain Python values, without the curves; None where there is none.
+
+    Args:
+        result: what `evaluate_voc` returned.
+
+    Returns:
+        A dictionary that `json.dumps` takes.
+    """
+    other = "plain_widths" if result.inclusive_pixels else "inclusive_pixels"
+    return {
+        "iou_threshold": float(result.iou_threshold),
+        "score_threshold": float(result.score_threshold),
+        "inclusive_pixels": result.inclusive_pixels,
+        "map_11_point": result.map_11_point,
+        "map_all_point": result.map_all_point,
+        f"map_with_{other}": {
+            "map_11_point": result.other_rule[0],
+            "map_all_point": result.other_rule[1],
+        },
+        "classes": [
+            {
+                "class": entry.name,
+                "objects": entry.objects,
+                "difficult": entry.difficult,
+                "detections": entry.detections,
+                **{
+                    key: None if np.isnan(getattr(entry, key)) else float(getattr(entry, key))
+                    for key in ("ap_11_point", "ap_all_point", "precision", "recall")
+                },
+            }
+            for entry in result.classes
+        ],
+    }

@@ -1,0 +1,200 @@
+"""Pictures: read a file as RGB, and fit it into the network's input with a way back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from yolo.errors import ConfigError, DatasetError
+from yolo.headers import printable, read_header
+
+try:
+    import cv2
+except ImportError as error:
+    raise ConfigError(
+        f"OpenCV cannot be imported ({error}): pip install opencv-python-headless"
+    ) from None
+
+GREY = 128
+RESIZE_MODES = ("letterbox", "stretch")
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Read a picture as it is meant to be seen.
+
+    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB; transparency is dropped, so that
+    the colours under it appear; of an animation the first frame is taken. The orientation that
+    EXIF data name is applied for JPEG, PNG, WebP and TIFF; BMP and GIF have none. The format is
+    told from the content, whatever the file's extension.
+
+    Args:
+        path: a JPEG, PNG, BMP, GIF, WebP or TIFF file; a link to one is followed.
+
+    Returns:
+        (height, width, 3) uint8, RGB.
+
+    Raises:
+        DatasetError: the file is missing, no regular file, no picture, damaged, or larger than
+            100 megapixels.
+    """
+    header = read_header(path)
+    image = None
+    try:
+        data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except OSError as error:
+        raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+    except (cv2.error, MemoryError):
+        pass
+    if image is None:
+        raise DatasetError(
+            f"{printable(path)}: a damaged {header.kind.upper()} picture (cut short?): "
+            "save it again or remove it"
+        )
+    if header.kind != "tiff":  # OpenCV turns a TIFF by itself, even when told not to
+        image = upright(image, header.orientation)
+    if image.shape[:2] != header.size:
+        raise DatasetError(
+            f"{printable(path)}: the header says {header.size[1]}x{header.size[0]} pixels, the "
+            f"data hold {image.shape[1]}x{image.shape[0]}: save it again or remove it"
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn a stored picture as its EXIF orientation asks.
+
+    Args:
+        image: (height, width, channels), as stored.
+        orientation: 1 to 8, as EXIF defines them.
+
+    Returns:
+        The picture as displayed; height and width are swapped for orientations 5 to 8.
+
+    Example:
+        >>> upright(np.array([[[1], [2]]]), 6)[..., 0].tolist()
+        [[1], [2]]
+        >>> upright(np.array([[[1], [2]]]), 8)[..., 0].tolist()
+        [[2], [1]]
+
+    Reference:
+        Exif 2.32, tag 0x0112 (Orientation).
+    """
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def image_info(path: str | os.PathLike) -> tuple[int, int, bool]:
+    """Tell a picture's size from its header, without decoding it.
+
+    Returns:
+        height, width: as displayed, after the EXIF orientation.
+        plain_jpeg: whether the file is an upright, complete, grey or three-colour JPEG, which
+            TensorFlow's own decoder reads as `read_image` does.
+
+    Raises:
+        DatasetError: as `read_image`, as far as the header shows it.
+    """
+    header = read_header(path)
+    return (*header.size, header.whole and header.orientation == 1)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where a picture lies in the network's input, and the way back.
+
+    Args:
+        scale_xy: network pixels for one pixel of the picture, horizontally and vertically.
+        offset_xy: network pixels left of and above the picture.
+
+    Example:
+        >>> fit = Fit(scale_xy=(0.5, 0.5), offset_xy=(0.0, 4.0))
+        >>> fit.to_network([[10, 20, 30, 40]]).tolist()
+        [[5.0, 14.0, 15.0, 24.0]]
+        >>> fit.to_picture(fit.to_network([[10, 20, 30, 40]])).tolist()
+        [[10.0, 20.0, 30.0, 40.0]]
+    """
+
+    scale_xy: tuple[float, float]
+    offset_xy: tuple[float, float]
+
+    def to_network(self, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Map boxes (n, 4) in pixels of the picture to pixels of the network's input."""
+        boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+        return (boxes * (self.scale_xy * 2) + self.offset_xy * 2).astype(np.float32)
+
+    def to_picture(self, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Map boxes (n, 4) in pixels of the network's input to pixels of the picture."""
+        boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+        return ((boxes - self.offset_xy * 2) / (self.scale_xy * 2)).astype(np.float32)
+
+
+def fit_window(
+    size: tuple[int, int], image_size: tuple[int, int], resize: str = "letterbox"
+) -> tuple[int, int, int, int]:
+    """Choose the part of the network's input that a whole picture fills.
+
+    Args:
+        size: (height, width) of the picture.
+        image_size: (height, width) of the network's input.
+        resize: "letterbox" keeps the proportions and centres the picture between grey bars;
+            "stretch" fills the input.
+
+    Returns:
+        top, left, height, width of that part, whole pixels.
+
+    Raises:
+        ConfigError: `resize` is neither of the two.
+
+    Example:
+        >>> fit_window((480, 640), (416, 416))
+        (52, 0, 312, 416)
+        >>> fit_window((480, 640), (416, 416), "stretch")
+        (0, 0, 416, 416)
+    """
+    if resize == "stretch":
+        return 0, 0, image_size[0], image_size[1]
+    if resize != "letterbox":
+        raise ConfigError(f"resize is {resize!r}; expected one of {', '.join(RESIZE_MODES)}")
+    scale = min(image_size[0] / size[0], image_size[1] / size[1])
+    height, width = (max(1, round(n * scale)) for n in size)
+    return (image_size[0] - height) // 2, (image_size[1] - width) // 2, height, width
+
+
+def fit_image(
+    image: np.ndarray, image_size: tuple[int, int], *, resize: str = "letterbox"
+) -> tuple[np.ndarray, Fit]:
+    """Fit a picture into the network's input, bilinearly.
+
+    Args:
+        image: (height, width, 3) uint8.
+        image_size: (height, width) of the network's input.
+        resize: "letterbox" (grey 128 beside the picture) or "stretch".
+
+    Returns:
+        picture: (*image_size, 3) uint8.
+        fit: maps boxes from the picture to the network's input and back.
+
+    Raises:
+        ConfigError: `resize` is neither of the two.
+
+    Example:
+        >>> picture, fit = fit_image(np.zeros((2, 4, 3), np.uint8), (8, 8))
+        >>> picture[:, 0, 0].tolist(), fit.scale_xy, fit.offset_xy
+        ([128, 128, 0, 0, 0, 0, 128, 128], (2.0, 2.0), (0.0, 2.0))
+    """
+    top, left, height, width = fit_window(image.shape[:2], image_size, resize)
+    fit = Fit((width / image.shape[1], height / image.shape[0]), (float(left), float(top)))
+    picture = np.full((*image_size, 3), GREY, np.uint8)
+    picture[top : top + height, left : left + width] = cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    return picture, fit

@@ -1,0 +1,113 @@
+"""Our own `.keras` files: load a detector, or take over what fits another one."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from pathlib import Path
+
+import keras
+
+from yolo.detector import Detector
+from yolo.errors import WeightsError
+from yolo.weights import darknet
+
+log = logging.getLogger("yolo")
+
+
+def load_detector(path: str | Path, *, expected_classes=None) -> Detector:
+    """Load a detector from a `.keras` file.
+
+    Args:
+        path: the file.
+        expected_classes: names that the model must have, or None.
+
+    Raises:
+        WeightsError: the file is missing, damaged, no detector of ours, or for other classes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file")
+    try:
+        model = keras.models.load_model(path)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+        raise WeightsError(
+            f"{path}: not a complete model saved by this program ({reason})"
+        ) from error
+    if not isinstance(model, Detector):
+        raise WeightsError(f"{path}: holds a {type(model).__name__}, not a detector")
+    if expected_classes is not None and tuple(expected_classes) != model.classes:
+        raise WeightsError(
+            f"{path}: was trained for the classes {', '.join(model.classes)}; the data has "
+            f"{', '.join(expected_classes)}"
+        )
+    return model
+
+
+def transfer(model: Detector, path: str | Path) -> None:
+    """Take over all weights of a saved detector that fit another one, layer by layer.
+
+    Args:
+        model: the detector to fill.
+        path: a `.keras` file of ours, perhaps with other classes.
+
+    Raises:
+        WeightsError: the file cannot be loaded, or no layer fits.
+    """
+    source = load_detector(path)
+    by_name = {layer.name: layer for layer in source.network.layers if layer.weights}
+    targets = [layer for layer in model.network.layers if layer.weights]
+    fresh = []
+    for layer in targets:
+        other = by_name.get(layer.name)
+        if other is None or [w.shape for w in other.weights] != [w.shape for w in layer.weights]:
+            fresh.append(layer.name)
+            continue
+        layer.set_weights(other.get_weights())
+    if len(fresh) == len(targets):
+        raise WeightsError(f"{path}: no layer of it fits {model.network.name}")
+    log.info(
+        "%s: loaded %d of %d layers; fresh: %s",
+        path, len(targets) - len(fresh), len(targets), ", ".join(fresh) or "none",
+    )  # fmt: skip
+
+
+def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector:
+    """Return a detector for prediction from a file of ours or of Darknet's.
+
+    A Darknet file says how many classes it has, not which; 80 are COCO's, as Darknet orders
+    them. It gets Darknet's own preprocessing: stretched, not letterboxed.
+
+    Args:
+        path: `.keras`, or a whole Darknet `.weights`.
+        classes: class names for a Darknet file that is not COCO's.
+        image_size: (height, width) for a Darknet file, 416 x 416 by default.
+
+    Raises:
+        WeightsError: the file cannot be used for prediction.
+    """
+    from yolo.classes import COCO_CLASSES
+    from yolo.zoo import build
+
+    if Path(path).suffix == ".keras":
+        return load_detector(path)
+    found = darknet.count_classes(path)
+    if found is None:
+        raise WeightsError(
+            f"{path}: holds the first layers only, as a start for training "
+            "(train.py --weights); it cannot predict"
+        )
+    name, count = found
+    names = tuple(classes or (COCO_CLASSES if count == len(COCO_CLASSES) else ()))
+    if len(names) != count:
+        raise WeightsError(
+            f"{path}: is for {count} classes, {len(names)} names are known; "
+            "give the class list with --classes FILE"
+        )
+    options = {"masks": "coco"} if name == "yolov4-tiny" else {}
+    model = build(
+        name, classes=names, image_size=image_size or (416, 416), resize="stretch", **options
+    )
+    darknet.load(model, path)
+    return model

@@ -1,0 +1,84 @@
+"""What the terminal shows: our lines, and not TensorFlow's start-up chatter."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+
+
+class Screen:
+    """Writes lines to a stream; a line may be replaced by the next where that is a terminal.
+
+    Args:
+        stream: where to write, standard output by default.
+    """
+
+    def __init__(self, stream=None):
+        self.stream = stream or sys.stdout
+        self.live = self.stream.isatty()
+        self._open = False
+
+    def write(self, text: str, end: str = "\n") -> None:
+        r"""Write a line; with `end="\r"` the next one takes its place."""
+        if self._open:
+            self.stream.write("\r\x1b[K")
+        if end == "\r":
+            text = text[: shutil.get_terminal_size().columns - 1]
+        # A name that the terminal's encoding lacks must not end the program.
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        self.stream.write(text + ("" if end == "\r" else end))
+        self.stream.flush()
+        self._open = end == "\r"
+
+
+class ScreenHandler(logging.Handler):
+    """Shows the package's log: facts as they are, warnings marked."""
+
+    def __init__(self, screen: Screen):
+        super().__init__()
+        self.screen = screen
+
+    def emit(self, record):
+        """Write one record as a line."""
+        mark = "warning: " if record.levelno >= logging.WARNING else ""
+        self.screen.write(mark + record.getMessage())
+
+
+def import_tensorflow_quietly(*, verbose: bool) -> None:
+    """Import TensorFlow without its messages about processors, CUDA and oneDNN.
+
+    They come from C++ before any logging level acts, so the standard error stream is set aside
+    while TensorFlow starts, and shown only if the start fails.
+
+    Args:
+        verbose: let everything through.
+    """
+    if verbose:
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+            tf.get_logger().setLevel("ERROR")
+            # The first compiled function makes XLA introduce itself.
+            tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
+        except BaseException:
+            os.dup2(kept, 2)
+            messages.seek(0)
+            sys.stderr.write(messages.read().decode("utf-8", "replace"))
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

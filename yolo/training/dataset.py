@@ -1,0 +1,97 @@
+"""What `--data` and its kin mean: pictures to train on, to measure on, to test on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolo.classes import read_classes
+from yolo.data import demo, lines, voc
+from yolo.data.sample import Sample
+from yolo.errors import ConfigError, DatasetError
+from yolo.training.settings import TrainConfig
+
+log = logging.getLogger("yolo")
+
+DEMO_FOLDER = Path("datasets/shapes")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The pictures of a run.
+
+    Args:
+        classes: names in the order of their ids.
+        train: to learn from.
+        val: to choose the best model by.
+        test: to judge it by at the end, with `test_name`; the `val` ones where no other exist.
+        test_name: the split that `test` is.
+        divided: for a data set without lists of its own, the names in each split as drawn.
+    """
+
+    classes: tuple[str, ...]
+    train: list[Sample]
+    val: list[Sample]
+    test: list[Sample]
+    test_name: str
+    divided: dict[str, list[str]]
+
+
+def default_data() -> tuple[str, bool]:
+    """Return the data set of a run without `--data`, and whether it is the embedded one.
+
+    It is `VOCdevkit/` where one stands in the current folder, as the tutorial's users expect,
+    and else a set that is drawn on the spot.
+    """
+    if Path("VOCdevkit").is_dir():
+        return "VOCdevkit", False
+    return str(demo.write_shapes(DEMO_FOLDER)), True
+
+
+def open_data(config: TrainConfig) -> TrainingData:
+    """Read the pictures that a run's settings name.
+
+    Raises:
+        DatasetError: a folder, list or annotation is missing or faulty, or nothing is labelled.
+        ConfigError: the settings contradict each other.
+    """
+    classes = read_classes(config.classes) if config.classes else None
+    if config.train_list or config.val_list:
+        return _from_lists(config, classes)
+    root = config.data
+    if classes is None:
+        classes = voc.find_classes(root)
+        log.info("classes found in the annotations: %s", ", ".join(classes))
+    lists = voc.splits(root, seed=config.seed)
+    names = {"train": config.train_split, "val": config.val_split}
+    if names["val"] not in lists and names["val"] == "val" and "test" in lists:
+        log.warning("%s has no list 'val'; measuring on 'test' instead", root)
+        names["val"] = "test"
+    read = {name: voc.read_split(root, name, classes=classes, seed=config.seed)
+            for name in set(names.values())}  # fmt: skip
+    test_name = "test" if "test" in lists else names["val"]
+    if test_name not in read:
+        read[test_name] = voc.read_split(root, test_name, classes=classes, seed=config.seed)
+    data = TrainingData(
+        classes, read[names["train"]], read[names["val"]], read[test_name], test_name,
+        {} if voc.is_own_split(root) else lists,
+    )  # fmt: skip
+    return _checked(data, root)
+
+
+def _from_lists(config: TrainConfig, classes) -> TrainingData:
+    if not (config.train_list and config.val_list and classes):
+        raise ConfigError("the tutorial's lists need all of --train-list, --val-list and --classes")
+    train = lines.read_lines(config.train_list, classes=classes)
+    val = lines.read_lines(config.val_list, classes=classes)
+    return _checked(TrainingData(classes, train, val, val, "val", {}), config.train_list)
+
+
+def _checked(data: TrainingData, source) -> TrainingData:
+    if not any(len(sample.class_ids) for sample in data.train):
+        raise DatasetError(
+            f"{source}: no object is marked in the {len(data.train)} training pictures; "
+            "is this the right folder and list?"
+        )
+    return data

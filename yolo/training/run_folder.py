@@ -1,0 +1,101 @@
+"""The run folder `logs/<run>/`: what it holds, written so that a crash leaves the old file."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from pathlib import Path
+
+from yolo.errors import ConfigError, YoloError
+from yolo.training.settings import TrainConfig
+from yolo.training.toml import write_toml
+
+COLUMNS = (
+    "epoch", "loss", "location_loss", "confidence_loss", "class_loss", "val_loss", "mAP50",
+    "learning_rate", "seconds",
+)  # fmt: skip
+
+
+def create(config: TrainConfig) -> Path:
+    """Make the folder of a new run and return it.
+
+    Raises:
+        ConfigError: a run of this name exists already, or the folder cannot be made.
+    """
+    name = config.name or time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = Path(config.save_dir) / name
+    number = 2
+    while folder.exists() and config.name is None:
+        folder = Path(config.save_dir) / f"{name}_{number}"
+        number += 1
+    if folder.exists():
+        raise ConfigError(
+            f"{folder}: a run of this name exists; choose another --name or go on with it: "
+            f"--resume {folder}"
+        )
+    try:
+        (folder / "plots").mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot make the run's folder ({error.strerror})") from error
+    return folder
+
+
+def describe(folder: Path, config: TrainConfig, classes, splits: dict[str, list[str]]) -> None:
+    """Write `config.toml`, `classes.txt` and, where we divided the data, `splits/<name>.txt`."""
+    write_text(folder / "config.toml", write_toml(config))
+    write_text(folder / "classes.txt", "\n".join(classes) + "\n")
+    for name, stems in splits.items():
+        (folder / "splits").mkdir(exist_ok=True)
+        write_text(folder / "splits" / f"{name}.txt", "\n".join(stems) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise YoloError(f"{path}: cannot write ({error.strerror})") from error
+
+
+def save_model(model, path: Path) -> None:
+    """Save a Keras model whole or not at all; Keras itself truncates the old file first.
+
+    Raises:
+        YoloError: the disk is full or the folder cannot be written; the old file is intact.
+    """
+    temporary = path.with_name(f".{path.stem}.part.keras")
+    try:
+        model.save(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise YoloError(f"{path}: cannot save the model ({error})") from error
+
+
+def append_results(path: Path, row: dict) -> None:
+    """Append an epoch's row to `results.csv`, with a header when the file is new."""
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def cut_results(path: Path, epochs: int) -> None:
+    """Drop the rows of epochs after `epochs`, which a resumed run does again."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epochs]
+    path.unlink()
+    for row in rows:
+        append_results(path, row)

@@ -1,0 +1,373 @@
+"""Every setting of a training run: option of the command line, key in TOML, default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from yolo.config import ATTENTIONS, LOSS_SCALINGS, AugmentConfig, LossSettings
+from yolo.errors import ConfigError
+
+
+def _option(default, group: str, help: str, **extra):
+    """Return a dataclass field that also tells the command line how to offer it."""
+    return field(default=default, metadata={"group": group, "help": help, **extra})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every setting of a training run; a field is an option of `train.py` and a key in TOML.
+
+    None means "found out at the start" or "by another setting"; the help says which.
+    """
+
+    # what to learn from
+    data: str | None = _option(
+        None,
+        "data",
+        "VOC folder, e.g. VOCdevkit/VOC2007; without it VOCdevkit/ in the current "
+        "folder, else a data set that the program draws",
+        metavar="DIR",
+    )
+    classes: str | None = _option(
+        None,
+        "data",
+        "file with one class name a line; without it the names are found in the annotations",
+        metavar="FILE",
+    )
+    train_split: str = _option(
+        "train",
+        "data",
+        "name of the list in ImageSets/Main to train on",
+        metavar="NAME",
+    )
+    val_split: str = _option("val", "data", "list to measure on while training", metavar="NAME")
+    train_list: str | None = _option(
+        None,
+        "data",
+        "tutorial format, instead of --data: a file of lines 'picture x1,y1,x2,y2,class ...'",
+        metavar="FILE",
+    )
+    val_list: str | None = _option(
+        None,
+        "data",
+        "the same for the pictures to measure on",
+        metavar="FILE",
+    )
+
+    # what learns
+    model: str = _option(
+        "yolov4-tiny",
+        "model",
+        "name in the zoo",
+        choices=("yolov4", "yolov4-tiny"),
+    )
+    weights: str | None = _option(
+        None,
+        "model",
+        "start from this file: Darknet .weights or .conv.N, or a .keras of an earlier run",
+        metavar="FILE",
+    )
+    image_size: tuple[int, int] = _option(
+        (416, 416),
+        "model",
+        "height and width of the network's picture, multiples of 32: 416 or 320x416",
+        metavar="SIZE",
+    )
+    resize: str = _option(
+        "letterbox",
+        "model",
+        "keep a picture's shape and pad it with grey, or stretch it",
+        choices=("letterbox", "stretch"),
+    )
+    anchors: str | None = _option(
+        None,
+        "model",
+        "file 'w,h, w,h, ...' in pixels of the network's picture",
+        metavar="FILE",
+    )
+    masks: str | None = _option(
+        None,
+        "model",
+        "anchors of each stride, finest first: 0,1,2/3,4,5 or, for yolov4-tiny, custom or coco",
+        metavar="MASKS",
+    )
+    attention: str = _option(
+        "none",
+        "model",
+        "attention in yolov4-tiny (the tutorial's phi 0 to 4)",
+        choices=ATTENTIONS,
+    )
+    prior: float = _option(0.01, "model", "objectness that a fresh head starts from")
+
+    # augmentation: see AugmentConfig
+    mosaic: float = _option(
+        AugmentConfig.mosaic,
+        "augmentation",
+        "probability of joining four pictures",
+    )
+    mixup: float = _option(
+        AugmentConfig.mixup,
+        "augmentation",
+        "probability of blending in a second picture",
+    )
+    special_aug_ratio: float = _option(
+        AugmentConfig.special_aug_ratio,
+        "augmentation",
+        "share of the epochs with mosaic and mixup",
+    )
+    flip: float = _option(
+        AugmentConfig.flip,
+        "augmentation",
+        "probability of mirroring left to right",
+    )
+    vertical_flip: float = _option(
+        AugmentConfig.vertical_flip,
+        "augmentation",
+        "probability of mirroring top to bottom",
+    )
+    scale: tuple[float, float] = _option(
+        AugmentConfig.scale,
+        "augmentation",
+        "smallest and largest zoom: 0.6,1.5",
+        metavar="LOW,HIGH",
+    )
+    translate: float = _option(
+        AugmentConfig.translate,
+        "augmentation",
+        "shift by at most this share of the picture",
+    )
+    aspect: float = _option(
+        AugmentConfig.aspect,
+        "augmentation",
+        "change the aspect ratio by at most this share",
+    )
+    hue: float = _option(
+        AugmentConfig.hue,
+        "augmentation",
+        "turn the hue by at most this share of a circle",
+    )
+    saturation: float = _option(
+        AugmentConfig.saturation,
+        "augmentation",
+        "vary the saturation by a factor up to 1 + this",
+    )
+    value: float = _option(
+        AugmentConfig.value,
+        "augmentation",
+        "vary the brightness by a factor up to 1 + this",
+    )
+    multi_scale: bool = _option(
+        False,
+        "augmentation",
+        "change the network's picture size every 10 batches, 0.7 to 1.4 times",
+    )
+
+    # loss: see LossSettings
+    loss: str = _option(
+        "cross-entropy",
+        "loss",
+        "confidence loss",
+        choices=("cross-entropy", "focal"),
+    )
+    focal_alpha: float = _option(
+        0.25,
+        "loss",
+        "weight of objects in the focal loss; background has 1 - alpha",
+    )
+    focal_gamma: float = _option(
+        2.0,
+        "loss",
+        "how much the focal loss turns down easy anchors; 0 is cross-entropy",
+    )
+    loss_scaling: str = _option(
+        "auto",
+        "loss",
+        "weights and normalisers of the loss's parts; auto follows --loss",
+        choices=("auto", "cross-entropy", "focal", "tutorial", "tutorial-focal"),
+    )
+    iou: str = _option(
+        "ciou",
+        "loss",
+        "location loss: 1 - this similarity",
+        choices=("ciou", "siou", "diou", "giou", "iou"),
+    )
+    positive_iou: float | None = _option(
+        None,
+        "loss",
+        "anchors whose shape IoU exceeds this are positive besides the best; 1: the best only",
+        default_text="by --loss-scaling",
+    )
+    ignore_iou: float = _option(
+        0.5,
+        "loss",
+        "background anchors overlapping an object more than this are left out",
+    )
+    label_smoothing: float = _option(0.0, "loss", "smoothing of the class targets, 0 to 1")
+
+    # schedule
+    epochs: int = _option(100, "schedule", "epochs in all (the tutorial's UnFreeze_Epoch)")
+    batch_size: int = _option(8, "schedule", "pictures a step (Unfreeze_batch_size)")
+    freeze_epochs: int = _option(
+        0,
+        "schedule",
+        "first epochs, with the backbone frozen (Freeze_Train, Freeze_Epoch)",
+    )
+    freeze_batch_size: int | None = _option(
+        None,
+        "schedule",
+        "pictures a step while frozen",
+        default_text="--batch-size",
+    )
+    init_epoch: int = _option(
+        0,
+        "schedule",
+        "count epochs from here, to go on from --weights by hand",
+    )
+    learning_rate: float | None = _option(
+        None,
+        "schedule",
+        "highest learning rate, for --nominal-batch pictures a step (Init_lr)",
+        default_text="0.01 for sgd, 0.001 for adam and adamw",
+    )
+    min_learning_rate: float = _option(
+        0.01,
+        "schedule",
+        "last learning rate as a share of the highest (Min_lr)",
+    )
+    nominal_batch: int = _option(
+        8,
+        "schedule",
+        "the learning rate grows with batch size / this, at most fourfold; 0: not at all",
+    )
+    lr_decay: str = _option("cos", "schedule", "shape of the descent", choices=("cos", "step"))
+    warmup_steps: int = _option(
+        100,
+        "schedule",
+        "steps of linear warm-up, at most a tenth of a phase's",
+    )
+
+    # optimizer
+    optimizer: str = _option(
+        "sgd",
+        "optimizer",
+        "sgd has Nesterov momentum; weight decay is decoupled",
+        choices=("sgd", "adam", "adamw"),
+    )
+    momentum: float = _option(0.937, "optimizer", "momentum of sgd, beta 1 of adam")
+    weight_decay: float = _option(
+        5e-4,
+        "optimizer",
+        "decay of the convolution kernels, times the learning rate",
+    )
+    clip_norm: float = _option(
+        10.0,
+        "optimizer",
+        "largest norm of the whole gradient; 0: no limit",
+    )
+    accumulate: int = _option(1, "optimizer", "batches whose gradients make one update")
+    ema: float = _option(
+        0.04,
+        "optimizer",
+        "evaluate and save weights averaged over about this share of the run; 0: the last ones",
+    )
+
+    # run
+    epochs_between_evaluations: int = _option(
+        5,
+        "run",
+        "epochs from one mAP measurement to the next; 0: only at the end (eval_flag, eval_period)",
+    )
+    patience: int = _option(
+        0,
+        "run",
+        "stop after this many measurements without a better mAP; 0: never",
+    )
+    save_period: int = _option(
+        0,
+        "run",
+        "also keep the model of every so manieth epoch; 0: only best and last",
+    )
+    save_dir: str = _option("logs", "run", "folder for runs", metavar="DIR")
+    name: str | None = _option(
+        None,
+        "run",
+        "name of the run's folder",
+        default_text="date and time",
+    )
+    seed: int = _option(11, "run", "order, augmentation and fresh weights follow from it")
+    precision: str = _option(
+        "auto",
+        "run",
+        "auto: bfloat16 where the processor is fast at it",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    gpus: str | None = _option(
+        None,
+        "run",
+        "GPUs to use: 0 or 0,1; none: the processor (train_gpu)",
+        default_text="all",
+    )
+    loader_threads: int = _option(
+        0,
+        "run",
+        "threads that read and augment (num_workers); 0: as many as help",
+    )
+    eager: bool = _option(False, "run", "run step by step, for debugging")
+
+    def __post_init__(self):
+        for name in ("image_size", "scale"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        _check(self)
+
+
+def _check(config: TrainConfig) -> None:
+    """Refuse values that no run can have."""
+    size = config.image_size
+    if len(size) != 2 or any(side < 32 or side % 32 for side in size):
+        near = "x".join(str(max(32, round(side / 32) * 32)) for side in size)
+        raise ConfigError(
+            f"image_size needs height and width in multiples of 32, not {size}; try {near}"
+        )
+    for field_ in fields(config):
+        choices = field_.metadata.get("choices")
+        value = getattr(config, field_.name)
+        if choices and value not in choices:
+            raise ConfigError(f"{field_.name} is one of {', '.join(choices)}, not {value!r}")
+    ranges = {
+        "mosaic": (0, 1), "mixup": (0, 1), "special_aug_ratio": (0, 1), "flip": (0, 1),
+        "vertical_flip": (0, 1), "translate": (0, 1), "aspect": (0, 0.9), "hue": (0, 0.5),
+        "saturation": (0, 10), "value": (0, 10), "focal_gamma": (0, 20), "focal_alpha": (0, 1),
+        "label_smoothing": (0, 1), "ignore_iou": (0, 1), "epochs": (1, 10**6),
+        "batch_size": (1, 10**5), "freeze_epochs": (0, 10**6), "accumulate": (1, 10**4),
+        "ema": (0, 1), "min_learning_rate": (0, 1), "momentum": (0, 0.9999),
+        "weight_decay": (0, 1), "clip_norm": (0, 1e9), "init_epoch": (0, config.epochs),
+        "epochs_between_evaluations": (0, 10**6), "patience": (0, 10**6), "seed": (0, 2**31 - 1),
+        "loader_threads": (0, 1024), "nominal_batch": (0, 10**5), "warmup_steps": (0, 10**7),
+        "save_period": (0, 10**6),
+    }  # fmt: skip
+    for name, (low, high) in ranges.items():
+        value = getattr(config, name)
+        if not low <= value <= high:
+            raise ConfigError(f"{name} lies in {low} to {high}, not {value}")
+    if not 0 < config.scale[0] <= config.scale[1]:
+        raise ConfigError(f"scale is LOW,HIGH with 0 < LOW <= HIGH, not {config.scale}")
+
+
+def augmentation(config: TrainConfig) -> AugmentConfig:
+    """Return the part of a run's settings that varies pictures."""
+    shared = {field_.name for field_ in fields(AugmentConfig)} & set(vars(config))
+    return AugmentConfig(**{name: getattr(config, name) for name in shared})
+
+
+def loss_settings(config: TrainConfig) -> LossSettings:
+    """Return the weights of the loss's parts: the named set, then what the user changed."""
+    scaling = config.loss if config.loss_scaling == "auto" else config.loss_scaling
+    settings = {
+        **LOSS_SCALINGS[scaling],
+        "iou": config.iou,
+        "ignore_iou": config.ignore_iou,
+        "label_smoothing": config.label_smoothing,
+    }
+    if config.positive_iou is not None:
+        settings["positive_iou"] = config.positive_iou
+    return LossSettings(**settings)

@@ -1,0 +1,235 @@
+"""A training run from its settings to its best model."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from yolo import anchors, saved, zoo
+from yolo.data import pipeline
+from yolo.detector import Detector
+from yolo.errors import ConfigError
+from yolo.evaluation.voc import evaluate_voc
+from yolo.inference.predictor import detect_samples
+from yolo.training import run_folder, settings
+from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
+from yolo.training.dataset import TrainingData
+from yolo.training.precision import choose_precision
+from yolo.training.schedules import WarmupDecay, make_optimizer, peak_learning_rate
+from yolo.training.settings import TrainConfig
+from yolo.weights import darknet
+
+log = logging.getLogger("yolo")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of epochs with one batch size and one set of trainable layers."""
+
+    first: int
+    last: int
+    batch_size: int
+    frozen: bool
+
+
+def train(
+    config: TrainConfig, data: TrainingData, folder: Path, *, resume: bool = False,
+    write: Callable = lambda text, end="\n": log.info("%s", text), live: bool = False,
+) -> Path:  # fmt: skip
+    """Train a detector and return the path of its best model.
+
+    Args:
+        config: the run's settings.
+        data: its pictures.
+        folder: its run folder, made by `run_folder.create`.
+        resume: go on from `last.keras` in the folder.
+        write: called with lines of progress.
+        live: whether a line can be replaced by the next.
+
+    Returns:
+        `folder / "best.keras"`.
+
+    Raises:
+        YoloError: settings, data or weights cannot be used, or the loss stops being finite.
+    """
+    strategy = _devices(config)
+    precision = choose_precision(config.precision)
+    keras.config.set_dtype_policy(precision)
+    keras.utils.set_random_seed(config.seed)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = _start_model(config, data, folder if resume else None)
+        shadow = Detector.from_config(model.get_config())
+    shadow.notes = {}
+    done = model.notes.get("epoch", config.init_epoch)
+    run_folder.cut_results(folder / "results.csv", done)
+    write(
+        f"{config.model}, {len(data.classes)} classes, {model.count_params():,} parameters, "
+        f"{config.image_size[0]}x{config.image_size[1]}, {precision}, "
+        f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
+    )
+    if done >= config.epochs or model.notes.get("stopped"):
+        write(f"{folder}: this run is complete ({done} epochs); nothing to do")
+        return folder / "best.keras"
+
+    def measure(detector) -> float:
+        found = detect_samples(detector, data.val, batch_size=config.batch_size)
+        return evaluate_voc(found, data.val, data.classes).map_all_point
+
+    for phase in phases(config):
+        if done >= phase.last or model.notes.get("stopped"):
+            continue
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            _compile(model, config, phase, len(data.train), folder if done > phase.first else None)
+        _run_phase(model, shadow, config, data, phase, max(done, phase.first), folder,
+                   measure=measure, write=write, live=live)  # fmt: skip
+    return folder / "best.keras"
+
+
+def phases(config: TrainConfig) -> list[Phase]:
+    """Return the run's phases: frozen backbone first where that is wanted, then all layers."""
+    cut = min(config.freeze_epochs, config.epochs)
+    frozen = Phase(config.init_epoch, cut, config.freeze_batch_size or config.batch_size, True)
+    free = Phase(max(cut, config.init_epoch), config.epochs, config.batch_size, False)
+    return [phase for phase in (frozen, free) if phase.last > phase.first]
+
+
+def _run_phase(model, shadow, config, data, phase, first, folder, *, measure, write, live):
+    steps = pipeline.steps_per_epoch(len(data.train), phase.batch_size)
+    common = {
+        "image_size": config.image_size,
+        "batch_size": phase.batch_size,
+        "resize": config.resize,
+    }
+    batches = pipeline.training_dataset(
+        data.train, augment=settings.augmentation(config), epochs=config.epochs,
+        seed=config.seed, first_epoch=first, multi_scale=config.multi_scale, **common,
+    )  # fmt: skip
+    if config.loader_threads:
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = config.loader_threads
+        batches = batches.with_options(options)
+    every = config.epochs_between_evaluations
+    validation = pipeline.evaluation_dataset(data.val, **common) if every and data.val else None
+    write(
+        f"epochs {first + 1} to {phase.last}: {steps} steps of {phase.batch_size} pictures"
+        + (", backbone frozen" if phase.frozen else "")
+    )
+    model.fit(
+        batches,
+        steps_per_epoch=steps,
+        initial_epoch=first,
+        epochs=phase.last,
+        validation_data=validation,
+        validation_freq=max(every, 1),
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            StopOnNonFinite(),
+            Progress(write, live=live, steps=steps, batch_size=phase.batch_size,
+                     last_epoch=config.epochs),
+            Checkpoints(folder, shadow, measure, every=every, patience=config.patience,
+                        save_period=config.save_period, last_epoch=config.epochs, write=write),
+        ],
+    )  # fmt: skip
+
+
+def _compile(model, config: TrainConfig, phase: Phase, pictures: int, resume_from: Path | None):
+    """Freeze or free the backbone and give the model the phase's optimizer and loss."""
+    for layer in model.network.layers:
+        layer.trainable = not (phase.frozen and layer.name.startswith("backbone_"))
+    steps = pipeline.steps_per_epoch(pictures, phase.batch_size)
+    updates = max(1, steps * (phase.last - phase.first) // config.accumulate)
+    schedule = WarmupDecay(
+        peak_learning_rate(config, phase.batch_size),
+        steps=updates,
+        warmup_steps=min(config.warmup_steps, updates // 10),
+        start=phase.first / config.epochs,
+        end=phase.last / config.epochs,
+        final=config.min_learning_rate,
+        shape=config.lr_decay,
+    )
+    variables = model.trainable_variables
+    optimizer = make_optimizer(config, schedule, updates=updates, variables=variables)
+    if resume_from is not None:
+        # Weight decay's exceptions are not part of a saved optimizer, so it is made anew and
+        # only its state is taken over.
+        optimizer.build(variables)
+        state = keras.models.load_model(resume_from / "last.keras").optimizer.variables
+        for target, source in zip(optimizer.variables, state, strict=True):
+            target.assign(source.numpy())
+    model.compile(
+        optimizer,
+        loss=_loss(config),
+        loss_settings=settings.loss_settings(config),
+        run_eagerly=config.eager,
+    )
+
+
+def _loss(config: TrainConfig):
+    import keras_focal
+
+    if config.loss == "focal":
+        return keras_focal.FocalLoss(alpha=config.focal_alpha, gamma=config.focal_gamma)
+    return keras.losses.BinaryCrossentropy()
+
+
+def _start_model(config: TrainConfig, data: TrainingData, resume_from: Path | None) -> Detector:
+    if resume_from is not None:
+        return saved.load_detector(resume_from / "last.keras", expected_classes=data.classes)
+    options = {"prior": config.prior}
+    if config.anchors:
+        options["anchors"] = anchors.read_anchors(config.anchors)
+    if config.masks:
+        options["masks"] = _masks(config.masks)
+    if config.attention != "none":
+        options["attention"] = config.attention
+    model = zoo.build(
+        config.model, classes=data.classes, image_size=config.image_size, resize=config.resize,
+        **options,
+    )  # fmt: skip
+    if config.weights:
+        if str(config.weights).endswith(".keras"):
+            saved.transfer(model, config.weights)
+        else:
+            darknet.load(model, config.weights)
+    return model
+
+
+def _masks(text: str):
+    """Return masks from "0,1,2/3,4,5"; a name is passed on."""
+    if text.isalpha():
+        return text
+    try:
+        return tuple(tuple(int(i) for i in level.split(",")) for level in text.split("/"))
+    except ValueError as error:
+        raise ConfigError(f"masks are like 0,1,2/3,4,5 or a name, not {text!r}") from error
+
+
+def _devices(config: TrainConfig):
+    """Make the chosen GPUs visible; return a strategy where there are several."""
+    found = tf.config.list_physical_devices("GPU")
+    if config.gpus is not None:
+        wanted = [] if config.gpus == "none" else config.gpus.split(",")
+        if any(not name.isdigit() or int(name) >= len(found) for name in wanted):
+            raise ConfigError(
+                f"gpus names GPUs 0..{len(found) - 1} or none, not {config.gpus!r}"
+                if found
+                else f"gpus is {config.gpus!r}, but TensorFlow sees no GPU here"
+            )
+        found = [found[int(name)] for name in wanted]
+        tf.config.set_visible_devices(found, "GPU")
+    if len(found) < 2:
+        return None
+    for phase in phases(config):
+        if phase.batch_size % len(found):
+            raise ConfigError(
+                f"a batch of {phase.batch_size} does not divide among {len(found)} GPUs; "
+                "choose a multiple"
+            )
+    return tf.distribute.MirroredStrategy()

@@ -1,0 +1,11 @@
+"""Readers and writers of other programs' weights files."""
+
+import importlib
+
+__all__ = ["darknet"]
+
+
+def __getattr__(name: str):
+    if name in __all__:
+        return importlib.import_module(f"yolo.weights.{name}")
+    raise AttributeError(f"module 'yolo.weights' has no attribute {name!r}")

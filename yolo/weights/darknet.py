@@ -1,0 +1,301 @@
+"""Darknet's `.weights` files, whole or cut off after some layer: read, checked and written.
+
+A file is a header (three int32: major, minor, revision; then the number of pictures seen, as
+uint64 from version 0.2 on, as uint32 before) and, for each convolution in the order of the
+`.cfg`, little-endian float32: bias or beta (n); with batch norm gamma, mean and variance (n
+each); the kernel (out, in, height, width). Reference: darknet/src/parser.c.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from yolo.errors import WeightsError
+
+log = logging.getLogger("yolo")
+
+# Convolutions in the files that end early: darknet's `partial` command names them by the number
+# of layers they keep (yolov4-tiny.conv.29; csdarknet53-omega's conv.105, yolov4.conv.137).
+PARTIAL_FILES = {21: (17,), 110: (72, 92)}
+_HEADER = np.array([0, 2, 5], "<i4").tobytes() + bytes(8)
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """One convolution of the network and the number of floats it has in a file."""
+
+    layer: object
+    filters: int
+    inputs: int
+    size: int
+
+    @property
+    def has_norm(self) -> bool:
+        return hasattr(self.layer, "norm")
+
+    @property
+    def floats(self) -> int:
+        return self.filters * ((4 if self.has_norm else 1) + self.inputs * self.size**2)
+
+
+def load(model, path: str | Path) -> int:
+    """Load a Darknet weights file into a YOLOv4 or YOLOv4-tiny model.
+
+    A whole file of another class count gives everything but the class logits of the heads,
+    which start fresh; a partial file gives the layers that it has. The log says which. The
+    file is read and checked completely before the first weight changes.
+
+    Args:
+        model: a `Detector` or its `network`.
+        path: `yolov4.weights`, `yolov4-tiny.weights`, `yolov4.conv.137`, `yolov4-tiny.conv.29`
+            or one of the same layout.
+
+    Returns:
+        The number of convolutions loaded.
+
+    Raises:
+        WeightsError: the file cannot be read, has too few or too many bytes for the network,
+            or holds values that no network has (not finite, a negative variance).
+    """
+    path = Path(path)
+    convolutions = _convolutions(model)
+    floats = _read_floats(path)
+    expected = [convolution.floats for convolution in convolutions]
+    ends = np.cumsum(expected)
+    partial = [n for n in PARTIAL_FILES.get(len(convolutions), ()) if ends[n - 1] == len(floats)]
+    file_classes = None
+    if partial:
+        convolutions = convolutions[: partial[0]]
+    else:
+        file_classes = _class_count(convolutions, len(floats), path)
+    values = _split(convolutions, floats, file_classes, path)
+    for convolution, arrays in zip(convolutions, values, strict=True):
+        _assign(convolution, arrays)
+    _report(path, convolutions, file_classes, model)
+    return len(convolutions)
+
+
+def count_classes(path: str | Path) -> tuple[str, int] | None:
+    """Tell which network a whole Darknet file is for, and how many classes it has.
+
+    Args:
+        path: a Darknet file.
+
+    Returns:
+        ("yolov4" or "yolov4-tiny", number of classes), or None for a partial file.
+
+    Raises:
+        WeightsError: the size fits neither network.
+    """
+    floats = len(_read_floats(Path(path)))
+    if floats in _PARTIAL_FLOATS:
+        return None
+    for name, (base, per_class) in _FLOATS.items():
+        classes, left = divmod(floats - base, per_class)
+        if left == 0 and classes >= 1:
+            return name, classes
+    raise WeightsError(
+        f"{path}: {4 * floats} bytes after the header fit neither yolov4 nor yolov4-tiny with "
+        "any number of classes; the file is damaged or belongs to another network"
+    )
+
+
+# Floats of a whole file: without any class, and for each class (3 anchors on each head).
+_FLOATS = {
+    "yolov4": (64_429_405 - 80 * 3 * (257 + 513 + 1025), 3 * (257 + 513 + 1025)),
+    "yolov4-tiny": (6_062_814 - 80 * 3 * (257 + 513), 3 * (257 + 513)),
+}
+_PARTIAL_FLOATS = ((170_038_676 - 20) // 4, (19_789_716 - 20) // 4)
+
+
+def save(model, path: str | Path) -> None:
+    """Write a model as a Darknet weights file, complete or not at all.
+
+    Args:
+        model: a YOLOv4 `Detector` or its `network`.
+        path: the file to write; it is replaced only when the new one is complete.
+
+    Raises:
+        WeightsError: the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(_HEADER)
+            for convolution in _convolutions(model):
+                for array in _arrays(convolution):
+                    file.write(np.ascontiguousarray(array, "<f4").tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WeightsError(f"{path}: cannot write the weights ({error.strerror})") from error
+
+
+def _convolutions(model) -> list[_Convolution]:
+    """Return the network's convolutions in the order of Darknet's file."""
+    network = getattr(model, "network", model)
+    found = [layer for layer in network.layers if "_conv_" in layer.name]
+    found.sort(key=lambda layer: int(layer.name.rsplit("_", 1)[1]))
+    if len(found) not in PARTIAL_FILES:
+        raise WeightsError(
+            f"Darknet weights fit yolov4 and yolov4-tiny; this model is {network.name!r} with "
+            f"{len(found)} numbered convolutions"
+        )
+    convolutions = []
+    for layer in found:
+        size, _, inputs, filters = _plain(layer).kernel.shape
+        convolutions.append(_Convolution(layer, filters, inputs, size))
+    return convolutions
+
+
+def _plain(layer):
+    """Return the Keras convolution of a numbered layer: its own, or itself in a head."""
+    return getattr(layer, "convolution", layer)
+
+
+def _read_floats(path: Path) -> np.ndarray:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read the weights ({error.strerror})") from error
+    if len(data) < 20:
+        raise WeightsError(
+            f"{path}: {len(data)} bytes are fewer than a Darknet header; download it again"
+        )
+    major, minor, _ = np.frombuffer(data, "<i4", 3)
+    if not (0 <= major <= 1 and 0 <= minor <= 10):
+        raise WeightsError(
+            f"{path}: not a Darknet weights file (version {major}.{minor} in its header); "
+            "a web page saved under this name looks like that too"
+        )
+    header = 20 if major * 10 + minor >= 2 else 16
+    if (len(data) - header) % 4:
+        raise WeightsError(
+            f"{path}: {len(data)} bytes are not a {header}-byte header and whole float32 values "
+            "(4 bytes each); the file is damaged, download it again"
+        )
+    return np.frombuffer(data, "<f4", offset=header)
+
+
+def _class_count(convolutions, found: int, path: Path) -> int:
+    """Return C of a whole file with `found` floats, or explain why there is none."""
+    heads = [convolution for convolution in convolutions if not convolution.has_norm]
+    rest = sum(convolution.floats for convolution in convolutions if convolution.has_norm)
+    anchors = [_anchors_of(convolution) for convolution in heads]
+    per_output = [
+        count * (convolution.inputs + 1) for count, convolution in zip(anchors, heads, strict=True)
+    ]
+    classes, left = divmod(found - rest - 5 * sum(per_output), sum(per_output))
+    if left or classes < 1:
+        expected = sum(convolution.floats for convolution in convolutions)
+        raise WeightsError(
+            f"{path}: expected {20 + 4 * expected} bytes for this network (header included, or "
+            f"another whole number of classes), found {20 + 4 * found}; the file is cut short, "
+            "has bytes left over, or belongs to another network"
+        )
+    return classes
+
+
+def _anchors_of(head: _Convolution) -> int:
+    """Return the anchors of a cell, which the network's builder notes on each head layer."""
+    return head.filters // head.layer.outputs_per_anchor
+
+
+def _split(convolutions, floats, file_classes, path) -> list[dict[str, np.ndarray]]:
+    """Cut the floats into named arrays, kernels as (height, width, in, out), and check them."""
+    values, start = [], 0
+
+    def take(*shape):
+        nonlocal start
+        count = int(np.prod(shape))
+        start += count
+        return floats[start - count : start].reshape(shape)
+
+    for number, convolution in enumerate(convolutions):
+        n, arrays = convolution.filters, {}
+        if convolution.has_norm:
+            for name in ("beta", "gamma", "mean", "variance"):
+                arrays[name] = take(n)
+        else:
+            if file_classes is not None:
+                n = _anchors_of(convolution) * (5 + file_classes)
+            arrays["beta"] = take(n)
+        kernel = take(n, convolution.inputs, convolution.size, convolution.size)
+        arrays["kernel"] = kernel.transpose(2, 3, 1, 0)
+        for name, array in arrays.items():
+            wrong = None
+            if not np.isfinite(array).all():
+                wrong = "is not finite"
+            elif name == "variance" and (array < 0).any():
+                wrong = "is negative"
+            if wrong:
+                raise WeightsError(
+                    f"{path}: a {name} of convolution {number} {wrong}; the file is damaged"
+                )
+        values.append(arrays)
+    return values
+
+
+def _assign(convolution: _Convolution, arrays: dict[str, np.ndarray]) -> None:
+    plain = _plain(convolution.layer)
+    if convolution.has_norm:
+        norm = convolution.layer.norm
+        norm.beta.assign(arrays["beta"])
+        norm.gamma.assign(arrays["gamma"])
+        norm.moving_mean.assign(arrays["mean"])
+        norm.moving_variance.assign(arrays["variance"])
+        plain.kernel.assign(arrays["kernel"])
+        return
+    kernel, bias = arrays["kernel"], arrays["beta"]
+    if kernel.shape[-1] != convolution.filters:
+        # Another class count: keep x, y, w, h and objectness of each anchor, leave the classes.
+        anchors = _anchors_of(convolution)
+        new_kernel, new_bias = np.array(plain.kernel), np.array(plain.bias)
+        for new, old in ((new_kernel, kernel), (new_bias, bias)):
+            new_parts = new.reshape(*new.shape[:-1], anchors, -1)
+            old_parts = old.reshape(*old.shape[:-1], anchors, -1)
+            new_parts[..., :5] = old_parts[..., :5]
+        kernel, bias = new_kernel, new_bias
+    plain.kernel.assign(kernel)
+    plain.bias.assign(bias)
+
+
+def _arrays(convolution: _Convolution) -> list[np.ndarray]:
+    """Return a convolution's arrays in the order and layout of a file."""
+    plain = _plain(convolution.layer)
+    kernel = np.asarray(plain.kernel).transpose(3, 2, 0, 1)
+    if not convolution.has_norm:
+        return [np.asarray(plain.bias), kernel]
+    norm = convolution.layer.norm
+    variables = (norm.beta, norm.gamma, norm.moving_mean, norm.moving_variance)
+    return [*(np.asarray(variable) for variable in variables), kernel]
+
+
+def _report(path, loaded, file_classes, model) -> None:
+    everything = _convolutions(model)
+    fresh = [convolution.layer.name for convolution in everything[len(loaded) :]]
+    head = next(convolution for convolution in everything if not convolution.has_norm)
+    classes = head.layer.outputs_per_anchor - 5
+    if file_classes is not None and file_classes != classes:
+        fresh = [
+            f"{convolution.layer.name} (class logits)"
+            for convolution in everything
+            if not convolution.has_norm
+        ]
+        log.info(
+            "%s is for %d classes and this model has %d: its class logits were left out",
+            path.name, file_classes, classes,
+        )  # fmt: skip
+    log.info(
+        "%s: loaded %d of %d convolutions, %s to %s; fresh: %s",
+        path.name, len(loaded), len(everything), loaded[0].layer.name, loaded[-1].layer.name,
+        ", ".join(fresh) or "none",
+    )  # fmt: skip

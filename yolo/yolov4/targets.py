@@ -1,0 +1,82 @@
+"""Which anchors are responsible for which objects."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from yolo.boxes import shape_iou
+from yolo.config import YOLOv4Config
+
+
+class Targets(NamedTuple):
+    """Pairs of an object and an anchor, as a fixed-size list; M objects x S anchor slots.
+
+    A slot is an anchor of a level; each object meets each slot once, in the cell that holds its
+    centre. No dense map of targets is made: what a pair needs is gathered at its anchor.
+
+    Attributes:
+        positive: (batch, M, S) float32, 1 where the anchor is responsible for the object.
+        anchor: (batch, M, S) int32 index among the picture's N anchors.
+        boxes_xyxy: (batch, M, 4) the objects' boxes in pixels.
+        class_ids: (batch, M) int32, 0 where padding.
+        valid: (batch, M) bool, not padding.
+    """
+
+    positive: object
+    anchor: object
+    boxes_xyxy: object
+    class_ids: object
+    valid: object
+
+
+def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_iou) -> Targets:
+    """Pair objects with anchors by shape: the best one, and all that are good enough.
+
+    The best is sought among the anchors that some level predicts; an anchor that two levels
+    share is positive on both. Two objects may claim one anchor; then both pull on it.
+
+    Args:
+        config: strides, anchors and masks.
+        map_sizes: (rows, columns) of each level, finest stride first.
+        boxes_xyxy: (batch, M, 4) pixels.
+        class_ids: (batch, M); below 0 is padding.
+        positive_iou: an anchor whose shape IoU with the object exceeds this is positive, too.
+
+    Returns:
+        The pairs, M objects x S slots.
+
+    Reference:
+        darknet/src/yolo_layer.c, `delta_yolo_box` and `iou_thresh`.
+    """
+    boxes = ops.cast(boxes_xyxy, "float32")
+    sizes = boxes[..., 2:] - boxes[..., :2]  # (batch, M, 2)
+    valid = ops.logical_and(class_ids >= 0, ops.min(sizes, axis=-1) > 0)
+    slots = [anchor for mask in config.masks for anchor in mask]
+    slot_sizes = np.array([config.anchors[anchor] for anchor in slots], "float32")  # (S, 2)
+    overlap = shape_iou(sizes[..., None, :], ops.convert_to_tensor(slot_sizes))  # (batch, M, S)
+    best = overlap >= ops.max(overlap, axis=-1, keepdims=True)
+    positive = ops.logical_and(ops.logical_or(best, overlap > positive_iou), valid[..., None])
+    anchor = _anchor_indices(config, map_sizes, (boxes[..., :2] + boxes[..., 2:]) / 2)
+    return Targets(
+        ops.cast(positive, "float32"),
+        anchor,
+        boxes,
+        ops.maximum(ops.cast(class_ids, "int32"), 0),
+        valid,
+    )
+
+
+def _anchor_indices(config, map_sizes, centres):
+    """Return (batch, M, S): the index of each slot's anchor in the cell that holds the centre."""
+    indices, offset = [], 0
+    for stride, mask, (rows, columns) in zip(config.strides, config.masks, map_sizes, strict=True):
+        cell = ops.cast(ops.floor(centres / stride), "int32")
+        column = ops.clip(cell[..., 0], 0, columns - 1)
+        row = ops.clip(cell[..., 1], 0, rows - 1)
+        first = offset + (row * columns + column) * len(mask)
+        indices += [first + slot for slot in range(len(mask))]
+        offset = offset + rows * columns * len(mask)
+    return ops.stack(indices, axis=-1)
