@@ -118,7 +118,8 @@ def reduce(losses, sample_weight, kept, reduction):
         if reduction == "mean_with_sample_weight":
             given = given * ops.ones_like(losses)  # so that their sum counts every element
         weights = given if weights is None else weights * given
-    return _Reduction(reduction=reduction, dtype=dtype)(losses, losses, sample_weight=weights)
+    reduction = _Reduction(reduction=reduction, name="reduction", dtype=dtype)
+    return reduction(losses, losses, sample_weight=weights)
 
 
 def only(kept, losses):

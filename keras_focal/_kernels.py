@@ -73,7 +73,7 @@ def _with_slope(labels, logits, positive, negative, gamma, hard):
             ops.min(z, initial=0.0) > -LARGEST_EXPONENT,
         )
         if not hard:
-            small = ops.logical_and(small, ops.all(ops.equal(labels, ops.square(labels))))
+            small = ops.logical_and(small, ops.all(ops.logical_or(labels <= 0, labels >= 1)))
         loss, slope = ops.cond(
             small,
             lambda: _hard_loss_and_slope(labels, z, positive, negative, gamma),

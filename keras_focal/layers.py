@@ -45,6 +45,7 @@ class FocalLossLayer(keras.layers.Layer):
                 "reduction: expected one that gives a scalar, such as 'sum_over_batch_size', "
                 f"received {reduction!r}"
             )
+        self.supports_masking = True
         self.loss = FocalLoss(
             alpha=alpha, gamma=gamma, label_smoothing=label_smoothing, ignore_label=ignore_label,
             reduction=reduction, from_logits=True,
@@ -83,17 +84,9 @@ class FocalLossLayer(keras.layers.Layer):
         self.add_loss(reduce(losses, None, kept, self.loss.reduction))
         return logits
 
-    def compute_output_shape(self, input_shape, logits_shape=None):
-        """Return the shape of the logits.
-
-        Args:
-            input_shape: shape of y_true, or the shapes of all inputs.
-            logits_shape: shape of the logits, where they are an argument of their own.
-
-        Returns:
-            The shape of the logits.
-        """
-        return input_shape[1] if logits_shape is None else logits_shape
+    def compute_mask(self, inputs, previous_mask=None):
+        """Return no new mask: the logits keep the one they have."""
+        return None
 
     def get_config(self):
         """Return the arguments from which `from_config` rebuilds the layer."""

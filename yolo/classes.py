@@ -25,6 +25,26 @@ COCO_CLASSES = (
     "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 
+# Six COCO classes have other names in VOC and in Darknet's list than in COCO's own files.
+_ALSO_CALLED = {
+    "airplane": "aeroplane",
+    "couch": "sofa",
+    "dining table": "diningtable",
+    "motorcycle": "motorbike",
+    "potted plant": "pottedplant",
+    "tv": "tvmonitor",
+}
+
+
+def common_name(name: str) -> str:
+    """Return the one name for a class that VOC, Darknet and COCO call differently.
+
+    Example:
+        >>> common_name("couch"), common_name("sofa"), common_name("cat")
+        ('sofa', 'sofa', 'cat')
+    """
+    return _ALSO_CALLED.get(name, name)
+
 
 def read_classes(path: str | Path) -> tuple[str, ...]:
     """Read a class list, one name a line, as in `model_data/voc_classes.txt`.

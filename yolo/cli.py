@@ -8,10 +8,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from yolo import terminal
-from yolo.errors import ConfigError, YoloError
+from yolo.errors import ConfigError, WeightsError, YoloError
 from yolo.training import toml
 from yolo.training.settings import TrainConfig
 
@@ -48,13 +49,15 @@ def predict_main(argv: list[str] | None = None) -> int:
     parser.add_argument("--score", type=_share, default=0.25, metavar="S",
                         help="report objects that score more (default: %(default)s)")  # fmt: skip
     parser.add_argument("--iou", type=_share, default=0.45, metavar="I",
-                        help="of boxes that overlap more, keep the best (default: %(default)s)")  # fmt: skip
+                        help="of boxes that overlap more, keep the best "
+                        "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--max-detections", type=_count, default=100, metavar="N",
                         help="objects a picture at most (default: %(default)s)")  # fmt: skip
     parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,NAME",
                         help="report these classes only")  # fmt: skip
     parser.add_argument("--out", default="predictions", metavar="DIR",
-                        help="folder for drawn pictures and predictions.json (default: %(default)s)")  # fmt: skip
+                        help="folder for drawn pictures and predictions.json "
+                        "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--no-draw", action="store_true", help="write JSON only")
     parser.add_argument("--batch-size", type=_count, default=8, metavar="N",
                         help="pictures at once (default: %(default)s)")  # fmt: skip
@@ -76,7 +79,7 @@ def evaluate_main(argv: list[str] | None = None) -> int:
     parser.add_argument("--iou", type=_share, default=0.5, metavar="I",
                         help="of non-maximum suppression (default: %(default)s)")  # fmt: skip
     parser.add_argument("--match-iou", type=_share, default=0.5, metavar="I",
-                        help="overlap that makes a hit, for VOC (default: %(default)s)")  # fmt: skip
+                        help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
     parser.add_argument("--inclusive-pixels", action="store_true",
                         help="widths and heights + 1, as the VOC devkit counts")  # fmt: skip
     parser.add_argument("--batch-size", type=_count, default=8, metavar="N",
@@ -101,15 +104,19 @@ def _train(args, screen: terminal.Screen) -> int:
                 f"--resume takes its settings from {args.resume}/config.toml; leave out --{name}"
             )
         folder = Path(args.resume)
-        config = TrainConfig(**toml.read_toml(folder / "config.toml"))
+        config = _config_of_run(folder)
     else:
         if args.config:
             given = {**toml.read_toml(args.config), **given}
         config = TrainConfig(**given)
-    terminal.import_tensorflow_quietly(verbose=args.verbose)
+    from yolo.training.devices import select_gpus
+
+    terminal.import_tensorflow_quietly(
+        verbose=args.verbose, prepare=lambda: select_gpus(config.gpus)
+    )
     from yolo.training import dataset, run_folder, trainer
 
-    if not (args.resume or config.data or config.train_list):
+    if not (args.resume or config.data or config.train_list or config.val_list):
         config = _with_default_data(given, screen)
     data = dataset.open_data(config)
     if not args.resume:
@@ -121,15 +128,31 @@ def _train(args, screen: terminal.Screen) -> int:
             config, data, folder, resume=bool(args.resume), write=screen.write, live=screen.live
         )
     except KeyboardInterrupt:
-        kept = folder / "last.keras"
-        screen.write(
-            f"\nstopped; go on with: python train.py --resume {folder}"
-            if kept.exists()
-            else f"\nstopped before the first epoch was complete; nothing to resume in {folder}"
-        )
+        screen.finish()
+        if (folder / "last.keras").exists():
+            screen.write(f"stopped; go on with: python train.py --resume {_quoted(folder)}")
+        else:
+            screen.write("stopped before the first epoch was complete; nothing was saved")
+            run_folder.discard(folder)
         return 130
+    except Exception:
+        run_folder.discard(folder)
+        raise
     _show_results(best, data, folder, screen)
     return 0
+
+
+def _config_of_run(folder: Path) -> TrainConfig:
+    """Return the settings of a run to go on with."""
+    settings = folder / "config.toml"
+    if not settings.is_file():
+        raise ConfigError(f"--resume names the folder of a run; {folder} holds no config.toml")
+    if not (folder / "last.keras").is_file():
+        raise WeightsError(
+            f"{folder / 'last.keras'}: no such file: no epoch of this run was completed; start "
+            f"anew with the same settings: python train.py --config {_quoted(settings)}"
+        )
+    return TrainConfig(**toml.read_toml(settings))
 
 
 def _with_default_data(given: dict, screen) -> TrainConfig:
@@ -158,7 +181,7 @@ def _show_results(best: Path, data, folder: Path, screen) -> None:
     model = saved.load_detector(best)
     found = detect_samples(model, data.test)
     result = voc.evaluate_voc(found, data.test, data.classes)
-    screen.write(f"\n{best} on the {data.test_name} split, {len(data.test)} pictures:")
+    screen.write(f"\n{best} on the {data.test_name} split, {_pictures(len(data.test))}:")
     screen.write(voc.table(result))
     write_text(folder / f"{data.test_name}_results.json", _json(voc.to_json(result)))
     pictures = []
@@ -222,10 +245,14 @@ def _predict(args, screen: terminal.Screen) -> int:
         text = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing found"
         screen.write(f"{path}: {text}")
     predictor.write_predictions(out / "predictions.json", written)
-    screen.write(f"{len(written)} pictures, results in {out / 'predictions.json'}")
+    screen.write(f"{_pictures(len(written))}, results in {out / 'predictions.json'}")
     if failed:
-        screen.write(f"{len(failed)} pictures could not be read and were skipped")
+        screen.write(f"{_pictures(len(failed))} left out, not readable")
     return 1 if failed else 0
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture" + ("" if count == 1 else "s")
 
 
 def _free_name(path: Path, taken: set[str]) -> str:
@@ -260,7 +287,7 @@ def _evaluate(args, screen: terminal.Screen) -> int:
         samples = voc_data.read_split(
             root, args.split, classes=model.classes, seed=_seed_of_run(weights)
         )
-    screen.write(f"{weights} on {len(samples)} pictures of {root}")
+    screen.write(f"{weights} on {_pictures(len(samples))} of {root}")
     found = detect_samples(
         model, samples, score_threshold=args.score, iou_threshold=args.iou,
         batch_size=args.batch_size,
@@ -325,7 +352,7 @@ def _train_parser() -> argparse.ArgumentParser:
         "VOCdevkit/ in the current folder, or on a data set that it draws itself.",
     )
     parser.add_argument("--config", metavar="FILE",
-                        help="TOML file of settings, named as the options; options win")  # fmt: skip
+                        help="TOML file of settings, named as options; options win")  # fmt: skip
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     kinds = {"int": int, "float": float, "str": str}
     groups = {}
@@ -353,8 +380,29 @@ def _train_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and proposes the option that was probably meant."""
+
+    def parse_args(self, args=None, namespace=None):
+        """Refuse what is no option, with the nearest one that is."""
+        namespace, rest = self.parse_known_args(args, namespace)
+        if rest:
+            name = rest[0].split("=")[0]
+            near = get_close_matches(name, self._option_string_actions, 1)
+            self.error(
+                f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
+                if name.startswith("-")
+                else f"{rest[0]!r} belongs to no option"
+            )
+        return namespace
+
+    def error(self, message):
+        """End with one line and exit code 2."""
+        self.exit(2, f"{self.prog}: error: {message} (all options: python {self.prog} --help)\n")
+
+
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=name, description=description, allow_abbrev=False)
+    parser = _Parser(prog=name, description=description, allow_abbrev=False)
     parser.add_argument(
         "--verbose", action="store_true", help="show TensorFlow's own messages and more of ours"
     )
@@ -372,18 +420,36 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
     try:
         return command(args, screen)
     except YoloError as error:
+        screen.finish()
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return error.exit_code
     except ImportError as error:
+        screen.finish()
         print(f"{parser.prog}: error: {error}; run: pip install -e .", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        screen.finish()
+        print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does; nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:
+        if args.verbose:
+            raise
+        screen.finish()
+        print(f"{parser.prog}: error: {_unforeseen(error)}", file=sys.stderr)
+        return 1
+
+
+def _unforeseen(error: Exception) -> str:
+    """Return one line about an error that nobody turned into a message of ours."""
+    name = type(error).__name__
+    if name in ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError"):
+        return "out of memory; a smaller --batch-size or --image-size needs less"
+    lines = str(error).strip().splitlines() or [""]
+    return f"{name}: {lines[0][:300]}; this was not foreseen, --verbose shows where it happened"
 
 
 def _image_size(text: str) -> tuple[int, int]:

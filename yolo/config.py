@@ -137,11 +137,11 @@ class LossSettings:
     positive_iou: float = 0.213
     ignore_iou: float = 0.5
     label_smoothing: float = 0.0
-    location_weight: float = 0.5
-    confidence_weight: float = 10.0
+    location_weight: float = 1.0
+    confidence_weight: float = 20.0
     class_weight: float = 0.5
     confidence_normalizer: str = "all"
-    balance: tuple[float, ...] = (4.0, 1.0, 0.4)
+    balance: tuple[float, ...] = (1.0, 1.0, 1.0)
     per_level: bool = False
     by_area: bool = False
 
@@ -162,6 +162,7 @@ _TUTORIAL = {
     "location_weight": 0.05,
     "confidence_weight": 5.0,
     "class_weight": 1 / 80,
+    "balance": (4.0, 1.0, 0.4),
     "per_level": True,
     "by_area": True,
 }
@@ -170,7 +171,6 @@ LOSS_SCALINGS = {
     "focal": {
         "confidence_weight": 2.0,
         "confidence_normalizer": "positives",
-        "balance": (1.0, 1.0, 1.0),
     },
     "tutorial": _TUTORIAL,
     "tutorial-focal": {**_TUTORIAL, "confidence_weight": 50.0},

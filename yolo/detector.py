@@ -8,9 +8,12 @@ import keras
 import numpy as np
 
 from yolo import images as pictures
-from yolo import yolov4
+from yolo import (
+    schedules,  # noqa: F401  registers the schedule that saved optimizers carry
+    yolov4,
+)
+from yolo.anchor_loss import AnchorLoss, resolve
 from yolo.config import LossSettings, YOLOv4Config
-from yolo.element_loss import ElementLoss, resolve
 from yolo.nms import class_wise_nms
 from yolo.replicas import num_replicas
 from yolo.results import Detections
@@ -124,7 +127,7 @@ class Detector(keras.Model):
             ValueError: `loss` is nothing that can be called element by element.
         """
         source = resolve(loss)
-        self._element_loss = ElementLoss(source)
+        self._element_loss = AnchorLoss(source)
         self.loss_settings = loss_settings or self._family.loss.default_settings(source)
         super().compile(optimizer=optimizer, **kwargs)
         self._set_untracked("_loss_source", source)
@@ -153,7 +156,7 @@ class Detector(keras.Model):
             y["boxes"],
             y["classes"],
             num_classes=len(self.classes),
-            element_loss=self._element_loss,
+            anchor_loss=self._element_loss,
         )
         replicas = num_replicas()
         for tracker in self.part_trackers:
@@ -178,7 +181,7 @@ class Detector(keras.Model):
         return self._inference.predict_on_batch(images)
 
     def detect(
-        self, images, *, score_threshold=0.25, iou_threshold=0.45, max_detections=100
+        self, images, *, score_threshold=0.25, iou_threshold=0.45, max_detections=100, clip=False
     ) -> list[Detections]:
         """Find objects in pictures.
 
@@ -188,6 +191,8 @@ class Detector(keras.Model):
             score_threshold: report objects that score more than this, in 0..1.
             iou_threshold: of two boxes of a class that overlap more, the better one stays.
             max_detections: at most this many objects a picture.
+            clip: cut boxes at the picture's edge. An object that the edge cuts may get a box
+                that reaches over it, to where the rest is guessed to be; Darknet scores it so.
 
         Returns:
             For each picture its `Detections`, boxes in pixels of the picture given.
@@ -224,7 +229,8 @@ class Detector(keras.Model):
             )
             if fits is not None:
                 boxes = fits[index].to_picture(boxes)
-            boxes = np.clip(boxes, 0, [width, height, width, height])
+            if clip:
+                boxes = np.clip(boxes, 0, [width, height, width, height])
             results.append(Detections(boxes, scores, class_ids, self.classes))
         return results
 
@@ -257,10 +263,14 @@ class Detector(keras.Model):
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "loss": keras.saving.serialize_keras_object(self._loss_source),
             "loss_settings": dataclasses.asdict(self.loss_settings),
+            "frozen": [layer.name for layer in self.network.layers if not layer.trainable],
         }
 
     def compile_from_config(self, config: dict) -> None:
         """Compile as the saved model was, with a built optimizer to load its state into."""
+        # The optimizer has state for the layers that were not frozen, and for no others.
+        for layer in self.network.layers:
+            layer.trainable = layer.name not in config.get("frozen", ())
         self.compile(
             keras.saving.deserialize_keras_object(config["optimizer"]),
             keras.saving.deserialize_keras_object(config["loss"]),

@@ -72,10 +72,10 @@ def class_wise_nms(
 
     Example:
         >>> boxes, scores, class_ids = class_wise_nms(
-        ...     [[0, 0, 10, 10], [0, 0, 10, 9]], [[0.9, 0.3], [0.8, 0.0]],
+        ...     [[0, 0, 10, 10], [0, 0, 10, 9]], [[0.75, 0.25], [0.5, 0.0]],
         ...     score_threshold=0.1, iou_threshold=0.5)
-        >>> class_ids.tolist(), scores.round(1).tolist()
-        ([0, 1], [0.8999999761581421, 0.30000001192092896])
+        >>> class_ids.tolist(), scores.tolist()
+        ([0, 1], [0.75, 0.25])
 
     Reference:
         Darknet, `do_nms_sort` in src/box.c, with plain IoU.

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
 
 from yolo.detector import Detector
-from yolo.errors import WeightsError
+from yolo.errors import ConfigError, WeightsError
 from yolo.weights import darknet
 
 log = logging.getLogger("yolo")
+
+# What Keras, HDF5 and zipfile raise on damaged archives, depending on the damaged part.
+_DAMAGE = (
+    ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, RuntimeError,
+    ImportError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def load_detector(path: str | Path, *, expected_classes=None) -> Detector:
@@ -28,9 +35,14 @@ def load_detector(path: str | Path, *, expected_classes=None) -> Detector:
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
+    if not zipfile.is_zipfile(path):
+        raise WeightsError(
+            f"{path}: not a complete model saved by this program ({path.stat().st_size} bytes "
+            "that are no .keras archive or a part of one)"
+        )
     try:
-        model = keras.models.load_model(path)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        model = keras.models.load_model(path, compile=False)
+    except _DAMAGE as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
         raise WeightsError(
             f"{path}: not a complete model saved by this program ({reason})"
@@ -86,12 +98,22 @@ def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector
 
     Raises:
         WeightsError: the file cannot be used for prediction.
+        ConfigError: `classes` or `image_size` contradict what a file of ours says itself.
     """
     from yolo.classes import COCO_CLASSES
     from yolo.zoo import build
 
     if Path(path).suffix == ".keras":
-        return load_detector(path)
+        model = load_detector(path)
+        if classes and tuple(classes) != model.classes:
+            raise ConfigError(
+                f"{path}: knows its own classes ({', '.join(model.classes)}), which --classes "
+                "cannot change; leave it out"
+            )
+        if image_size and tuple(image_size) != model.image_size:
+            size = "x".join(str(side) for side in model.image_size)
+            raise ConfigError(f"{path}: knows its own size, {size}; leave out --image-size")
+        return model
     found = darknet.count_classes(path)
     if found is None:
         raise WeightsError(

@@ -7,6 +7,9 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+
+from yolo.errors import YoloError
 
 
 class Screen:
@@ -34,6 +37,13 @@ class Screen:
         self.stream.flush()
         self._open = end == "\r"
 
+    def finish(self) -> None:
+        """End a line that waits to be replaced, before something else writes there."""
+        if self._open:
+            self.stream.write("\n")
+            self.stream.flush()
+            self._open = False
+
 
 class ScreenHandler(logging.Handler):
     """Shows the package's log: facts as they are, warnings marked."""
@@ -48,7 +58,7 @@ class ScreenHandler(logging.Handler):
         self.screen.write(mark + record.getMessage())
 
 
-def import_tensorflow_quietly(*, verbose: bool) -> None:
+def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None) -> None:
     """Import TensorFlow without its messages about processors, CUDA and oneDNN.
 
     They come from C++ before any logging level acts, so the standard error stream is set aside
@@ -56,10 +66,13 @@ def import_tensorflow_quietly(*, verbose: bool) -> None:
 
     Args:
         verbose: let everything through.
+        prepare: called after the import and before TensorFlow computes anything, such as to
+            choose among GPUs.
     """
     if verbose:
         import tensorflow as tf
 
+        prepare()
         tf.config.list_physical_devices()
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -70,11 +83,14 @@ def import_tensorflow_quietly(*, verbose: bool) -> None:
         try:
             import tensorflow as tf
 
+            prepare()
             tf.config.list_physical_devices()
             tf.get_logger().setLevel("ERROR")
             # The first compiled function makes XLA introduce itself.
             tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
-        except BaseException:
+        except YoloError:
+            raise
+        except Exception:
             os.dup2(kept, 2)
             messages.seek(0)
             sys.stderr.write(messages.read().decode("utf-8", "replace"))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from yolo.classes import common_name
 from yolo.data.findings import Findings, MarkedObject, check_objects, short_list
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
@@ -37,8 +38,8 @@ def read_coco(
     Args:
         annotation_json: the instances JSON.
         image_folder: holds the pictures under their `file_name`.
-        classes: names of the categories to keep, in the order of their new ids; all, in the
-            order of the category ids, if None.
+        classes: names of the categories to keep, in the order of their new ids (COCO's own
+            names or Darknet's); all, in the order of the category ids, if None.
 
     Returns:
         One sample a picture, in the file's order; `image_id` is the COCO id as text.
@@ -50,12 +51,19 @@ def read_coco(
     names, ids = _categories(data, annotation_json)
     file = printable(annotation_json)
     classes = names if classes is None else tuple(classes)
-    missing = [name for name in classes if name not in names]
+    # COCO's files say "couch" where Darknet's class list says "sofa"; both mean one category.
+    wanted = {common_name(name): i for i, name in enumerate(classes)}
+    known = {common_name(name) for name in names}
+    missing = [name for name in classes if common_name(name) not in known]
     if missing:
         raise DatasetError(
             f"{file}: no category {short_list(missing)}; expected among {short_list(names)}"
         )
-    class_of = {i: classes.index(n) for n, i in zip(names, ids, strict=True) if n in classes}
+    class_of = {
+        category: wanted[common_name(name)]
+        for name, category in zip(names, ids, strict=True)
+        if common_name(name) in wanted
+    }
     findings = Findings(file)
     marked: dict[Any, list[MarkedObject]] = defaultdict(list)
     pictures = {entry.get("id"): entry for entry in data["images"]}

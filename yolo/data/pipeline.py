@@ -93,8 +93,7 @@ def training_dataset(
             period = position // (batch_size * BATCHES_PER_SIZE)
             size = sizes[chances([], seed, -1 - period, maxval=len(sizes))]
         image, boxes, classes = draw(index, size, (seed, position), special)
-        if not multi_scale:
-            image.set_shape((*image_size, 3))
+        image.set_shape((None, None, 3) if multi_scale else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 
     dataset = tf.data.Dataset.counter(first_epoch * per_epoch)

@@ -85,7 +85,8 @@ class Store:
             image = tf.numpy_function(
                 lambda name: read_image(os.fsdecode(name)), [path], tf.uint8, stateful=False
             )
-            return tf.slice(tf.ensure_shape(image, (None, None, 3)), [*start, 0], [*size, 3])
+            image = tf.ensure_shape(image, (None, None, 3))
+            return tf.slice(image, tf.pad(start, [[0, 1]]), tf.concat([size, [3]], axis=0))
 
         return fast() if self._all_plain else tf.cond(self._plain[index], fast, general)
 

@@ -13,7 +13,7 @@ from yolo.data.findings import Findings, MarkedObject, check_objects, short_list
 from yolo.data.sample import Sample
 from yolo.data.voc_xml import VocAnnotation, read_annotation
 from yolo.errors import DatasetError
-from yolo.headers import printable, read_header
+from yolo.headers import Header, printable, read_header
 
 log = logging.getLogger("yolo")
 
@@ -64,6 +64,8 @@ def read_split(
         log.info("%s: classes found: %s", printable(folder), short_list(classes, limit=80))
     if zero_based is None:
         zero_based = _counts_from_zero(folder)
+        if zero_based:
+            log.info("%s: pixels are counted from 0 (a corner of 0 occurs)", printable(folder))
     findings = Findings(f"{printable(folder)}, split {split}")
     pictures = _pictures(folder)
     ids = {name: i for i, name in enumerate(classes)}
@@ -116,7 +118,7 @@ def read_split(
             f"{short_list(classes)}: add it to the class list or correct the files"
         )
     findings.close()
-    _describe(samples, findings.what, zero_based)
+    _describe(samples, findings.what)
     return samples
 
 
@@ -258,7 +260,9 @@ def _counts_from_zero(folder: Path) -> bool:
     return any(0 <= n < 1 for box in boxes for n in box[:2])
 
 
-def _check_size(annotation: VocAnnotation, header, path: Path, findings: Findings) -> None:
+def _check_size(
+    annotation: VocAnnotation, header: Header, path: Path, findings: Findings
+) -> None:
     """Compare <size> with the picture, which is right unless the boxes say otherwise."""
     height, width = header.size
     if annotation.size == (height, width):
@@ -278,7 +282,7 @@ def _check_size(annotation: VocAnnotation, header, path: Path, findings: Finding
     findings.warn("<size> is not the picture's, whose own is used", place)
 
 
-def _describe(samples: Sequence[Sample], what: str, zero_based: bool) -> None:
+def _describe(samples: Sequence[Sample], what: str) -> None:
     negatives = sum(len(sample.class_ids) == 0 for sample in samples)
     objects = sum(len(sample.class_ids) for sample in samples)
     difficult = sum(int(sample.difficult.sum()) for sample in samples)
@@ -286,5 +290,3 @@ def _describe(samples: Sequence[Sample], what: str, zero_based: bool) -> None:
         "%s: %d pictures (%d without objects), %d objects (%d difficult)",
         what, len(samples), negatives, objects, difficult,
     )
-    if zero_based:
-        log.info("%s: pixels are counted from 0 (an xmin or ymin of 0 occurs)", what)

@@ -105,7 +105,10 @@ def _text(data: bytes) -> str:
         try:
             return data.decode("utf-8-sig").lstrip()
         except UnicodeDecodeError:
-            encoding = "gb18030"
+            try:
+                return data.decode("gb18030").lstrip()
+            except UnicodeDecodeError:
+                raise ValueError("neither UTF-8 nor GB18030 text") from None
     return data.decode(encoding).lstrip()
 
 

@@ -38,6 +38,7 @@ def predict(
     iou_threshold: float = 0.45,
     max_detections: int = 100,
     classes: Iterable[str] | None = None,
+    clip: bool = True,
     on_error: Callable[[Path, Exception], None] | None = None,
 ) -> Iterator[tuple[Path, np.ndarray, Detections]]:
     """Detect in picture files and yield them one by one, in the order given.
@@ -55,12 +56,13 @@ def predict(
         max_detections: the most detections per picture.
         classes: names of the classes to report; None for all. Others do not use up
             `max_detections`.
+        clip: cut boxes at the picture's edge, and drop those outside it.
         on_error: called with the path and the error of a picture that cannot be read, which is
             then skipped; None logs a warning. What it raises ends the run.
 
     Yields:
         path, picture (H, W, 3) uint8 RGB as displayed, and the detections in pixels of that
-        picture, clipped to it.
+        picture.
 
     Raises:
         ConfigError: a name in `classes` is none of the model's, or `batch_size` is below 1.
@@ -85,7 +87,9 @@ def predict(
         for (path, image, _, fit), found in zip(batch, answers, strict=False):
             if wanted is not None:
                 found = found[np.isin(found.class_ids, wanted)][:max_detections]
-            yield path, image, _clipped(found, fit.to_picture(found.boxes_xyxy), image.shape)
+            boxes = fit.to_picture(found.boxes_xyxy)
+            found = Detections(boxes, found.scores, found.class_ids, found.class_names)
+            yield path, image, _clipped(found, image.shape) if clip else found
 
 
 def detect_samples(
@@ -93,9 +97,10 @@ def detect_samples(
     samples: list[Sample],
     *,
     score_threshold: float = 0.001,
-    iou_threshold: float = 0.5,
+    iou_threshold: float = 0.45,
     max_detections: int = 300,
     batch_size: int = 8,
+    clip: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Detections]:
     """Detect in all pictures of a data set, for evaluation.
@@ -109,6 +114,7 @@ def detect_samples(
         iou_threshold: of non-maximum suppression, 0..1.
         max_detections: the most detections per picture; COCO's figures use the best 100.
         batch_size: pictures per call of the model.
+        clip: cut boxes at the picture's edge; Darknet and COCO's tools score them uncut.
         on_progress: called with the pictures done and their number.
 
     Returns:
@@ -125,6 +131,7 @@ def detect_samples(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
+        clip=clip,
         on_error=_give_up,
     ):
         found.append(detections)
@@ -195,11 +202,11 @@ def _batches(model, paths, batch_size, on_error):
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _clipped(found, boxes, shape) -> Detections:
-    """Return detections with new boxes cut to the picture; those outside it are dropped."""
+def _clipped(found, shape) -> Detections:
+    """Return detections with their boxes cut to the picture; those outside it are dropped."""
     height, width = shape[:2]
     limits = np.array([width, height, width, height], np.float32)
-    boxes = np.clip(np.asarray(boxes, np.float32).reshape(-1, 4), 0, limits)
+    boxes = np.clip(found.boxes_xyxy, 0, limits)
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return Detections(
         boxes[inside], found.scores[inside], found.class_ids[inside], found.class_names

@@ -12,7 +12,7 @@ import numpy as np
 
 from yolo.errors import YoloError
 from yolo.training import run_folder
-from yolo.training.schedules import averaged_variables
+from yolo.training.optimizer import averaged_variables
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -27,7 +27,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
             )  # fmt: skip
             raise YoloError(
                 f"the loss is no longer a finite number (step {batch + 1} of the epoch, in: "
-                f"{parts or 'the sum'}); the saved models are from before. Usual cures: a lower "
+                f"{parts or 'the sum'}); nothing of this epoch is saved. Usual cures: a lower "
                 "--learning-rate, more --warmup-steps, --precision float32"
             )
 
@@ -77,7 +77,7 @@ class Progress(keras.callbacks.Callback):
         parts = "  ".join(
             f"{name.removesuffix('_loss')} {float(logs[name]):.4f}"
             for name in logs
-            if name.endswith("_loss") and name != "val_loss"
+            if name.endswith("_loss") and not name.startswith("val_")
         )
         rate = float(np.asarray(self.model.optimizer.learning_rate))
         text = (
@@ -152,9 +152,10 @@ class Checkpoints(keras.callbacks.Callback):
         if self.save_period and done % self.save_period == 0:
             run_folder.save_model(self.shadow, self.folder / f"epoch_{done:04d}.keras")
         self.model.notes = state
-        run_folder.save_model(self.model, self.folder / "last.keras")
         row["seconds"] = round(time.monotonic() - self.started, 2)
+        # The row first: a resumed run drops the rows of epochs that the model does not have.
         run_folder.append_results(self.folder / "results.csv", row)
+        run_folder.save_model(self.model, self.folder / "last.keras")
 
     def copy_weights(self):
         """Give the shadow the averaged weights, or the current ones where none are averaged."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yolo.classes import read_classes
@@ -81,6 +81,8 @@ def open_data(config: TrainConfig) -> TrainingData:
 
 
 def _from_lists(config: TrainConfig, classes) -> TrainingData:
+    if config.data:
+        raise ConfigError("give --data, or --train-list and --val-list, not both")
     if not (config.train_list and config.val_list and classes):
         raise ConfigError("the tutorial's lists need all of --train-list, --val-list and --classes")
     train = lines.read_lines(config.train_list, classes=classes)
@@ -94,4 +96,17 @@ def _checked(data: TrainingData, source) -> TrainingData:
             f"{source}: no object is marked in the {len(data.train)} training pictures; "
             "is this the right folder and list?"
         )
+    if not _can_judge(data.val):
+        log.warning(
+            "%s: nothing to measure on in the validation pictures (%d, no object marked); "
+            "measuring on the training pictures instead", source, len(data.val),
+        )  # fmt: skip
+        data = replace(data, val=data.train)
+    if not _can_judge(data.test):
+        data = replace(data, test=data.val, test_name="val")
     return data
+
+
+def _can_judge(samples: list[Sample]) -> bool:
+    """Tell whether average precision is defined: some object counts."""
+    return any((~sample.difficult).any() for sample in samples)

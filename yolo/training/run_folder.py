@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -30,15 +32,28 @@ def create(config: TrainConfig) -> Path:
         folder = Path(config.save_dir) / f"{name}_{number}"
         number += 1
     if folder.exists():
+        way = (
+            f"go on with it: --resume {folder}"
+            if (folder / "last.keras").exists()
+            else "remove it, no epoch was completed in it"
+        )
         raise ConfigError(
-            f"{folder}: a run of this name exists; choose another --name or go on with it: "
-            f"--resume {folder}"
+            f"{folder}: a run of this name exists; choose another --name or {way}"
         )
     try:
         (folder / "plots").mkdir(parents=True)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot make the run's folder ({error.strerror})") from error
     return folder
+
+
+def discard(folder: Path) -> None:
+    """Remove the folder of a run that failed before its first model was saved.
+
+    What went wrong at the start must not stand in the way of the next attempt.
+    """
+    if not any(folder.glob("*.keras")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def describe(folder: Path, config: TrainConfig, classes, splits: dict[str, list[str]]) -> None:
@@ -51,9 +66,10 @@ def describe(folder: Path, config: TrainConfig, classes, splits: dict[str, list[
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all; its folder is made if it is missing."""
     temporary = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -61,6 +77,14 @@ def write_text(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as error:
         raise YoloError(f"{path}: cannot write ({error.strerror})") from error
+    except UnicodeEncodeError as error:
+        raise YoloError(
+            f"{path}: cannot write {error.object[error.start:error.end]!r}, a name that is not "
+            "UTF-8; rename that file or folder"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def save_model(model, path: Path) -> None:
@@ -76,26 +100,41 @@ def save_model(model, path: Path) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise YoloError(f"{path}: cannot save the model ({error})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)  # still there after an error or an interrupt
 
 
 def append_results(path: Path, row: dict) -> None:
     """Append an epoch's row to `results.csv`, with a header when the file is new."""
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    try:
+        _write_rows(path, [row], "a" if path.exists() else "w")
+    except OSError as error:
+        raise YoloError(f"{path}: cannot write ({error.strerror})") from error
 
 
 def cut_results(path: Path, epochs: int) -> None:
     """Drop the rows of epochs after `epochs`, which a resumed run does again."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epochs]
-    path.unlink()
-    for row in rows:
-        append_results(path, row)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["epoch"].isdecimal()]
+        temporary = path.with_name(f".{path.name}.part")
+        _write_rows(temporary, [row for row in rows if int(row["epoch"]) <= epochs], "w")
+        temporary.replace(path)
+    except OSError as error:
+        raise YoloError(f"{path}: cannot write ({error.strerror})") from error
+    except (KeyError, ValueError, csv.Error) as error:
+        raise YoloError(
+            f"{path}: not a table of results ({error!r}); move it away to go on"
+        ) from error
+
+
+def _write_rows(path: Path, rows: list[dict], mode: str) -> None:
+    with path.open(mode, encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
+        if mode == "w":
+            writer.writeheader()
+        writer.writerows(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 
 from yolo.config import ATTENTIONS, LOSS_SCALINGS, AugmentConfig, LossSettings
@@ -156,6 +157,16 @@ class TrainConfig:
         "augmentation",
         "vary the brightness by a factor up to 1 + this",
     )
+    min_box_pixels: float = _option(
+        AugmentConfig.min_box_pixels,
+        "augmentation",
+        "drop boxes of which less than this is visible, in pixels each way",
+    )
+    min_box_visible: float = _option(
+        AugmentConfig.min_box_visible,
+        "augmentation",
+        "drop boxes of whose area a smaller share is visible",
+    )
     multi_scale: bool = _option(
         False,
         "augmentation",
@@ -196,6 +207,15 @@ class TrainConfig:
         "loss",
         "anchors whose shape IoU exceeds this are positive besides the best; 1: the best only",
         default_text="by --loss-scaling",
+    )
+    location_weight: float | None = _option(
+        None, "loss", "factor on the location loss", default_text="by --loss-scaling"
+    )
+    confidence_weight: float | None = _option(
+        None, "loss", "factor on the confidence loss", default_text="by --loss-scaling"
+    )
+    class_weight: float | None = _option(
+        None, "loss", "factor on the class loss", default_text="by --loss-scaling"
     )
     ignore_iou: float = _option(
         0.5,
@@ -318,15 +338,20 @@ class TrainConfig:
         for name in ("image_size", "scale"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _check(self)
+        object.__setattr__(self, "image_size", tuple(int(side) for side in self.image_size))
+        for field_ in fields(self):  # TOML's 0 is a number too; Keras insists on 0.0
+            value = getattr(self, field_.name)
+            if field_.type.startswith("float") and value is not None:
+                object.__setattr__(self, field_.name, float(value))
 
 
 def _check(config: TrainConfig) -> None:
     """Refuse values that no run can have."""
     size = config.image_size
     if len(size) != 2 or any(side < 32 or side % 32 for side in size):
-        near = "x".join(str(max(32, round(side / 32) * 32)) for side in size)
+        near = "x".join(str(max(32, round(side / 32) * 32)) for side in (size or (416,))[:2])
         raise ConfigError(
-            f"image_size needs height and width in multiples of 32, not {size}; try {near}"
+            f"image_size needs height and width in multiples of 32, not {list(size)}; try {near}"
         )
     for field_ in fields(config):
         choices = field_.metadata.get("choices")
@@ -340,17 +365,24 @@ def _check(config: TrainConfig) -> None:
         "label_smoothing": (0, 1), "ignore_iou": (0, 1), "epochs": (1, 10**6),
         "batch_size": (1, 10**5), "freeze_epochs": (0, 10**6), "accumulate": (1, 10**4),
         "ema": (0, 1), "min_learning_rate": (0, 1), "momentum": (0, 0.9999),
-        "weight_decay": (0, 1), "clip_norm": (0, 1e9), "init_epoch": (0, config.epochs),
+        "weight_decay": (0, 1), "clip_norm": (0, 1e9), "init_epoch": (0, config.epochs - 1),
         "epochs_between_evaluations": (0, 10**6), "patience": (0, 10**6), "seed": (0, 2**31 - 1),
         "loader_threads": (0, 1024), "nominal_batch": (0, 10**5), "warmup_steps": (0, 10**7),
-        "save_period": (0, 10**6),
+        "save_period": (0, 10**6), "positive_iou": (0, 1), "freeze_batch_size": (1, 10**5),
+        "min_box_pixels": (0, 1e4), "min_box_visible": (0, 1), "location_weight": (0, 1e6),
+        "confidence_weight": (0, 1e6), "class_weight": (0, 1e6),
     }  # fmt: skip
     for name, (low, high) in ranges.items():
         value = getattr(config, name)
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             raise ConfigError(f"{name} lies in {low} to {high}, not {value}")
-    if not 0 < config.scale[0] <= config.scale[1]:
-        raise ConfigError(f"scale is LOW,HIGH with 0 < LOW <= HIGH, not {config.scale}")
+    if config.learning_rate is not None and not 0 < config.learning_rate <= 10:
+        raise ConfigError(f"learning_rate lies above 0 and up to 10, not {config.learning_rate}")
+    if not 0 < config.prior < 1:
+        raise ConfigError(f"prior lies between 0 and 1, not {config.prior}")
+    scale = config.scale
+    if len(scale) != 2 or not 0 < scale[0] <= scale[1] < math.inf:
+        raise ConfigError(f"scale is LOW,HIGH with 0 < LOW <= HIGH, not {list(scale)}")
 
 
 def augmentation(config: TrainConfig) -> AugmentConfig:
@@ -368,6 +400,8 @@ def loss_settings(config: TrainConfig) -> LossSettings:
         "ignore_iou": config.ignore_iou,
         "label_smoothing": config.label_smoothing,
     }
-    if config.positive_iou is not None:
-        settings["positive_iou"] = config.positive_iou
+    chosen = ("positive_iou", "location_weight", "confidence_weight", "class_weight")
+    for name in chosen:
+        if getattr(config, name) is not None:
+            settings[name] = getattr(config, name)
     return LossSettings(**settings)

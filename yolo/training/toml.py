@@ -43,10 +43,17 @@ def _check_type(key: str, value, path) -> None:
         "str": str, "int": int, "float": (int, float), "bool": bool, "tuple": list,
     }  # fmt: skip
     kind = next(f.type for f in fields(TrainConfig) if f.name == key).split(" |")[0].split("[")[0]
-    if not isinstance(value, kinds[kind]) or (kind != "bool" and isinstance(value, bool)):
-        raise ConfigError(f"{path}: {key} is a {kind}, not {value!r}")
-    if kind == "tuple" and not all(type(part) in (int, float) for part in value):
-        raise ConfigError(f"{path}: {key} is a list of numbers, not {value!r}")
+    fits = isinstance(value, kinds[kind]) and (kind == "bool" or not isinstance(value, bool))
+    if kind == "tuple":
+        fits = fits and len(value) == 2 and all(type(part) in (int, float) for part in value)
+    if not fits:
+        raise ConfigError(f"{path}: {key} is {_IN_WORDS[kind]}, not {value!r}")
+
+
+_IN_WORDS = {
+    "str": 'text in quotes, as "voc"', "int": "a whole number", "float": "a number",
+    "bool": "true or false", "tuple": "a list of two numbers, as [416, 416]",
+}  # fmt: skip
 
 
 def write_toml(config: TrainConfig) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,16 @@ import tensorflow as tf
 from yolo import anchors, saved, zoo
 from yolo.data import pipeline
 from yolo.detector import Detector
-from yolo.errors import ConfigError
+from yolo.errors import ConfigError, DatasetError
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
+from yolo.schedules import WarmupDecay
 from yolo.training import run_folder, settings
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.dataset import TrainingData
+from yolo.training.devices import select_gpus
+from yolo.training.optimizer import make_optimizer, peak_learning_rate
 from yolo.training.precision import choose_precision
-from yolo.training.schedules import WarmupDecay, make_optimizer, peak_learning_rate
 from yolo.training.settings import TrainConfig
 from yolo.weights import darknet
 
@@ -120,55 +123,66 @@ def _run_phase(model, shadow, config, data, phase, first, folder, *, measure, wr
         f"epochs {first + 1} to {phase.last}: {steps} steps of {phase.batch_size} pictures"
         + (", backbone frozen" if phase.frozen else "")
     )
-    model.fit(
-        batches,
-        steps_per_epoch=steps,
-        initial_epoch=first,
-        epochs=phase.last,
-        validation_data=validation,
-        validation_freq=max(every, 1),
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            StopOnNonFinite(),
-            Progress(write, live=live, steps=steps, batch_size=phase.batch_size,
-                     last_epoch=config.epochs),
-            Checkpoints(folder, shadow, measure, every=every, patience=config.patience,
-                        save_period=config.save_period, last_epoch=config.epochs, write=write),
-        ],
-    )  # fmt: skip
+    with _pictures_named():
+        model.fit(
+            batches,
+            steps_per_epoch=steps,
+            initial_epoch=first,
+            epochs=phase.last,
+            validation_data=validation,
+            validation_freq=max(every, 1),
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                StopOnNonFinite(),
+                Progress(write, live=live, steps=steps, batch_size=phase.batch_size,
+                         last_epoch=config.epochs),
+                Checkpoints(folder, shadow, measure, every=every, patience=config.patience,
+                            save_period=config.save_period, last_epoch=config.epochs, write=write),
+            ],
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _pictures_named():
+    """Turn TensorFlow's report of a picture that cannot be read into ours, which names it."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = re.search(r"DatasetError: ([^\n]+)", str(error))
+        if found is None:
+            raise
+        raise DatasetError(found[1]) from error
 
 
 def _compile(model, config: TrainConfig, phase: Phase, pictures: int, resume_from: Path | None):
     """Freeze or free the backbone and give the model the phase's optimizer and loss."""
     for layer in model.network.layers:
         layer.trainable = not (phase.frozen and layer.name.startswith("backbone_"))
-    steps = pipeline.steps_per_epoch(pictures, phase.batch_size)
-    updates = max(1, steps * (phase.last - phase.first) // config.accumulate)
+    steps = pipeline.steps_per_epoch(pictures, phase.batch_size) * (phase.last - phase.first)
     schedule = WarmupDecay(
         peak_learning_rate(config, phase.batch_size),
-        steps=updates,
-        warmup_steps=min(config.warmup_steps, updates // 10),
+        steps=steps,
+        warmup_steps=min(config.warmup_steps, steps // 10),
         start=phase.first / config.epochs,
         end=phase.last / config.epochs,
         final=config.min_learning_rate,
         shape=config.lr_decay,
     )
     variables = model.trainable_variables
-    optimizer = make_optimizer(config, schedule, updates=updates, variables=variables)
-    if resume_from is not None:
-        # Weight decay's exceptions are not part of a saved optimizer, so it is made anew and
-        # only its state is taken over.
-        optimizer.build(variables)
-        state = keras.models.load_model(resume_from / "last.keras").optimizer.variables
-        for target, source in zip(optimizer.variables, state, strict=True):
-            target.assign(source.numpy())
     model.compile(
-        optimizer,
+        make_optimizer(config, schedule, steps=steps, variables=variables),
         loss=_loss(config),
         loss_settings=settings.loss_settings(config),
         run_eagerly=config.eager,
     )
+    if resume_from is not None:
+        # Weight decay's exceptions are not part of a saved optimizer, so it is made anew and
+        # only its state is taken over.
+        model.optimizer.build(variables)
+        state = keras.models.load_model(resume_from / "last.keras").optimizer.variables
+        for target, source in zip(model.optimizer.variables, state, strict=True):
+            target.assign(source.numpy())
 
 
 def _loss(config: TrainConfig):
@@ -213,17 +227,7 @@ def _masks(text: str):
 
 def _devices(config: TrainConfig):
     """Make the chosen GPUs visible; return a strategy where there are several."""
-    found = tf.config.list_physical_devices("GPU")
-    if config.gpus is not None:
-        wanted = [] if config.gpus == "none" else config.gpus.split(",")
-        if any(not name.isdigit() or int(name) >= len(found) for name in wanted):
-            raise ConfigError(
-                f"gpus names GPUs 0..{len(found) - 1} or none, not {config.gpus!r}"
-                if found
-                else f"gpus is {config.gpus!r}, but TensorFlow sees no GPU here"
-            )
-        found = [found[int(name)] for name in wanted]
-        tf.config.set_visible_devices(found, "GPU")
+    found = select_gpus(config.gpus)
     if len(found) < 2:
         return None
     for phase in phases(config):

@@ -258,7 +258,7 @@ def _assign(convolution: _Convolution, arrays: dict[str, np.ndarray]) -> None:
     if kernel.shape[-1] != convolution.filters:
         # Another class count: keep x, y, w, h and objectness of each anchor, leave the classes.
         anchors = _anchors_of(convolution)
-        new_kernel, new_bias = np.array(plain.kernel), np.array(plain.bias)
+        new_kernel, new_bias = plain.get_weights()
         for new, old in ((new_kernel, kernel), (new_bias, bias)):
             new_parts = new.reshape(*new.shape[:-1], anchors, -1)
             old_parts = old.reshape(*old.shape[:-1], anchors, -1)
@@ -270,13 +270,12 @@ def _assign(convolution: _Convolution, arrays: dict[str, np.ndarray]) -> None:
 
 def _arrays(convolution: _Convolution) -> list[np.ndarray]:
     """Return a convolution's arrays in the order and layout of a file."""
-    plain = _plain(convolution.layer)
-    kernel = np.asarray(plain.kernel).transpose(3, 2, 0, 1)
-    if not convolution.has_norm:
-        return [np.asarray(plain.bias), kernel]
-    norm = convolution.layer.norm
-    variables = (norm.beta, norm.gamma, norm.moving_mean, norm.moving_variance)
-    return [*(np.asarray(variable) for variable in variables), kernel]
+    kernel, *bias = _plain(convolution.layer).get_weights()
+    first = bias
+    if convolution.has_norm:
+        gamma, beta, mean, variance = convolution.layer.norm.get_weights()
+        first = [beta, gamma, mean, variance]
+    return [*first, kernel.transpose(3, 2, 0, 1)]
 
 
 def _report(path, loaded, file_classes, model) -> None:

@@ -25,7 +25,7 @@ def default_settings(loss) -> LossSettings:
 
 def detection_loss(
     config: YOLOv4Config, settings: LossSettings, maps, boxes_xyxy, class_ids, *,
-    num_classes: int, element_loss,
+    num_classes: int, anchor_loss,
 ) -> dict:  # fmt: skip
     """Return the weighted parts of the loss of a batch.
 
@@ -36,7 +36,7 @@ def detection_loss(
         boxes_xyxy: (batch, M, 4) ground truth in pixels.
         class_ids: (batch, M) int32, -1 for padding.
         num_classes: C.
-        element_loss: an `ElementLoss` for the objectness logits.
+        anchor_loss: an `AnchorLoss` for the objectness logits.
 
     Returns:
         Scalars "location_loss", "confidence_loss" and "class_loss"; their sum is the loss.
@@ -60,11 +60,11 @@ def detection_loss(
 
     decoded = ops.stop_gradient(decode_boxes(raw[..., :4], grid))
     overlap = max_iou(decoded, targets.boxes_xyxy, targets.valid)
-    truth = _objectness(targets, similarity if element_loss.soft_targets else None, raw)
+    truth = _objectness(targets, similarity if anchor_loss.soft_targets else None, raw)
     used = ops.cast(ops.logical_or(truth > 0, overlap <= settings.ignore_iou), "float32")
-    confidence, used = element_loss(truth, raw[..., 4], used, decoded)
+    confidence, used = anchor_loss(truth, raw[..., 4], used, decoded)
     confidence = _per_level(confidence, anchor_ends, True)
-    if settings.confidence_normalizer == "positives" and element_loss.select is None:
+    if settings.confidence_normalizer == "positives" and anchor_loss.select is None:
         confidence_counts = counts
     else:
         used_counts = _per_level(used, anchor_ends, settings.per_level)

@@ -51,9 +51,12 @@ def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_i
     Reference:
         darknet/src/yolo_layer.c, `delta_yolo_box` and `iou_thresh`.
     """
-    boxes = ops.cast(boxes_xyxy, "float32")
+    boxes, class_ids = ops.cast(boxes_xyxy, "float32"), ops.cast(class_ids, "int32")
+    if boxes.shape[1] == 0:  # room for one object that is not there spares every reduction a case
+        boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
+        class_ids = ops.pad(class_ids, ((0, 0), (0, 1)), constant_values=-1)
     sizes = boxes[..., 2:] - boxes[..., :2]  # (batch, M, 2)
-    valid = ops.logical_and(class_ids >= 0, ops.min(sizes, axis=-1) > 0)
+    valid = ops.logical_and(class_ids >= 0, ops.all(sizes > 0, axis=-1))
     slots = [anchor for mask in config.masks for anchor in mask]
     slot_sizes = np.array([config.anchors[anchor] for anchor in slots], "float32")  # (S, 2)
     overlap = shape_iou(sizes[..., None, :], ops.convert_to_tensor(slot_sizes))  # (batch, M, S)
@@ -64,7 +67,7 @@ def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_i
         ops.cast(positive, "float32"),
         anchor,
         boxes,
-        ops.maximum(ops.cast(class_ids, "int32"), 0),
+        ops.maximum(class_ids, 0),
         valid,
     )
 

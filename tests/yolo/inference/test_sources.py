@@ -100,7 +100,7 @@ def test_home(folder, monkeypatch):
 def test_nothing_found_names_the_argument(folder, monkeypatch, argument, message):
     root = folder("empty/readme.md", "list.txt", "bad.txt")
     (root / "list.txt").write_text("# nothing\n\n", encoding="utf-8")
-    (root / "bad.txt").write_bytes("图片.jpg".encode("gbk"))
+    (root / "bad.txt").write_bytes("我的图片.jpg".encode("gbk"))
     monkeypatch.chdir(root)
     with pytest.raises(DatasetError, match=message) as caught:
         find_pictures([argument])

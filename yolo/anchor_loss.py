@@ -35,7 +35,7 @@ def resolve(loss):
     )
 
 
-class ElementLoss:
+class AnchorLoss:
     """A loss on logits, element by element, made from whatever the user compiled with.
 
     A Keras loss given for probabilities is rebuilt from its config for logits, without

@@ -1,0 +1,42 @@
+# Each target makes what it needs in .venv (or .venv-backends); nothing else is touched.
+PYTHON ?= python3
+VENV ?= .venv
+BACKENDS ?= .venv-backends
+# The CPU build. Where the package index offers only the CUDA one, name an index of CPU wheels in
+# PIP_EXTRA_INDEX_URL and TORCH=torch==2.13.0+cpu.
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test test-backends lint clean
+
+demo: $(VENV)/installed
+	$(VENV)/bin/python train.py
+
+test: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pytest
+
+test-backends: $(BACKENDS)/installed
+	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal
+	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+clean:
+	rm -rf $(VENV) $(BACKENDS) build *.egg-info
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(VENV)/bin/pip install -e ".[dev]"
+	touch $@
+
+$(BACKENDS)/installed: setup.cfg
+	$(PYTHON) -m venv $(BACKENDS)
+	@if $(BACKENDS)/bin/pip install --dry-run $(TORCH) | grep -qi nvidia; then \
+	  echo "$(TORCH) would bring gigabytes of CUDA: see TORCH in the Makefile"; exit 1; fi
+	$(BACKENDS)/bin/pip install "keras>=3.12" "numpy>=2" matplotlib "pytest>=8" jax $(TORCH)
+	touch $@

@@ -1,0 +1,1 @@
+"""Scripts that print the numbers that the README gives."""

@@ -1,0 +1,95 @@
+"""Fine-tune yolov4-tiny on blood cells, with cross-entropy and with the focal confidence loss.
+
+Both runs start from Darknet's `yolov4-tiny.conv.29`, see the same pictures in the same order
+under the same seed, take the same steps, and are scored on the test split by their best model on
+the validation split.
+
+    python -m benchmarks.bccd --data BCCD --weights yolov4-tiny.conv.29
+
+BCCD is the VOC-format data set github.com/Shenggan/BCCD_Dataset (205 training, 87 validation, 72
+test pictures).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+
+from yolo import terminal
+from yolo.training.settings import TrainConfig
+
+LOSSES = ("cross-entropy", "focal")
+RECIPE = {
+    "model": "yolov4-tiny",
+    "image_size": (416, 416),
+    "batch_size": 8,
+    "epochs": 60,
+    "mosaic": 0.5,
+    "vertical_flip": 0.5,
+    "learning_rate": 0.01,
+}
+
+
+def run(loss: str, args, screen) -> dict:
+    """Train with one confidence loss and return its scores on the test split."""
+    from yolo import saved
+    from yolo.evaluation.coco import evaluate_coco
+    from yolo.evaluation.voc import evaluate_voc, table
+    from yolo.inference.predictor import detect_samples
+    from yolo.training import dataset, run_folder, trainer
+
+    config = TrainConfig(
+        **RECIPE | {"epochs": args.epochs}, data=str(args.data), weights=str(args.weights),
+        loss=loss, seed=args.seed, save_dir=str(args.out), precision=args.precision,
+        name=f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{loss}_seed{args.seed}",
+    )  # fmt: skip
+    data = dataset.open_data(config)
+    folder = run_folder.create(config)
+    run_folder.describe(folder, config, data.classes, data.divided)
+    started = time.monotonic()
+    best = trainer.train(config, data, folder, write=screen.write, live=screen.live)
+    minutes = (time.monotonic() - started) / 60
+    found = detect_samples(saved.load_detector(best), data.test)
+    result = evaluate_voc(found, data.test, data.classes)
+    screen.write(table(result))
+    return {
+        "loss": loss,
+        "seed": args.seed,
+        "epochs": args.epochs,
+        "minutes": round(minutes, 1),
+        "mAP50": round(result.map_all_point, 4),
+        "mAP50_11_point": round(result.map_11_point, 4),
+        "COCO_AP": round(evaluate_coco(found, data.test, data.classes)["AP"], 4),
+        "per_class": {one.name: round(one.ap_all_point, 4) for one in result.classes},
+    }
+
+
+def main() -> None:
+    """Run one or both losses and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="the BCCD folder")
+    parser.add_argument("--weights", type=Path, required=True, help="yolov4-tiny.conv.29")
+    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=LOSSES)
+    parser.add_argument("--epochs", type=int, default=RECIPE["epochs"])
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--out", type=Path, default=Path("logs/bccd"), help="folder for the runs")
+    args = parser.parse_args()
+    screen = terminal.Screen()
+    logging.getLogger("yolo").addHandler(terminal.ScreenHandler(screen))
+    terminal.import_tensorflow_quietly(verbose=False)
+    rows = [run(loss, args, screen) for loss in args.losses]
+    (args.out / "results.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    for row in rows:
+        screen.write(
+            f"{row['loss']:>14}: mAP50 {row['mAP50']:.4f} (11-point {row['mAP50_11_point']:.4f}), "
+            f"COCO AP {row['COCO_AP']:.4f}, {row['minutes']} minutes; "
+            + ", ".join(f"{name} {value:.3f}" for name, value in row["per_class"].items())
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,407 @@
+"""The rules of the house: which way imports go, who prints, what a repository may hold."""
+
+import ast
+import configparser
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from yolo.anchors import YOLOV4_ANCHORS, YOLOV4_TINY_ANCHORS, read_anchors
+from yolo.classes import COCO_CLASSES, VOC_CLASSES, read_classes
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# From the ground up; a module imports from its own floor and those below it.
+FLOORS = (
+    ("keras_focal",),
+    ("yolo.errors", "yolo.config", "yolo.classes", "yolo.anchors"),
+    ("yolo.boxes", "yolo.headers", "yolo.images", "yolo.results", "yolo.nms", "yolo.layers",
+     "yolo.lettering", "yolo.replicas", "yolo.anchor_loss", "yolo.schedules",
+     "yolo.terminal"),
+    ("yolo.data", "yolo.backbones", "yolo.necks", "yolo.weights", "yolo.draw"),
+    ("yolo.yolov4", "yolo.retinanet"),
+    ("yolo.detector",),
+    ("yolo.zoo",),
+    ("yolo.saved",),
+    ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
+    ("yolo.cli",),
+)  # fmt: skip
+# `yolo` itself forwards names lazily: reaching through it is reaching for their homes.
+LAZY_NAMES = {
+    "build": "yolo.zoo",
+    "ZOO": "yolo.zoo",
+    "Detector": "yolo.detector",
+    "Detections": "yolo.results",
+}
+APART = ("yolo.yolov4", "yolo.retinanet")
+DETECTORS = ("yolo.yolov4", "yolo.retinanet", "yolo.detector", "yolo.zoo")
+
+
+def sources(*folders):
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def module_name(path, root=ROOT):
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path, root=ROOT):
+    """Yield (line, module) for every import in a file, those inside functions included."""
+    name = module_name(path, root)
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base] if base else above)
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                folder = root / Path(*inner.split("."))
+                if base == "yolo" and alias.name in LAZY_NAMES:
+                    yield node.lineno, LAZY_NAMES[alias.name]
+                elif folder.with_suffix(".py").is_file() or folder.is_dir():
+                    yield node.lineno, inner
+                else:
+                    yield node.lineno, base
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called in ("import_module", "__import__"):
+                yield node.lineno, str(node.args[0].value)
+
+
+def within(module, package):
+    return module == package or module.startswith(package + ".")
+
+
+def floor(module):
+    for number, names in enumerate(FLOORS):
+        if any(within(module, name) for name in names):
+            return number
+    return None
+
+
+def upward_arrows(root=ROOT):
+    """List every import that goes up, or sideways between two detectors, as file:line."""
+    found = []
+    for package in ("keras_focal", "yolo"):
+        for path in sorted((root / package).rglob("*.py")):
+            name, place = module_name(path, root), path.relative_to(root).as_posix()
+            if name == "yolo":
+                continue
+            mine = floor(name)
+            if mine is None:
+                found.append(f"{place}: {name} has no floor yet: give it one in FLOORS")
+                continue
+            for line, module in imports_of(path, root):
+                if module.split(".")[0] not in ("keras_focal", "yolo"):
+                    continue
+                theirs = floor(module)
+                arrow = f"{place}:{line}: {name} (floor {mine}) imports {module}"
+                if theirs is None:
+                    found.append(f"{arrow}, which has no floor: import the part that is meant")
+                elif theirs > mine:
+                    found.append(f"{arrow} (floor {theirs}): imports only go down")
+                elif any(within(name, one) and within(module, other)
+                         for one in APART for other in APART if one != other):  # fmt: skip
+                    found.append(f"{arrow}: detectors never import each other")
+    return found
+
+
+def plant(root, path, text):
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------- imports
+
+
+def test_imports_go_one_way():
+    arrows = upward_arrows()
+    assert not arrows, "\n" + "\n".join(arrows)
+
+
+@pytest.mark.parametrize(
+    "path, text, expected",
+    [
+        ("yolo/boxes.py", "import yolo.detector\n", "yolo/boxes.py:1: yolo.boxes"),
+        ("yolo/data/a.py", "def f():\n    from yolo import build\n", "imports yolo.zoo"),
+        ("yolo/data/a.py", "from yolo import zoo\n", "imports yolo.zoo (floor 6)"),
+        ("yolo/nms.py", "from .data import sample\n", "imports yolo.data.sample (floor 3)"),
+        ("yolo/data/a.py", "from ..detector import Detector\n", "imports yolo.detector"),
+        ("keras_focal/a.py", "class A:\n  def f(s):\n    import yolo.errors\n", "a.py:3"),
+        ("yolo/yolov4/a.py", "from yolo.retinanet import loss\n", "never import each other"),
+        ("yolo/retinanet/loss.py", "import yolo.yolov4.loss\n", "never import each other"),
+        ("yolo/zoo.py", "import importlib\nimportlib.import_module('yolo.cli')\n", "zoo.py:2"),
+        ("yolo/novelty.py", "", "yolo.novelty has no floor"),
+        ("yolo/nms.py", "import yolo\n", "import the part that is meant"),
+    ],
+)
+def test_a_planted_upward_import_is_found(tmp_path, path, text, expected):
+    for module in ("zoo", "detector", "data/sample", "retinanet/loss", "yolov4/loss", "cli"):
+        plant(tmp_path, f"yolo/{module}.py", "")
+    plant(tmp_path, "yolo/data/good.py", "from yolo.errors import YoloError\n")
+    assert upward_arrows(tmp_path) == []
+    plant(tmp_path, path, text)
+    (found,) = upward_arrows(tmp_path)
+    assert expected in found
+
+
+def test_data_knows_no_detector():
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}:{line}: {module}"
+        for path in sources("yolo/data")
+        for line, module in imports_of(path)
+        if any(within(module, name) for name in DETECTORS)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_no_module_imports_itself_in_a_circle():
+    """Imports within one floor are free, but a circle of them is one module in disguise."""
+    graph = {}
+    for path in sources("keras_focal", "yolo"):
+        name = module_name(path)
+        graph[name] = {m for _, m in imports_of(path) if within(m, "yolo") or "keras_focal" in m}
+    graph = {name: {m for m in targets if m in graph and m != name}
+             for name, targets in graph.items()}  # fmt: skip
+    while leaves := [name for name, targets in graph.items() if not targets]:
+        for leaf in leaves:
+            del graph[leaf]
+        for targets in graph.values():
+            targets.difference_update(leaves)
+    # A package and its own parts name each other (`from yolo.x import part`); that is no circle.
+    circles = {
+        name: {m for m in targets if not within(m, name) and not within(name, m)}
+        for name, targets in graph.items()
+    }
+    assert not any(circles.values()), circles
+
+
+def test_keras_focal_needs_keras_and_numpy_only():
+    found = {
+        (path.name, module)
+        for path in sources("keras_focal")
+        for _, module in imports_of(path)
+        if module.split(".")[0] not in {"keras_focal", "keras", "numpy", *sys.stdlib_module_names}
+    }
+    assert {module.split(".")[0] for _, module in found} <= {"matplotlib"}, found
+
+
+def test_optional_parts_are_imported_where_they_are_used():
+    optional = {"matplotlib", "onnx", "onnxruntime", "tf2onnx", "PIL", "tensorboard", "torch"}
+    for path in sources("keras_focal", "yolo"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in getattr(node, "names", ())]
+            names.append(getattr(node, "module", None) or "")
+            heads = {name.split(".")[0] for name in names}
+            assert not (isinstance(node, ast.Import | ast.ImportFrom) and heads & optional), (
+                f"{path.relative_to(ROOT)}:{node.lineno}: import it inside the function"
+            )
+
+
+@pytest.mark.parametrize("module", ["yolo", "yolo.cli"])
+def test_importing_the_package_loads_no_tensorflow(module):
+    heavy = ("tensorflow", "keras", "cv2")
+    code = (
+        f"import sys, {module}\n"
+        f"print(*[name for name in {heavy} if name in sys.modules], 'loaded', sep=' ')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "loaded", "")
+
+
+# ------------------------------------------------------------------------------- habits
+
+
+def test_only_the_command_line_prints():
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
+        for path in sources("keras_focal", "yolo")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+        and path != ROOT / "yolo" / "cli.py"
+    ]
+    assert not found, f"print( outside yolo/cli.py: {found}"
+
+
+def without_encoding(text):
+    """Yield the line of every text file that is opened in the platform's own encoding."""
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Call):
+            continue
+        owner = getattr(getattr(node.func, "value", None), "id", None)
+        called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        named = {keyword.arg: keyword.value for keyword in node.keywords}
+        if called not in ("open", "read_text", "write_text", "fdopen", "NamedTemporaryFile"):
+            continue
+        if owner in ("os", "webbrowser", "zipfile") and called == "open":
+            continue
+        # A mode is the second argument of open(path), the first one of path.open().
+        place = 0 if called == "open" and isinstance(node.func, ast.Attribute) else 1
+        place = 0 if called == "NamedTemporaryFile" else place
+        default = "w+b" if called == "NamedTemporaryFile" else "r"
+        mode = named.get("mode", node.args[place] if len(node.args) > place else None)
+        mode = getattr(mode, "value", default)
+        if called in ("read_text", "write_text"):
+            positional = len(node.args) > (called == "write_text")
+        else:
+            positional = False
+        binary = called not in ("read_text", "write_text") and "b" in str(mode)
+        if not (binary or positional or "encoding" in named):
+            yield node.lineno
+
+
+@pytest.mark.parametrize(
+    "text, wrong",
+    [
+        ("open('a')", True),
+        ("open('a', 'w')", True),
+        ("open('a', 'rb')", False),
+        ("open('a', encoding='utf-8')", False),
+        ("p.open()", True),
+        ("p.open('rb+')", False),
+        ("p.open(mode='a')", True),
+        ("p.read_text()", True),
+        ("p.read_text('utf-8')", False),
+        ("p.write_text(t)", True),
+        ("p.write_text(t, encoding='utf-8')", False),
+        ("os.open(p, 0)", False),
+        ("tempfile.NamedTemporaryFile('w')", True),
+        ("tempfile.NamedTemporaryFile()", False),
+    ],
+)
+def test_the_encoding_test_sees(text, wrong):
+    assert bool(list(without_encoding(text))) == wrong
+
+
+def test_text_files_are_opened_with_their_encoding():
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}:{line}"
+        for path in [*sources("keras_focal", "yolo", "benchmarks", "examples"), *ROOT.glob("*.py")]
+        for line in without_encoding(path.read_text(encoding="utf-8"))
+    ]
+    assert not found, f"text files opened without encoding=: {found}"
+
+
+def test_scripts_only_call_the_command_line():
+    for script in ("train", "predict", "evaluate"):
+        path = ROOT / f"{script}.py"
+        modules = {module for _, module in imports_of(path)}
+        assert modules == {"sys", "yolo.cli"}, f"{script}.py imports {modules}"
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 10
+
+
+# --------------------------------------------------------------------------- repository
+
+
+@pytest.fixture(scope="module")
+def repository_files():
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git repository here")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    paths = [ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def test_the_repository_holds_no_model(repository_files):
+    model = re.compile(
+        r"\.(keras|h5|hdf5|weights|conv\.\d+|onnx|tflite|pb|pt|pth|ckpt|safetensors|npz|pkl)$"
+    )
+    found = [str(path.relative_to(ROOT)) for path in repository_files if model.search(path.name)]
+    large = [
+        str(path.relative_to(ROOT)) for path in repository_files if path.stat().st_size > 2**20
+    ]
+    assert not found and not large
+
+
+def test_the_repository_names_no_path_of_a_machine(repository_files):
+    folders = "|".join(("work", "root", "home", "Users", "tmp"))
+    machine = re.compile(rf"(?<![\w.~>}}*-])/({folders})/[A-Za-z0-9_]")
+    found = []
+    for path in repository_files:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue  # a picture
+        found += [
+            f"{path.relative_to(ROOT).as_posix()}:{number}: {line.strip()[:80]}"
+            for number, line in enumerate(lines, 1)
+            if machine.search(line)
+        ]
+    assert not found, "\n".join(found)
+
+
+# ------------------------------------------------------------------------------- tables
+
+
+def test_class_files_are_the_tables():
+    assert read_classes(ROOT / "model_data" / "voc_classes.txt") == VOC_CLASSES
+    assert read_classes(ROOT / "model_data" / "coco_classes.txt") == COCO_CLASSES
+
+
+def test_anchor_files_are_the_tables():
+    assert read_anchors(ROOT / "model_data" / "yolo_anchors.txt") == YOLOV4_ANCHORS
+    assert read_anchors(ROOT / "model_data" / "yolo_tiny_anchors.txt") == YOLOV4_TINY_ANCHORS
+
+
+# ------------------------------------------------------------------------------ package
+
+
+@pytest.fixture(scope="module")
+def package():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+def test_the_version_is_read_without_importing_keras(package):
+    """setuptools takes a literal from the source; anything else would import the package."""
+    module, _, name = package["metadata"]["version"].removeprefix("attr: ").rpartition(".")
+    tree = ast.parse((ROOT / module / "__init__.py").read_text(encoding="utf-8"))
+    values = [
+        node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == name
+    ]
+    assert len(values) == 1 and re.fullmatch(r"\d+\.\d+\.\d+", values[0])
+
+
+def test_files_that_the_package_names_exist(package):
+    about = package["metadata"]["long_description"]
+    for name in (about.removeprefix("file: "), package["metadata"]["license_files"]):
+        assert (ROOT / name).read_text(encoding="utf-8").strip(), f"{name} is missing or empty"
+
+
+def test_every_import_is_a_declared_dependency(package):
+    distributions = {"cv2": "opencv-python-headless", "PIL": "pillow",
+                     "faster_coco_eval": "faster-coco-eval"}  # fmt: skip
+    declared = package["options"]["install_requires"] + "\n".join(
+        package["options.extras_require"].values()
+    )
+    known = {re.split(r"[><=\[;~! ]", line.strip())[0] for line in declared.splitlines()}
+    # Pillow is used where it happens to be installed, without being asked for.
+    known |= {"keras_focal", "yolo", "pillow"}
+    for path in sources("keras_focal", "yolo"):
+        for line, module in imports_of(path):
+            head = module.split(".")[0]
+            if head not in sys.stdlib_module_names:
+                assert distributions.get(head, head) in known, (
+                    f"{path.relative_to(ROOT)}:{line}: {head} is not in setup.cfg"
+                )

@@ -1,0 +1,104 @@
+"""COCO instances files."""
+
+import json
+
+import pytest
+
+from yolo.data.coco import read_categories, read_coco
+from yolo.errors import DatasetError
+
+
+@pytest.fixture
+def instances(voc_folder):
+    """Two pictures, categories whose ids have gaps, one object and one crowd."""
+    for stem in ("a", "b"):
+        voc_folder.picture(stem)
+    return {
+        "images": [
+            {"id": 7, "file_name": "b.jpg", "height": 60, "width": 80},
+            {"id": 3, "file_name": "a.jpg", "height": 60, "width": 80},
+        ],
+        "categories": [{"id": 90, "name": "dog"}, {"id": 5, "name": "cat"}],
+        "annotations": [
+            {"id": 1, "image_id": 3, "category_id": 90, "bbox": [10, 5, 30.5, 25]},
+            {"id": 2, "image_id": 3, "category_id": 5, "bbox": [0, 0, 80, 60], "iscrowd": 1},
+        ],
+    }
+
+
+@pytest.fixture
+def read(voc_folder, tmp_path):
+    def read(data, **options):
+        path = tmp_path / "instances.json"
+        path.write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
+        return read_coco(path, voc_folder.root / "JPEGImages", **options)
+
+    return read
+
+
+def test_pictures_without_objects_come_first_and_stay(read, instances):
+    first, second = read(instances)
+    assert first.image_id == "7" and first.boxes_xyxy.shape == (0, 4)
+    assert second.image_id == "3" and second.size == (60, 80)
+    assert second.boxes_xyxy.tolist() == [[10, 5, 40.5, 30], [0, 0, 80, 60]]
+    assert second.class_ids.tolist() == [1, 0]
+    assert second.difficult.tolist() == [False, True]
+
+
+def test_categories_come_in_the_order_of_their_ids(read, instances, tmp_path):
+    read(instances)
+    assert read_categories(tmp_path / "instances.json") == (("cat", "dog"), [5, 90])
+
+
+def test_a_choice_of_classes(read, instances):
+    _, sample = read(instances, classes=["dog"])
+    assert sample.class_ids.tolist() == [0] and len(sample.boxes_xyxy) == 1
+    with pytest.raises(DatasetError, match="no category cow; expected among cat, dog"):
+        read(instances, classes=["cow"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"image_id": 4}, "annotation 1: no picture with id 4"),
+        ({"category_id": 1}, "annotation 1: no category with id 1"),
+        ({"bbox": [1, 2, 3]}, r"annotation 1: bbox \[1, 2, 3\]; expected"),
+        ({"bbox": [1, 2, -3, 4]}, "annotation 1: xmin 1 > xmax -2"),
+        ({"bbox": [1, 2, float("nan"), 4]}, "annotation 1: .*expected four finite numbers"),
+        ({"bbox": [100, 2, 9, 4]}, "annotation 1: .*lies outside the picture"),
+    ],
+)
+def test_faulty_annotations_are_refused(read, instances, change, words):
+    instances["annotations"][0].update(change)
+    with pytest.raises(DatasetError, match=words):
+        read(instances)
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "/etc/passwd", None, "absent.jpg"])
+def test_pictures_that_are_not_in_the_folder_are_refused(read, instances, name):
+    instances["images"][0]["file_name"] = name
+    with pytest.raises(DatasetError, match="expected a name in the folder|cannot be opened"):
+        read(instances)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"images": 1}'])
+def test_files_that_are_no_instances_are_refused(read, text):
+    with pytest.raises(DatasetError, match="instances.json: no "):
+        read(text)
+
+
+def test_a_box_without_area_is_dropped_and_a_wrong_size_noted(read, instances, caplog):
+    instances["annotations"][0]["bbox"] = [5, 5, 0, 9]
+    instances["images"][1]["width"] = 81
+    assert len(read(instances)[1].class_ids) == 1
+    assert "degenerate boxes dropped: 1" in caplog.text
+    assert "height and width are not the picture's" in caplog.text
+
+
+def test_real_pictures(shared):
+    folder = shared / "data" / "coco_val2017_lightly128"
+    (file,) = (folder / "annotations").glob("*.json")
+    samples = read_coco(file, folder / "val2017")
+    assert len(samples) == 128 and sum(len(s.class_ids) for s in samples) == 903
+    names, ids = read_categories(file)
+    assert len(names) == 80 and names[0] == "person" and ids[-1] == 90

@@ -1,0 +1,364 @@
+"""Batches: their shapes, their repeatability, and boxes that stay on their objects."""
+
+import itertools
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo.config import AugmentConfig
+from yolo.data.augmenter import Augmenter
+from yolo.data.pipeline import (
+    NOT_AUGMENTED,
+    evaluation_dataset,
+    steps_per_epoch,
+    training_dataset,
+)
+from yolo.data.sample import Sample
+from yolo.errors import ConfigError, DatasetError
+from yolo.images import fit_image, read_image
+
+STRONG = AugmentConfig(
+    mosaic=0.5, mixup=0.3, flip=0.5, vertical_flip=0.5, scale=(0.5, 2.0), translate=0.2, aspect=0.3
+)
+SIZE = (96, 128)
+
+
+def make(folder, name, *, size=(120, 160), boxes=(), background=40, suffix=".jpg", classes=None):
+    """Write a dark picture with a bright rectangle for each box."""
+    image = np.full((*size, 3), background, np.uint8)
+    for x1, y1, x2, y2 in boxes:
+        image[y1:y2, x1:x2] = (250, 250, 250)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 100] if suffix == ".jpg" else []
+    path = folder / f"{name}{suffix}"
+    path.write_bytes(cv2.imencode(suffix, image, quality)[1].tobytes())
+    n = len(boxes)
+    ids = np.zeros(n, np.int32) if classes is None else np.array(classes, np.int32)
+    array = np.array(boxes, np.float32).reshape(-1, 4)
+    return Sample(path, array, ids, np.zeros(n, bool), np.zeros(n, bool), size, name)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """Eleven pictures of many shapes, each with one bright rectangle; number 4 has none."""
+    folder = tmp_path_factory.mktemp("图 片")
+    rng = np.random.default_rng(1)
+    made = []
+    for n in range(11):
+        height, width = (int(x) for x in rng.integers(60, 200, 2))
+        x1, y1 = int(rng.integers(5, width // 3)), int(rng.integers(5, height // 3))
+        box = (x1, y1, x1 + width // 2, y1 + height // 2)
+        boxes = [] if n == 4 else [box]
+        made.append(make(folder, f"p {n}", size=(height, width), boxes=boxes, background=10 * n))
+    return made
+
+
+def take(dataset, count):
+    return [
+        (images.numpy(), targets["boxes"].numpy(), targets["classes"].numpy())
+        for images, targets in itertools.islice(dataset, count)
+    ]
+
+
+def training(samples, augment=STRONG, **options):
+    arguments = {"image_size": SIZE, "batch_size": 4, "epochs": 10, "seed": 5} | options
+    return training_dataset(samples, augment=augment, **arguments)
+
+
+def same(first, second):
+    return all(
+        np.array_equal(a, b) for x, y in zip(first, second, strict=True) for a, b in
+        zip(x, y, strict=True)
+    )
+
+
+def test_no_samples_is_an_error():
+    with pytest.raises(DatasetError, match="split is empty"):
+        evaluation_dataset([], image_size=SIZE, batch_size=2)
+
+
+def test_settings_that_make_no_sense(samples):
+    with pytest.raises(ConfigError, match="'crop'"):
+        evaluation_dataset(samples, image_size=SIZE, batch_size=2, resize="crop")
+    with pytest.raises(ConfigError, match="multiples of 32"):
+        training(samples, image_size=(100, 96), multi_scale=True)
+    with pytest.raises(ConfigError, match="batch size is 0"):
+        training(samples, batch_size=0)
+
+
+class TestEvaluation:
+    @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+    def test_pictures_and_boxes_are_those_of_prediction(self, samples, resize):
+        dataset = evaluation_dataset(samples, image_size=SIZE, batch_size=4, resize=resize)
+        batches = take(dataset, 99)
+        assert [len(b[0]) for b in batches] == [4, 4, 3]
+        images, boxes, classes = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        assert images.dtype == np.uint8 and boxes.dtype == np.float32
+        assert classes.dtype == np.int32
+        for n, sample in enumerate(samples):
+            picture, fit = fit_image(read_image(sample.path), SIZE, resize=resize)
+            assert np.abs(picture.astype(int) - images[n]).max() <= 1
+            count = len(sample.class_ids)
+            np.testing.assert_array_equal(boxes[n, :count], fit.to_network(sample.boxes_xyxy))
+            assert (classes[n, :count] == sample.class_ids).all()
+            assert (classes[n, count:] == -1).all() and (boxes[n, count:] == 0).all()
+
+    def test_static_shapes(self, samples):
+        images, targets = evaluation_dataset(samples, image_size=SIZE, batch_size=4).element_spec
+        assert images.shape == (None, *SIZE, 3) and images.dtype == tf.uint8
+        assert targets["boxes"].shape == (None, 1, 4) and targets["classes"].shape == (None, 1)
+
+    def test_tiny_objects_are_all_kept(self, tmp_path):
+        sample = make(tmp_path, "a", size=(900, 900), boxes=[(5, 5, 8, 7), (0, 0, 900, 900)])
+        dataset = evaluation_dataset([sample], image_size=SIZE, batch_size=1)
+        ((_, boxes, classes),) = take(dataset, 9)
+        assert classes.tolist() == [[0, 0]] and (boxes[0, 0, 2:] > boxes[0, 0, :2]).all()
+
+    @pytest.mark.parametrize("suffix", [".png", ".bmp", ".webp"])
+    def test_other_formats_and_turned_pictures(self, tmp_path, suffix):
+        samples = [make(tmp_path, "a"), make(tmp_path, "b", suffix=suffix, boxes=[(9, 9, 50, 40)])]
+        turned = make(tmp_path, "c", size=(120, 160))
+        data = turned.path.read_bytes()
+        exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+        turned.path.write_bytes(data[:2] + b"\xff\xe1\0" + bytes([len(exif) + 2]) + exif + data[2:])
+        samples.append(replace(turned, size=(160, 120)))
+        ((images, _, _),) = take(evaluation_dataset(samples, image_size=SIZE, batch_size=3), 1)
+        for image, sample in zip(images, samples, strict=True):
+            expected = fit_image(read_image(sample.path), SIZE)[0]
+            assert np.abs(image.astype(int) - expected).max() <= 1
+
+    def test_grey_jpegs(self, tmp_path):
+        ramp = np.arange(160, dtype=np.uint8)[None].repeat(120, 0)
+        sample = make(tmp_path, "a")
+        sample.path.write_bytes(cv2.imencode(".jpg", ramp)[1].tobytes())
+        ((images, _, _),) = take(evaluation_dataset([sample], image_size=SIZE, batch_size=1), 1)
+        assert np.ptp(images[0], axis=2).max() == 0
+        expected = fit_image(read_image(sample.path), SIZE)[0]
+        assert np.abs(images[0].astype(int) - expected).max() <= 1
+
+    def test_a_jpeg_cut_short_is_named(self, tmp_path):
+        noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
+        sample = make(tmp_path, "cut")
+        data = cv2.imencode(".jpg", noise)[1].tobytes()
+        sample.path.write_bytes(data[: len(data) // 2])
+        with pytest.raises(tf.errors.OpError, match="cut.jpg: a damaged JPEG picture"):
+            take(evaluation_dataset([sample], image_size=SIZE, batch_size=1), 1)
+
+    def test_a_sample_of_another_size_is_refused(self, samples):
+        wrong = replace(samples[0], size=(7, 8))
+        with pytest.raises(DatasetError, match="its sample says 8x7"):
+            evaluation_dataset([wrong], image_size=SIZE, batch_size=1)
+
+    def test_real_pictures_of_many_sizes_and_grey(self, shared):
+        from yolo.data.voc import read_split
+
+        samples = read_split(shared / "data" / "raccoon", "test")
+        grey = [
+            s for split in ("train", "val", "test")
+            for s in read_split(shared / "data" / "raccoon", split)
+            if np.ptp(read_image(s.path), axis=2).max() == 0
+        ]
+        assert len(grey) == 3
+        samples = samples[:8] + grey
+        batches = take(evaluation_dataset(samples, image_size=(416, 416), batch_size=4), 9)
+        images = np.concatenate([b[0] for b in batches])
+        for image, sample in zip(images, samples, strict=True):
+            expected = fit_image(read_image(sample.path), (416, 416))[0]
+            assert np.abs(image.astype(int) - expected).max() <= 2
+
+
+class TestRepeatability:
+    def test_steps(self):
+        assert [steps_per_epoch(n, 4) for n in (1, 4, 7, 8)] == [1, 1, 1, 2]
+
+    def test_the_same_seed_gives_the_same_batches(self, samples):
+        first = take(training(samples), 5)
+        assert same(first, take(training(samples), 5))
+        assert not same(first, take(training(samples, seed=6), 5))
+
+    @pytest.mark.parametrize(("count", "multi_scale"), [(11, False), (3, True)])
+    def test_a_later_start_sees_what_an_uninterrupted_run_sees(self, samples, count, multi_scale):
+        options = {"multi_scale": multi_scale, "augment": replace(STRONG, special_aug_ratio=0.3)}
+        samples = samples[:count]
+        whole = take(training(samples, **options), steps_per_epoch(count, 4) * 5)
+        for epoch in (1, 4):
+            rest = whole[steps_per_epoch(count, 4) * epoch :]
+            assert same(take(training(samples, first_epoch=epoch, **options), len(rest)), rest)
+
+    def test_every_epoch_has_its_own_order_and_variation(self, samples):
+        plain = [b[0] for b in take(training(samples, NOT_AUGMENTED), 6)]
+        epochs = [np.concatenate(plain[n : n + 2]) for n in (0, 2, 4)]
+        for images in epochs:  # 8 of 11 pictures, none twice
+            assert len({i.tobytes() for i in images}) == 8
+        assert not np.array_equal(epochs[0], epochs[1])
+        assert len({i.tobytes() for e in epochs for i in e}) > 8
+        config = replace(NOT_AUGMENTED, translate=0.2)
+        one = [b[0].tobytes() for b in take(training(samples[:1], config, batch_size=1), 8)]
+        assert len(set(one)) == 8
+
+    def test_fewer_pictures_than_a_batch_repeat_evenly(self, samples):
+        ((images, _, _),) = take(training(samples[:3], NOT_AUGMENTED, batch_size=7), 1)
+        kinds = [sum(np.array_equal(a, b) for b in images) for a in images]
+        assert sorted(kinds) == [2, 2, 2, 2, 3, 3, 3]
+
+    def test_mosaic_and_mixup_end_with_their_share_of_the_epochs(self, tmp_path):
+        samples = [make(tmp_path, "a", boxes=[(40, 40, 80, 80)])]
+        config = replace(NOT_AUGMENTED, mosaic=1.0, mixup=1.0, special_aug_ratio=0.5)
+        batches = take(training(samples, config, batch_size=1, epochs=5), 5)
+        counts = [int((classes >= 0).sum()) for _, _, classes in batches]
+        assert min(counts[:3]) > 1 and counts[3:] == [1, 1]  # epochs 0, 1 and 2 are below 2.5
+
+
+class TestVariation:
+    def extents(self, image, floor=165):
+        bright = image.min(axis=2) > floor
+        ys, xs = np.flatnonzero(bright.any(1)), np.flatnonzero(bright.any(0))
+        return [xs[0], ys[0], xs[-1] + 1, ys[-1] + 1]
+
+    @pytest.mark.parametrize(
+        "change",
+        [{}, {"flip": 1.0}, {"vertical_flip": 1.0}, {"scale": (0.4, 2.5)}, {"translate": 0.4},
+         {"aspect": 0.8}, {"scale": (0.4, 2.5), "translate": 0.4, "aspect": 0.5, "flip": 0.5,
+                           "vertical_flip": 0.5}],
+        ids=lambda change: "+".join(change) or "nothing",
+    )
+    @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+    def test_boxes_follow_the_pixels(self, samples, change, resize):
+        config = replace(NOT_AUGMENTED, min_box_pixels=2.0, **change)
+        seen = 0
+        for images, boxes, classes in take(training(samples, config, resize=resize), 12):
+            for image, box, class_id in zip(images, boxes[:, 0], classes[:, 0], strict=True):
+                if class_id >= 0:
+                    np.testing.assert_allclose(self.extents(image), box, atol=1.5)
+                    seen += 1
+                else:
+                    assert (image.min(axis=2) > 165).sum() < 2 * sum(SIZE) * 3
+        assert seen > 30
+
+    def test_boxes_follow_the_pixels_in_a_mosaic(self, tmp_path):
+        samples = [make(tmp_path, f"{n}", size=(100 + 30 * n, 260 - 40 * n),
+                        boxes=[(20, 25, 70, 85)]) for n in range(5)]
+        config = replace(STRONG, mosaic=1.0, mixup=0.0, hue=0, saturation=0, value=0,
+                         special_aug_ratio=1.0, min_box_visible=0.0, min_box_pixels=0.5)
+        several = 0
+        for images, boxes, classes in take(training(samples, config), 12):
+            for image, rows, ids in zip(images, boxes, classes, strict=True):
+                bright = image.min(axis=2) > 165
+                marked = np.zeros_like(bright)
+                for x1, y1, x2, y2 in np.round(rows[ids >= 0]).astype(int):
+                    marked[y1:y2, x1:x2] = True
+                    inner = bright[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2]
+                    assert inner.all()  # nothing else lies in the box
+                grown = cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0
+                assert not (bright & ~grown).any()  # no bright pixel outside the boxes
+                several += (ids >= 0).sum() > 2
+        assert several > 20
+
+    def test_mixup_keeps_both_pictures_and_all_boxes(self, tmp_path):
+        samples = [make(tmp_path, "a", boxes=[(10, 10, 60, 60), (90, 60, 150, 110)]),
+                   make(tmp_path, "b", boxes=[(80, 5, 140, 50)], classes=[1])]
+        config = replace(NOT_AUGMENTED, mixup=1.0, special_aug_ratio=1.0)
+        sources = {i.tobytes(): i for i in take(
+            evaluation_dataset(samples, image_size=SIZE, batch_size=2), 1)[0][0]}
+        means = {((a.astype(int) + b) // 2).astype(np.uint8).tobytes()
+                 for a in sources.values() for b in sources.values()}
+        counts = set()
+        for images, _, classes in take(training(samples, config), 6):
+            assert classes.shape == (4, 4)
+            for image, ids in zip(images, classes, strict=True):
+                assert image.tobytes() in means
+                counts.add(tuple(np.bincount(ids[ids >= 0], minlength=2)))
+        assert counts == {(4, 0), (2, 1), (0, 2)}
+
+    def test_no_object_is_cut_off_silently(self, tmp_path):
+        grid = [(x, y, x + 8, y + 8) for x in range(0, 150, 10) for y in range(0, 110, 10)]
+        sample = make(tmp_path, "many", boxes=grid)
+        for config, room in ((NOT_AUGMENTED, 1), (replace(NOT_AUGMENTED, mosaic=1.0), 4),
+                             (replace(NOT_AUGMENTED, mixup=1.0), 2),
+                             (replace(NOT_AUGMENTED, mosaic=1.0, mixup=1.0), 5)):
+            dataset = training([sample], config, batch_size=1)
+            assert dataset.element_spec[1]["classes"].shape == (1, room * len(grid))
+        ((_, _, classes),) = take(training([sample], NOT_AUGMENTED, batch_size=1), 1)
+        assert (classes >= 0).sum() == len(grid)
+
+    def test_negatives_are_kept(self, samples):
+        negatives = [samples[4]]
+        images, boxes, classes = take(training(negatives, NOT_AUGMENTED), 1)[0]
+        assert images.shape == (4, *SIZE, 3) and classes.tolist() == [[-1]] * 4
+        batches = take(training(samples, NOT_AUGMENTED), 12)
+        shown = sum(int((classes < 0).all(axis=1).sum()) for _, _, classes in batches)
+        assert shown >= 3
+
+    def test_what_comes_out_is_valid_under_every_variation(self, samples):
+        for images, boxes, classes in take(training(samples), 10):
+            assert images.shape == (4, *SIZE, 3) and images.dtype == np.uint8
+            kept = boxes[classes >= 0]
+            assert (kept[:, :2] >= 0).all() and (kept[:, 2:] <= [SIZE[1], SIZE[0]]).all()
+            assert (kept[:, 2:] - kept[:, :2] >= STRONG.min_box_pixels).all()
+            assert (boxes[classes < 0] == 0).all() and set(classes.ravel()) <= {-1, 0}
+
+    def test_colour_changes_pictures_and_not_their_frame(self, tmp_path):
+        sample = make(tmp_path, "a", size=(100, 100))
+        sample.path.write_bytes(
+            cv2.imencode(".jpg", np.full((100, 100, 3), (40, 90, 160), np.uint8))[1].tobytes()
+        )
+        config = replace(NOT_AUGMENTED, hue=0.1, saturation=0.5, value=0.4)
+        colours = []
+        for images, _, _ in take(training([sample], config), 6):
+            assert (images[:, :, [0, -1]] == 128).all()
+            colours += [tuple(image[48, 64]) for image in images]
+        assert len(set(colours)) > 15
+        means = np.array(colours, float).mean(axis=1)
+        assert means.min() < 90 and means.max() > 105
+
+    def test_scale_and_position_vary_over_their_whole_range(self, tmp_path):
+        sample = make(tmp_path, "a", size=(96, 128), boxes=[(60, 44, 68, 52)])
+        config = replace(NOT_AUGMENTED, scale=(0.5, 2.0), translate=0.25)
+        boxes = np.concatenate([b[:, 0] for _, b, _ in take(training([sample], config), 60)])
+        width = (boxes[:, 2] - boxes[:, 0]) / 8
+        assert 0.5 <= width.min() < 0.6 and 1.7 < width.max() <= 2.1
+        assert 0.35 < (width < 1).mean() < 0.65
+        shift = (boxes[:, 0] + boxes[:, 2]) / 2 / 128 - 0.5
+        assert -0.27 < shift.min() < -0.2 and 0.2 < shift.max() < 0.27
+
+
+class TestMultiScale:
+    def test_a_new_size_every_ten_batches(self, samples):
+        batches = take(training(samples[:4], NOT_AUGMENTED, batch_size=1, multi_scale=True), 60)
+        sizes = [images.shape[1:3] for images, _, _ in batches]
+        assert all(len(set(sizes[n : n + 10])) == 1 for n in range(0, 60, 10))
+        assert len(set(sizes)) > 1
+        for height, width in set(sizes):
+            assert height % 32 == width % 32 == 0 and 0.7 <= height / 96 <= 1.4
+
+    def test_boxes_follow_the_size(self, samples):
+        sample = samples[0]
+        for images, boxes, _ in take(
+            training([sample], NOT_AUGMENTED, batch_size=1, multi_scale=True), 30
+        )[::10]:
+            _, fit = fit_image(read_image(sample.path), images.shape[1:3])
+            np.testing.assert_allclose(boxes[0], fit.to_network(sample.boxes_xyxy), atol=1e-4)
+
+    def test_only_then_are_the_shapes_dynamic(self, samples):
+        spec = training(samples, batch_size=3).element_spec
+        assert spec[0].shape == (3, *SIZE, 3)
+        assert spec[1]["boxes"].shape == (3, 5, 4)
+        spec = training(samples, batch_size=3, multi_scale=True).element_spec
+        assert spec[0].shape.as_list() == [3, None, None, 3]
+
+
+def test_the_training_data_never_end(samples):
+    assert training(samples).cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def test_room_for_mosaic_and_mixup():
+    class OneStore:
+        most_objects = 3
+
+    rooms = [
+        Augmenter(OneStore(), replace(NOT_AUGMENTED, mosaic=a, mixup=b)).room
+        for a, b in itertools.product((0.0, 1.0), repeat=2)
+    ]
+    assert rooms == [3, 6, 12, 15]

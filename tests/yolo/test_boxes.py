@@ -1,0 +1,111 @@
+"""Overlaps and overlap losses against hand-computed cases and identities."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo.boxes import (
+    LOCATION_KINDS,
+    box_similarity,
+    max_iou,
+    pairwise_iou,
+    shape_iou,
+    to_cxcywh,
+    to_xyxy,
+)
+
+A = np.array([[0.0, 0.0, 4.0, 2.0]], "float32")
+B = np.array([[2.0, 1.0, 6.0, 5.0]], "float32")
+# overlap 2 x 1 = 2, areas 8 and 16, union 22, hull 6 x 5 = 30
+
+
+def test_no_boxes():
+    assert pairwise_iou(np.zeros((0, 4)), B).shape == (0, 1)
+    assert pairwise_iou(A, np.zeros((0, 4))).shape == (1, 0)
+
+
+def test_pairwise_iou_by_hand():
+    np.testing.assert_allclose(pairwise_iou(A, np.concatenate([A, B])), [[1.0, 2 / 22]])
+
+
+def test_a_box_without_area_overlaps_nothing():
+    assert pairwise_iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]) == 0
+
+
+def test_corners_and_centres_are_inverse():
+    np.testing.assert_array_equal(to_cxcywh(B), [[4, 3, 4, 4]])
+    np.testing.assert_array_equal(to_xyxy(to_cxcywh(B)), B)
+
+
+def test_shape_iou_by_hand():
+    np.testing.assert_allclose(shape_iou(np.array([4.0, 2.0]), np.array([2.0, 4.0])), 4 / 12)
+
+
+def test_similarities_by_hand():
+    np.testing.assert_allclose(box_similarity(A, B, "iou"), [2 / 22], rtol=1e-5)
+    np.testing.assert_allclose(box_similarity(A, B, "giou"), [2 / 22 - 8 / 30], rtol=1e-5)
+    # centres (2, 1) and (4, 3): 8 apart squared; the hull's diagonal squared is 36 + 25
+    diou = 2 / 22 - 8 / 61
+    np.testing.assert_allclose(box_similarity(A, B, "diou"), [diou], rtol=1e-5)
+    v = 4 / math.pi**2 * (math.atan(4 / 2) - math.atan(4 / 4)) ** 2
+    ciou = diou - v * v / (1 - 2 / 22 + v)
+    np.testing.assert_allclose(box_similarity(A, B, "ciou"), [ciou], rtol=1e-4)
+    # SIoU: the centres lie on a diagonal, so the angle cost is 1
+    distance = (1 - math.exp(-((2 / 6) ** 2))) + (1 - math.exp(-((2 / 5) ** 2)))
+    shape = (1 - math.exp(-0.0)) ** 4 + (1 - math.exp(-2 / 4)) ** 4
+    siou = 2 / 22 - (distance + shape) / 2
+    np.testing.assert_allclose(box_similarity(A, B, "siou"), [siou], rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", LOCATION_KINDS)
+def test_a_box_is_most_like_itself(kind):
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 100, (50, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(1, 80, (50, 2))], 1).astype("float32")
+    np.testing.assert_allclose(box_similarity(boxes, boxes, kind), np.ones(50), atol=2e-3)
+    others = np.roll(boxes, 1, axis=0)
+    assert (np.array(box_similarity(boxes, others, kind)) <= 1.0).all()
+
+
+@pytest.mark.parametrize("kind", LOCATION_KINDS)
+@pytest.mark.parametrize(
+    "box", [[0, 0, 0, 0], [5, 5, 5, 9], [1e4, 1e4, 2e4, 2e4], [0, 0, 4, 2], [-9, -9, -8, -8]]
+)
+def test_gradients_are_finite_for_degenerate_and_distant_boxes(kind, box):
+    predicted = tf.constant([box], tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(predicted)
+        value = 1 - box_similarity(predicted, tf.constant(A), kind)
+    assert np.isfinite(value).all()
+    assert np.isfinite(tape.gradient(value, predicted)).all()
+
+
+@pytest.mark.parametrize("kind", ["giou", "diou", "ciou", "siou"])
+def test_boxes_apart_are_pulled_together(kind):
+    predicted = tf.constant([[20.0, 0.0, 24.0, 2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(predicted)
+        loss = 1 - box_similarity(predicted, tf.constant(A), kind)
+    gradient = tape.gradient(loss, predicted)[0]
+    assert gradient[0] + gradient[2] > 0, "descent must move the box to the left"
+
+
+def test_unknown_similarity_is_refused():
+    with pytest.raises(ValueError, match="eiou"):
+        box_similarity(A, B, "eiou")
+
+
+@pytest.mark.parametrize("objects", [1, 31, 32, 33, 70])
+def test_max_iou_in_blocks_equals_the_full_matrix(objects):
+    rng = np.random.default_rng(objects)
+    corner = rng.uniform(0, 50, (2, 40 + objects, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(1, 40, corner.shape)], -1)
+    boxes = boxes.astype("float32")
+    predicted, truth = boxes[:, :40], boxes[:, 40:]
+    valid = rng.uniform(size=(2, objects)) < 0.7
+    found = np.array(max_iou(predicted, truth, valid))
+    for i in range(2):
+        expected = pairwise_iou(predicted[i], truth[i][valid[i]]).max(axis=1, initial=0)
+        np.testing.assert_allclose(found[i], expected, atol=1e-6)

@@ -1,0 +1,255 @@
+"""The command line inside the process: options, exit codes, and what the terminal shows."""
+
+import io
+import logging
+from dataclasses import fields
+
+import pytest
+
+from yolo import cli, terminal
+from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
+from yolo.training.settings import TrainConfig
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before():
+    log = logging.getLogger("yolo")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before
+
+
+def options(*arguments):
+    return vars(cli._train_parser().parse_args(list(arguments)))
+
+
+# --------------------------------------------------------------------------------- options
+
+
+def test_every_setting_is_an_option_and_nothing_is_set_unless_given():
+    known = cli._train_parser()._option_string_actions
+    for field in fields(TrainConfig):
+        assert f"--{field.name.replace('_', '-')}" in known
+    assert set(options()) == {"verbose", "config", "resume"}
+
+
+@pytest.mark.parametrize(
+    "arguments, name, value",
+    [
+        (["--epochs", "3"], "epochs", 3),
+        (["--momentum", "0"], "momentum", 0.0),
+        (["--image-size", "416"], "image_size", (416, 416)),
+        (["--image-size", "320x416"], "image_size", (320, 416)),
+        (["--image-size", "320,416"], "image_size", (320, 416)),
+        (["--scale", "0.5,2"], "scale", (0.5, 2.0)),
+        (["--multi-scale"], "multi_scale", True),
+        (["--no-multi-scale"], "multi_scale", False),
+        (["--learning-rate", "1e-3"], "learning_rate", 0.001),
+        (["--positive-iou", "1"], "positive_iou", 1.0),
+        (["--freeze-batch-size", "16"], "freeze_batch_size", 16),
+        (["--masks", "0,1,2/3,4,5"], "masks", "0,1,2/3,4,5"),
+        (["--name", "红细胞"], "name", "红细胞"),
+    ],
+)
+def test_options_have_the_type_of_their_setting(arguments, name, value):
+    found = options(*arguments)[name]
+    assert found == value and type(found) is type(value)
+    TrainConfig(**{name: found})
+
+
+@pytest.mark.parametrize("text", ["0", "100", "416x", "a", "416x416x3", "-32", "31x32", ""])
+def test_sizes_that_are_none(text):
+    with pytest.raises(Exception, match="is not a size: 416 or 320x416"):
+        cli._image_size(text)
+
+
+@pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "a", ""])
+def test_shares_that_are_none(text):
+    with pytest.raises(Exception, match="is not a number from 0 to 1"):
+        cli._share(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "a", ""])
+def test_counts_that_are_none(text):
+    with pytest.raises(Exception, match="is not a whole number from 1 on"):
+        cli._count(text)
+
+
+def test_an_option_wins_over_the_file_and_the_file_over_the_default(tmp_path, capsys):
+    path = tmp_path / "settings.toml"
+    path.write_text('epochs = 0\ndata = "nowhere"\n', encoding="utf-8")
+    assert cli.train_main(["--config", str(path)]) == 2
+    assert "epochs lies in" in capsys.readouterr().err
+    assert cli.train_main(["--config", str(path), "--epochs", "1"]) == 3
+    assert "nowhere: no such folder" in capsys.readouterr().err
+
+
+def test_the_settings_of_a_run_without_data_can_be_changed():
+    assert set(cli.DEMO_SETTINGS) <= {field.name for field in fields(TrainConfig)}
+    config = TrainConfig(**{**cli.DEMO_SETTINGS, "epochs": 1})
+    assert (config.loss, config.epochs) == ("focal", 1)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--train-list", "a.txt"], "need all of --train-list, --val-list and --classes"),
+        (["--train-list", "a.txt", "--data", "b"], "not both"),
+        (["--val-list", "a.txt"], "need all of"),
+    ],
+)
+def test_lists_of_the_tutorial(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert cli.train_main(arguments) == 2
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir()), "nothing is drawn for a run that cannot start"
+
+
+def test_resuming_what_has_no_model_yet(tmp_path, capsys):
+    (tmp_path / "config.toml").write_text("epochs = 2\n", encoding="utf-8")
+    assert cli.train_main(["--resume", str(tmp_path)]) == 4
+    text = capsys.readouterr().err
+    assert "no epoch of this run was completed" in text and "train.py --config " in text
+
+
+# ------------------------------------------------------------------------------ exit codes
+
+
+def outcome(monkeypatch, capsys, error, *arguments):
+    def fail(args, screen):
+        screen.live = True
+        screen.write("half a line", end="\r")
+        raise error
+
+    monkeypatch.setattr(cli, "_predict", fail)
+    code = cli.predict_main(["a.jpg", *arguments])
+    out, err = capsys.readouterr()
+    assert out.endswith("half a line\n"), "the error starts on a line of its own"
+    assert len(err.splitlines()) == 1
+    return code, err
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [(YoloError, 1), (ConfigError, 2), (DatasetError, 3), (WeightsError, 4)],
+)
+def test_our_errors_are_one_line_and_their_code(monkeypatch, capsys, error, code):
+    assert outcome(monkeypatch, capsys, error("x.xml: bad")) == (
+        code, "predict.py: error: x.xml: bad\n",
+    )  # fmt: skip
+
+
+def test_a_missing_package_says_how_to_get_it(monkeypatch, capsys):
+    error = ModuleNotFoundError("No module named 'cv2'")
+    code, text = outcome(monkeypatch, capsys, error)
+    assert code == 1 and "No module named 'cv2'; run: pip install" in text
+
+
+def test_an_interrupt_is_130(monkeypatch, capsys):
+    assert outcome(monkeypatch, capsys, KeyboardInterrupt()) == (130, "interrupted\n")
+
+
+def test_what_nobody_foresaw_is_one_line_too(monkeypatch, capsys):
+    code, text = outcome(monkeypatch, capsys, ZeroDivisionError("division by zero\nand more"))
+    assert code == 1
+    assert "ZeroDivisionError: division by zero; this was not foreseen, --verbose shows" in text
+    with pytest.raises(ZeroDivisionError):
+        outcome(monkeypatch, capsys, ZeroDivisionError(), "--verbose")
+
+
+@pytest.mark.parametrize("name", ["ResourceExhaustedError", "MemoryError"])
+def test_too_little_memory_says_what_needs_less(monkeypatch, capsys, name):
+    error = type(name, (Exception,), {})("OOM when allocating tensor [[...")
+    code, text = outcome(monkeypatch, capsys, error)
+    assert (code, "a smaller --batch-size or --image-size" in text) == (1, True)
+
+
+# ---------------------------------------------------------------------------------- words
+
+
+def test_pictures_of_one_name_get_names_of_their_own(tmp_path):
+    taken = set()
+    names = [cli._free_name(tmp_path / name, taken) for name in ("a.png", "A.jpg", "a.bmp", "b.x")]
+    assert names == ["a.jpg", "A_2.jpg", "a_3.jpg", "b.jpg"]
+
+
+def test_a_path_with_a_space_is_quoted():
+    assert [cli._quoted("a b"), cli._quoted("ab")] == ['"a b"', "ab"]
+
+
+def test_one_picture_and_many():
+    assert [cli._pictures(n) for n in (0, 1, 2)] == ["0 pictures", "1 picture", "2 pictures"]
+
+
+# --------------------------------------------------------------------------------- screen
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_live_line_is_replaced_by_the_next():
+    screen = terminal.Screen(Terminal())
+    screen.write("one", end="\r")
+    screen.write("two", end="\r")
+    screen.write("three")
+    screen.finish()
+    assert screen.stream.getvalue() == "one\r\x1b[Ktwo\r\x1b[Kthree\n"
+
+
+def test_a_live_line_is_ended_once():
+    screen = terminal.Screen(Terminal())
+    screen.write("one", end="\r")
+    screen.finish()
+    screen.finish()
+    screen.write("two")
+    assert screen.stream.getvalue() == "one\ntwo\n"
+
+
+def test_a_live_line_stays_within_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10")
+    screen = terminal.Screen(Terminal())
+    screen.write("0123456789abc", end="\r")
+    assert screen.stream.getvalue() == "012345678"
+
+
+def test_a_name_that_the_terminal_cannot_show_does_not_end_the_program():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
+    screen = terminal.Screen(stream)
+    screen.write("猫.jpg: 1 cat")
+    assert stream.buffer.getvalue() == b"\\u732b.jpg: 1 cat\n" and not screen.live
+
+
+def test_the_log_marks_warnings():
+    screen = terminal.Screen(io.StringIO())
+    log = logging.Logger("x")
+    log.addHandler(terminal.ScreenHandler(screen))
+    log.info("%d pictures", 3)
+    log.warning("a box was cut")
+    assert screen.stream.getvalue() == "3 pictures\nwarning: a box was cut\n"
+
+
+def test_tensorflow_starts_quietly_and_what_is_to_be_done_before_is_done(capfd):
+    called = []
+    terminal.import_tensorflow_quietly(verbose=False, prepare=lambda: called.append(1))
+    assert called == [1] and capfd.readouterr() == ("", "")
+
+    def fail():
+        raise ConfigError("gpus names GPUs 0..1")
+
+    with pytest.raises(ConfigError):
+        terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_failing_start_shows_what_tensorflow_said(capfd):
+    import os
+
+    def fail():
+        os.write(2, b"libcudart not found\n")
+        raise RuntimeError("no start")
+
+    with pytest.raises(RuntimeError):
+        terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
+    assert capfd.readouterr().err == "libcudart not found\n"

@@ -1,0 +1,278 @@
+"""The detector as a Keras model: compile, fit, evaluate, save, load, detect."""
+
+import gzip
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_focal
+import yolo
+from yolo.boxes import pairwise_iou
+from yolo.config import LossSettings
+from yolo.data import coco
+from yolo.errors import ConfigError
+from yolo.evaluation.coco import evaluate_coco
+from yolo.images import read_image
+from yolo.inference.predictor import detect_samples
+from yolo.saved import open_weights
+
+
+def _squares(count=8, size=64, seed=0):
+    """Return pictures of one bright square each on dark noise, and where it is."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 60, (count, size, size, 3), np.uint8)
+    boxes = np.zeros((count, 3, 4), "float32")
+    classes = np.full((count, 3), -1, "int32")
+    for i in range(count):
+        side = rng.integers(16, 30)
+        x, y = rng.integers(0, size - side, 2)
+        kind = i % 2
+        images[i, y : y + side, x : x + side] = (230, 40, 40) if kind else (40, 230, 40)
+        boxes[i, 0], classes[i, 0] = (x, y, x + side, y + side), kind
+    return images, {"boxes": boxes, "classes": classes}
+
+
+def _model(**options):
+    keras.utils.set_random_seed(0)
+    return yolo.build("yolov4-tiny", classes=["green", "red"], image_size=(64, 64), **options)
+
+
+def test_a_fitted_detector_finds_what_it_was_shown_and_survives_saving(tmp_path):
+    images, truth = _squares()
+    data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(8).repeat()
+    model = _model()
+    model.compile(keras.optimizers.Adam(2e-3), loss=keras_focal.FocalLoss())
+    history = model.fit(data, steps_per_epoch=50, epochs=2, shuffle=False, verbose=0).history
+    assert set(history) == {"loss", "location_loss", "confidence_loss", "class_loss"}
+    assert history["loss"][1] < history["loss"][0] / 2
+    total = sum(history[part][1] for part in history if part != "loss")
+    assert history["loss"][1] == pytest.approx(total, rel=1e-4)
+    for layer in model.network.layers:  # let the averages forget the start
+        if hasattr(layer, "norm"):
+            layer.norm.momentum = 0.5
+    model.make_train_function(force=True)
+    model.optimizer.learning_rate = 1e-5
+    model.fit(data, steps_per_epoch=10, shuffle=False, verbose=0)
+
+    found = model.detect(images, score_threshold=0.3)
+    assert len(found) == 8
+    for one, box, kind in zip(found, truth["boxes"][:, 0], truth["classes"][:, 0], strict=True):
+        assert len(one) >= 1 and one.class_ids[0] == kind
+        assert pairwise_iou(one.boxes_xyxy[:1], box[None])[0, 0] > 0.7
+
+    scores = model.evaluate(data, steps=1, verbose=0, return_dict=True)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    again = keras.models.load_model(path)
+    assert again.classes == model.classes and again.image_size == (64, 64)
+    assert again.loss_settings == model.loss_settings
+    assert again.evaluate(data, steps=1, verbose=0, return_dict=True) == pytest.approx(scores)
+    for a, b in zip(found, again.detect(images, score_threshold=0.3), strict=True):
+        np.testing.assert_allclose(a.boxes_xyxy, b.boxes_xyxy, atol=1e-3)
+    before = int(again.optimizer.iterations.numpy())
+    again.fit(data, steps_per_epoch=1, shuffle=False, verbose=0)
+    assert before == 110 and int(again.optimizer.iterations.numpy()) == 111
+
+
+def test_model_that_was_never_compiled_is_saved_too(tmp_path):
+    model = _model(resize="stretch", attention="se")
+    model.notes = {"epoch": 3, "best": 0.5}
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    assert (again.resize, again.notes) == ("stretch", {"epoch": 3, "best": 0.5})
+    assert again.architecture == model.architecture
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_compile_takes_losses_by_name_and_settings():
+    model = _model()
+    model.compile("sgd", loss="focal")
+    assert model.loss_settings.confidence_normalizer == "positives"
+    model.compile("sgd")
+    assert model.loss_settings == LossSettings()
+    model.compile("sgd", loss_settings=LossSettings(location_weight=3.0))
+    assert model.loss_settings.location_weight == 3.0
+    with pytest.raises(ValueError, match="loss must be"):
+        model.compile("sgd", loss="nonsense")
+
+
+def test_sample_weight_is_refused():
+    model = _model()
+    model.compile("sgd")
+    images, truth = _squares(2)
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.compute_loss(images, truth, model(images), sample_weight=np.ones(2))
+
+
+def test_losses_that_layers_add_are_kept():
+    model = _model()
+    model.compile("sgd")
+    images, truth = _squares(2)
+    plain = float(model.compute_loss(images, truth, model(images)))
+    kernel = model.network.get_layer("backbone_conv_000").convolution
+    kernel.kernel.regularizer = keras.regularizers.L2(0.5)
+    extra = 0.5 * float(np.sum(kernel.get_weights()[0] ** 2))
+    assert float(model.compute_loss(images, truth, model(images))) == pytest.approx(
+        plain + extra, rel=1e-4
+    )
+
+
+REPLICAS = """
+import keras, numpy as np, sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras_focal, yolo
+rng = np.random.default_rng(0)
+images = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
+boxes = np.zeros((4, 3, 4), "float32")
+classes = np.full((4, 3), -1, "int32")
+boxes[:2, :, 2:] = [[20, 30], [50, 60], [12, 16]]  # all objects lie on the first replica
+classes[:2] = 1
+data = tf.data.Dataset.from_tensor_slices((images, {"boxes": boxes, "classes": classes}))
+
+def train(strategy):
+    with strategy.scope():
+        keras.utils.set_random_seed(1)
+        model = yolo.build("yolov4-tiny", classes=["a", "b"], image_size=(64, 64))
+        for layer in model.network.layers:  # norm statistics are each replica's own
+            if hasattr(layer, "norm"):
+                layer.norm.trainable = False
+                layer.call = lambda x, training=None, layer=layer: type(layer).call(layer, x, False)
+        model.compile(keras.optimizers.SGD(0.1), loss=sys.argv[1])
+    history = model.fit(data.batch(4), epochs=2, verbose=0, shuffle=False)
+    return model.get_weights(), history.history
+
+one, first = train(tf.distribute.OneDeviceStrategy("CPU:0"))
+two, second = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+print(max(float(abs(a - b).max()) for a, b in zip(one, two)))
+print(max(abs(first[name][-1] - second[name][-1]) for name in first))
+"""
+
+
+@pytest.mark.parametrize("loss", ["focal", "cross-entropy"])
+def test_two_replicas_take_the_step_of_one(loss):
+    """The normalisers are those of the whole batch, however it is shared out."""
+    run = subprocess.run(
+        [sys.executable, "-c", REPLICAS, loss],
+        capture_output=True, text=True, encoding="utf-8", timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-2000:]
+    weights, logs = (float(line) for line in run.stdout.split()[-2:])
+    assert weights < 1e-5 and logs < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (1, 64, 64, 3), (2, 100, 50, 3)])
+def test_detect_takes_pictures_of_any_size(shape):
+    found = _model().detect(np.zeros(shape, "uint8"), score_threshold=0.0, clip=True)
+    height, width = shape[-3:-1]
+    assert len(found) == (shape[0] if len(shape) == 4 else 1)
+    for one in found:
+        assert 0 < len(one) <= 100
+        assert one.boxes_xyxy.min() >= 0
+        assert (one.boxes_xyxy <= [width, height, width, height]).all()
+
+
+def test_boxes_reach_over_the_edge_unless_they_are_cut():
+    model, picture = _model(), np.zeros((1, 64, 64, 3), "uint8")
+    whole = model.detect(picture, score_threshold=0.0)[0].boxes_xyxy
+    assert whole.min() < 0 and whole.max() > 64
+    cut = model.detect(picture, score_threshold=0.0, clip=True)[0].boxes_xyxy
+    np.testing.assert_array_equal(cut, np.clip(whole, 0, 64))
+
+
+def test_detect_of_nothing():
+    assert _model().detect(np.zeros((0, 64, 64, 3), "uint8")) == []
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (1, 64, 64, 1), (1, 0, 64, 3)])
+def test_detect_refuses_what_is_no_picture(shape):
+    with pytest.raises(ValueError, match="RGB pictures"):
+        _model().detect(np.zeros(shape, "uint8"))
+
+
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("yolov5", {}, "yolov4, yolov4-tiny"),
+        ("yolov4", {"depth": 3}, "depth"),
+        ("yolov4", {"masks": "coco"}, "for yolov4-tiny"),
+        ("yolov4-tiny", {"masks": "mine"}, "coco, custom"),
+    ],
+)
+def test_build_explains_what_it_cannot_build(name, options, message):
+    with pytest.raises(ConfigError, match=message):
+        yolo.build(name, classes=["a"], **options)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"classes": []}, "at least one class"),
+        ({"image_size": (100, 64)}, "multiples of 32"),
+        ({"resize": "crop"}, "crop"),
+    ],
+)
+def test_detector_refuses_impossible_settings(options, message):
+    with pytest.raises(ValueError, match=message):
+        yolo.build("yolov4-tiny", **{"classes": ["a"], **options})
+
+
+@pytest.fixture(scope="module")
+def coco_run(shared):
+    """Return model, samples and what the genuine COCO weights find in 128 pictures."""
+    model = open_weights(shared / "weights" / "yolov4_tiny_coco" / "yolov4-tiny.weights")
+    folder = shared / "data" / "coco_val2017_lightly128"
+    samples = coco.read_coco(
+        folder / "annotations" / "instances_val2017.json", folder / "val2017",
+        classes=model.classes,
+    )  # fmt: skip
+    found = detect_samples(
+        model, samples, score_threshold=0.001, iou_threshold=0.45, max_detections=10_000
+    )
+    return model, samples, found
+
+
+def test_coco_average_precision_of_the_genuine_weights(coco_run):
+    model, samples, found = coco_run
+    scores = evaluate_coco(found, samples, model.classes)
+    assert scores["AP"] == pytest.approx(0.2592, abs=0.003)
+    assert scores["AP50"] == pytest.approx(0.4906, abs=0.003)
+
+
+def test_detections_of_the_genuine_weights_equal_opencvs(coco_run, shared):
+    _, samples, found = coco_run
+    path = shared / "oracles" / "opencv_yolov4_tiny"
+    path /= "coco_val2017_lightly128.detections.json.gz"
+    reference = json.loads(gzip.decompress(path.read_bytes()))
+    with (
+        shared / "data" / "coco_val2017_lightly128" / "annotations" / "instances_val2017.json"
+    ).open(encoding="utf-8") as file:
+        categories = json.load(file)["categories"]
+    index = {category["id"]: i for i, category in enumerate(categories)}  # Darknet's order
+    by_picture = {str(sample.image_id): one for sample, one in zip(samples, found, strict=True)}
+    total = matched = 0
+    for entry in reference:
+        if entry["score"] < 0.05:
+            continue
+        total += 1
+        ours = by_picture[str(entry["image_id"])]
+        ours = ours[ours.class_ids == index[entry["category_id"]]]
+        ours = ours[np.abs(ours.scores - entry["score"]) <= 0.005]
+        x, y, w, h = entry["bbox"]
+        matched += (pairwise_iou(ours.boxes_xyxy, [[x, y, x + w, y + h]]) >= 0.99).any()
+    assert total > 1000 and matched / total >= 0.995, f"{matched} of {total}"
+
+
+def test_one_picture_at_its_own_size_equals_the_evaluation_path(coco_run):
+    model, samples, found = coco_run
+    picture = read_image(samples[0].path)
+    ours = model.detect(picture, score_threshold=0.05, iou_threshold=0.45)[0]
+    theirs = found[0][found[0].scores > 0.05]
+    assert len(ours) == len(theirs) > 5
+    np.testing.assert_allclose(ours.boxes_xyxy, theirs.boxes_xyxy, atol=1e-2)

@@ -1,0 +1,256 @@
+"""The run folder: made once, described, and never left with half a file."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from yolo.errors import ConfigError, YoloError
+from yolo.training import devices, precision, run_folder
+from yolo.training.settings import TrainConfig
+from yolo.training.toml import read_toml
+
+
+def full(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Saves:
+    def __init__(self, text):
+        self.text = text
+
+    def save(self, path):
+        Path(path).write_text(self.text, encoding="utf-8")
+
+
+class FillsTheDisk:
+    def save(self, path):
+        Path(path).write_bytes(b"half a fi")
+        full()
+
+
+def test_a_run_has_the_name_given_or_the_time(tmp_path):
+    assert run_folder.create(TrainConfig(save_dir=str(tmp_path), name="猫")) == tmp_path / "猫"
+    assert (tmp_path / "猫" / "plots").is_dir()
+    config = TrainConfig(save_dir=str(tmp_path))
+    assert len({run_folder.create(config) for _ in range(3)}) == 3
+
+
+def test_a_name_is_used_once(tmp_path):
+    config = TrainConfig(save_dir=str(tmp_path), name="a")
+    folder = run_folder.create(config)
+    with pytest.raises(ConfigError, match="another --name or remove it, no epoch was completed"):
+        run_folder.create(config)
+    (folder / "last.keras").touch()
+    with pytest.raises(ConfigError, match="--name or go on with it: --resume .*a$"):
+        run_folder.create(config)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="file.*cannot make the run's folder"):
+        run_folder.create(TrainConfig(save_dir=str(tmp_path / "file"), name="a"))
+
+
+def test_a_run_that_saved_nothing_is_removed_and_one_that_did_is_not(tmp_path):
+    folder = run_folder.create(TrainConfig(save_dir=str(tmp_path), name="a"))
+    run_folder.write_text(folder / "config.toml", "x")
+    run_folder.discard(folder)
+    assert not folder.exists()
+    folder = run_folder.create(TrainConfig(save_dir=str(tmp_path), name="a"))
+    (folder / "last.keras").touch()
+    run_folder.discard(folder)
+    assert (folder / "last.keras").exists()
+
+
+def test_description(tmp_path):
+    config = TrainConfig(name="α", epochs=3)
+    run_folder.describe(tmp_path, config, ("猫", "dog"), {"train": ["a", "b"], "val": ["c"]})
+    assert TrainConfig(**read_toml(tmp_path / "config.toml")) == config
+    assert (tmp_path / "classes.txt").read_text(encoding="utf-8") == "猫\ndog\n"
+    assert (tmp_path / "splits" / "train.txt").read_text(encoding="utf-8") == "a\nb\n"
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    run_folder.write_text(path, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(YoloError, match=r"a\.txt: cannot write \(No space left on device\)"):
+            run_folder.write_text(path, "new")
+    with pytest.raises(YoloError, match="not UTF-8; rename"):
+        run_folder.write_text(path, "data = caf\udce9")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_model_that_cannot_be_saved_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "best.keras"
+    run_folder.save_model(Saves("old"), path)
+    with pytest.raises(YoloError, match=r"best\.keras: cannot save the model .*No space left"):
+        run_folder.save_model(FillsTheDisk(), path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(YoloError, match="cannot save the model"):
+            run_folder.save_model(Saves("new"), path)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["best.keras"]
+
+
+def test_an_interrupted_save_leaves_the_old_model_and_no_remains(tmp_path):
+    class Interrupted:
+        def save(self, path):
+            Path(path).write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    path = tmp_path / "last.keras"
+    run_folder.save_model(Saves("old"), path)
+    with pytest.raises(KeyboardInterrupt):
+        run_folder.save_model(Interrupted(), path)
+    assert [p.name for p in tmp_path.iterdir()] == ["last.keras"]
+    assert path.read_text(encoding="utf-8") == "old"
+
+
+# ------------------------------------------------------------------------------- results
+
+
+def test_results_are_a_table_with_one_header(tmp_path):
+    path = tmp_path / "results.csv"
+    for epoch in (1, 2):
+        run_folder.append_results(path, {"epoch": epoch, "loss": 0.5, "unknown": 3})
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        ",".join(run_folder.COLUMNS), "1,0.5,,,,,,,", "2,0.5,,,,,,,",
+    ]  # fmt: skip
+
+
+def test_rows_that_will_be_done_again_are_cut(tmp_path):
+    path = tmp_path / "results.csv"
+    run_folder.cut_results(path, 3)
+    assert not path.exists()
+    for epoch in (1, 2, 3):
+        run_folder.append_results(path, {"epoch": epoch, "mAP50": 0.25})
+    run_folder.cut_results(path, 2)
+    assert path.read_text(encoding="utf-8").splitlines()[1:] == ["1,,,,,,0.25,,", "2,,,,,,0.25,,"]
+    run_folder.cut_results(path, 0)
+    run_folder.append_results(path, {"epoch": 1})
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        ",".join(run_folder.COLUMNS), "1,,,,,,,,",
+    ]  # fmt: skip
+    assert [p.name for p in tmp_path.iterdir()] == ["results.csv"]
+
+
+def test_a_row_that_a_crash_cut_short_does_no_harm(tmp_path):
+    path = tmp_path / "results.csv"
+    run_folder.append_results(path, {"epoch": 1, "loss": 2})
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n,0.3\n2,0.1")
+    run_folder.cut_results(path, 2)
+    assert path.read_text(encoding="utf-8").splitlines()[1:] == ["1,2,,,,,,,", "2,0.1,,,,,,,"]
+
+
+def test_a_file_that_is_no_table_of_results(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(YoloError, match=r"results\.csv: not a table of results"):
+        run_folder.cut_results(path, 2)
+
+
+def test_results_that_cannot_be_written(tmp_path):
+    with pytest.raises(YoloError, match=r"cannot write \(No such file or directory\)"):
+        run_folder.append_results(tmp_path / "absent" / "results.csv", {"epoch": 1})
+
+
+# ------------------------------------------------------------------------------- machine
+
+
+@pytest.mark.parametrize("name", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_a_named_precision_is_itself(name):
+    assert precision.choose_precision(name) == name
+
+
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        (set(), "float32"),
+        ({"avx512f", "avx2"}, "float32"),
+        ({"avx512_bf16"}, "mixed_bfloat16"),
+        ({"amx_bf16", "fpu"}, "mixed_bfloat16"),
+    ],
+)
+def test_precision_of_a_processor(monkeypatch, flags, expected):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
+    monkeypatch.setattr(precision, "_processor_flags", lambda: flags)
+    assert precision.choose_precision("auto") == expected
+
+
+@pytest.mark.parametrize(
+    "capabilities, expected",
+    [
+        ([(9, 0)], "mixed_bfloat16"),
+        ([(8, 0), (8, 6)], "mixed_bfloat16"),
+        ([(8, 0), (7, 5)], "float32"),
+        ([None], "float32"),
+    ],
+)
+def test_precision_of_gpus(monkeypatch, capabilities, expected):
+    import tensorflow as tf
+
+    about = [{} if c is None else {"compute_capability": c} for c in capabilities]
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: list(range(len(about))))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: about[gpu])
+    monkeypatch.setattr(precision, "_processor_flags", lambda: {"amx_bf16"})
+    assert precision.choose_precision("auto") == expected
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """Pretend that there are two GPUs, and record which are made visible."""
+    import tensorflow as tf
+
+    chosen = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu a", "gpu b"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda gpus, kind: chosen.append(gpus))
+    return chosen
+
+
+@pytest.mark.parametrize(
+    "setting, expected",
+    [("0", ["gpu a"]), ("1", ["gpu b"]), ("0,1", ["gpu a", "gpu b"]), ("none", [])],
+)
+def test_gpus_are_chosen_by_number(two_gpus, setting, expected):
+    assert devices.select_gpus(setting) == expected
+    assert two_gpus == [expected]
+
+
+def test_all_gpus_unless_chosen(two_gpus):
+    assert devices.select_gpus(None) == ["gpu a", "gpu b"]
+    assert two_gpus == []
+
+
+@pytest.mark.parametrize("setting", ["2", "a", "", "0,", "-1"])
+def test_a_gpu_that_is_not_there(two_gpus, setting):
+    with pytest.raises(ConfigError, match="gpus names GPUs 0..1 or none"):
+        devices.select_gpus(setting)
+
+
+def test_gpus_where_there_are_none(monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    with pytest.raises(ConfigError, match="sees no GPU here; leave it out"):
+        devices.select_gpus("0")
+
+
+def test_gpus_chosen_too_late(two_gpus, monkeypatch):
+    import tensorflow as tf
+
+    def late(gpus, kind):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config, "set_visible_devices", late)
+    with pytest.raises(ConfigError, match="TensorFlow has started with other GPUs already"):
+        devices.select_gpus("none")

@@ -1,0 +1,180 @@
+"""Settings: each explained, each checked, through TOML and back."""
+
+import math
+from dataclasses import fields, replace
+
+import pytest
+
+from yolo.config import LOSS_SCALINGS, AugmentConfig, LossSettings
+from yolo.errors import ConfigError
+from yolo.training import settings
+from yolo.training.settings import TrainConfig
+from yolo.training.toml import check_key, read_toml, write_toml
+
+
+def refused(**changes):
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig(**changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("field", fields(TrainConfig), ids=lambda field: field.name)
+def test_every_setting_has_a_group_and_an_explanation(field):
+    assert field.metadata["group"] in (
+        "data", "model", "augmentation", "loss", "schedule", "optimizer", "run",
+    )  # fmt: skip
+    text = field.metadata["help"]
+    assert len(text) > 8 and text == text.strip() and not text.endswith(".")
+
+
+def test_settings_shared_with_the_augmentation_have_its_defaults():
+    assert settings.augmentation(TrainConfig()) == AugmentConfig()
+    assert settings.augmentation(TrainConfig(mosaic=0.1, hue=0.0)) == AugmentConfig(
+        mosaic=0.1, hue=0.0
+    )
+
+
+def test_loss_settings_follow_the_loss():
+    assert settings.loss_settings(TrainConfig()) == LossSettings()
+    focal = settings.loss_settings(TrainConfig(loss="focal"))
+    assert focal == LossSettings(**LOSS_SCALINGS["focal"])
+    assert focal.confidence_normalizer == "positives"
+
+
+def test_a_scaling_by_name_wins_over_the_loss_and_a_setting_over_both():
+    config = TrainConfig(loss="focal", loss_scaling="tutorial", positive_iou=0.3, iou="giou")
+    found = settings.loss_settings(config)
+    assert found == replace(
+        LossSettings(**LOSS_SCALINGS["tutorial"]), positive_iou=0.3, iou="giou"
+    )
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("mosaic", 1.5), ("mosaic", -0.1), ("hue", 0.6), ("epochs", 0), ("batch_size", 0),
+        ("freeze_epochs", -1), ("freeze_batch_size", 0), ("accumulate", 0), ("ema", 1.1),
+        ("momentum", 1.0), ("weight_decay", -1e-9), ("clip_norm", -1), ("learning_rate", 0.0),
+        ("learning_rate", -0.1), ("learning_rate", math.nan), ("min_learning_rate", 2),
+        ("init_epoch", 100), ("init_epoch", -1), ("seed", -1), ("patience", -1),
+        ("prior", 0.0), ("prior", 1.0), ("positive_iou", 1.2), ("focal_gamma", -1),
+        ("focal_alpha", math.nan), ("label_smoothing", math.inf), ("save_period", -2),
+        ("scale", (0.0, 1.0)), ("scale", (1.5, 0.6)), ("scale", (1.0,)), ("scale", (1, math.inf)),
+        ("image_size", (100, 100)), ("image_size", (64,)), ("image_size", ()),
+        ("image_size", (0, 64)), ("model", "yolov9"), ("loss", "huber"), ("iou", "wiou"),
+        ("optimizer", "lion"), ("lr_decay", "linear"), ("precision", "float8"),
+        ("resize", "crop"), ("attention", "phi5"),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_run_can_have_is_refused_by_name(name, value):
+    assert name in refused(**{name: value})
+
+
+def test_limits_themselves_are_allowed():
+    TrainConfig(mosaic=1, hue=0.5, epochs=1, batch_size=1, momentum=0, ema=0, init_epoch=0,
+                label_smoothing=1, positive_iou=1, scale=(1, 1), image_size=(32, 32))  # fmt: skip
+
+
+def test_whole_numbers_serve_where_numbers_are_wanted():
+    config = TrainConfig(momentum=0, learning_rate=1, image_size=(64.0, 96.0))
+    assert [type(config.momentum), type(config.learning_rate)] == [float, float]
+    assert config.image_size == (64, 96) and type(config.image_size[0]) is int
+
+
+def test_a_size_that_is_no_multiple_gets_the_nearest_proposed():
+    assert "not [100, 420]; try 96x416" in refused(image_size=(100, 420))
+    assert refused(image_size=(10, 10)).endswith("try 32x32")
+
+
+def test_choices_are_named():
+    assert refused(loss="huber") == "loss is one of cross-entropy, focal, not 'huber'"
+
+
+# ---------------------------------------------------------------------------------- TOML
+
+
+def written(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "settings.toml"
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def fault(tmp_path, text):
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_toml(path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainConfig(),
+        TrainConfig(data='C:\\data\\"my set"', name="行人检测", classes="类别.txt"),
+        TrainConfig(data="tab\tline\nend\x7f\x00", masks="0,1,2/3,4,5"),
+        TrainConfig(image_size=(320, 416), scale=(0.5, 2), multi_scale=True, eager=True),
+        TrainConfig(learning_rate=1e-5, weight_decay=0, clip_norm=1e9, positive_iou=0.3),
+        TrainConfig(freeze_epochs=3, freeze_batch_size=16, gpus="0,1", seed=2**31 - 1),
+    ],
+)
+def test_toml_round_trip(tmp_path, config):
+    assert TrainConfig(**read_toml(written(tmp_path, write_toml(config)))) == config
+
+
+def test_what_is_not_set_is_a_comment_that_says_what_happens_then():
+    text = write_toml(TrainConfig())
+    assert "\n# learning_rate: 0.01 for sgd, 0.001 for adam and adamw\n" in text
+    assert "\n# freeze_batch_size: --batch-size\n" in text
+
+
+def test_a_byte_order_mark_is_understood(tmp_path):
+    path = written(tmp_path, 'name = "猫"\n', encoding="utf-8-sig")
+    assert read_toml(path) == {"name": "猫"}
+
+
+@pytest.mark.parametrize(
+    "key, near",
+    [("epoch", "epochs"), ("learningrate", "learning_rate"), ("batch-size", "batch_size")],
+)
+def test_the_nearest_name_is_proposed(tmp_path, key, near):
+    message = fault(tmp_path, f"{key} = 3\n")
+    assert message.endswith(f"there is no setting {key!r}; did you mean {near!r}?")
+
+
+def test_a_name_near_to_nothing_points_to_the_list():
+    with pytest.raises(ConfigError, match=r"no setting 'xyz'; see train.py --help"):
+        check_key("xyz")
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ('epochs = "3"', "epochs is a whole number, not '3'"),
+        ("epochs = 3.0", "epochs is a whole number, not 3.0"),
+        ("epochs = true", "epochs is a whole number, not True"),
+        ("mosaic = false", "mosaic is a number, not False"),
+        ("eager = 1", "eager is true or false, not 1"),
+        ("data = 2007", "data is text in quotes"),
+        ("image_size = 416", "image_size is a list of two numbers"),
+        ("image_size = [416]", "image_size is a list of two numbers"),
+        ('scale = ["a", "b"]', "scale is a list of two numbers"),
+        ("[loss]\ngamma = 2", "loss is text in quotes"),
+    ],
+)
+def test_a_wrong_type_is_named_in_words(tmp_path, line, words):
+    assert words in fault(tmp_path, line + "\n")
+
+
+def test_no_toml_at_all(tmp_path):
+    assert "not a TOML file" in fault(tmp_path, "epochs: 3\n")
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not a TOML file"):
+        read_toml(path)
+    with pytest.raises(ConfigError, match="cannot read the settings"):
+        read_toml(tmp_path / "absent.toml")
+    with pytest.raises(ConfigError, match="cannot read the settings"):
+        read_toml(tmp_path)

@@ -1,0 +1,78 @@
+"""Which anchors answer for which objects."""
+
+import numpy as np
+
+from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
+from yolo.config import YOLOv4Config
+from yolo.yolov4.targets import assign
+
+SIZES = [(4, 6), (2, 3)]  # maps of a picture 64 high and 96 wide
+ANCHORS = 4 * 6 * 3 + 2 * 3 * 3
+
+
+def _config(masks="custom"):
+    return YOLOv4Config("yolov4-tiny", YOLOV4_TINY_ANCHORS, TINY_MASKS[masks])
+
+
+def _assign(boxes, classes, *, positive_iou=1.0, masks="custom"):
+    boxes = np.array(boxes, "float32").reshape(1, -1, 4)
+    classes = np.array(classes, "int32").reshape(1, -1)
+    targets = assign(_config(masks), SIZES, boxes, classes, positive_iou=positive_iou)
+    pairs = np.argwhere(np.array(targets.positive)[0] > 0)
+    anchors = np.array(targets.anchor)[0]
+    return targets, [(int(m), int(anchors[m, s])) for m, s in pairs]
+
+
+def test_no_objects():
+    targets, pairs = _assign(np.zeros((0, 4)), [])
+    assert pairs == [] and not np.array(targets.valid).any()
+
+
+def test_padding_is_nobodys():
+    _, pairs = _assign([[0, 0, 0, 0], [10, 10, 33, 37]], [-1, -1])
+    assert pairs == []
+
+
+def test_the_best_shape_in_the_cell_of_the_centre():
+    # 23 x 27 is anchor 1, a slot of stride 16; its centre (57, 33) lies in column 3, row 2
+    _, pairs = _assign([[45.5, 19.5, 68.5, 46.5]], [0])
+    assert pairs == [(0, (2 * 6 + 3) * 3 + 1)]
+
+
+def test_a_large_object_belongs_to_the_coarse_map():
+    # 80 x 60 is nearest to anchor 3 (81 x 82), slot 0 of stride 32;
+    # its centre (48, 32) lies in column 1, row 1
+    _, pairs = _assign([[8, 2, 88, 62]], [1])
+    assert pairs == [(0, 4 * 6 * 3 + (1 * 3 + 1) * 3 + 0)]
+
+
+def test_every_anchor_of_like_shape_is_positive_when_asked():
+    box = [[45.5, 19.5, 68.5, 46.5]]
+    _, pairs = _assign(box, [0], positive_iou=0.2)
+    # shape IoU of 23 x 27 with 10 x 14 is 140 / 621 = 0.225, with 37 x 58 it is 621 / 2146 = 0.29
+    cell = (2 * 6 + 3) * 3
+    assert pairs == [(0, cell), (0, cell + 1), (0, cell + 2)]
+    _, pairs = _assign(box, [0], positive_iou=0.26)
+    assert pairs == [(0, cell + 1), (0, cell + 2)]
+
+
+def test_an_anchor_on_two_maps_is_positive_on_both():
+    # In Darknet's COCO masks anchor 3 (81 x 82) stands at both strides.
+    _, pairs = _assign([[8, -9, 89, 73]], [0], masks="coco")
+    assert pairs == [(0, (2 * 6 + 3) * 3 + 2), (0, 72 + (1 * 3 + 1) * 3 + 0)]
+
+
+def test_an_object_whose_best_anchor_no_map_predicts_takes_the_next():
+    # 10 x 14 is anchor 0, which the COCO masks leave out; anchor 1 (23 x 27) is next.
+    _, pairs = _assign([[0, 0, 10, 14]], [0], masks="coco")
+    assert pairs == [(0, 0)]
+
+
+def test_two_objects_may_claim_one_anchor():
+    _, pairs = _assign([[45.5, 19.5, 68.5, 46.5], [45.0, 19.5, 68.0, 46.5]], [0, 1])
+    assert [anchor for _, anchor in pairs] == [(2 * 6 + 3) * 3 + 1] * 2
+
+
+def test_centres_on_the_edge_stay_inside_the_map():
+    _, pairs = _assign([[90, 60, 102, 68], [-6, -4, 6, 4]], [0, 0])
+    assert pairs[0][1] < ANCHORS and pairs[1][1] == 0

@@ -1,0 +1,68 @@
+"""The optimizer of a run, and the highest learning rate it gets."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+
+from yolo.training.settings import TrainConfig
+
+
+def peak_learning_rate(config: TrainConfig, batch_size: int) -> float:
+    """Return the learning rate for a batch size: linear in it, at most fourfold.
+
+    Reference:
+        Goyal et al. (2017), Accurate, Large Minibatch SGD, section 2.1.
+    """
+    rate = config.learning_rate
+    if rate is None:
+        rate = 0.01 if config.optimizer == "sgd" else 0.001
+    if config.nominal_batch:
+        rate *= min(batch_size * config.accumulate / config.nominal_batch, 4.0)
+    return rate
+
+
+def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
+    """Return the optimizer of a phase.
+
+    Weight decay is decoupled from the gradient (Loshchilov and Hutter 2019) and acts on
+    convolution kernels only. The average of the weights reaches back over about `config.ema` of
+    the phase's batches, so that a short run does not average over its own beginning. Keras
+    counts batches, not updates, for schedules and averages, also while it accumulates.
+
+    Args:
+        config: the run's settings.
+        schedule: the learning rate.
+        steps: batches in the phase.
+        variables: the trainable variables.
+    """
+    momentum = math.exp(-1 / max(config.ema * steps, 1)) if config.ema else None
+    common = {
+        "learning_rate": schedule,
+        "weight_decay": config.weight_decay or None,
+        "global_clipnorm": config.clip_norm or None,
+        "use_ema": bool(config.ema),
+        "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
+    }
+    if momentum is not None:
+        common["ema_momentum"] = min(momentum, 0.9998)
+    if config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(
+            momentum=config.momentum, nesterov=config.momentum > 0, **common
+        )
+    else:
+        kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[config.optimizer]
+        common["weight_decay"] = config.weight_decay
+        optimizer = kind(beta_1=config.momentum, **common)
+    if config.weight_decay:
+        optimizer.exclude_from_weight_decay(
+            var_list=[variable for variable in variables if variable.name != "kernel"]
+        )
+    return optimizer
+
+
+def averaged_variables(optimizer):
+    """Return the optimizer's averages of the trainable variables, in their order, or None."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # mixed_float16 wraps it
+    return inner._model_variables_moving_average if inner.use_ema else None
