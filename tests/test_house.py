@@ -28,6 +28,7 @@ FLOORS = (
     ("yolo.zoo",),
     ("yolo.saved",),
     ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
+    ("yolo.options",),
     ("yolo.cli",),
 )  # fmt: skip
 # `yolo` itself forwards names lazily: reaching through it is reaching for their homes.

@@ -8,10 +8,9 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
-from yolo import terminal
+from yolo import options, terminal
 from yolo.errors import ConfigError, WeightsError, YoloError
 from yolo.training import toml
 from yolo.training.settings import TrainConfig
@@ -31,61 +30,17 @@ EXAMPLES_SHOWN = 8
 
 def train_main(argv: list[str] | None = None) -> int:
     """Run `train.py`: train, evaluate, draw, and say how to go on."""
-    parser = _train_parser()
-    return _run(parser, argv, _train)
+    return _run(options.train_parser(), argv, _train)
 
 
 def predict_main(argv: list[str] | None = None) -> int:
     """Run `predict.py`: detect in pictures, draw the boxes, write JSON."""
-    parser = _parser("predict.py", "Detect objects in pictures; draw them and write JSON.")
-    parser.add_argument(
-        "sources",
-        nargs="*",
-        metavar="PICTURE",
-        help="pictures, folders, globs, or .txt lists of pictures; without any, the embedded "
-        "data set's test pictures",
-    )
-    _weights_options(parser)
-    parser.add_argument("--score", type=_share, default=0.25, metavar="S",
-                        help="report objects that score more (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--iou", type=_share, default=0.45, metavar="I",
-                        help="of boxes that overlap more, keep the best "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--max-detections", type=_count, default=100, metavar="N",
-                        help="objects a picture at most (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,NAME",
-                        help="report these classes only")  # fmt: skip
-    parser.add_argument("--out", default="predictions", metavar="DIR",
-                        help="folder for drawn pictures and predictions.json "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--no-draw", action="store_true", help="write JSON only")
-    parser.add_argument("--batch-size", type=_count, default=8, metavar="N",
-                        help="pictures at once (default: %(default)s)")  # fmt: skip
-    return _run(parser, argv, _predict)
+    return _run(options.predict_parser(), argv, _predict)
 
 
 def evaluate_main(argv: list[str] | None = None) -> int:
     """Run `evaluate.py`: measure average precision on a labelled split."""
-    parser = _parser("evaluate.py", "Measure average precision, after VOC and COCO.")
-    parser.add_argument("--data", metavar="DIR",
-                        help="VOC folder, or a COCO instances .json file; without it VOCdevkit/ "
-                        "in the current folder, else the embedded data set")  # fmt: skip
-    parser.add_argument("--images", metavar="DIR", help="picture folder of a COCO file")
-    parser.add_argument("--split", default="test", metavar="NAME",
-                        help="list in ImageSets/Main (default: %(default)s)")  # fmt: skip
-    _weights_options(parser)
-    parser.add_argument("--score", type=_share, default=0.001, metavar="S",
-                        help="least score that counts (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--iou", type=_share, default=0.5, metavar="I",
-                        help="of non-maximum suppression (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--match-iou", type=_share, default=0.5, metavar="I",
-                        help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--inclusive-pixels", action="store_true",
-                        help="widths and heights + 1, as the VOC devkit counts")  # fmt: skip
-    parser.add_argument("--batch-size", type=_count, default=8, metavar="N",
-                        help="pictures at once (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--json", metavar="FILE", help="also write the results here")
-    return _run(parser, argv, _evaluate)
+    return _run(options.evaluate_parser(), argv, _evaluate)
 
 
 # --------------------------------------------------------------------------- training
@@ -133,11 +88,9 @@ def _train(args, screen: terminal.Screen) -> int:
             screen.write(f"stopped; go on with: python train.py --resume {_quoted(folder)}")
         else:
             screen.write("stopped before the first epoch was complete; nothing was saved")
-            run_folder.discard(folder)
         return 130
-    except Exception:
-        run_folder.discard(folder)
-        raise
+    finally:
+        run_folder.discard(folder)  # if nothing was saved in it
     _show_results(best, data, folder, screen)
     return 0
 
@@ -268,6 +221,8 @@ def _free_name(path: Path, taken: set[str]) -> str:
 
 
 def _evaluate(args, screen: terminal.Screen) -> int:
+    if args.results:
+        return _score_results(args, screen)
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.data import coco as coco_data
     from yolo.data import voc as voc_data
@@ -308,6 +263,21 @@ def _evaluate(args, screen: terminal.Screen) -> int:
     return 0
 
 
+def _score_results(args, screen: terminal.Screen) -> int:
+    """Score a results file in COCO's format, mask areas and crowds as COCO's tools do."""
+    from yolo.evaluation import coco
+    from yolo.training.run_folder import write_text
+
+    if not args.data:
+        raise ConfigError("--results needs --data FILE.json, the COCO file to score against")
+    result = coco.evaluate_coco_files(Path(args.data), Path(args.results))
+    screen.write(coco.table(result))
+    if args.json:
+        write_text(Path(args.json), _json({"coco": result}))
+        screen.write(f"written: {args.json}")
+    return 0
+
+
 def _seed_of_run(weights) -> int:
     """Return the seed by which a run divided a data set without lists of its own."""
     settings = Path(weights).parent / "config.toml"
@@ -333,80 +303,6 @@ def _latest_run() -> str:
     if not found:
         raise ConfigError("no --weights given and no logs/*/best.keras here; train first")
     return str(found[-1])
-
-
-def _weights_options(parser) -> None:
-    parser.add_argument("--weights", metavar="FILE",
-                        help="a .keras of a run, or Darknet's .weights (default: best.keras of "
-                        "the newest run in logs/)")  # fmt: skip
-    parser.add_argument("--classes", metavar="FILE",
-                        help="class names, for a Darknet file that is not COCO's")  # fmt: skip
-    parser.add_argument("--image-size", type=_image_size, metavar="SIZE",
-                        help="network size for a Darknet file (default: 416)")  # fmt: skip
-
-
-def _train_parser() -> argparse.ArgumentParser:
-    parser = _parser(
-        "train.py",
-        "Train a detector on pictures labelled in VOC format. Without --data it trains on "
-        "VOCdevkit/ in the current folder, or on a data set that it draws itself.",
-    )
-    parser.add_argument("--config", metavar="FILE",
-                        help="TOML file of settings, named as options; options win")  # fmt: skip
-    parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
-    kinds = {"int": int, "float": float, "str": str}
-    groups = {}
-    for field in dataclasses.fields(TrainConfig):
-        about = field.metadata
-        group = groups.get(about["group"])
-        if group is None:
-            group = groups[about["group"]] = parser.add_argument_group(about["group"])
-        default = about.get("default_text") or _shown(field.default)
-        text = about["help"].replace("%", "%%")
-        if default:
-            text += f" (default: {default})"
-        options = {"default": argparse.SUPPRESS, "help": text}
-        base = field.type.split(" |")[0].split("[")[0]
-        if base == "bool":
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            parse = {"image_size": _image_size, "scale": _number_pair}.get(field.name)
-            options |= {
-                "type": parse or kinds[base],
-                "choices": about.get("choices"),
-                "metavar": about.get("metavar") or (None if about.get("choices") else "N"),
-            }
-        group.add_argument(f"--{field.name.replace('_', '-')}", **options)
-    return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and proposes the option that was probably meant."""
-
-    def parse_args(self, args=None, namespace=None):
-        """Refuse what is no option, with the nearest one that is."""
-        namespace, rest = self.parse_known_args(args, namespace)
-        if rest:
-            name = rest[0].split("=")[0]
-            near = get_close_matches(name, self._option_string_actions, 1)
-            self.error(
-                f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
-                if name.startswith("-")
-                else f"{rest[0]!r} belongs to no option"
-            )
-        return namespace
-
-    def error(self, message):
-        """End with one line and exit code 2."""
-        self.exit(2, f"{self.prog}: error: {message} (all options: python {self.prog} --help)\n")
-
-
-def _parser(name: str, description: str) -> argparse.ArgumentParser:
-    parser = _Parser(prog=name, description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--verbose", action="store_true", help="show TensorFlow's own messages and more of ours"
-    )
-    return parser
 
 
 def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
@@ -435,65 +331,21 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
         # The reader of our output went away, as `| head` does; nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:
-        if args.verbose:
-            raise
+    except (OSError, *_out_of_memory()) as error:
         screen.finish()
-        print(f"{parser.prog}: error: {_unforeseen(error)}", file=sys.stderr)
+        text = str(error)
+        if not isinstance(error, OSError):
+            text = "out of memory; a smaller --batch-size or --image-size needs less"
+        print(f"{parser.prog}: error: {text}", file=sys.stderr)
         return 1
 
 
-def _unforeseen(error: Exception) -> str:
-    """Return one line about an error that nobody turned into a message of ours."""
-    name = type(error).__name__
-    if name in ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError"):
-        return "out of memory; a smaller --batch-size or --image-size needs less"
-    lines = str(error).strip().splitlines() or [""]
-    return f"{name}: {lines[0][:300]}; this was not foreseen, --verbose shows where it happened"
-
-
-def _image_size(text: str) -> tuple[int, int]:
-    try:
-        sides = [int(side) for side in text.lower().replace(",", "x").split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2) or any(side < 32 or side % 32 for side in sides):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
-        )
-    return (sides[0], sides[-1])
-
-
-def _number_pair(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH, e.g. 0.6,1.5") from None
-    return (low, high)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
-
-
-def _shown(value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)
-    return str(value)
+def _out_of_memory() -> tuple[type[Exception], ...]:
+    """Return what is raised when memory runs out, TensorFlow's own error only if it runs."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return (MemoryError,)
+    return (MemoryError, tensorflow.errors.ResourceExhaustedError)
 
 
 def _quoted(path) -> str:

@@ -9,8 +9,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from yolo.errors import YoloError
-
 
 class Screen:
     """Writes lines to a stream; a line may be replaced by the next where that is a terminal.
@@ -88,9 +86,7 @@ def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None
             tf.get_logger().setLevel("ERROR")
             # The first compiled function makes XLA introduce itself.
             tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
-        except YoloError:
-            raise
-        except Exception:
+        except (ImportError, RuntimeError):
             os.dup2(kept, 2)
             messages.seek(0)
             sys.stderr.write(messages.read().decode("utf-8", "replace"))

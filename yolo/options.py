@@ -1,0 +1,188 @@
+"""The options of each command, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from difflib import get_close_matches
+
+from yolo.training.settings import TrainConfig
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """Return the parser of `train.py`: an option for every field of `TrainConfig`."""
+    parser = _parser(
+        "train.py",
+        "Train a detector on pictures labelled in VOC format. Without --data it trains on "
+        "VOCdevkit/ in the current folder, or on a data set that it draws itself.",
+    )
+    parser.add_argument("--config", metavar="FILE",
+                        help="TOML file of settings, named as options; options win")  # fmt: skip
+    parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
+    kinds = {"int": int, "float": float, "str": str}
+    groups = {}
+    for field in dataclasses.fields(TrainConfig):
+        about = field.metadata
+        group = groups.get(about["group"])
+        if group is None:
+            group = groups[about["group"]] = parser.add_argument_group(about["group"])
+        default = about.get("default_text") or _shown(field.default)
+        text = about["help"].replace("%", "%%")
+        if default:
+            text += f" (default: {default})"
+        options = {"default": argparse.SUPPRESS, "help": text}
+        base = field.type.split(" |")[0].split("[")[0]
+        if base == "bool":
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            parse = {"image_size": image_size, "scale": number_pair}.get(field.name)
+            options |= {
+                "type": parse or kinds[base],
+                "choices": about.get("choices"),
+                "metavar": about.get("metavar") or (None if about.get("choices") else "N"),
+            }
+        group.add_argument(f"--{field.name.replace('_', '-')}", **options)
+    return parser
+
+
+def predict_parser() -> argparse.ArgumentParser:
+    """Return the parser of `predict.py`."""
+    parser = _parser("predict.py", "Detect objects in pictures; draw them and write JSON.")
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="PICTURE",
+        help="pictures, folders, globs, or .txt lists of pictures; without any, the embedded "
+        "data set's test pictures",
+    )
+    _weights_options(parser)
+    parser.add_argument("--score", type=share, default=0.25, metavar="S",
+                        help="report objects that score more (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--iou", type=share, default=0.45, metavar="I",
+                        help="of boxes that overlap more, keep the best "
+                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--max-detections", type=count, default=100, metavar="N",
+                        help="objects a picture at most (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,NAME",
+                        help="report these classes only")  # fmt: skip
+    parser.add_argument("--out", default="predictions", metavar="DIR",
+                        help="folder for drawn pictures and predictions.json "
+                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--no-draw", action="store_true", help="write JSON only")
+    parser.add_argument("--batch-size", type=count, default=8, metavar="N",
+                        help="pictures at once (default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def evaluate_parser() -> argparse.ArgumentParser:
+    """Return the parser of `evaluate.py`."""
+    parser = _parser("evaluate.py", "Measure average precision, after VOC and COCO.")
+    parser.add_argument("--data", metavar="DIR",
+                        help="VOC folder, or a COCO instances .json file; without it VOCdevkit/ "
+                        "in the current folder, else the embedded data set")  # fmt: skip
+    parser.add_argument("--images", metavar="DIR", help="picture folder of a COCO file")
+    parser.add_argument("--split", default="test", metavar="NAME",
+                        help="list in ImageSets/Main (default: %(default)s)")  # fmt: skip
+    _weights_options(parser)
+    parser.add_argument("--score", type=share, default=0.001, metavar="S",
+                        help="least score that counts (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--iou", type=share, default=0.45, metavar="I",
+                        help="of non-maximum suppression (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--match-iou", type=share, default=0.5, metavar="I",
+                        help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--inclusive-pixels", action="store_true",
+                        help="widths and heights + 1, as the VOC devkit counts")  # fmt: skip
+    parser.add_argument("--batch-size", type=count, default=8, metavar="N",
+                        help="pictures at once (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--json", metavar="FILE", help="also write the results here")
+    parser.add_argument("--results", metavar="FILE",
+                        help="score this COCO results file against the --data file instead of "
+                        "running a model")  # fmt: skip
+    return parser
+
+
+def _weights_options(parser) -> None:
+    parser.add_argument("--weights", metavar="FILE",
+                        help="a .keras of a run, or Darknet's .weights (default: best.keras of "
+                        "the newest run in logs/)")  # fmt: skip
+    parser.add_argument("--classes", metavar="FILE",
+                        help="class names, for a Darknet file that is not COCO's")  # fmt: skip
+    parser.add_argument("--image-size", type=image_size, metavar="SIZE",
+                        help="network size for a Darknet file (default: 416)")  # fmt: skip
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and proposes the option that was probably meant."""
+
+    def parse_args(self, args=None, namespace=None):
+        """Refuse what is no option, with the nearest one that is."""
+        namespace, rest = self.parse_known_args(args, namespace)
+        if rest:
+            name = rest[0].split("=")[0]
+            near = get_close_matches(name, self._option_string_actions, 1)
+            self.error(
+                f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
+                if name.startswith("-")
+                else f"{rest[0]!r} belongs to no option"
+            )
+        return namespace
+
+    def error(self, message):
+        """End with one line and exit code 2."""
+        self.exit(2, f"{self.prog}: error: {message} (all options: python {self.prog} --help)\n")
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=name, description=description, allow_abbrev=False)
+    parser.add_argument(
+        "--verbose", action="store_true", help="show TensorFlow's own messages and more of ours"
+    )
+    return parser
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Return (height, width) from "416" or "320x416"."""
+    try:
+        sides = [int(side) for side in text.lower().replace(",", "x").split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or any(side < 32 or side % 32 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
+        )
+    return (sides[0], sides[-1])
+
+
+def number_pair(text: str) -> tuple[float, float]:
+    """Return two numbers from "0.6,1.5"."""
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH, e.g. 0.6,1.5") from None
+    return (low, high)
+
+
+def share(text: str) -> float:
+    """Return a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1 on."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _shown(value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return str(value)
