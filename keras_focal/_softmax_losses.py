@@ -74,12 +74,26 @@ class CategoricalFocalLoss(_Softmax):
         Lin et al. 2017, section 3, with p_t the softmax probability of the true class.
     """
 
-    def __init__(self, *, alpha: Balance = None, gamma: float = 2.0, from_logits: bool = False,
-                 label_smoothing: float = 0.0, reduction: str | None = "sum_over_batch_size",
-                 name: str | None = "categorical_focal_loss", dtype=None):
-        super().__init__(alpha=alpha, gamma=gamma, from_logits=from_logits,
-                         label_smoothing=label_smoothing, reduction=reduction, name=name,
-                         dtype=dtype)
+    def __init__(
+        self,
+        *,
+        alpha: Balance = None,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_focal_loss",
+        dtype=None,
+    ):
+        super().__init__(
+            alpha=alpha,
+            gamma=gamma,
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            reduction=reduction,
+            name=name,
+            dtype=dtype,
+        )
 
     def evaluate(self, y_true, y_pred):
         """Return the loss of each row; all count.
@@ -127,13 +141,27 @@ class SparseCategoricalFocalLoss(_Softmax):
         Lin et al. 2017, section 3, with p_t the softmax probability of the true class.
     """
 
-    def __init__(self, *, alpha: Balance = None, gamma: float = 2.0, from_logits: bool = False,
-                 label_smoothing: float = 0.0, ignore_label: int | None = None,
-                 reduction: str | None = "sum_over_batch_size",
-                 name: str | None = "sparse_categorical_focal_loss", dtype=None):
-        super().__init__(alpha=alpha, gamma=gamma, from_logits=from_logits,
-                         label_smoothing=label_smoothing, reduction=reduction, name=name,
-                         dtype=dtype)
+    def __init__(
+        self,
+        *,
+        alpha: Balance = None,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        ignore_label: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "sparse_categorical_focal_loss",
+        dtype=None,
+    ):
+        super().__init__(
+            alpha=alpha,
+            gamma=gamma,
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            reduction=reduction,
+            name=name,
+            dtype=dtype,
+        )
         self.ignore_label = ignored(ignore_label)
 
     def evaluate(self, y_true, y_pred):

@@ -36,9 +36,16 @@ class FocalLossLayer(keras.layers.Layer):
         0.043322
     """
 
-    def __init__(self, *, alpha: Balance = 0.25, gamma: float = 2.0, label_smoothing: float = 0.0,
-                 ignore_label: int | None = None, reduction: str = "sum_over_batch_size",
-                 **kwargs):
+    def __init__(
+        self,
+        *,
+        alpha: Balance = 0.25,
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        ignore_label: int | None = None,
+        reduction: str = "sum_over_batch_size",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if reduction in (None, "none"):
             raise ValueError(
@@ -47,8 +54,12 @@ class FocalLossLayer(keras.layers.Layer):
             )
         self.supports_masking = True
         self.loss = FocalLoss(
-            alpha=alpha, gamma=gamma, label_smoothing=label_smoothing, ignore_label=ignore_label,
-            reduction=reduction, from_logits=True,
+            alpha=alpha,
+            gamma=gamma,
+            label_smoothing=label_smoothing,
+            ignore_label=ignore_label,
+            reduction=reduction,
+            from_logits=True,
         )
 
     def call(self, inputs, logits=None, mask=None):

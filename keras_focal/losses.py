@@ -31,8 +31,9 @@ register = keras.saving.register_keras_serializable(package="keras_focal")
 class _Sigmoid(ElementLoss):
     """Losses of independent yes-or-no scores; a subclass gives `from_tensors`."""
 
-    def __init__(self, *, from_logits, reduction, name, dtype, label_smoothing=0.0,
-                 ignore_label=None):
+    def __init__(
+        self, *, from_logits, reduction, name, dtype, label_smoothing=0.0, ignore_label=None
+    ):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         self.from_logits = check.flag("from_logits", from_logits)
         self.label_smoothing = check.number("label_smoothing", label_smoothing, low=0, high=1)
@@ -108,12 +109,26 @@ class FocalLoss(_Sigmoid):
         Lin et al. 2017, equation 5.
     """
 
-    def __init__(self, *, alpha: Balance = 0.25, gamma: float = 2.0, from_logits: bool = False,
-                 label_smoothing: float = 0.0, ignore_label: int | None = None,
-                 reduction: str | None = "sum_over_batch_size", name: str | None = "focal_loss",
-                 dtype=None):
-        super().__init__(from_logits=from_logits, label_smoothing=label_smoothing,
-                         ignore_label=ignore_label, reduction=reduction, name=name, dtype=dtype)
+    def __init__(
+        self,
+        *,
+        alpha: Balance = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        ignore_label: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "focal_loss",
+        dtype=None,
+    ):
+        super().__init__(
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            ignore_label=ignore_label,
+            reduction=reduction,
+            name=name,
+            dtype=dtype,
+        )
         self.alpha = check.balance(alpha)
         self.gamma = check.number("gamma", gamma, low=0)
 
@@ -155,22 +170,34 @@ class FocalLossStar(_Sigmoid):
         Lin et al. 2017, appendix A.
     """
 
-    def __init__(self, *, alpha: Balance = 0.25, gamma: float = 2.0, beta: float = 1.0,
-                 from_logits: bool = False, label_smoothing: float = 0.0,
-                 ignore_label: int | None = None,
-                 reduction: str | None = "sum_over_batch_size",
-                 name: str | None = "focal_loss_star", dtype=None):
-        super().__init__(from_logits=from_logits, label_smoothing=label_smoothing,
-                         ignore_label=ignore_label, reduction=reduction, name=name, dtype=dtype)
+    def __init__(
+        self,
+        *,
+        alpha: Balance = 0.25,
+        gamma: float = 2.0,
+        beta: float = 1.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        ignore_label: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "focal_loss_star",
+        dtype=None,
+    ):
+        super().__init__(
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            ignore_label=ignore_label,
+            reduction=reduction,
+            name=name,
+            dtype=dtype,
+        )
         self.alpha = check.balance(alpha)
         self.gamma = check.number("gamma", gamma, low=0, exclusive=True)
         self.beta = check.number("beta", beta)
 
     def from_tensors(self, y_true, logits):
         """Return the loss of labels under logits of the same rank."""
-        return focal_loss_star(
-            y_true, logits, alpha=self.alpha, gamma=self.gamma, beta=self.beta
-        )
+        return focal_loss_star(y_true, logits, alpha=self.alpha, gamma=self.gamma, beta=self.beta)
 
     def get_config(self):
         """Return the arguments from which `from_config` rebuilds the loss."""
@@ -205,12 +232,25 @@ class BalancedCrossEntropy(_Sigmoid):
         Lin et al. 2017, equation 3.
     """
 
-    def __init__(self, *, alpha: Balance = 0.75, from_logits: bool = False,
-                 label_smoothing: float = 0.0, ignore_label: int | None = None,
-                 reduction: str | None = "sum_over_batch_size",
-                 name: str | None = "balanced_cross_entropy", dtype=None):
-        super().__init__(from_logits=from_logits, label_smoothing=label_smoothing,
-                         ignore_label=ignore_label, reduction=reduction, name=name, dtype=dtype)
+    def __init__(
+        self,
+        *,
+        alpha: Balance = 0.75,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        ignore_label: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "balanced_cross_entropy",
+        dtype=None,
+    ):
+        super().__init__(
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            ignore_label=ignore_label,
+            reduction=reduction,
+            name=name,
+            dtype=dtype,
+        )
         self.alpha = check.balance(alpha)
 
     def from_tensors(self, y_true, logits):
@@ -248,9 +288,15 @@ class QualityFocalLoss(_Sigmoid):
 
     soft_targets = True
 
-    def __init__(self, *, beta: float = 2.0, from_logits: bool = False,
-                 reduction: str | None = "sum_over_batch_size",
-                 name: str | None = "quality_focal_loss", dtype=None):
+    def __init__(
+        self,
+        *,
+        beta: float = 2.0,
+        from_logits: bool = False,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "quality_focal_loss",
+        dtype=None,
+    ):
         super().__init__(from_logits=from_logits, reduction=reduction, name=name, dtype=dtype)
         self.beta = check.number("beta", beta, low=0)
 
@@ -290,9 +336,16 @@ class VarifocalLoss(_Sigmoid):
 
     soft_targets = True
 
-    def __init__(self, *, alpha: float = 0.75, gamma: float = 2.0, from_logits: bool = False,
-                 reduction: str | None = "sum_over_batch_size",
-                 name: str | None = "varifocal_loss", dtype=None):
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.75,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "varifocal_loss",
+        dtype=None,
+    ):
         super().__init__(from_logits=from_logits, reduction=reduction, name=name, dtype=dtype)
         self.alpha = check.number("alpha", alpha, low=0)
         self.gamma = check.number("gamma", gamma, low=0)

@@ -45,11 +45,18 @@ class OnlineHardExampleMining(ElementLoss):
         Shrivastava et al. 2016 (arXiv:1604.03540); Lin et al. 2017, section 5.1 and table 1d.
     """
 
-    def __init__(self, loss=None, *, hardest: int = 128,
-                 negatives_per_positive: float | None = None, nms_iou: float | None = None,
-                 from_logits: bool | None = None,
-                 reduction: str | None = "sum_over_batch_size",
-                 name: str | None = "online_hard_example_mining", dtype=None):
+    def __init__(
+        self,
+        loss=None,
+        *,
+        hardest: int = 128,
+        negatives_per_positive: float | None = None,
+        nms_iou: float | None = None,
+        from_logits: bool | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "online_hard_example_mining",
+        dtype=None,
+    ):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         if loss is None:
             loss = keras.losses.BinaryCrossentropy(from_logits=from_logits is not False)

@@ -253,9 +253,7 @@ def test_evaluate_writes_its_figures(tmp_path, pinned, voc):
 
 
 def test_evaluate_on_a_list_that_is_not_there(tmp_path, pinned, voc):
-    line = refused(
-        tmp_path, 3, "evaluate", "--data", voc, "--weights", pinned, "--split", "val"
-    )
+    line = refused(tmp_path, 3, "evaluate", "--data", voc, "--weights", pinned, "--split", "val")
     assert "no split 'val'; expected one of test" in line
 
 

@@ -23,9 +23,11 @@ FAULTY = KNOWN and keras.backend.backend() == "tensorflow"
 def test_small_gamma_at_a_saturated_logit(gamma):
     y = np.array([[1.0]], "float32")
     _, ours = value_and_grad(
-        lambda z: kf.FocalLoss(alpha=None, gamma=gamma, from_logits=True)(y, z), [[20.0]])
+        lambda z: kf.FocalLoss(alpha=None, gamma=gamma, from_logits=True)(y, z), [[20.0]]
+    )
     _, theirs = value_and_grad(
-        lambda z: losses.BinaryFocalCrossentropy(gamma=gamma, from_logits=True)(y, z), [[20.0]])
+        lambda z: losses.BinaryFocalCrossentropy(gamma=gamma, from_logits=True)(y, z), [[20.0]]
+    )
     q = np.exp(-20.0)
     assert ours[0, 0] == pytest.approx(-(q ** (1 + gamma)) * (1 + gamma), rel=1e-5)
     if FAULTY:
@@ -38,8 +40,9 @@ def test_categorical_loss_at_a_wrong_logit(size):
     z = [[-size, size]]
     options = {"gamma": 2.0, "from_logits": True}
     loss, ours = value_and_grad(lambda z: kf.CategoricalFocalLoss(**options)(y, z), z)
-    value, theirs = value_and_grad(lambda z: losses.CategoricalFocalCrossentropy(**options)(y, z),
-                                   z)
+    value, theirs = value_and_grad(
+        lambda z: losses.CategoricalFocalCrossentropy(**options)(y, z), z
+    )
     assert float(loss) == pytest.approx(2 * size, rel=1e-6)
     np.testing.assert_allclose(ours, [[-1, 1]], rtol=1e-6)
     if FAULTY:
@@ -59,7 +62,11 @@ def test_rounded_probability_in_half_precision(y, p, dtype):
     if FAULTY:  # as a function of the half-precision tensor itself
         theirs, _ = value_and_grad(
             lambda x: keras.ops.binary_crossentropy(
-                keras.ops.cast(labels, dtype), x, from_logits=False), [[p]], dtype)
+                keras.ops.cast(labels, dtype), x, from_logits=False
+            ),
+            [[p]],
+            dtype,
+        )
         assert not np.isfinite(theirs).all()
 
 
@@ -67,8 +74,7 @@ def test_sigmoid_head_in_float16():
     y = np.array([[1.0]], "float32")
 
     def through(loss):
-        return value_and_grad(
-            lambda z: loss(y, keras.activations.sigmoid(z)), [[-60.0]], "float16")
+        return value_and_grad(lambda z: loss(y, keras.activations.sigmoid(z)), [[-60.0]], "float16")
 
     loss, ours = through(kf.FocalLoss(alpha=None))
     _, theirs = through(losses.BinaryFocalCrossentropy())

@@ -158,8 +158,9 @@ def test_label_types_agree():
     y = np.arange(8) % 2
     expected = numpy64(sigmoid_focal_loss(y.astype("float32"), z))
     for dtype in ("bool", "int32", "int64", "uint8", "float16", "float64"):
-        np.testing.assert_allclose(numpy64(sigmoid_focal_loss(y.astype(dtype), z)), expected,
-                                   rtol=1e-6)
+        np.testing.assert_allclose(
+            numpy64(sigmoid_focal_loss(y.astype(dtype), z)), expected, rtol=1e-6
+        )
 
 
 def test_alpha_per_class():
@@ -186,8 +187,13 @@ def test_float64_stays_float64():
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_result_is_float32_or_wider(dtype):
     z = ops.zeros((2, 3), dtype=dtype)
-    for function in (sigmoid_focal_loss, focal_loss_star, quality_focal_loss, varifocal_loss,
-                     softmax_focal_loss):
+    for function in (
+        sigmoid_focal_loss,
+        focal_loss_star,
+        quality_focal_loss,
+        varifocal_loss,
+        softmax_focal_loss,
+    ):
         loss = function(np.zeros((2, 3), "float32"), z)
         assert keras.backend.standardize_dtype(loss.dtype) == "float32"
 
@@ -218,7 +224,9 @@ def test_star_gradient_is_appendix_b(gamma, beta, dtype):
         z = numpy64(ops.convert_to_tensor(LOGITS, dtype=dtype))
         loss, slope = value_and_grad(
             lambda x, y=y: focal_loss_star(np.full(9, y), x, alpha=None, gamma=gamma, beta=beta),
-            z, dtype)
+            z,
+            dtype,
+        )
         star = np.exp(-softplus(gamma * sign * z + beta))  # 1 - p*_t
         assert np.isfinite(loss).all()
         np.testing.assert_allclose(slope, -sign * star, rtol=2**-8, atol=6e-8)
@@ -235,7 +243,9 @@ def test_quality_focal_loss():
     hard = (q > 0.4).astype("float32")
     np.testing.assert_allclose(
         numpy64(quality_focal_loss(hard, z)),
-        numpy64(sigmoid_focal_loss(hard, z, alpha=None)), rtol=2e-6)
+        numpy64(sigmoid_focal_loss(hard, z, alpha=None)),
+        rtol=2e-6,
+    )
 
 
 def test_varifocal_loss():
@@ -283,7 +293,8 @@ def test_softmax_against_float64(gamma, sparse):
     weights = [0.2, 1.0, 2.0, 0.0, 1.5, 0.7]
     labels = ids if sparse else np.eye(6)[ids]
     loss, slope = value_and_grad(
-        lambda x: softmax_focal_loss(labels, x, gamma=gamma, alpha=weights), z)
+        lambda x: softmax_focal_loss(labels, x, gamma=gamma, alpha=weights), z
+    )
     wide = z.astype("float64")
     p = np.exp(wide - wide.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
@@ -302,7 +313,8 @@ def test_softmax_is_finite_and_alive_at_extreme_logits(gamma, dtype):
         z = np.array([[size, -size, 0.0], [-size, size, 0.0]])
         for labels in (np.array([0, 0]), np.eye(3)[[0, 0]]):
             loss, slope = value_and_grad(
-                lambda x, y=labels: softmax_focal_loss(y, x, gamma=gamma), z, dtype)
+                lambda x, y=labels: softmax_focal_loss(y, x, gamma=gamma), z, dtype
+            )
             assert np.isfinite(loss).all()
             assert np.isfinite(slope).all()
             if size >= 20:  # the second row is a confident error

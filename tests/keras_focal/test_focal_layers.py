@@ -25,8 +25,9 @@ def test_model_that_carries_its_loss(data, tmp_path):
     model = endpoint_model(kf.FocalLossLayer(alpha=0.5, gamma=1.0, name="focal"))
     model.compile("sgd")
     logits = numpy64(model(list(data)))
-    expected = float(kf.FocalLoss(alpha=0.5, gamma=1.0, from_logits=True)(
-        data[1], logits.astype("float32")))
+    expected = float(
+        kf.FocalLoss(alpha=0.5, gamma=1.0, from_logits=True)(data[1], logits.astype("float32"))
+    )
     assert model.evaluate(list(data), verbose=0) == pytest.approx(expected, rel=1e-5)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
@@ -66,8 +67,7 @@ def test_ignored_labels(data):
     y[2:] = -1
     layer = kf.FocalLossLayer(ignore_label=-1, reduction="sum")
     layer((y, data[0][:, :3]))
-    expected = float(
-        kf.FocalLoss(from_logits=True, reduction="sum")(y[:2], data[0][:2, :3]))
+    expected = float(kf.FocalLoss(from_logits=True, reduction="sum")(y[:2], data[0][:2, :3]))
     assert float(layer.losses[0]) == pytest.approx(expected, rel=1e-5)
     again = kf.FocalLossLayer.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
@@ -97,5 +97,6 @@ def test_prior_probability_config_and_dtype(tmp_path):
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1, bias_initializer=initializer)])
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(ops.convert_to_numpy(loaded.layers[0].bias), np.log(0.02 / 0.98),
-                               rtol=1e-6)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(loaded.layers[0].bias), np.log(0.02 / 0.98), rtol=1e-6
+    )

@@ -8,8 +8,13 @@ from keras import ops
 
 import keras_focal as kf
 
-SIGMOID = [kf.FocalLoss, kf.FocalLossStar, kf.BalancedCrossEntropy, kf.QualityFocalLoss,
-           kf.VarifocalLoss]
+SIGMOID = [
+    kf.FocalLoss,
+    kf.FocalLossStar,
+    kf.BalancedCrossEntropy,
+    kf.QualityFocalLoss,
+    kf.VarifocalLoss,
+]
 INTEGER = SIGMOID[:3]
 SOFTMAX = [kf.CategoricalFocalLoss, kf.SparseCategoricalFocalLoss]
 BACKEND = keras.backend.backend()
@@ -77,7 +82,8 @@ def test_rounded_probabilities_keep_a_finite_gradient(gamma, dtype):
     p = np.array([0.0, 1.0, 0.0, 1.0, 0.5])
     y = np.array([1, 0, 0, 1, 1])
     loss, slope = value_and_grad(
-        lambda x: kf.FocalLoss(gamma=gamma, reduction="none")(y, x), p, dtype)
+        lambda x: kf.FocalLoss(gamma=gamma, reduction="none")(y, x), p, dtype
+    )
     assert np.isfinite(loss).all()
     assert np.isfinite(slope).all()
     assert slope[0] < -1e2  # p = 0 for a positive: upwards, hard
@@ -90,8 +96,10 @@ def test_rounded_probabilities_keep_a_finite_gradient(gamma, dtype):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_rounded_class_probabilities_keep_a_finite_gradient(dtype):
     p = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-    for y, kind in ((np.array([0, 0]), kf.SparseCategoricalFocalLoss),
-                    (np.eye(3)[[0, 0]], kf.CategoricalFocalLoss)):
+    for y, kind in (
+        (np.array([0, 0]), kf.SparseCategoricalFocalLoss),
+        (np.eye(3)[[0, 0]], kf.CategoricalFocalLoss),
+    ):
         loss, slope = value_and_grad(lambda x, y=y, k=kind: k(reduction="none")(y, x), p, dtype)
         assert np.isfinite(loss).all()
         assert np.isfinite(slope).all()
@@ -107,7 +115,8 @@ def test_probability_gradient_is_the_derivative():
     _, by_p = value_and_grad(lambda x: kf.FocalLoss(reduction="none")(y, x), p)
     z = np.log(p.astype("float64")) - np.log1p(-p.astype("float64"))
     _, by_z = value_and_grad(
-        lambda x: kf.FocalLoss(reduction="none", from_logits=True)(y, x), z.astype("float32"))
+        lambda x: kf.FocalLoss(reduction="none", from_logits=True)(y, x), z.astype("float32")
+    )
     np.testing.assert_allclose(by_p, by_z / (p * (1.0 - p)), rtol=5e-5)
 
 
@@ -115,7 +124,8 @@ def test_probability_gradient_is_the_derivative():
 def test_a_saturated_sigmoid_head_is_still_alive(dtype):
     def head(z):
         return kf.FocalLoss(alpha=None, gamma=0, reduction="none")(
-            np.array([1, 0]), keras.activations.sigmoid(z))
+            np.array([1, 0]), keras.activations.sigmoid(z)
+        )
 
     loss, slope = value_and_grad(head, np.array([-60.0, 60.0]), dtype)
     if BACKEND == "jax":  # keeps no trace of the logits: finite, but the sigmoid's own slope is 0
@@ -190,8 +200,9 @@ def test_label_smoothing_over_classes():
     soft = kf.CategoricalFocalLoss(**options)(np.eye(3)[np.arange(6) % 3] * 0.7 + 0.1, z)
     for kind in SOFTMAX:
         loss = kind(label_smoothing=0.3, **options)
-        np.testing.assert_allclose(numpy64(loss(labels_for(loss, 6, 3), z)), numpy64(soft),
-                                   rtol=1e-6)
+        np.testing.assert_allclose(
+            numpy64(loss(labels_for(loss, 6, 3), z)), numpy64(soft), rtol=1e-6
+        )
 
 
 def test_sparse_labels_of_any_type_and_rank():
@@ -227,8 +238,9 @@ def test_sample_weights_of_rows_and_of_elements():
             ("mean_with_sample_weight", (each * spread).sum() / spread.sum()),
         ):
             loss = kf.FocalLoss(from_logits=True, reduction=reduction)
-            np.testing.assert_allclose(numpy64(loss(y, z, sample_weight=weights)), expected,
-                                       rtol=2e-6)
+            np.testing.assert_allclose(
+                numpy64(loss(y, z, sample_weight=weights)), expected, rtol=2e-6
+            )
 
 
 def test_masks_of_layers_leave_out_padding():
@@ -240,15 +252,23 @@ def test_masks_of_layers_leave_out_padding():
     x[0, 3:] = 0
     y = np.ones((2, 5, 3), "float32")
     model.compile("sgd", loss=kf.FocalLoss(from_logits=True))
-    each = numpy64(kf.FocalLoss(from_logits=True, reduction="none")(
-        y, ops.convert_to_numpy(model(x))))
+    each = numpy64(
+        kf.FocalLoss(from_logits=True, reduction="none")(y, ops.convert_to_numpy(model(x)))
+    )
     counted = np.concatenate([each[0, :3], each[1]])
     assert model.evaluate(x, y, verbose=0) == pytest.approx(counted.mean(), rel=1e-5)
 
 
 CONFIGURED = [
-    kf.FocalLoss(alpha=[0.1, 0.2, 0.3], gamma=1.5, from_logits=True, label_smoothing=0.1,
-                 ignore_label=-1, reduction="sum", name="a"),
+    kf.FocalLoss(
+        alpha=[0.1, 0.2, 0.3],
+        gamma=1.5,
+        from_logits=True,
+        label_smoothing=0.1,
+        ignore_label=-1,
+        reduction="sum",
+        name="a",
+    ),
     kf.FocalLoss(alpha=None),
     kf.FocalLossStar(alpha=0.3, gamma=4, beta=0.5, label_smoothing=0.1, ignore_label=-1),
     kf.BalancedCrossEntropy(alpha=0.6, label_smoothing=0.1, ignore_label=-1),
@@ -256,8 +276,9 @@ CONFIGURED = [
     kf.SparseCategoricalFocalLoss(alpha=2, ignore_label=255, label_smoothing=0.2),
     kf.QualityFocalLoss(beta=1.5),
     kf.VarifocalLoss(alpha=0.5, gamma=1.5),
-    kf.OnlineHardExampleMining(kf.FocalLoss(gamma=1, from_logits=True), hardest=7,
-                               negatives_per_positive=3, nms_iou=0.5),
+    kf.OnlineHardExampleMining(
+        kf.FocalLoss(gamma=1, from_logits=True), hardest=7, negatives_per_positive=3, nms_iou=0.5
+    ),
     kf.OnlineHardExampleMining(hardest=2),
 ]
 
@@ -346,8 +367,9 @@ def test_training_on_a_rare_class():
     assert 0.02 < y.mean() < 0.08
     keras.utils.set_random_seed(1)
     prior = kf.PriorProbability(0.05)
-    model = keras.Sequential([
-        keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid", bias_initializer=prior)])
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid", bias_initializer=prior)]
+    )
     model.compile(keras.optimizers.Adam(0.1), loss=kf.FocalLoss())
     history = model.fit(x, y, epochs=15, batch_size=50, verbose=0).history["loss"]
     assert history[-1] < 0.3 * history[0]
@@ -355,7 +377,8 @@ def test_training_on_a_rare_class():
     ranks = np.argsort(np.argsort(scores))
     positives = y.sum()
     area = (ranks[y == 1].sum() - positives * (positives - 1) / 2) / (
-        positives * (len(y) - positives))
+        positives * (len(y) - positives)
+    )
     assert area > 0.97
 
 

@@ -44,8 +44,7 @@ def test_fewer_candidates_than_places(nms, ratio):
 
 def test_suppression_spreads_the_choice():
     # 0 and 1 overlap at 0.8, 0 and 2 at 1/3, 3 stands alone
-    boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 8], [5, 0, 15, 10], [50, 50, 60, 60]]],
-                     "float32")
+    boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 8], [5, 0, 15, 10], [50, 50, 60, 60]]], "float32")
     losses = [4, 3, 2, 1]
     assert chosen(select(Mining(hardest=2), losses, boxes=boxes)) == [[0, 1]]
     assert chosen(select(Mining(hardest=2, nms_iou=0.5), losses, boxes=boxes)) == [[0, 2]]
@@ -95,8 +94,10 @@ def test_fixed_ratio():
 
 
 def test_fixed_ratio_after_suppression():
-    boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [20, 0, 30, 9],
-                       [40, 0, 50, 10]]], "float32")
+    boxes = np.array(
+        [[[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [20, 0, 30, 9], [40, 0, 50, 10]]],
+        "float32",
+    )
     mining = Mining(hardest=8, negatives_per_positive=3, nms_iou=0.5)
     # the positive 0 suppresses its neighbour 1, the negative 3 the weaker 2
     assert chosen(select(mining, [1, 9, 3, 4, 2], [0], boxes=boxes)) == [[0, 3, 4]]
@@ -162,8 +163,9 @@ def test_it_trains_a_model(options):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(16, 20, 3)).astype("float32")
     y = (x.sum(-1) > 2).astype("float32")
-    model = keras.Sequential([
-        keras.Input((20, 3)), keras.layers.Dense(1), keras.layers.Reshape((20,))])
+    model = keras.Sequential(
+        [keras.Input((20, 3)), keras.layers.Dense(1), keras.layers.Reshape((20,))]
+    )
     model.compile(keras.optimizers.Adam(0.1), loss=Mining(hardest=6, **options))
     history = model.fit(x, y, epochs=8, verbose=0).history["loss"]
     assert history[-1] < 0.7 * history[0]

@@ -25,8 +25,9 @@ def test_import_loads_nothing_else():
         "print('yolo' in sys.modules, sorted(new - set(sys.stdlib_module_names)))"
     )
     root = Path(keras_focal.__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True,
-                          text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split("\n")[:2] == ["[]", "False ['keras_focal']"]
 
 
@@ -113,8 +114,10 @@ def test_second_derivative(gamma, labels):
 def test_unknown_shapes_and_xla(jit_compile):
     import tensorflow as tf
 
-    @tf.function(jit_compile=jit_compile, input_signature=[
-        tf.TensorSpec((None, 3)), tf.TensorSpec((None, 3))])
+    @tf.function(
+        jit_compile=jit_compile,
+        input_signature=[tf.TensorSpec((None, 3)), tf.TensorSpec((None, 3))],
+    )
     def step(y, z):
         with tf.GradientTape() as tape:
             tape.watch(z)
@@ -124,7 +127,8 @@ def test_unknown_shapes_and_xla(jit_compile):
     y, z = np.array([[1, 0, -1]], "float32"), np.array([[0.5, 2, 3]], "float32")
     loss, slope = step(y, z)
     exact, exact_slope = value_and_grad(
-        lambda x: FocalLoss(from_logits=True)(y[:, :2], x), z[:, :2])
+        lambda x: FocalLoss(from_logits=True)(y[:, :2], x), z[:, :2]
+    )
     np.testing.assert_allclose(float(loss), exact, rtol=1e-6)
     np.testing.assert_allclose(slope.numpy()[:, :2], exact_slope, rtol=1e-6)
     assert slope.numpy()[0, 2] == 0

@@ -138,9 +138,7 @@ def place(
     return tf.pad(pixels, tf.pad(margins, [[0, 1], [0, 0]]), constant_values=GREY)
 
 
-def mosaic_quarters(
-    canvas: tf.Tensor, chance: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def mosaic_quarters(canvas: tf.Tensor, chance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Divide the canvas at a random point, 0.3 to 0.7 along each side.
 
     Args:
@@ -172,9 +170,7 @@ def blend(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     return both + tf.bitwise.right_shift(either, tf.ones_like(either))
 
 
-def flip(
-    image: tf.Tensor, boxes: tf.Tensor, *, axis: int
-) -> tuple[tf.Tensor, tf.Tensor]:
+def flip(image: tf.Tensor, boxes: tf.Tensor, *, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Mirror a picture and its boxes: top to bottom along axis 0, left to right along axis 1.
 
     Args:

@@ -41,17 +41,16 @@ class Augmenter:
             return self._fill(*self._mosaic(indices, size, sources[:4], general[4:]))
 
         if config.mosaic > 0:
-            image, boxes, classes = tf.cond(
-                special & (general[0] < config.mosaic), mosaic, alone
-            )
+            image, boxes, classes = tf.cond(special & (general[0] < config.mosaic), mosaic, alone)
         else:
             image, boxes, classes = alone()
 
         def mixed() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             more = self._alone(others[3], size, sources[4:])
             room = self.room - self.store.most_objects
-            both = [tf.concat([a[:room], b], 0) for a, b in
-                    zip((boxes, classes), more[1:], strict=True)]
+            both = [
+                tf.concat([a[:room], b], 0) for a, b in zip((boxes, classes), more[1:], strict=True)
+            ]
             return aug.blend(image, more[0]), *both
 
         if config.mixup > 0:
@@ -59,7 +58,8 @@ class Augmenter:
                 special & (general[1] < config.mixup), mixed, lambda: (image, boxes, classes)
             )
         for axis, share, chance in (
-            (1, config.flip, general[2]), (0, config.vertical_flip, general[3])
+            (1, config.flip, general[2]),
+            (0, config.vertical_flip, general[3]),
         ):
             if share > 0:
                 image, boxes = tf.cond(
@@ -103,9 +103,7 @@ class Augmenter:
         slack = quarters - target
         origin = tf.where(slack > 0, inner, chance[:, 2:4]) * slack
         window = aug.visible_window(sizes, target, origin, quarters)
-        images, boxes, classes = self._draw(
-            indices, window, tf.cast(quarters, tf.int32), chance
-        )
+        images, boxes, classes = self._draw(indices, window, tf.cast(quarters, tf.int32), chance)
         boxes += tf.cast(tf.tile(corners[:, None, ::-1], [1, 1, 2]), tf.float32)
         return aug.join_quarters(images), tf.reshape(boxes, [-1, 4]), tf.reshape(classes, [-1])
 
@@ -125,7 +123,10 @@ class Augmenter:
             part = self.store.pixels(indices[i], start, end - start)
             images.append(
                 aug.place(
-                    part, window.canvas_start[i], window.canvas_end[i], canvases[i],
+                    part,
+                    window.canvas_start[i],
+                    window.canvas_end[i],
+                    canvases[i],
                     None if colours is None else colours[i],
                 )
             )
@@ -154,7 +155,5 @@ def chances(shape: list[int], seed: int, key: tf.Tensor, *, salt: int = 0, maxva
     """Return float64 numbers in [0, 1), or int64 below maxval, that follow from the key."""
     seeds = tf.stack([tf.constant(seed * 4 + salt, tf.int64), key])
     if maxval:
-        return tf.random.stateless_uniform(
-            shape, seeds, 0, maxval, dtype=tf.int64, alg="philox"
-        )
+        return tf.random.stateless_uniform(shape, seeds, 0, maxval, dtype=tf.int64, alg="philox")
     return tf.random.stateless_uniform(shape, seeds, dtype=tf.float64, alg="philox")

@@ -64,8 +64,11 @@ def write_shapes(
         raise DatasetError(
             f"{printable(root)}: the demonstration data set cannot be written: {error.strerror}"
         ) from None
-    log.info("%s: drew %d pictures", printable(folder), len(lists["train"] + lists["val"])
-             + len(lists["test"]))
+    log.info(
+        "%s: drew %d pictures",
+        printable(folder),
+        len(lists["train"] + lists["val"]) + len(lists["test"]),
+    )
     return folder
 
 
@@ -102,8 +105,11 @@ def _set_aside(folder: Path) -> None:
     while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
         number += 1
     folder.rename(aside)
-    log.warning("%s: incomplete or of other settings; kept as %s and drawn anew",
-                printable(folder), printable(aside.name))
+    log.warning(
+        "%s: incomplete or of other settings; kept as %s and drawn anew",
+        printable(folder),
+        printable(aside.name),
+    )
 
 
 def _write_tree(folder: Path, about: str, lists: dict[str, list[str]], seed: int) -> None:

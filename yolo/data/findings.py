@@ -142,8 +142,10 @@ def check_objects(
             findings.error(f"{place}: {shown}; expected four finite numbers: correct the file")
             continue
         if xmin > xmax or ymin > ymax:
-            pair = f"xmin {xmin:g} > xmax {xmax:g}" if xmin > xmax else (
-                f"ymin {ymin:g} > ymax {ymax:g}"
+            pair = (
+                f"xmin {xmin:g} > xmax {xmax:g}"
+                if xmin > xmax
+                else (f"ymin {ymin:g} > ymax {ymax:g}")
             )
             findings.error(f"{place}: {pair}; expected the smaller first: correct the file")
             continue

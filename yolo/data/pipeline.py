@@ -16,8 +16,16 @@ SIZE_MULTIPLE = 32
 SIZE_RANGE = (0.7, 1.4)
 BATCHES_PER_SIZE = 10
 NOT_AUGMENTED = AugmentConfig(
-    mosaic=0.0, flip=0.0, scale=(1.0, 1.0), translate=0.0, aspect=0.0,
-    hue=0.0, saturation=0.0, value=0.0, min_box_pixels=0.0, min_box_visible=0.0,
+    mosaic=0.0,
+    flip=0.0,
+    scale=(1.0, 1.0),
+    translate=0.0,
+    aspect=0.0,
+    hue=0.0,
+    saturation=0.0,
+    value=0.0,
+    min_box_pixels=0.0,
+    min_box_visible=0.0,
 )
 
 
@@ -84,9 +92,7 @@ def training_dataset(
     def one(position: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         epoch, place = position // per_epoch, position % per_epoch
         order = tf.stack([tf.constant(seed, tf.int64), epoch * batch_size + place // count])
-        index = tf.random.experimental.index_shuffle(
-            place % count, seed=order, max_index=count - 1
-        )
+        index = tf.random.experimental.index_shuffle(place % count, seed=order, max_index=count - 1)
         special = tf.cast(epoch, tf.float64) < special_epochs
         size = sizes[0]
         if multi_scale:
@@ -139,9 +145,7 @@ def _sizes(image_size: tuple[int, int]) -> list[tuple[int, int]]:
     """List the sizes of multi-scale training, each side a multiple of 32."""
     height, width = image_size
     if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
-        raise ConfigError(
-            f"image size is {height}x{width}; expected multiples of {SIZE_MULTIPLE}"
-        )
+        raise ConfigError(f"image size is {height}x{width}; expected multiples of {SIZE_MULTIPLE}")
     sizes = []
     for n in range(1, 2 * height // SIZE_MULTIPLE + 1):
         factor = n * SIZE_MULTIPLE / height

@@ -110,10 +110,16 @@ OUTLINES: dict[str, Callable[[], np.ndarray]] = {
     "triangle": lambda: _ring(3, (1.15,), -math.pi / 2),
 }
 STROKES: dict[str, Callable[[], list[np.ndarray]]] = {
-    "grid": lambda: [np.array(line) for t in (-0.84, -0.28, 0.28, 0.84)
-                     for line in ([(-1, t), (1, t)], [(t, -1), (t, 1)])],
-    "zigzag": lambda: [np.array([(-1.05, 0.7), (-0.63, -0.7), (-0.21, 0.7), (0.21, -0.7),
-                                 (0.63, 0.7), (1.05, -0.7)])],
+    "grid": lambda: [
+        np.array(line)
+        for t in (-0.84, -0.28, 0.28, 0.84)
+        for line in ([(-1, t), (1, t)], [(t, -1), (t, 1)])
+    ],
+    "zigzag": lambda: [
+        np.array(
+            [(-1.05, 0.7), (-0.63, -0.7), (-0.21, 0.7), (0.21, -0.7), (0.63, 0.7), (1.05, -0.7)]
+        )
+    ],
 }
 FREE_TURN = ("circle", "star", "triangle")
 
@@ -164,10 +170,14 @@ def _shape(rng: np.random.Generator, name: str, size: tuple[int, int]) -> _Patch
         for mask in (body, edge)
     )
     whole = np.maximum(body, edge)
-    region = (slice(max(top, 0), min(top + 2 * reach, height)),
-              slice(max(left, 0), min(left + 2 * reach, width)))
-    part = (slice(region[0].start - top, region[0].stop - top),
-            slice(region[1].start - left, region[1].stop - left))
+    region = (
+        slice(max(top, 0), min(top + 2 * reach, height)),
+        slice(max(left, 0), min(left + 2 * reach, width)),
+    )
+    part = (
+        slice(region[0].start - top, region[0].stop - top),
+        slice(region[1].start - left, region[1].stop - left),
+    )
     inside = float(whole[part].sum() / whole.sum())
     if inside < LEAST_INSIDE:
         return None
@@ -202,8 +212,13 @@ def _background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     hue = rng.random()
     value = rng.uniform(0.25, 0.9)
     ends = [
-        np.array(colorsys.hsv_to_rgb((hue + rng.uniform(-0.1, 0.1)) % 1, rng.uniform(0.05, 0.3),
-                                     np.clip(value + shift, 0.15, 0.95)))
+        np.array(
+            colorsys.hsv_to_rgb(
+                (hue + rng.uniform(-0.1, 0.1)) % 1,
+                rng.uniform(0.05, 0.3),
+                np.clip(value + shift, 0.15, 0.95),
+            )
+        )
         for shift in rng.uniform(-0.15, 0.15, 2)
     ]
     ys, xs = np.mgrid[:height, :width].astype(np.float32) / width

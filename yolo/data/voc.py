@@ -17,8 +17,18 @@ from yolo.headers import Header, printable, read_header
 
 log = logging.getLogger("yolo")
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif",
-                    ".tiff")  # in the order in which one of several is taken
+PICTURE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".bmp",
+    ".webp",
+    ".gif",
+    ".tif",
+    ".tiff",
+)  # in the order in which one of several is taken
 TRAIN_SHARE, VAL_SHARE = 0.8, 0.1
 
 
@@ -189,8 +199,10 @@ def _folder(root: str | os.PathLike) -> Path:
     inner = sorted(p for p in root.iterdir() if (p / "Annotations").is_dir())
     if len(inner) == 1:
         return _folder(inner[0])
-    found = f"several: {short_list(printable(p.name) for p in inner)}: name one" if inner else (
-        "none: expected Annotations/*.xml and JPEGImages/*.jpg"
+    found = (
+        f"several: {short_list(printable(p.name) for p in inner)}: name one"
+        if inner
+        else ("none: expected Annotations/*.xml and JPEGImages/*.jpg")
     )
     raise DatasetError(f"{printable(root)}: of folders in VOC format it holds {found}")
 
@@ -260,9 +272,7 @@ def _counts_from_zero(folder: Path) -> bool:
     return any(0 <= n < 1 for box in boxes for n in box[:2])
 
 
-def _check_size(
-    annotation: VocAnnotation, header: Header, path: Path, findings: Findings
-) -> None:
+def _check_size(annotation: VocAnnotation, header: Header, path: Path, findings: Findings) -> None:
     """Compare <size> with the picture, which is right unless the boxes say otherwise."""
     height, width = header.size
     if annotation.size == (height, width):
@@ -288,5 +298,9 @@ def _describe(samples: Sequence[Sample], what: str) -> None:
     difficult = sum(int(sample.difficult.sum()) for sample in samples)
     log.info(
         "%s: %d pictures (%d without objects), %d objects (%d difficult)",
-        what, len(samples), negatives, objects, difficult,
+        what,
+        len(samples),
+        negatives,
+        objects,
+        difficult,
     )

@@ -37,9 +37,7 @@ def create(config: TrainConfig) -> Path:
             if (folder / "last.keras").exists()
             else "remove it, no epoch was completed in it"
         )
-        raise ConfigError(
-            f"{folder}: a run of this name exists; choose another --name or {way}"
-        )
+        raise ConfigError(f"{folder}: a run of this name exists; choose another --name or {way}")
     try:
         (folder / "plots").mkdir(parents=True)
     except OSError as error:
@@ -79,7 +77,7 @@ def write_text(path: Path, text: str) -> None:
         raise YoloError(f"{path}: cannot write ({error.strerror})") from error
     except UnicodeEncodeError as error:
         raise YoloError(
-            f"{path}: cannot write {error.object[error.start:error.end]!r}, a name that is not "
+            f"{path}: cannot write {error.object[error.start : error.end]!r}, a name that is not "
             "UTF-8; rename that file or folder"
         ) from error
     finally:

@@ -81,8 +81,10 @@ def test_place_resizes_as_opencv_does(target):
     image = cv2.GaussianBlur(rng.integers(0, 256, (96, 128, 3)).astype(np.uint8), (0, 0), 2)
     canvas = (target[0] + 7, target[1] + 9)
     placed = augment.place(
-        tf.constant(image), tf.constant([3, 4]),
-        tf.constant([3 + target[0], 4 + target[1]]), tf.constant(canvas),
+        tf.constant(image),
+        tf.constant([3, 4]),
+        tf.constant([3 + target[0], 4 + target[1]]),
+        tf.constant(canvas),
     ).numpy()
     expected = np.full((*canvas, 3), 128, np.uint8)
     expected[3:-4, 4:-5] = cv2.resize(image, target[::-1])
@@ -96,8 +98,9 @@ def test_the_quarters_of_a_mosaic_tile_the_canvas(chance):
         tf.constant([100, 200], tf.float64), tf.constant(chance, tf.float64)
     )
     count = np.zeros((100, 200), int)
-    for (height, width), (top, left) in zip(*(x.numpy().astype(int) for x in (sizes, corners)),
-                                            strict=True):
+    for (height, width), (top, left) in zip(
+        *(x.numpy().astype(int) for x in (sizes, corners)), strict=True
+    ):
         count[top : top + height, left : left + width] += 1
     assert (count == 1).all()
     assert 30 <= sizes[0, 0] <= 70 and 60 <= sizes[0, 1] <= 140

@@ -90,6 +90,16 @@ def test_boxes_surround_the_shapes():
 def test_annotation_text():
     item = DrawnObject("a<b", (0, 1, 5, 9), truncated=True, difficult=True)
     text = annotation_xml("x&y.jpg", (10, 20), [item])
-    for part in ("<name>a&lt;b</name>", "x&amp;y.jpg", "<truncated>1<", "<difficult>1<",
-                 "<xmin>1<", "<ymin>2<", "<xmax>5<", "<ymax>9<", "<width>20<", "<height>10<"):
+    for part in (
+        "<name>a&lt;b</name>",
+        "x&amp;y.jpg",
+        "<truncated>1<",
+        "<difficult>1<",
+        "<xmin>1<",
+        "<ymin>2<",
+        "<xmax>5<",
+        "<ymax>9<",
+        "<width>20<",
+        "<height>10<",
+    ):
         assert part in text

@@ -69,8 +69,9 @@ def training(samples, augment=STRONG, **options):
 
 def same(first, second):
     return all(
-        np.array_equal(a, b) for x, y in zip(first, second, strict=True) for a, b in
-        zip(x, y, strict=True)
+        np.array_equal(a, b)
+        for x, y in zip(first, second, strict=True)
+        for a, b in zip(x, y, strict=True)
     )
 
 
@@ -156,7 +157,8 @@ class TestEvaluation:
 
         samples = read_split(shared / "data" / "raccoon", "test")
         grey = [
-            s for split in ("train", "val", "test")
+            s
+            for split in ("train", "val", "test")
             for s in read_split(shared / "data" / "raccoon", split)
             if np.ptp(read_image(s.path), axis=2).max() == 0
         ]
@@ -219,9 +221,21 @@ class TestVariation:
 
     @pytest.mark.parametrize(
         "change",
-        [{}, {"flip": 1.0}, {"vertical_flip": 1.0}, {"scale": (0.4, 2.5)}, {"translate": 0.4},
-         {"aspect": 0.8}, {"scale": (0.4, 2.5), "translate": 0.4, "aspect": 0.5, "flip": 0.5,
-                           "vertical_flip": 0.5}],
+        [
+            {},
+            {"flip": 1.0},
+            {"vertical_flip": 1.0},
+            {"scale": (0.4, 2.5)},
+            {"translate": 0.4},
+            {"aspect": 0.8},
+            {
+                "scale": (0.4, 2.5),
+                "translate": 0.4,
+                "aspect": 0.5,
+                "flip": 0.5,
+                "vertical_flip": 0.5,
+            },
+        ],
         ids=lambda change: "+".join(change) or "nothing",
     )
     @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
@@ -238,10 +252,21 @@ class TestVariation:
         assert seen > 30
 
     def test_boxes_follow_the_pixels_in_a_mosaic(self, tmp_path):
-        samples = [make(tmp_path, f"{n}", size=(100 + 30 * n, 260 - 40 * n),
-                        boxes=[(20, 25, 70, 85)]) for n in range(5)]
-        config = replace(STRONG, mosaic=1.0, mixup=0.0, hue=0, saturation=0, value=0,
-                         special_aug_ratio=1.0, min_box_visible=0.0, min_box_pixels=0.5)
+        samples = [
+            make(tmp_path, f"{n}", size=(100 + 30 * n, 260 - 40 * n), boxes=[(20, 25, 70, 85)])
+            for n in range(5)
+        ]
+        config = replace(
+            STRONG,
+            mosaic=1.0,
+            mixup=0.0,
+            hue=0,
+            saturation=0,
+            value=0,
+            special_aug_ratio=1.0,
+            min_box_visible=0.0,
+            min_box_pixels=0.5,
+        )
         several = 0
         for images, boxes, classes in take(training(samples, config), 12):
             for image, rows, ids in zip(images, boxes, classes, strict=True):
@@ -257,13 +282,20 @@ class TestVariation:
         assert several > 20
 
     def test_mixup_keeps_both_pictures_and_all_boxes(self, tmp_path):
-        samples = [make(tmp_path, "a", boxes=[(10, 10, 60, 60), (90, 60, 150, 110)]),
-                   make(tmp_path, "b", boxes=[(80, 5, 140, 50)], classes=[1])]
+        samples = [
+            make(tmp_path, "a", boxes=[(10, 10, 60, 60), (90, 60, 150, 110)]),
+            make(tmp_path, "b", boxes=[(80, 5, 140, 50)], classes=[1]),
+        ]
         config = replace(NOT_AUGMENTED, mixup=1.0, special_aug_ratio=1.0)
-        sources = {i.tobytes(): i for i in take(
-            evaluation_dataset(samples, image_size=SIZE, batch_size=2), 1)[0][0]}
-        means = {((a.astype(int) + b) // 2).astype(np.uint8).tobytes()
-                 for a in sources.values() for b in sources.values()}
+        sources = {
+            i.tobytes(): i
+            for i in take(evaluation_dataset(samples, image_size=SIZE, batch_size=2), 1)[0][0]
+        }
+        means = {
+            ((a.astype(int) + b) // 2).astype(np.uint8).tobytes()
+            for a in sources.values()
+            for b in sources.values()
+        }
         counts = set()
         for images, _, classes in take(training(samples, config), 6):
             assert classes.shape == (4, 4)
@@ -275,9 +307,12 @@ class TestVariation:
     def test_no_object_is_cut_off_silently(self, tmp_path):
         grid = [(x, y, x + 8, y + 8) for x in range(0, 150, 10) for y in range(0, 110, 10)]
         sample = make(tmp_path, "many", boxes=grid)
-        for config, room in ((NOT_AUGMENTED, 1), (replace(NOT_AUGMENTED, mosaic=1.0), 4),
-                             (replace(NOT_AUGMENTED, mixup=1.0), 2),
-                             (replace(NOT_AUGMENTED, mosaic=1.0, mixup=1.0), 5)):
+        for config, room in (
+            (NOT_AUGMENTED, 1),
+            (replace(NOT_AUGMENTED, mosaic=1.0), 4),
+            (replace(NOT_AUGMENTED, mixup=1.0), 2),
+            (replace(NOT_AUGMENTED, mosaic=1.0, mixup=1.0), 5),
+        ):
             dataset = training([sample], config, batch_size=1)
             assert dataset.element_spec[1]["classes"].shape == (1, room * len(grid))
         ((_, _, classes),) = take(training([sample], NOT_AUGMENTED, batch_size=1), 1)

@@ -118,8 +118,13 @@ def test_lists_of_single_classes_are_not_splits(voc_folder):
 
 @pytest.mark.parametrize(
     ("encoding", "declared"),
-    [("utf-16", ' encoding="utf-16"'), ("gbk", ' encoding="gbk"'), ("gbk", ""),
-     ("utf-8-sig", ""), ("latin-1", ' encoding="ISO-8859-1"')],
+    [
+        ("utf-16", ' encoding="utf-16"'),
+        ("gbk", ' encoding="gbk"'),
+        ("gbk", ""),
+        ("utf-8-sig", ""),
+        ("latin-1", ' encoding="ISO-8859-1"'),
+    ],
 )
 def test_encodings(voc_folder, encoding, declared):
     name = "é" if encoding == "latin-1" else "红细胞"

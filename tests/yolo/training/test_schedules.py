@@ -226,6 +226,8 @@ def test_the_second_phase_starts_at_the_rate_where_the_first_ended(model):
         ends.append((float(schedule(0)), float(schedule(10 * (phase.last - phase.first)))))
     (start, middle), (middle_again, end) = ends
     assert start == pytest.approx(0.01) and end == pytest.approx(0.0001)
-    assert middle == pytest.approx(middle_again) == pytest.approx(
-        0.01 * (0.01 + 0.99 * (1 + math.cos(math.pi * 0.4)) / 2)
+    assert (
+        middle
+        == pytest.approx(middle_again)
+        == pytest.approx(0.01 * (0.01 + 0.99 * (1 + math.cos(math.pi * 0.4)) / 2))
     )

@@ -46,9 +46,7 @@ def test_loss_settings_follow_the_loss():
 def test_a_scaling_by_name_wins_over_the_loss_and_a_setting_over_both():
     config = TrainConfig(loss="focal", loss_scaling="tutorial", positive_iou=0.3, iou="giou")
     found = settings.loss_settings(config)
-    assert found == replace(
-        LossSettings(**LOSS_SCALINGS["tutorial"]), positive_iou=0.3, iou="giou"
-    )
+    assert found == replace(LossSettings(**LOSS_SCALINGS["tutorial"]), positive_iou=0.3, iou="giou")
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,7 @@ def tiny_file(tmp_path_factory):
 
 
 def _weights_equal(a, b):
-    return all(
-        np.array_equal(x, y) for x, y in zip(a.get_weights(), b.get_weights(), strict=True)
-    )
+    return all(np.array_equal(x, y) for x, y in zip(a.get_weights(), b.get_weights(), strict=True))
 
 
 def test_size_of_a_coco_file(tmp_path):
@@ -65,9 +63,7 @@ def test_other_class_count_keeps_all_but_the_class_logits(tiny_file, caplog):
     kernel = head.get_weights()[0].reshape(1, 1, 512, 3, 8)
     theirs = source.get_layer("head_conv_017").get_weights()[0].reshape(1, 1, 512, 3, 7)
     np.testing.assert_array_equal(kernel[..., :5], theirs[..., :5])
-    np.testing.assert_array_equal(
-        kernel[..., 5:], before.reshape(1, 1, 512, 3, 8)[..., 5:]
-    )
+    np.testing.assert_array_equal(kernel[..., 5:], before.reshape(1, 1, 512, 3, 8)[..., 5:])
     for name in ("backbone_conv_000", "neck_conv_018"):
         a, b = target.get_layer(name).get_weights(), source.get_layer(name).get_weights()
         assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
