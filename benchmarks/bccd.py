@@ -22,14 +22,18 @@ from yolo import terminal
 from yolo.training.settings import TrainConfig
 
 LOSSES = ("cross-entropy", "focal")
+# Cells stay whole: zooming in would cut them at the edge, where the people who labelled these
+# pictures mostly left them out. No mosaic, for the same reason.
 RECIPE = {
     "model": "yolov4-tiny",
     "image_size": (416, 416),
+    "resize": "stretch",
     "batch_size": 8,
     "epochs": 60,
-    "mosaic": 0.5,
+    "mosaic": 0.0,
+    "scale": (0.7, 1.1),
+    "min_box_visible": 0.5,
     "vertical_flip": 0.5,
-    "learning_rate": 0.01,
 }
 
 

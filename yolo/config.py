@@ -169,7 +169,7 @@ _TUTORIAL = {
 LOSS_SCALINGS = {
     "cross-entropy": {},
     "focal": {
-        "confidence_weight": 2.0,
+        "confidence_weight": 4.0,
         "confidence_normalizer": "positives",
     },
     "tutorial": _TUTORIAL,

@@ -79,6 +79,35 @@ def test_a_fitted_detector_finds_what_it_was_shown_and_survives_saving(tmp_path)
     assert before == 110 and int(again.optimizer.iterations.numpy()) == 111
 
 
+def test_batches_may_change_their_size_without_a_new_trace():
+    batches = [_squares(2, size) for size in (64, 96, 64, 32)]
+    data = tf.data.Dataset.from_generator(
+        lambda: batches,
+        output_signature=(
+            tf.TensorSpec((2, None, None, 3), tf.uint8),
+            {
+                "boxes": tf.TensorSpec((2, 3, 4), tf.float32),
+                "classes": tf.TensorSpec((2, 3), tf.int32),
+            },
+        ),
+    )
+    model = _model()
+    traces = []
+    call = model.network.call
+
+    def counted(*args, **kwargs):
+        traces.append(1)
+        return call(*args, **kwargs)
+
+    model.network.call = counted
+    model.compile("sgd", loss="focal")
+    model.fit(data, epochs=1, shuffle=False, verbose=0)
+    after_one = len(traces)
+    history = model.fit(data, epochs=2, shuffle=False, verbose=0).history
+    assert len(traces) == after_one > 0
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_model_that_was_never_compiled_is_saved_too(tmp_path):
     model = _model(resize="stretch", attention="se")
     model.notes = {"epoch": 3, "best": 0.5}

@@ -63,11 +63,16 @@ def train(
     """
     strategy = _devices(config)
     precision = choose_precision(config.precision)
-    keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(config.seed)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        model = _start_model(config, data, folder if resume else None)
-        shadow = Detector.from_config(model.get_config())
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            model = _start_model(config, data, folder if resume else None)
+            shadow = Detector.from_config(model.get_config())
+    finally:
+        # What is loaded after the run computes in the precision it would have in a new process.
+        keras.config.set_dtype_policy(before)
     shadow.notes = {}
     done = model.notes.get("epoch", config.init_epoch)
     run_folder.cut_results(folder / "results.csv", done)
