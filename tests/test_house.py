@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
     ("keras_focal",),
     ("yolo.errors", "yolo.config", "yolo.classes", "yolo.anchors"),
-    ("yolo.boxes", "yolo.headers", "yolo.images", "yolo.results", "yolo.nms", "yolo.layers",
-     "yolo.lettering", "yolo.replicas", "yolo.anchor_loss", "yolo.schedules",
+    ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
+     "yolo.layers", "yolo.lettering", "yolo.replicas", "yolo.anchor_loss", "yolo.schedules",
      "yolo.terminal"),
     ("yolo.data", "yolo.backbones", "yolo.necks", "yolo.weights", "yolo.draw"),
     ("yolo.yolov4", "yolo.retinanet"),

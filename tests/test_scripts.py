@@ -226,7 +226,7 @@ def test_predict_takes_the_newest_run_and_keeps_pictures_of_one_name_apart(tmp_p
         os.utime(best, (10**9 - age, 10**9 - age))
     for folder in ("x", "y"):
         picture(tmp_path / folder / "a.png")
-    done = run(tmp_path, "predict", "x/a.png", "y", "--only", "狗", "--max-detections", "3",
+    done = run(tmp_path, "predict", "x/a.png", "y", "--classes", "狗", "--max-detections", "3",
                "--out", "out/here")  # fmt: skip
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out" / "here"

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 _HOMES = {
     "build": "yolo.zoo",
     "ZOO": "yolo.zoo",
     "Detector": "yolo.detector",
     "Detections": "yolo.results",
+    "load": "yolo.saved",
 }
 _MODULES = (
     "anchors", "boxes", "classes", "config", "data", "detector", "draw", "errors", "evaluation",
-    "images", "inference", "nms", "results", "training", "weights", "zoo",
+    "images", "inference", "nms", "results", "saved", "training", "weights", "zoo",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]
@@ -31,3 +33,9 @@ def __getattr__(name: str):
 
 def __dir__():
     return sorted([*globals(), *__all__])
+
+
+if "keras" in sys.modules:
+    # Whoever has Keras loaded already loses no time, and `keras.models.load_model` then knows
+    # the detector. Without Keras, `yolo.load` does.
+    importlib.import_module("yolo.detector")

@@ -58,11 +58,7 @@ class AnchorLoss:
         self.on_probabilities = False
         self.loss = source
         if isinstance(source, keras.losses.Loss):
-            config = {**source.get_config(), "reduction": "none"}
-            self.on_probabilities = "from_logits" not in config
-            if not self.on_probabilities:
-                config["from_logits"] = True
-            self.loss = type(source).from_config(config)
+            self.loss, self.on_probabilities = _for_logits(source)
 
     def __call__(self, truth, logits, used, boxes_xyxy):
         """Return the loss of each anchor and which anchors count.
@@ -84,3 +80,21 @@ class AnchorLoss:
             used = used * ops.cast(chosen, used.dtype)
         # where, not a product: an infinite loss on an ignored anchor must stay out.
         return ops.where(used > 0, values, 0.0), used
+
+
+def _for_logits(source: keras.losses.Loss) -> tuple[keras.losses.Loss, bool]:
+    """Return an unreduced copy of a loss that takes logits, and whether it cannot.
+
+    A class that says nothing about its arguments (no `get_config` of its own) is copied as it is.
+    """
+    if type(source).get_config is keras.losses.Loss.get_config:
+        loss = object.__new__(type(source))  # copy.copy would go through Keras's serialisation
+        vars(loss).update(vars(source))
+        loss.reduction = "none"
+        if hasattr(loss, "from_logits"):
+            loss.from_logits = True
+        return loss, not hasattr(loss, "from_logits")
+    config = {**source.get_config(), "reduction": "none"}
+    if "from_logits" not in config:
+        return type(source).from_config(config), True
+    return type(source).from_config({**config, "from_logits": True}), False

@@ -33,12 +33,6 @@ def pairwise_iou(boxes_a, boxes_b):
     return np.where(overlap > 0, overlap / np.maximum(union, 1e-12), 0.0)
 
 
-def to_cxcywh(boxes_xyxy):
-    """Return (..., 4) centre x, centre y, width, height."""
-    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
-    return ops.concatenate([(low + high) / 2, high - low], axis=-1)
-
-
 def to_xyxy(boxes_cxcywh):
     """Return (..., 4) corners."""
     centre, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
@@ -78,7 +72,10 @@ def max_iou(boxes_xyxy, truth_xyxy, valid, *, block=32):
     left, top, right, bottom = (boxes_xyxy[..., None, i] for i in range(4))  # (batch, N, 1)
     area = (right - left) * (bottom - top)
     best = ops.zeros_like(boxes_xyxy[..., 0])
-    for start in range(0, truth_xyxy.shape[1], block):
+    # Where batches differ in their number of objects it is not known here: one block takes all.
+    objects = truth_xyxy.shape[1]
+    for start in range(0, objects, block) if objects is not None else (0,):
+        block = block if objects is not None else ops.shape(truth_xyxy)[1]
         part = truth_xyxy[:, None, start : start + block]  # (batch, 1, block, 4)
         width = ops.minimum(right, part[..., 2]) - ops.maximum(left, part[..., 0])
         height = ops.minimum(bottom, part[..., 3]) - ops.maximum(top, part[..., 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import os
@@ -11,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from yolo import options, terminal
+from yolo.classes import read_classes
 from yolo.errors import ConfigError, WeightsError, YoloError
+from yolo.headers import printable
 from yolo.training import toml
 from yolo.training.settings import TrainConfig
 
@@ -64,24 +67,30 @@ def _train(args, screen: terminal.Screen) -> int:
         if args.config:
             given = {**toml.read_toml(args.config), **given}
         config = TrainConfig(**given)
+        _refuse_idle(given, config)
     from yolo.training.devices import select_gpus
 
     terminal.import_tensorflow_quietly(
         verbose=args.verbose, prepare=lambda: select_gpus(config.gpus)
     )
     from yolo.training import dataset, run_folder, trainer
+    from yolo.training.precision import choose_precision
 
     if not (args.resume or config.data or config.train_list or config.val_list):
         config = _with_default_data(given, screen)
-    data = dataset.open_data(config)
+    config = dataclasses.replace(config, precision=choose_precision(config.precision))
     if not args.resume:
         folder = run_folder.create(config)
-        run_folder.describe(folder, config, data.classes, data.divided)
     screen.write(f"run folder: {folder}")
     try:
-        best = trainer.train(
-            config, data, folder, resume=bool(args.resume), write=screen.write, live=screen.live
-        )
+        with _log_file(folder / "log.txt"):
+            data = dataset.open_data(config)
+            if not args.resume:
+                run_folder.describe(folder, config, data.classes, data.divided)
+            best = trainer.train(
+                config, data, folder, resume=bool(args.resume), write=screen.write,
+                live=screen.live,
+            )  # fmt: skip
     except KeyboardInterrupt:
         screen.finish()
         if (folder / "last.keras").exists():
@@ -93,6 +102,28 @@ def _train(args, screen: terminal.Screen) -> int:
         run_folder.discard(folder)  # if nothing was saved in it
     _show_results(best, data, folder, screen)
     return 0
+
+
+@contextlib.contextmanager
+def _log_file(path: Path):
+    """Write the package's log to a file, with every repaired annotation by name."""
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    log = logging.getLogger("yolo")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _refuse_idle(given: dict, config: TrainConfig) -> None:
+    """Refuse options that would be read by nobody."""
+    if config.loss != "focal" and {"focal_alpha", "focal_gamma"} & set(given):
+        raise ConfigError("--focal-alpha and --focal-gamma need --loss focal")
+    if not config.freeze_epochs and "freeze_batch_size" in given:
+        raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 
 
 def _config_of_run(folder: Path) -> TrainConfig:
@@ -127,22 +158,22 @@ def _show_results(best: Path, data, folder: Path, screen) -> None:
     """Evaluate the best model, draw some predictions and curves, and say what comes next."""
     from yolo import draw, saved
     from yolo.evaluation import plots, voc
+    from yolo.files import write_text
     from yolo.images import read_image
     from yolo.inference.predictor import detect_samples
-    from yolo.training.run_folder import write_text
 
-    model = saved.load_detector(best)
+    model = saved.load(best)
     found = detect_samples(model, data.test)
     result = voc.evaluate_voc(found, data.test, data.classes)
     screen.write(f"\n{best} on the {data.test_name} split, {_pictures(len(data.test))}:")
     screen.write(voc.table(result))
     write_text(folder / f"{data.test_name}_results.json", _json(voc.to_json(result)))
-    pictures = []
-    (folder / "predictions").mkdir(exist_ok=True)
+    pictures, names = [], set()
     for sample, detections in list(zip(data.test, found, strict=True))[:EXAMPLES_SHOWN]:
         shown = detections[detections.scores > 0.25]
         picture = draw.draw_detections(read_image(sample.path), shown)
-        draw.write_image(folder / "predictions" / f"{sample.image_id}.jpg", picture)
+        name = _free_name(sample.path, names)
+        draw.write_image(folder / "predictions" / name, picture)
         pictures.append(picture)
     draw.write_image(folder / "plots" / "predictions.jpg", draw.grid(pictures, 4))
     plots.plot_training(folder / "results.csv", folder / "plots" / "training.png")
@@ -175,8 +206,11 @@ def _predict(args, screen: terminal.Screen) -> int:
     else:
         paths = sources.find_pictures(args.sources)
     model = _open(args, weights)
+    wanted = _names(args.classes)
+    if wanted == model.classes:
+        wanted = None
     out = Path(args.out)
-    failed, written, names = [], [], set()
+    failed, written, names = [], [], {path.name.lower() for path in paths if _is_in(path, out)}
 
     def report(path, error):
         failed.append(path)
@@ -184,24 +218,39 @@ def _predict(args, screen: terminal.Screen) -> int:
 
     results = predictor.predict(
         model, paths, batch_size=args.batch_size, score_threshold=args.score,
-        iou_threshold=args.iou, max_detections=args.max_detections, classes=args.only,
+        iou_threshold=args.iou, max_detections=args.max_detections, classes=wanted,
         on_error=report,
     )  # fmt: skip
-    for path, image, found in results:
-        entry = predictor.detections_to_json(path, image, found)
-        if not args.no_draw:
-            target = out / _free_name(path, names)
-            draw.write_image(target, draw.draw_detections(image, found))
-            entry["drawn"] = str(target)
-        written.append(entry)
-        counts = {name: found.labels.count(name) for name in dict.fromkeys(found.labels)}
-        text = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing found"
-        screen.write(f"{path}: {text}")
-    predictor.write_predictions(out / "predictions.json", written)
+    try:
+        for path, image, found in results:
+            entry = predictor.detections_to_json(path, image, found)
+            if not args.no_draw:
+                target = out / _free_name(path, names)
+                draw.write_image(target, draw.draw_detections(image, found))
+                entry["drawn"] = printable(target)
+            written.append(entry)
+            counts = {name: found.labels.count(name) for name in dict.fromkeys(found.labels)}
+            text = ", ".join(f"{count} {name}" for name, count in counts.items())
+            screen.write(f"{printable(path)}: {text or 'nothing found'}")
+    finally:
+        predictor.write_predictions(out / "predictions.json", written)
     screen.write(f"{_pictures(len(written))}, results in {out / 'predictions.json'}")
     if failed:
         screen.write(f"{_pictures(len(failed))} left out, not readable")
     return 1 if failed else 0
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """Return the class names of `--classes`: of a file, or typed with commas between them."""
+    if text is None:
+        return None
+    if Path(text).is_file():
+        return read_classes(text)
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.resolve().parent == folder.resolve()
 
 
 def _pictures(count: int) -> str:
@@ -209,7 +258,7 @@ def _pictures(count: int) -> str:
 
 
 def _free_name(path: Path, taken: set[str]) -> str:
-    """Return a .jpg name for a drawn picture that no other picture of this call has."""
+    """Return a .jpg name for a drawn picture that is neither taken nor a picture of the user's."""
     name, number = f"{path.stem}.jpg", 2
     while name.lower() in taken:
         name, number = f"{path.stem}_{number}.jpg", number + 1
@@ -225,11 +274,10 @@ def _evaluate(args, screen: terminal.Screen) -> int:
         return _score_results(args, screen)
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.data import coco as coco_data
-    from yolo.data import voc as voc_data
     from yolo.evaluation import coco, voc
+    from yolo.files import write_text
     from yolo.inference.predictor import detect_samples
     from yolo.training import dataset
-    from yolo.training.run_folder import write_text
 
     weights = args.weights or _latest_run()
     model = _open(args, weights)
@@ -239,7 +287,7 @@ def _evaluate(args, screen: terminal.Screen) -> int:
             raise ConfigError("a COCO file needs --images DIR, the folder of its pictures")
         samples = coco_data.read_coco(root, args.images, classes=model.classes)
     else:
-        samples = voc_data.read_split(
+        samples = dataset.read_split(
             root, args.split, classes=model.classes, seed=_seed_of_run(weights)
         )
     screen.write(f"{weights} on {_pictures(len(samples))} of {root}")
@@ -266,7 +314,7 @@ def _evaluate(args, screen: terminal.Screen) -> int:
 def _score_results(args, screen: terminal.Screen) -> int:
     """Score a results file in COCO's format, mask areas and crowds as COCO's tools do."""
     from yolo.evaluation import coco
-    from yolo.training.run_folder import write_text
+    from yolo.files import write_text
 
     if not args.data:
         raise ConfigError("--results needs --data FILE.json, the COCO file to score against")
@@ -291,10 +339,8 @@ def _seed_of_run(weights) -> int:
 
 def _open(args, weights):
     from yolo import saved
-    from yolo.classes import read_classes
 
-    classes = read_classes(args.classes) if args.classes else None
-    return saved.open_weights(weights, classes=classes, image_size=args.image_size)
+    return saved.open_weights(weights, classes=_names(args.classes), image_size=args.image_size)
 
 
 def _latest_run() -> str:
@@ -311,7 +357,8 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
     screen = terminal.Screen()
     log = logging.getLogger("yolo")
     log.handlers[:] = [terminal.ScreenHandler(screen)]
-    log.setLevel(logging.DEBUG if args.verbose else logging.INFO)
+    log.handlers[0].setLevel(logging.DEBUG if args.verbose else logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.propagate = False
     try:
         return command(args, screen)

@@ -155,8 +155,8 @@ class LossSettings:
 
 # Named sets of weights. "cross-entropy" divides by all anchors, so that the many easy ones do
 # not drown the rest; with focal loss they weigh nothing, and dividing by the positives is right
-# (Lin et al. 2017, section 4). The other two are those of bubbliiiing's yolov4-tf2 without and
-# with its focal option.
+# (Lin et al. 2017, section 4). "mining" divides by the anchors that were kept. The last two are
+# those of bubbliiiing's yolov4-tf2 without and with its focal option.
 _TUTORIAL = {
     "positive_iou": 1.0,
     "location_weight": 0.05,
@@ -172,6 +172,7 @@ LOSS_SCALINGS = {
         "confidence_weight": 4.0,
         "confidence_normalizer": "positives",
     },
+    "mining": {"confidence_weight": 1.0},
     "tutorial": _TUTORIAL,
     "tutorial-focal": {**_TUTORIAL, "confidence_weight": 50.0},
 }

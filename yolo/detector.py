@@ -6,6 +6,7 @@ import dataclasses
 
 import keras
 import numpy as np
+from keras import ops
 
 from yolo import images as pictures
 from yolo import (
@@ -161,7 +162,10 @@ class Detector(keras.Model):
         replicas = num_replicas()
         for tracker in self.part_trackers:
             # Each replica holds its share of the sum; the tracker averages over replicas.
-            tracker.update_state(parts[tracker.name] * replicas)
+            # The weight, as Keras's own for the loss, also ties the count to the batch: without
+            # it TensorFlow counts a step whose data turns out to be exhausted.
+            batch = ops.cast(ops.shape(y["boxes"])[0], "float32")
+            tracker.update_state(parts[tracker.name] * replicas, sample_weight=batch)
         # Layers' own losses are a mean in Keras's eyes: every replica brings them whole.
         return sum(parts.values()) + sum(self.losses, 0.0) / replicas
 
@@ -188,11 +192,12 @@ class Detector(keras.Model):
         Args:
             images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB. Pictures of another size
                 than the model's are resized as `resize` says.
-            score_threshold: report objects that score more than this, in 0..1.
+            score_threshold: report objects that score at least this, in 0..1.
             iou_threshold: of two boxes of a class that overlap more, the better one stays.
             max_detections: at most this many objects a picture.
-            clip: cut boxes at the picture's edge. An object that the edge cuts may get a box
-                that reaches over it, to where the rest is guessed to be; Darknet scores it so.
+            clip: cut boxes at the picture's edge and drop those outside. An object that the
+                edge cuts may get a box that reaches over it, to where the rest is guessed to
+                be; Darknet scores it so.
 
         Returns:
             For each picture its `Detections`, boxes in pixels of the picture given.
@@ -229,9 +234,8 @@ class Detector(keras.Model):
             )
             if fits is not None:
                 boxes = fits[index].to_picture(boxes)
-            if clip:
-                boxes = np.clip(boxes, 0, [width, height, width, height])
-            results.append(Detections(boxes, scores, class_ids, self.classes))
+            found = Detections(boxes, scores, class_ids, self.classes)
+            results.append(found.clipped((height, width)) if clip else found)
         return results
 
     # ------------------------------------------------------------------ saving

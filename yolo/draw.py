@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import colorsys
-import contextlib
 import os
-import uuid
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from yolo.data.sample import Sample
 from yolo.errors import YoloError
+from yolo.files import write_bytes
 from yolo.headers import printable
+from yolo.images import cv2
 from yolo.lettering import put_text, text_width
 from yolo.results import Detections
 
@@ -132,29 +131,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
             f"{printable(path)}: a picture cannot be written as '{suffix}'. "
             "Expected .jpg, .png or .webp."
         )
-    write_file(path, data.tobytes())
-
-
-def write_file(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file under another name first, so that nobody ever sees half of it.
-
-    Args:
-        path: the file; its folder is made if it is missing.
-        data: its content.
-
-    Raises:
-        YoloError: the folder cannot be written to.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise YoloError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+    write_bytes(path, data.tobytes())
 
 
 def _draw(image, boxes, class_ids, labels) -> np.ndarray:

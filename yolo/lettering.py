@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import logging
 
-import cv2
 import numpy as np
+
+from yolo.images import cv2
 
 logger = logging.getLogger("yolo")
 

@@ -17,7 +17,8 @@ def train_parser() -> argparse.ArgumentParser:
         "VOCdevkit/ in the current folder, or on a data set that it draws itself.",
     )
     parser.add_argument("--config", metavar="FILE",
-                        help="TOML file of settings, named as options; options win")  # fmt: skip
+                        help="TOML file of settings, named as the options with _ for -; options "
+                        "win")  # fmt: skip
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     kinds = {"int": int, "float": float, "str": str}
     groups = {}
@@ -57,14 +58,13 @@ def predict_parser() -> argparse.ArgumentParser:
     )
     _weights_options(parser)
     parser.add_argument("--score", type=share, default=0.25, metavar="S",
-                        help="report objects that score more (default: %(default)s)")  # fmt: skip
+                        help="report objects that score at least this "
+                        "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--iou", type=share, default=0.45, metavar="I",
                         help="of boxes that overlap more, keep the best "
                         "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--max-detections", type=count, default=100, metavar="N",
                         help="objects a picture at most (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,NAME",
-                        help="report these classes only")  # fmt: skip
     parser.add_argument("--out", default="predictions", metavar="DIR",
                         help="folder for drawn pictures and predictions.json "
                         "(default: %(default)s)")  # fmt: skip
@@ -78,8 +78,8 @@ def evaluate_parser() -> argparse.ArgumentParser:
     """Return the parser of `evaluate.py`."""
     parser = _parser("evaluate.py", "Measure average precision, after VOC and COCO.")
     parser.add_argument("--data", metavar="DIR",
-                        help="VOC folder, or a COCO instances .json file; without it VOCdevkit/ "
-                        "in the current folder, else the embedded data set")  # fmt: skip
+                        help="VOC folder, COCO folder or COCO instances .json file; without it "
+                        "VOCdevkit/ in the current folder, else the embedded data set")  # fmt: skip
     parser.add_argument("--images", metavar="DIR", help="picture folder of a COCO file")
     parser.add_argument("--split", default="test", metavar="NAME",
                         help="list in ImageSets/Main (default: %(default)s)")  # fmt: skip
@@ -91,7 +91,8 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--match-iou", type=share, default=0.5, metavar="I",
                         help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
     parser.add_argument("--inclusive-pixels", action="store_true",
-                        help="widths and heights + 1, as the VOC devkit counts")  # fmt: skip
+                        help="add 1 to widths and heights, for boxes whose x2, y2 are the last "
+                        "pixel inside")  # fmt: skip
     parser.add_argument("--batch-size", type=count, default=8, metavar="N",
                         help="pictures at once (default: %(default)s)")  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="also write the results here")
@@ -105,8 +106,10 @@ def _weights_options(parser) -> None:
     parser.add_argument("--weights", metavar="FILE",
                         help="a .keras of a run, or Darknet's .weights (default: best.keras of "
                         "the newest run in logs/)")  # fmt: skip
-    parser.add_argument("--classes", metavar="FILE",
-                        help="class names, for a Darknet file that is not COCO's")  # fmt: skip
+    parser.add_argument("--classes", metavar="NAMES",
+                        help="report these classes only: names with commas between them, or a "
+                        "file with one name a line; for a Darknet file that is not COCO's, all "
+                        "its names")  # fmt: skip
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
                         help="network size for a Darknet file (default: 416)")  # fmt: skip
 

@@ -75,6 +75,23 @@ class Detections:
             self.boxes_xyxy[index], self.scores[index], self.class_ids[index], self.class_names
         )
 
+    def clipped(self, size: tuple[int, int]) -> Detections:
+        """Return the detections cut at the edge of a picture, without those outside it.
+
+        Args:
+            size: (height, width) of the picture.
+
+        Example:
+            >>> Detections([[-5, 2, 8, 9]], [0.9], [0]).clipped((10, 10)).boxes_xyxy.tolist()
+            [[0.0, 2.0, 8.0, 9.0]]
+        """
+        height, width = size
+        boxes = np.clip(self.boxes_xyxy, 0, np.array([width, height, width, height], np.float32))
+        inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        return Detections(
+            boxes[inside], self.scores[inside], self.class_ids[inside], self.class_names
+        )
+
     @property
     def labels(self) -> list[str]:
         """The class name of each detection; its number where no names are known."""

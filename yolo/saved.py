@@ -22,7 +22,7 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def load_detector(path: str | Path, *, expected_classes=None) -> Detector:
+def load(path: str | Path, *, expected_classes=None) -> Detector:
     """Load a detector from a `.keras` file.
 
     Args:
@@ -67,12 +67,22 @@ def transfer(model: Detector, path: str | Path) -> None:
     Raises:
         WeightsError: the file cannot be loaded, or no layer fits.
     """
-    source = load_detector(path)
+    source = load(path)
+    same_classes = source.classes == model.classes
+    if source.architecture != model.architecture:
+        log.warning("%s: was made with other anchors, masks or attention than this model", path)
     by_name = {layer.name: layer for layer in source.network.layers if layer.weights}
     targets = [layer for layer in model.network.layers if layer.weights]
     fresh = []
     for layer in targets:
         other = by_name.get(layer.name)
+        if other is not None and hasattr(layer, "outputs_per_anchor") and not same_classes:
+            fresh.append(f"{layer.name} (class logits)")
+            if _anchors_of(layer) == _anchors_of(other):
+                darknet.keep_classes_fresh(layer, *other.get_weights())
+                continue
+            fresh[-1] = layer.name
+            continue
         if other is None or [w.shape for w in other.weights] != [w.shape for w in layer.weights]:
             fresh.append(layer.name)
             continue
@@ -85,6 +95,10 @@ def transfer(model: Detector, path: str | Path) -> None:
     )  # fmt: skip
 
 
+def _anchors_of(head) -> int:
+    return head.filters // head.outputs_per_anchor
+
+
 def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector:
     """Return a detector for prediction from a file of ours or of Darknet's.
 
@@ -93,23 +107,18 @@ def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector
 
     Args:
         path: `.keras`, or a whole Darknet `.weights`.
-        classes: class names for a Darknet file that is not COCO's.
+        classes: class names for a Darknet file that is not COCO's; not used for others.
         image_size: (height, width) for a Darknet file, 416 x 416 by default.
 
     Raises:
         WeightsError: the file cannot be used for prediction.
-        ConfigError: `classes` or `image_size` contradict what a file of ours says itself.
+        ConfigError: `image_size` contradicts what a file of ours says itself.
     """
     from yolo.classes import COCO_CLASSES
     from yolo.zoo import build
 
     if Path(path).suffix == ".keras":
-        model = load_detector(path)
-        if classes and tuple(classes) != model.classes:
-            raise ConfigError(
-                f"{path}: knows its own classes ({', '.join(model.classes)}), which --classes "
-                "cannot change; leave it out"
-            )
+        model = load(path)
         if image_size and tuple(image_size) != model.image_size:
             size = "x".join(str(side) for side in model.image_size)
             raise ConfigError(f"{path}: knows its own size, {size}; leave out --image-size")
@@ -121,13 +130,19 @@ def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector
             "(train.py --weights); it cannot predict"
         )
     name, count = found
-    names = tuple(classes or (COCO_CLASSES if count == len(COCO_CLASSES) else ()))
+    names = tuple(classes or ())
+    if len(names) != count and count == len(COCO_CLASSES):
+        names = COCO_CLASSES
     if len(names) != count:
         raise WeightsError(
             f"{path}: is for {count} classes, {len(names)} names are known; "
             "give the class list with --classes FILE"
         )
-    options = {"masks": "coco"} if name == "yolov4-tiny" else {}
+    options = {}
+    if name == "yolov4-tiny":
+        # Darknet's COCO file was trained with yolov4-tiny.cfg; its author's advice for one's
+        # own data is yolov4-tiny-custom.cfg.
+        options["masks"] = "coco" if count == len(COCO_CLASSES) else "custom"
     model = build(
         name, classes=names, image_size=image_size or (416, 416), resize="stretch", **options
     )

@@ -20,12 +20,12 @@ class Screen:
     def __init__(self, stream=None):
         self.stream = stream or sys.stdout
         self.live = self.stream.isatty()
-        self._open = False
+        self._open = 0  # characters of a line that waits to be replaced
 
     def write(self, text: str, end: str = "\n") -> None:
         r"""Write a line; with `end="\r"` the next one takes its place."""
         if self._open:
-            self.stream.write("\r\x1b[K")
+            self.stream.write("\r" + " " * self._open + "\r")
         if end == "\r":
             text = text[: shutil.get_terminal_size().columns - 1]
         # A name that the terminal's encoding lacks must not end the program.
@@ -33,14 +33,14 @@ class Screen:
         text = text.encode(encoding, "backslashreplace").decode(encoding)
         self.stream.write(text + ("" if end == "\r" else end))
         self.stream.flush()
-        self._open = end == "\r"
+        self._open = len(text) if end == "\r" else 0
 
     def finish(self) -> None:
         """End a line that waits to be replaced, before something else writes there."""
         if self._open:
             self.stream.write("\n")
             self.stream.flush()
-            self._open = False
+            self._open = 0
 
 
 class ScreenHandler(logging.Handler):

@@ -197,7 +197,7 @@ def test_a_live_line_is_replaced_by_the_next():
     screen.write("two", end="\r")
     screen.write("three")
     screen.finish()
-    assert screen.stream.getvalue() == "one\r\x1b[Ktwo\r\x1b[Kthree\n"
+    assert screen.stream.getvalue() == "one\r   \rtwo\r   \rthree\n"
 
 
 def test_a_live_line_is_ended_once():

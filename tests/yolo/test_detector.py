@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -106,6 +108,51 @@ def test_batches_may_change_their_size_without_a_new_trace():
     history = model.fit(data, epochs=2, shuffle=False, verbose=0).history
     assert len(traces) == after_one > 0
     assert np.isfinite(history["loss"]).all()
+
+
+def test_batches_padded_to_their_own_longest_list_are_fitted():
+    images, truth = _squares(4)
+    lists = [(i, {"boxes": b[c >= 0], "classes": c[c >= 0]}) for i, b, c in zip(
+        images, truth["boxes"], truth["classes"], strict=True)]  # fmt: skip
+    lists[2] = (images[2], {"boxes": np.zeros((0, 4)), "classes": np.zeros(0)})
+    lists[3] = lists[2]  # the second batch has no object at all
+    data = tf.data.Dataset.from_generator(
+        lambda: lists,
+        output_signature=(
+            tf.TensorSpec((64, 64, 3), tf.uint8),
+            {
+                "boxes": tf.TensorSpec((None, 4), tf.float32),
+                "classes": tf.TensorSpec((None,), tf.int32),
+            },
+        ),
+    ).padded_batch(
+        2,
+        padding_values=(
+            tf.constant(0, tf.uint8),
+            {"boxes": tf.constant(0.0), "classes": tf.constant(-1)},
+        ),
+    )
+    model = _model()
+    model.compile("sgd", loss="focal")
+    first = model.evaluate(data.take(1), verbose=0, return_dict=True)
+    padded = {name: value[:2] for name, value in truth.items()}
+    plain = tf.data.Dataset.from_tensors((images[:2], padded))
+    assert first == pytest.approx(model.evaluate(plain, verbose=0, return_dict=True), rel=1e-5)
+    assert np.isfinite(model.fit(data, shuffle=False, verbose=0).history["loss"]).all()
+
+
+def test_keras_and_yolo_load_a_detector_in_a_fresh_process(tmp_path):
+    _model().save(tmp_path / "m.keras")
+    for program in (
+        "import keras, yolo; model = keras.models.load_model('m.keras')",
+        "import yolo; model = yolo.load('m.keras')",
+    ):
+        run = subprocess.run(
+            [sys.executable, "-c", f"{program}; print(*model.classes)"],
+            cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=120,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        )  # fmt: skip
+        assert run.stdout == "green red\n", run.stderr[-1000:]
 
 
 def test_model_that_was_never_compiled_is_saved_too(tmp_path):

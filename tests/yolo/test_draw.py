@@ -15,7 +15,6 @@ from yolo.draw import (
     draw_detections,
     draw_ground_truth,
     grid,
-    write_file,
     write_image,
 )
 from yolo.errors import YoloError
@@ -223,24 +222,3 @@ def test_write_image_refuses_what_it_cannot_write(tmp_path):
     with pytest.raises(YoloError, match=r"\.xyz"):
         write_image(tmp_path / "a.xyz", grey(5, 5))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_write_file_replaces_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "a.txt"
-    write_file(path, b"old")
-    write_file(path, b"new")
-    assert path.read_bytes() == b"new"
-
-    def full(self, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(YoloError, match="a.txt.*No space left"):
-        write_file(path, b"half")
-    assert path.read_bytes() == b"new" and len(list(tmp_path.iterdir())) == 1
-
-
-def test_write_file_where_a_file_stands_for_the_folder(tmp_path):
-    (tmp_path / "a").write_text("x")
-    with pytest.raises(YoloError, match="cannot be written"):
-        write_file(tmp_path / "a" / "b.txt", b"")

@@ -33,7 +33,7 @@ def path(model, tmp_path_factory):
     return path
 
 
-def refused(path, error=WeightsError, action=saved.load_detector, **options):
+def refused(path, error=WeightsError, action=saved.load, **options):
     with pytest.raises(error) as caught:
         action(path, **options)
     message = str(caught.value)
@@ -42,7 +42,7 @@ def refused(path, error=WeightsError, action=saved.load_detector, **options):
 
 
 def test_all_that_prediction_needs_comes_back(model, path):
-    again = saved.load_detector(path, expected_classes=CLASSES)
+    again = saved.load(path, expected_classes=CLASSES)
     assert again.classes == CLASSES and again.image_size == (64, 96)
     assert again.resize == "stretch" and again.architecture == model.architecture
     assert again.notes == {"epoch": 7}
@@ -111,17 +111,21 @@ def test_transfer_between_equal_models_takes_everything(model, path, caplog):
     assert target.notes == {}
 
 
-def test_transfer_to_other_classes_leaves_the_heads_fresh_and_says_so(model, path, caplog):
+@pytest.mark.parametrize("classes", [("a", "b", "c"), ("a", "b")], ids=["three", "other two"])
+def test_transfer_to_other_classes_leaves_their_logits_fresh(model, path, caplog, classes):
     caplog.set_level("INFO", logger="yolo")
-    target = build(classes=("a", "b", "c"))
+    target = build(classes=classes)
     before = layers(target)
     saved.transfer(target, path)
-    kept = [
-        name for name, weights in layers(target).items()
-        if all((a == b).all() for a, b in zip(weights, before[name], strict=True))
-    ]  # fmt: skip
-    assert len(kept) == 2 and all(name.startswith("head_") for name in kept)
-    assert f"loaded 19 of 21 layers; fresh: {', '.join(kept)}" in caplog.text
+    after, source = layers(target), layers(model)
+    for name in ("head_conv_017", "head_conv_020"):
+        for old, new, given in zip(before[name], after[name], source[name], strict=True):
+            old, new, given = (a.reshape(*a.shape[:-1], 3, -1) for a in (old, new, given))
+            np.testing.assert_array_equal(new[..., 5:], old[..., 5:])
+            np.testing.assert_array_equal(new[..., :5], given[..., :5])
+    assert (after["neck_conv_018"][0] == source["neck_conv_018"][0]).all()
+    fresh = caplog.text.partition("fresh: ")[2].strip().split(", ")
+    assert sorted(fresh) == ["head_conv_017 (class logits)", "head_conv_020 (class logits)"]
 
 
 # ------------------------------------------------------------------------- open for use
@@ -148,10 +152,8 @@ def test_a_darknet_file_of_unknown_classes_asks_for_their_names(model, tmp_path)
 
 
 def test_options_that_a_file_of_ours_answers_itself(path):
-    saved.open_weights(path, classes=CLASSES, image_size=(64, 96))
-    assert "knows its own classes (cat, 狗)" in refused(
-        path, ConfigError, saved.open_weights, classes=("dog", "cat")
-    )
+    model = saved.open_weights(path, classes=("dog", "cat"), image_size=(64, 96))
+    assert model.classes == CLASSES
     assert "knows its own size, 64x96; leave out --image-size" in refused(
         path, ConfigError, saved.open_weights, image_size=(64, 64)
     )

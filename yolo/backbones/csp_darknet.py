@@ -8,8 +8,6 @@ from yolo.layers import ChannelSplit, ConvNorm
 
 # Stages of CSPDarknet53: output channels and residual blocks (yolov4.cfg, layers 1 to 104).
 CSP_DARKNET_53_STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))
-CSP_DARKNET_53_CONVOLUTIONS = 72
-CSP_DARKNET_TINY_CONVOLUTIONS = 15
 
 
 class NumberedConvolutions:

@@ -77,13 +77,13 @@ def read_split(
         if zero_based:
             log.info("%s: pixels are counted from 0 (a corner of 0 occurs)", printable(folder))
     findings = Findings(f"{printable(folder)}, split {split}")
-    pictures = _pictures(folder)
+    pictures, annotations = _pictures(folder), _annotations(folder)
     ids = {name: i for i, name in enumerate(classes)}
     unknown: Counter[str] = Counter()
     first_unknown: dict[str, str] = {}
     samples = []
     for stem in lists[split]:
-        path = folder / "Annotations" / f"{stem}.xml"
+        path = annotations.get(stem, folder / "Annotations" / f"{stem}.xml")
         found = pictures.get(stem, [])
         if not found:
             findings.error(
@@ -174,7 +174,7 @@ def splits(root: str | os.PathLike, *, seed: int = 0) -> dict[str, list[str]]:
         DatasetError: the folder is missing or a list cannot be read.
     """
     folder = _folder(root)
-    stems = {p.stem for p in (folder / "Annotations").iterdir() if p.suffix.lower() == ".xml"}
+    stems = set(_annotations(folder))
     lists = sorted((folder / "ImageSets" / "Main").glob("*.txt"))
     names = {path.stem for path in lists}
     if not lists:
@@ -184,6 +184,11 @@ def splits(root: str | os.PathLike, *, seed: int = 0) -> dict[str, list[str]]:
         for path in lists
         if path.stem.rpartition("_")[2] not in names - {path.stem}
     }
+
+
+def _annotations(folder: Path) -> dict[str, Path]:
+    """Return the annotation file of each stem, whatever the case of its suffix."""
+    return {p.stem: p for p in (folder / "Annotations").iterdir() if p.suffix.lower() == ".xml"}
 
 
 def _folder(root: str | os.PathLike) -> Path:

@@ -12,9 +12,9 @@ import math
 import warnings
 from pathlib import Path
 
-from yolo.draw import write_file
 from yolo.errors import DatasetError, YoloError
 from yolo.evaluation.voc import VocResult
+from yolo.files import write_bytes
 
 # Fonts with Chinese characters that systems have; class names may need them.
 _FONTS = (
@@ -190,4 +190,4 @@ def _figure(png: Path, size: tuple[float, float]):
         yield figure
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=120)
-    write_file(png, data.getvalue())
+    write_bytes(png, data.getvalue())

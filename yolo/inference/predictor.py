@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from yolo.data.sample import Sample
-from yolo.draw import write_file
 from yolo.errors import ConfigError, DatasetError
+from yolo.files import write_bytes
 from yolo.headers import printable
 from yolo.images import fit_image, read_image
 from yolo.results import Detections
@@ -89,7 +89,7 @@ def predict(
                 found = found[np.isin(found.class_ids, wanted)][:max_detections]
             boxes = fit.to_picture(found.boxes_xyxy)
             found = Detections(boxes, found.scores, found.class_ids, found.class_names)
-            yield path, image, _clipped(found, image.shape) if clip else found
+            yield path, image, found.clipped(image.shape[:2]) if clip else found
 
 
 def detect_samples(
@@ -167,7 +167,7 @@ def write_predictions(path: Path, pictures: list[dict]) -> None:
         pictures: what `detections_to_json` returned, one entry per picture.
     """
     text = json.dumps(pictures, ensure_ascii=False, indent=1)
-    write_file(path, (text + "\n").encode("utf-8"))
+    write_bytes(path, (text + "\n").encode("utf-8"))
 
 
 def _batches(model, paths, batch_size, on_error):
@@ -200,17 +200,6 @@ def _batches(model, paths, batch_size, on_error):
             yield batch
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _clipped(found, shape) -> Detections:
-    """Return detections with their boxes cut to the picture; those outside it are dropped."""
-    height, width = shape[:2]
-    limits = np.array([width, height, width, height], np.float32)
-    boxes = np.clip(found.boxes_xyxy, 0, limits)
-    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return Detections(
-        boxes[inside], found.scores[inside], found.class_ids[inside], found.class_names
-    )
 
 
 def _class_filter(known, names):

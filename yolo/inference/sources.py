@@ -26,8 +26,8 @@ def find_pictures(arguments: list[str]) -> list[Path]:
         arguments: what was typed; `~` stands for the home folder.
 
     Returns:
-        Paths as typed or relative to the list. A picture named in a list need not exist: the
-        reader reports it.
+        Paths as typed or relative to the list. A picture named in a list or among other
+        arguments need not exist: the reader reports it.
 
     Raises:
         DatasetError: an argument names no picture.
@@ -38,7 +38,12 @@ def find_pictures(arguments: list[str]) -> list[Path]:
     """
     found = {}
     for argument in arguments:
-        for path in _expand(argument):
+        path = Path(argument)
+        if len(arguments) > 1 and path.suffix.lower() in SUFFIXES and not glob.has_magic(argument):
+            expanded = [path.expanduser()]  # one that is missing is the reader's to report
+        else:
+            expanded = _expand(argument)
+        for path in expanded:
             found.setdefault(os.path.normcase(path), path)
     return list(found.values())
 

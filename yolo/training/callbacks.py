@@ -130,8 +130,12 @@ class Checkpoints(keras.callbacks.Callback):
         }
         state = {"best_map50": -1.0, "best_epoch": 0, "without_better": 0} | self.model.notes
         state["epoch"] = done
+        self._refuse_non_finite(done)
         self.copy_weights()
         if done == self.last_epoch or (self.every and done % self.every == 0):
+            # Measuring takes a while; who stops it shall not lose the epoch.
+            self.model.notes = state
+            run_folder.save_model(self.model, self.folder / "last.keras")
             score = float(self.measure(self.shadow))
             row["mAP50"] = score
             better = score > state["best_map50"]
@@ -156,6 +160,16 @@ class Checkpoints(keras.callbacks.Callback):
         # The row first: a resumed run drops the rows of epochs that the model does not have.
         run_folder.append_results(self.folder / "results.csv", row)
         run_folder.save_model(self.model, self.folder / "last.keras")
+
+    def _refuse_non_finite(self, epoch):
+        """End the run before a weight that is no number is saved."""
+        for variable in self.model.trainable_variables:
+            if not np.isfinite(variable.numpy()).all():
+                raise YoloError(
+                    f"a weight of {variable.path} is no longer a finite number after epoch "
+                    f"{epoch}; the saved models are from before. Usual cures: a lower "
+                    "--learning-rate, more --warmup-steps, --precision float32"
+                )
 
     def copy_weights(self):
         """Give the shadow the averaged weights, or the current ones where none are averaged."""

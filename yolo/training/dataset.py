@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yolo.classes import read_classes
-from yolo.data import demo, lines, voc
+from yolo.data import coco, demo, lines, voc
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.training.settings import TrainConfig
@@ -60,24 +60,57 @@ def open_data(config: TrainConfig) -> TrainingData:
     if config.train_list or config.val_list:
         return _from_lists(config, classes)
     root = config.data
+    coco_files = find_coco(root)
     if classes is None:
-        classes = voc.find_classes(root)
+        if coco_files:
+            classes = coco.read_categories(next(iter(coco_files.values()))[0])[0]
+        else:
+            classes = voc.find_classes(root)
         log.info("classes found in the annotations: %s", ", ".join(classes))
-    lists = voc.splits(root, seed=config.seed)
+    lists = dict.fromkeys(coco_files) if coco_files else voc.splits(root, seed=config.seed)
     names = {"train": config.train_split, "val": config.val_split}
-    if names["val"] not in lists and names["val"] == "val" and "test" in lists:
-        log.warning("%s has no list 'val'; measuring on 'test' instead", root)
+    if names["val"] not in lists and "test" in lists:
+        log.warning("%s has no list %r; measuring on 'test' instead", root, names["val"])
         names["val"] = "test"
-    read = {name: voc.read_split(root, name, classes=classes, seed=config.seed)
-            for name in set(names.values())}  # fmt: skip
-    test_name = "test" if "test" in lists else names["val"]
-    if test_name not in read:
-        read[test_name] = voc.read_split(root, test_name, classes=classes, seed=config.seed)
-    data = TrainingData(
-        classes, read[names["train"]], read[names["val"]], read[test_name], test_name,
-        {} if voc.is_own_split(root) else lists,
-    )  # fmt: skip
-    return _checked(data, root)
+    names["test"] = "test" if "test" in lists else names["val"]
+    read = {
+        name: read_split(root, name, classes=classes, seed=config.seed)
+        for name in sorted(set(names.values()))
+        if name in lists or name == names["train"]
+    }
+    train, val, test = (read.get(name, []) for name in names.values())
+    divided = {} if coco_files or voc.is_own_split(root) else lists
+    return _checked(TrainingData(classes, train, val, test, names["test"], divided), root)
+
+
+def find_coco(root) -> dict[str, tuple[Path, Path]]:
+    """Return the splits of a folder in COCO's layout, none for other folders.
+
+    The layout is annotations/instances_<split>.json with the pictures in <split>/ or
+    images/<split>/, as COCO itself is distributed.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        Split name to (JSON file, picture folder).
+    """
+    found = {}
+    for path in sorted(Path(root).glob("annotations/instances_*.json")):
+        name = path.stem.removeprefix("instances_")
+        folders = (Path(root) / name, Path(root) / "images" / name)
+        found[name] = (path, next((f for f in folders if f.is_dir()), folders[0]))
+    return found
+
+
+def read_split(root, split: str, *, classes, seed: int = 0) -> list[Sample]:
+    """Read one split of a folder in VOC format or in COCO's layout."""
+    coco_files = find_coco(root)
+    if not coco_files:
+        return voc.read_split(root, split, classes=classes, seed=seed)
+    if split not in coco_files:
+        raise DatasetError(f"{root}: no split {split!r}; expected one of {', '.join(coco_files)}")
+    return coco.read_coco(*coco_files[split], classes=classes)
 
 
 def _from_lists(config: TrainConfig, classes) -> TrainingData:

@@ -6,7 +6,7 @@ import math
 
 import keras
 
-from yolo.training.settings import TrainConfig
+from yolo.training.settings import LEARNING_RATES, TrainConfig
 
 
 def peak_learning_rate(config: TrainConfig, batch_size: int) -> float:
@@ -15,9 +15,7 @@ def peak_learning_rate(config: TrainConfig, batch_size: int) -> float:
     Reference:
         Goyal et al. (2017), Accurate, Large Minibatch SGD, section 2.1.
     """
-    rate = config.learning_rate
-    if rate is None:
-        rate = 0.01 if config.optimizer == "sgd" else 0.001
+    rate = config.learning_rate or LEARNING_RATES[config.optimizer]
     if config.nominal_batch:
         rate *= min(batch_size * config.accumulate / config.nominal_batch, 4.0)
     return rate

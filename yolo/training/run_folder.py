@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 import shutil
 import time
 from pathlib import Path
 
 from yolo.errors import ConfigError, YoloError
-from yolo.training.settings import TrainConfig
+from yolo.files import write_text, write_with
+from yolo.training.settings import TrainConfig, resolved
 from yolo.training.toml import write_toml
 
 COLUMNS = (
@@ -50,39 +50,19 @@ def discard(folder: Path) -> None:
 
     What went wrong at the start must not stand in the way of the next attempt.
     """
-    if not any(folder.glob("*.keras")):
+    if not (folder / "last.keras").exists():
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()  # if it is empty
 
 
 def describe(folder: Path, config: TrainConfig, classes, splits: dict[str, list[str]]) -> None:
     """Write `config.toml`, `classes.txt` and, where we divided the data, `splits/<name>.txt`."""
-    write_text(folder / "config.toml", write_toml(config))
+    write_text(folder / "config.toml", write_toml(resolved(config)))
     write_text(folder / "classes.txt", "\n".join(classes) + "\n")
     for name, stems in splits.items():
         (folder / "splits").mkdir(exist_ok=True)
         write_text(folder / "splits" / f"{name}.txt", "\n".join(stems) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; its folder is made if it is missing."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise YoloError(f"{path}: cannot write ({error.strerror})") from error
-    except UnicodeEncodeError as error:
-        raise YoloError(
-            f"{path}: cannot write {error.object[error.start : error.end]!r}, a name that is not "
-            "UTF-8; rename that file or folder"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def save_model(model, path: Path) -> None:
@@ -91,17 +71,7 @@ def save_model(model, path: Path) -> None:
     Raises:
         YoloError: the disk is full or the folder cannot be written; the old file is intact.
     """
-    temporary = path.with_name(f".{path.stem}.part.keras")
-    try:
-        model.save(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise YoloError(f"{path}: cannot save the model ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)  # still there after an error or an interrupt
+    write_with(path, model.save)
 
 
 def append_results(path: Path, row: dict) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from yolo.config import ATTENTIONS, LOSS_SCALINGS, AugmentConfig, LossSettings
 from yolo.errors import ConfigError
@@ -12,6 +12,26 @@ from yolo.errors import ConfigError
 def _option(default, group: str, help: str, **extra):
     """Return a dataclass field that also tells the command line how to offer it."""
     return field(default=default, metadata={"group": group, "help": help, **extra})
+
+
+# Settings that follow from the scaling of the loss where they are not given.
+_BY_SCALING = (
+    "positive_iou", "location_weight", "confidence_weight", "class_weight",
+    "confidence_normalizer",
+)  # fmt: skip
+LEARNING_RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}
+
+
+def _by_scaling(name: str) -> str:
+    """Return a default in words: the common value, then the scalings that differ."""
+    usual = getattr(LossSettings(), name)
+    others = [
+        f"{scaling} {value[name]:.4g}" if isinstance(value[name], float) else
+        f"{scaling} {value[name]}"
+        for scaling, value in LOSS_SCALINGS.items()
+        if name in value and scaling != "mining"
+    ]  # fmt: skip
+    return ", ".join([str(usual), *others])
 
 
 @dataclass(frozen=True)
@@ -25,8 +45,9 @@ class TrainConfig:
     data: str | None = _option(
         None,
         "data",
-        "VOC folder, e.g. VOCdevkit/VOC2007; without it VOCdevkit/ in the current "
-        "folder, else a data set that the program draws",
+        "VOC folder, e.g. VOCdevkit/VOC2007, or a folder in COCO's layout "
+        "(annotations/instances_<split>.json); without it VOCdevkit/ in the current folder, else "
+        "a data set that the program draws",
         metavar="DIR",
     )
     classes: str | None = _option(
@@ -206,16 +227,29 @@ class TrainConfig:
         None,
         "loss",
         "anchors whose shape IoU exceeds this are positive besides the best; 1: the best only",
-        default_text="by --loss-scaling",
+        default_text=_by_scaling("positive_iou"),
     )
     location_weight: float | None = _option(
-        None, "loss", "factor on the location loss", default_text="by --loss-scaling"
+        None,
+        "loss",
+        "factor on the location loss",
+        default_text=_by_scaling("location_weight"),
     )
     confidence_weight: float | None = _option(
-        None, "loss", "factor on the confidence loss", default_text="by --loss-scaling"
+        None,
+        "loss",
+        "factor on the confidence loss",
+        default_text=_by_scaling("confidence_weight"),
     )
     class_weight: float | None = _option(
-        None, "loss", "factor on the class loss", default_text="by --loss-scaling"
+        None, "loss", "factor on the class loss", default_text=_by_scaling("class_weight")
+    )
+    confidence_normalizer: str | None = _option(
+        None,
+        "loss",
+        "what the confidence loss is divided by: the positives, or all anchors that count",
+        choices=("positives", "all"),
+        default_text=_by_scaling("confidence_normalizer"),
     )
     ignore_iou: float = _option(
         0.5,
@@ -249,10 +283,10 @@ class TrainConfig:
         "highest learning rate, for --nominal-batch pictures a step (Init_lr)",
         default_text="0.01 for sgd, 0.001 for adam and adamw",
     )
-    min_learning_rate: float = _option(
+    min_learning_rate_ratio: float = _option(
         0.01,
         "schedule",
-        "last learning rate as a share of the highest (Min_lr)",
+        "last learning rate as a share of the highest (Min_lr / Init_lr)",
     )
     nominal_batch: int = _option(
         8,
@@ -356,7 +390,7 @@ def _check(config: TrainConfig) -> None:
     for field_ in fields(config):
         choices = field_.metadata.get("choices")
         value = getattr(config, field_.name)
-        if choices and value not in choices:
+        if choices and value is not None and value not in choices:
             raise ConfigError(f"{field_.name} is one of {', '.join(choices)}, not {value!r}")
     ranges = {
         "mosaic": (0, 1), "mixup": (0, 1), "special_aug_ratio": (0, 1), "flip": (0, 1),
@@ -364,7 +398,7 @@ def _check(config: TrainConfig) -> None:
         "saturation": (0, 10), "value": (0, 10), "focal_gamma": (0, 20), "focal_alpha": (0, 1),
         "label_smoothing": (0, 1), "ignore_iou": (0, 1), "epochs": (1, 10**6),
         "batch_size": (1, 10**5), "freeze_epochs": (0, 10**6), "accumulate": (1, 10**4),
-        "ema": (0, 1), "min_learning_rate": (0, 1), "momentum": (0, 0.9999),
+        "ema": (0, 1), "min_learning_rate_ratio": (0, 1), "momentum": (0, 0.9999),
         "weight_decay": (0, 1), "clip_norm": (0, 1e9), "init_epoch": (0, config.epochs - 1),
         "epochs_between_evaluations": (0, 10**6), "patience": (0, 10**6), "seed": (0, 2**31 - 1),
         "loader_threads": (0, 1024), "nominal_batch": (0, 10**5), "warmup_steps": (0, 10**7),
@@ -393,15 +427,32 @@ def augmentation(config: TrainConfig) -> AugmentConfig:
 
 def loss_settings(config: TrainConfig) -> LossSettings:
     """Return the weights of the loss's parts: the named set, then what the user changed."""
-    scaling = config.loss if config.loss_scaling == "auto" else config.loss_scaling
     settings = {
-        **LOSS_SCALINGS[scaling],
+        **LOSS_SCALINGS[_scaling(config)],
         "iou": config.iou,
         "ignore_iou": config.ignore_iou,
         "label_smoothing": config.label_smoothing,
     }
-    chosen = ("positive_iou", "location_weight", "confidence_weight", "class_weight")
-    for name in chosen:
+    for name in _BY_SCALING:
         if getattr(config, name) is not None:
             settings[name] = getattr(config, name)
     return LossSettings(**settings)
+
+
+def _scaling(config: TrainConfig) -> str:
+    """Return the name of the loss's scaling; focal loss without focusing is cross-entropy."""
+    if config.loss_scaling != "auto":
+        return config.loss_scaling
+    return "focal" if config.loss == "focal" and config.focal_gamma > 0 else "cross-entropy"
+
+
+def resolved(config: TrainConfig) -> TrainConfig:
+    """Return the settings with all that they leave open decided, but for the precision."""
+    loss = loss_settings(config)
+    return replace(
+        config,
+        loss_scaling=_scaling(config),
+        learning_rate=config.learning_rate or LEARNING_RATES[config.optimizer],
+        freeze_batch_size=config.freeze_batch_size or config.batch_size,
+        **{name: getattr(loss, name) for name in _BY_SCALING},
+    )

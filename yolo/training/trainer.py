@@ -17,6 +17,7 @@ from yolo.data import pipeline
 from yolo.detector import Detector
 from yolo.errors import ConfigError, DatasetError
 from yolo.evaluation.voc import evaluate_voc
+from yolo.images import read_image
 from yolo.inference.predictor import detect_samples
 from yolo.schedules import WarmupDecay
 from yolo.training import run_folder, settings
@@ -92,11 +93,20 @@ def train(
     for phase in phases(config):
         if done >= phase.last or model.notes.get("stopped"):
             continue
+        if resume and done == phase.first > config.init_epoch:
+            _end_phase(model, folder / "last.keras")
         with strategy.scope() if strategy else contextlib.nullcontext():
             _compile(model, config, phase, len(data.train), folder if done > phase.first else None)
         _run_phase(model, shadow, config, data, phase, max(done, phase.first), folder,
                    measure=measure, write=write, live=live)  # fmt: skip
     return folder / "best.keras"
+
+
+def _end_phase(model: Detector, last: Path) -> None:
+    """Give the model the averaged weights, with which Keras's `fit` leaves a finished phase."""
+    ended = keras.models.load_model(last)
+    ended.optimizer.finalize_variable_values(ended.trainable_variables)
+    model.set_weights(ended.get_weights())
 
 
 def phases(config: TrainConfig) -> list[Phase]:
@@ -128,7 +138,7 @@ def _run_phase(model, shadow, config, data, phase, first, folder, *, measure, wr
         f"epochs {first + 1} to {phase.last}: {steps} steps of {phase.batch_size} pictures"
         + (", backbone frozen" if phase.frozen else "")
     )
-    with _pictures_named():
+    with _pictures_named([*data.train, *data.val]):
         model.fit(
             batches,
             steps_per_epoch=steps,
@@ -149,15 +159,18 @@ def _run_phase(model, shadow, config, data, phase, first, folder, *, measure, wr
 
 
 @contextlib.contextmanager
-def _pictures_named():
+def _pictures_named(samples):
     """Turn TensorFlow's report of a picture that cannot be read into ours, which names it."""
     try:
         yield
     except tf.errors.OpError as error:
         found = re.search(r"DatasetError: ([^\n]+)", str(error))
-        if found is None:
-            raise
-        raise DatasetError(found[1]) from error
+        if found is not None:
+            raise DatasetError(found[1]) from error
+        # TensorFlow's JPEG decoder does not say which file it failed on; ours does.
+        for sample in samples:
+            read_image(sample.path)
+        raise
 
 
 def _compile(model, config: TrainConfig, phase: Phase, pictures: int, resume_from: Path | None):
@@ -171,7 +184,7 @@ def _compile(model, config: TrainConfig, phase: Phase, pictures: int, resume_fro
         warmup_steps=min(config.warmup_steps, steps // 10),
         start=phase.first / config.epochs,
         end=phase.last / config.epochs,
-        final=config.min_learning_rate,
+        final=config.min_learning_rate_ratio,
         shape=config.lr_decay,
     )
     variables = model.trainable_variables
@@ -200,7 +213,7 @@ def _loss(config: TrainConfig):
 
 def _start_model(config: TrainConfig, data: TrainingData, resume_from: Path | None) -> Detector:
     if resume_from is not None:
-        return saved.load_detector(resume_from / "last.keras", expected_classes=data.classes)
+        return saved.load(resume_from / "last.keras", expected_classes=data.classes)
     options = {"prior": config.prior}
     if config.anchors:
         options["anchors"] = anchors.read_anchors(config.anchors)

@@ -9,13 +9,15 @@ each); the kernel (out, in, height, width). Reference: darknet/src/parser.c.
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
+from yolo.classes import COCO_CLASSES
 from yolo.errors import WeightsError
+from yolo.files import write_bytes
 
 log = logging.getLogger("yolo")
 
@@ -64,15 +66,15 @@ def load(model, path: str | Path) -> int:
     """
     path = Path(path)
     convolutions = _convolutions(model)
-    floats = _read_floats(path)
-    expected = [convolution.floats for convolution in convolutions]
-    ends = np.cumsum(expected)
+    ends = np.cumsum([convolution.floats for convolution in convolutions])
+    floats = _read_floats(path, f"{20 + 4 * ends[-1]:d} for this network")
     partial = [n for n in PARTIAL_FILES.get(len(convolutions), ()) if ends[n - 1] == len(floats)]
     file_classes = None
     if partial:
         convolutions = convolutions[: partial[0]]
     else:
         file_classes = _class_count(convolutions, len(floats), path)
+        _warn_of_other_masks(model, file_classes, path)
     values = _split(convolutions, floats, file_classes, path)
     for convolution, arrays in zip(convolutions, values, strict=True):
         _assign(convolution, arrays)
@@ -92,7 +94,7 @@ def count_classes(path: str | Path) -> tuple[str, int] | None:
     Raises:
         WeightsError: the size fits neither network.
     """
-    floats = len(_read_floats(Path(path)))
+    floats = len(_read_floats(Path(path), _USUAL_SIZES))
     if floats in _PARTIAL_FLOATS:
         return None
     for name, (base, per_class) in _FLOATS.items():
@@ -100,8 +102,9 @@ def count_classes(path: str | Path) -> tuple[str, int] | None:
         if left == 0 and classes >= 1:
             return name, classes
     raise WeightsError(
-        f"{path}: {4 * floats} bytes after the header fit neither yolov4 nor yolov4-tiny with "
-        "any number of classes; the file is damaged or belongs to another network"
+        f"{path}: expected {_USUAL_SIZES} (other class counts have other sizes), found "
+        f"{Path(path).stat().st_size} bytes, which fit no class count of either; the file is "
+        "damaged or belongs to another network"
     )
 
 
@@ -110,6 +113,7 @@ _FLOATS = {
     "yolov4": (64_429_405 - 80 * 3 * (257 + 513 + 1025), 3 * (257 + 513 + 1025)),
     "yolov4-tiny": (6_062_814 - 80 * 3 * (257 + 513), 3 * (257 + 513)),
 }
+_USUAL_SIZES = "257717640 bytes for yolov4 or 24251276 for yolov4-tiny with 80 classes"
 _PARTIAL_FLOATS = ((170_038_676 - 20) // 4, (19_789_716 - 20) // 4)
 
 
@@ -121,22 +125,25 @@ def save(model, path: str | Path) -> None:
         path: the file to write; it is replaced only when the new one is complete.
 
     Raises:
-        WeightsError: the file cannot be written.
+        WeightsError: the network has parts that Darknet's format has no place for.
+        YoloError: the file cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(_HEADER)
-            for convolution in _convolutions(model):
-                for array in _arrays(convolution):
-                    file.write(np.ascontiguousarray(array, "<f4").tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise WeightsError(f"{path}: cannot write the weights ({error.strerror})") from error
+    attention = _attention_layers(model)
+    if attention:
+        raise WeightsError(
+            f"{path}: Darknet's format has no place for attention ({', '.join(attention)}); "
+            "save the model as .keras"
+        )
+    parts = [_HEADER]
+    for convolution in _convolutions(model):
+        parts += [np.ascontiguousarray(array, "<f4").tobytes() for array in _arrays(convolution)]
+    write_bytes(path, b"".join(parts))
+
+
+def _attention_layers(model) -> list[str]:
+    """Return the layers with weights that no Darknet file knows."""
+    network = getattr(model, "network", model)
+    return [layer.name for layer in network.layers if layer.weights and "_conv_" not in layer.name]
 
 
 def _convolutions(model) -> list[_Convolution]:
@@ -161,14 +168,16 @@ def _plain(layer):
     return getattr(layer, "convolution", layer)
 
 
-def _read_floats(path: Path) -> np.ndarray:
+def _read_floats(path: Path, expected: str) -> np.ndarray:
+    """Return the floats behind the header; `expected` words the size for an error."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the weights ({error.strerror})") from error
     if len(data) < 20:
         raise WeightsError(
-            f"{path}: {len(data)} bytes are fewer than a Darknet header; download it again"
+            f"{path}: expected {expected}, found {len(data)} bytes, fewer than a Darknet header; "
+            "download it again"
         )
     major, minor, _ = np.frombuffer(data, "<i4", 3)
     if not (0 <= major <= 1 and 0 <= minor <= 10):
@@ -179,8 +188,8 @@ def _read_floats(path: Path) -> np.ndarray:
     header = 20 if major * 10 + minor >= 2 else 16
     if (len(data) - header) % 4:
         raise WeightsError(
-            f"{path}: {len(data)} bytes are not a {header}-byte header and whole float32 values "
-            "(4 bytes each); the file is damaged, download it again"
+            f"{path}: expected {expected}, found {len(data)} bytes, which are not a {header}-byte "
+            "header and whole float32 values of 4 bytes; the file is damaged, download it again"
         )
     return np.frombuffer(data, "<f4", offset=header)
 
@@ -197,8 +206,8 @@ def _class_count(convolutions, found: int, path: Path) -> int:
     if left or classes < 1:
         expected = sum(convolution.floats for convolution in convolutions)
         raise WeightsError(
-            f"{path}: expected {20 + 4 * expected} bytes for this network (header included, or "
-            f"another whole number of classes), found {20 + 4 * found}; the file is cut short, "
+            f"{path}: expected {20 + 4 * expected} bytes for this network (or the size for "
+            f"another class count), found {path.stat().st_size}; the file is cut short, "
             "has bytes left over, or belongs to another network"
         )
     return classes
@@ -256,16 +265,26 @@ def _assign(convolution: _Convolution, arrays: dict[str, np.ndarray]) -> None:
         return
     kernel, bias = arrays["kernel"], arrays["beta"]
     if kernel.shape[-1] != convolution.filters:
-        # Another class count: keep x, y, w, h and objectness of each anchor, leave the classes.
-        anchors = _anchors_of(convolution)
-        new_kernel, new_bias = plain.get_weights()
-        for new, old in ((new_kernel, kernel), (new_bias, bias)):
-            new_parts = new.reshape(*new.shape[:-1], anchors, -1)
-            old_parts = old.reshape(*old.shape[:-1], anchors, -1)
-            new_parts[..., :5] = old_parts[..., :5]
-        kernel, bias = new_kernel, new_bias
+        keep_classes_fresh(convolution.layer, kernel, bias)
+        return
     plain.kernel.assign(kernel)
     plain.bias.assign(bias)
+
+
+def keep_classes_fresh(head, kernel: np.ndarray, bias: np.ndarray) -> None:
+    """Give a head the box and objectness outputs of another one; leave its class logits.
+
+    Args:
+        head: the layer, of a network with as many anchors a cell.
+        kernel: (1, 1, inputs, anchors * (5 + any number of classes)).
+        bias: (anchors * (5 + any number of classes),).
+    """
+    anchors = head.filters // head.outputs_per_anchor
+    weights = head.get_weights()
+    for new, old in zip(weights, (kernel, bias), strict=True):
+        new_parts = new.reshape(*new.shape[:-1], anchors, -1)
+        new_parts[..., :5] = old.reshape(*old.shape[:-1], anchors, -1)[..., :5]
+    head.set_weights(weights)
 
 
 def _arrays(convolution: _Convolution) -> list[np.ndarray]:
@@ -278,9 +297,25 @@ def _arrays(convolution: _Convolution) -> list[np.ndarray]:
     return [*first, kernel.transpose(3, 2, 0, 1)]
 
 
+def _warn_of_other_masks(model, file_classes: int, path: Path) -> None:
+    """Say when the genuine tiny COCO weights meet anchors that they were not trained with."""
+    architecture = getattr(model, "architecture", None)
+    if architecture is None or architecture.variant != "yolov4-tiny":
+        return
+    genuine = (YOLOV4_TINY_ANCHORS, TINY_MASKS["coco"])
+    here = (tuple((int(w), int(h)) for w, h in architecture.anchors), architecture.masks)
+    if file_classes == len(COCO_CLASSES) and here != genuine:
+        log.warning(
+            "%s: Darknet's COCO weights of yolov4-tiny belong to masks='coco'; with other anchors "
+            "or masks the boxes of the finer map are off until it is trained",
+            path.name,
+        )
+
+
 def _report(path, loaded, file_classes, model) -> None:
     everything = _convolutions(model)
     fresh = [convolution.layer.name for convolution in everything[len(loaded) :]]
+    extra = _attention_layers(model)
     head = next(convolution for convolution in everything if not convolution.has_norm)
     classes = head.layer.outputs_per_anchor - 5
     if file_classes is not None and file_classes != classes:
@@ -296,5 +331,5 @@ def _report(path, loaded, file_classes, model) -> None:
     log.info(
         "%s: loaded %d of %d convolutions, %s to %s; fresh: %s",
         path.name, len(loaded), len(everything), loaded[0].layer.name, loaded[-1].layer.name,
-        ", ".join(fresh) or "none",
+        ", ".join([*fresh, *extra]) or "none",
     )  # fmt: skip

@@ -19,8 +19,12 @@ def default_settings(loss) -> LossSettings:
     Args:
         loss: a Keras loss, or a function.
     """
-    focal = getattr(loss, "gamma", 0) or getattr(loss, "soft_targets", False)
-    return LossSettings(**LOSS_SCALINGS["focal" if focal else "cross-entropy"])
+    scaling = "cross-entropy"
+    if hasattr(loss, "select"):
+        scaling = "mining"
+    elif getattr(loss, "gamma", 0) or getattr(loss, "soft_targets", False):
+        scaling = "focal"
+    return LossSettings(**LOSS_SCALINGS[scaling])
 
 
 def detection_loss(

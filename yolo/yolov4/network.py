@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import keras
 import numpy as np
 
+from keras_focal import PriorProbability
 from yolo.backbones.csp_darknet import NumberedConvolutions, csp_darknet_53, csp_darknet_tiny
 from yolo.config import YOLOv4Config
 from yolo.necks.pan import pan
@@ -33,7 +32,7 @@ class HeadBias(keras.initializers.Initializer):
     def __call__(self, shape, dtype=None):
         """Return the bias of shape (anchors * outputs,)."""
         bias = np.zeros((shape[0] // self.outputs, self.outputs))
-        bias[:, 4] = -math.log((1 - self.prior) / self.prior)
+        bias[:, 4] = keras.ops.convert_to_numpy(PriorProbability(self.prior)((1,)))
         return keras.ops.convert_to_tensor(bias.reshape(-1), dtype)
 
     def get_config(self):

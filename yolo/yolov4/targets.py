@@ -52,7 +52,7 @@ def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_i
         darknet/src/yolo_layer.c, `delta_yolo_box` and `iou_thresh`.
     """
     boxes, class_ids = ops.cast(boxes_xyxy, "float32"), ops.cast(class_ids, "int32")
-    if boxes.shape[1] == 0:  # room for one object that is not there spares every reduction a case
+    if not boxes.shape[1]:  # none, or unknown: room for one more spares reductions the empty case
         boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
         class_ids = ops.pad(class_ids, ((0, 0), (0, 1)), constant_values=-1)
     sizes = boxes[..., 2:] - boxes[..., :2]  # (batch, M, 2)

@@ -190,7 +190,7 @@ def test_detect_samples_and_predict_agree(folder):
         model, samples, batch_size=2, on_progress=lambda *step: steps.append(step)
     )
     assert steps == [(i, 5) for i in range(1, 6)]
-    assert model.calls[0][1:] == (0.001, 0.5, 300)
+    assert model.calls[0][1:] == (0.001, 0.45, 300)
     results = predict(RedFinder(), [sample.path for sample in samples], score_threshold=0.001)
     for one, (_, _, other) in zip(found, results, strict=True):
         np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)

@@ -9,7 +9,7 @@ import pytest
 from yolo import saved, zoo
 from yolo.detector import Detector
 from yolo.errors import WeightsError, YoloError
-from yolo.training import dataset
+from yolo.training import dataset, trainer
 from yolo.training.settings import TrainConfig
 
 FROZEN_FIRST = {"freeze_epochs": 2, "freeze_batch_size": 2, "save_period": 1}
@@ -52,7 +52,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(whole, pieces):
     (one, _), (two, lines) = whole, pieces
     assert [part[-1] for part in lines[:2]] == ["interrupted"] * 2
     for name in ("last.keras", "best.keras"):
-        expected, found = (saved.load_detector(folder / name) for folder in (one, two))
+        expected, found = (saved.load(folder / name) for folder in (one, two))
         assert found.notes == pytest.approx(expected.notes, abs=1e-6)
         for a, b in zip(expected.network.weights, found.network.weights, strict=True):
             np.testing.assert_allclose(b.numpy(), a.numpy(), atol=1e-6, err_msg=a.path)
@@ -79,7 +79,7 @@ def test_results_have_each_epoch_once_with_the_same_figures(whole, pieces):
 
 def test_frozen_layers_keep_weights_and_statistics_until_they_are_freed(whole):
     folder, _ = whole
-    after = {n: saved.load_detector(folder / f"epoch_{n:04d}.keras") for n in (1, 2, 4)}
+    after = {n: saved.load(folder / f"epoch_{n:04d}.keras") for n in (1, 2, 4)}
     keras.utils.set_random_seed(TrainConfig.seed)  # fresh weights follow from it
     fresh = zoo.build("yolov4-tiny", classes=after[1].classes, image_size=(64, 64))
 
@@ -98,6 +98,27 @@ def test_frozen_layers_keep_weights_and_statistics_until_they_are_freed(whole):
     assert moved(1, "backbone_") == moved(2, "backbone_") == []
     assert moved(4, "backbone_") == everything
     assert moved(1, "neck_") and moved(1, "head_")
+
+
+def test_a_resume_between_the_phases_starts_from_the_averages_as_an_unbroken_run_does(
+    small_run, whole, tmp_path
+):
+    folder, _ = small_run(tmp_path, interrupt_in=3, **FROZEN_FIRST)
+    assert saved.load(folder / "last.keras").notes["epoch"] == 2
+    small_run(tmp_path, resume=True, **FROZEN_FIRST)
+    one, two = (saved.load(f / "last.keras") for f in (whole[0], folder))
+    for a, b in zip(one.weights, two.weights, strict=True):
+        np.testing.assert_allclose(b.numpy(), a.numpy(), atol=1e-6, err_msg=a.path)
+
+
+def test_stopping_while_it_measures_keeps_the_epoch(small_run, tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "detect_samples", interrupted)
+    folder, lines = small_run(tmp_path, epochs=2, epochs_between_evaluations=1)
+    assert lines[-1] == "interrupted"
+    assert saved.load(folder / "last.keras").notes["epoch"] == 1
 
 
 def test_a_model_saved_while_frozen_has_the_optimizer_of_its_free_layers(small_run, tmp_path):
@@ -139,14 +160,14 @@ def test_a_loss_that_is_no_number_ends_the_run_before_anything_is_saved(
     folder = tmp_path / "run"
     assert [row["epoch"] for row in results(folder)] == ["1"]
     for name in ("best.keras", "last.keras"):
-        model = saved.load_detector(folder / name)
+        model = saved.load(folder / name)
         assert model.notes["epoch"] == 1
         assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)
 
 
 def test_resume_refuses_data_of_other_classes(small_run, whole, tmp_path):
     classes = tmp_path / "classes.txt"
-    names = list(saved.load_detector(whole[0] / "last.keras").classes)
+    names = list(saved.load(whole[0] / "last.keras").classes)
     classes.write_text("\n".join([*names, "heptagon"]), encoding="utf-8")
     with pytest.raises(WeightsError, match="was trained for the classes .* has .*heptagon"):
         small_run(whole[0].parent, resume=True, classes=str(classes), **FROZEN_FIRST)

@@ -55,7 +55,7 @@ def test_a_scaling_by_name_wins_over_the_loss_and_a_setting_over_both():
         ("mosaic", 1.5), ("mosaic", -0.1), ("hue", 0.6), ("epochs", 0), ("batch_size", 0),
         ("freeze_epochs", -1), ("freeze_batch_size", 0), ("accumulate", 0), ("ema", 1.1),
         ("momentum", 1.0), ("weight_decay", -1e-9), ("clip_norm", -1), ("learning_rate", 0.0),
-        ("learning_rate", -0.1), ("learning_rate", math.nan), ("min_learning_rate", 2),
+        ("learning_rate", -0.1), ("learning_rate", math.nan), ("min_learning_rate_ratio", 2),
         ("init_epoch", 100), ("init_epoch", -1), ("seed", -1), ("patience", -1),
         ("prior", 0.0), ("prior", 1.0), ("positive_iou", 1.2), ("focal_gamma", -1),
         ("focal_alpha", math.nan), ("label_smoothing", math.inf), ("save_period", -2),

@@ -1,6 +1,7 @@
 """Darknet's files: parity with OpenCV, round trips, and every way to be damaged."""
 
 import logging
+import os
 import runpy
 import struct
 
@@ -8,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+import yolo
 from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.config import YOLOv4Config
-from yolo.errors import WeightsError
+from yolo.errors import WeightsError, YoloError
 from yolo.weights import darknet
 from yolo.yolov4.network import build_network
 
@@ -85,10 +87,10 @@ def test_old_header_of_16_bytes(tiny_file, tmp_path):
     [
         (lambda data: data[:-4], "expected .* bytes .* found"),
         (lambda data: data + bytes(4), "expected .* bytes .* found"),
-        (lambda data: data[:-3], "whole float32"),
+        (lambda data: data[:-3], "expected .* found .* whole float32"),
         (lambda data: data[: len(data) // 2 // 4 * 4], "expected .* found"),
-        (lambda data: data[:12], "header"),
-        (lambda data: b"", "header"),
+        (lambda data: data[:12], "expected .* found 12 bytes"),
+        (lambda data: b"", "expected .* found 0 bytes"),
         (lambda data: b"<!DOCTYPE html>" + bytes(101), "web page"),
         (lambda data: data[:-4] + struct.pack("<f", float("nan")), "not finite"),
         (lambda data: data[:-4] + struct.pack("<f", float("inf")), "not finite"),
@@ -115,6 +117,31 @@ def test_size_message_gives_both_numbers(tiny_file, tmp_path):
         darknet.load(_tiny(2), path)
 
 
+def test_what_a_file_of_no_network_should_have_been(tmp_path):
+    (tmp_path / "odd.weights").write_bytes(struct.pack("<iiiQ", 0, 2, 5, 0) + bytes(400))
+    with pytest.raises(WeightsError, match="expected .*24251276 .*found 420 bytes"):
+        darknet.count_classes(tmp_path / "odd.weights")
+
+
+def test_attention_has_no_place_in_the_format(tiny_file, tmp_path, caplog):
+    config = YOLOv4Config("yolov4-tiny", YOLOV4_TINY_ANCHORS, TINY_MASKS["coco"], attention="eca")
+    network = build_network(config, 2)
+    with caplog.at_level(logging.INFO, "yolo"):
+        darknet.load(network, tiny_file[0])
+    assert "fresh: attention_" in caplog.text
+    with pytest.raises(WeightsError, match="attention_16"):
+        darknet.save(network, tmp_path / "no.weights")
+    assert not list(tmp_path.iterdir())
+
+
+def test_coco_weights_under_other_masks_are_warned_of(shared, caplog):
+    path = shared / "weights" / "yolov4_tiny_coco" / "yolov4-tiny.weights"
+    darknet.load(yolo.build("yolov4-tiny", classes=["a"], masks="coco"), path)
+    assert "belong to masks='coco'" not in caplog.text
+    darknet.load(yolo.build("yolov4-tiny", classes=["a"]), path)
+    assert "belong to masks='coco'" in caplog.text
+
+
 def test_a_missing_file_is_one_line():
     with pytest.raises(WeightsError, match="nowhere.weights: cannot read"):
         darknet.load(_tiny(2), "nowhere.weights")
@@ -127,8 +154,8 @@ def test_a_failed_write_leaves_the_old_file(tiny_file, tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(darknet.os, "fsync", full)
-    with pytest.raises(WeightsError, match="No space left"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(YoloError, match="No space left"):
         darknet.save(tiny_file[1], path)
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept.weights"]

@@ -229,6 +229,22 @@ def test_the_callers_loss_is_not_changed():
     assert element.loss.get_config() == {**before, "from_logits": True, "reduction": "none"}
 
 
+def test_a_loss_of_ones_own_needs_no_config():
+    class Squares(keras.losses.Loss):
+        def __init__(self, factor):
+            super().__init__(reduction="sum")
+            self.factor = factor
+
+        def call(self, y_true, y_pred):
+            return self.factor * tf.square(y_true - y_pred)
+
+    own = Squares(3.0)
+    found = _loss(_maps(), loss=own)["confidence_loss"]
+    expected = 3.0 * _loss(_maps(), loss="mean_squared_error")["confidence_loss"]
+    np.testing.assert_allclose(float(found), float(expected), rtol=1e-5)
+    assert own.reduction == "sum"
+
+
 def test_soft_targets_are_the_overlap_of_the_predicted_box():
     recorded = {}
 
@@ -263,5 +279,7 @@ def test_default_weights_follow_the_loss():
     assert default_settings(keras_focal.FocalLoss()).confidence_normalizer == "positives"
     assert default_settings(keras_focal.FocalLoss(gamma=0.0)).confidence_normalizer == "all"
     assert default_settings(keras.losses.BinaryCrossentropy()).confidence_normalizer == "all"
+    mining = default_settings(keras_focal.OnlineHardExampleMining())
+    assert mining == LossSettings(**LOSS_SCALINGS["mining"])
     with pytest.raises(Exception, match="confidence_normalizer"):
         dataclasses.replace(LossSettings(), confidence_normalizer="none")

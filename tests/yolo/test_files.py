@@ -1,0 +1,52 @@
+"""Files are written whole or not at all."""
+
+import os
+
+import pytest
+
+from yolo import files
+from yolo.errors import YoloError
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "new folder" / "a.txt"
+    files.write_bytes(path, b"old")
+    files.write_text(path, "neu: \u732b")
+    assert path.read_text(encoding="utf-8") == "neu: \u732b"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_an_error_leaves_the_old_file_and_no_remains(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(YoloError, match=r"a\.txt: cannot be written \(No space left"):
+            files.write_text(path, "new")
+    with pytest.raises(YoloError, match="not UTF-8; rename"):
+        files.write_text(path, "data = caf\udce9")
+
+    def interrupted(temporary):
+        temporary.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.write_with(path, interrupted)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    files.write_text(tmp_path / "a", "x")
+    with pytest.raises(YoloError, match="cannot be written"):
+        files.write_bytes(tmp_path / "a" / "b.txt", b"")
+
+
+def test_the_temporary_name_keeps_the_suffix(tmp_path):
+    seen = []
+    files.write_with(tmp_path / "m.keras", lambda p: (seen.append(p.suffix), p.write_bytes(b"1")))
+    assert seen == [".keras"]

@@ -1,0 +1,66 @@
+"""Files written whole or not at all: a crash or a full disk leaves the old one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from yolo.errors import YoloError
+from yolo.headers import printable
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file whole or not at all; its folder is made if it is missing.
+
+    Args:
+        path: the file; it is replaced only when the new content is safe on the disk.
+        data: its content.
+
+    Raises:
+        YoloError: the file cannot be written.
+    """
+    write_with(path, lambda temporary: temporary.write_bytes(data))
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a text file in UTF-8, as `write_bytes` does.
+
+    Raises:
+        YoloError: the file cannot be written, or the text holds a name that is not UTF-8.
+    """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise YoloError(
+            f"{printable(path)}: cannot write {error.object[error.start : error.end]!r}, a name "
+            "that is not UTF-8; rename that file or folder"
+        ) from error
+    write_bytes(path, data)
+
+
+def write_with(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
+    """Let `write` write a temporary file beside `path`, then put it in its place.
+
+    Args:
+        path: the file; the temporary name keeps its suffix, which some writers go by.
+        write: called with the temporary path.
+
+    Raises:
+        YoloError: an error of the system while writing; the old file is as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise YoloError(f"{printable(path)}: cannot be written ({reason})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)  # still there after an error or an interrupt
