@@ -24,17 +24,21 @@ from yolo.training.settings import TrainConfig
 
 LOSSES = ("cross-entropy", "focal")
 # Cells mostly stay whole: zooming in cuts them at the edge, where the people who labelled these
-# pictures mostly left them out. No mosaic, for the same reason. The pictures are 640 x 480.
+# pictures mostly left them out. No mosaic, for the same reason. Many cells have no
+# label at all: a learning rate that stays up and a long average of the weights keep the network
+# from learning single labels by heart.
 RECIPE = {
     "model": "yolov4-tiny",
-    "image_size": (448, 608),
+    "image_size": (416, 416),
     "resize": "stretch",
     "batch_size": 8,
-    "epochs": 50,
+    "epochs": 60,
     "mosaic": 0.0,
     "scale": (0.7, 1.1),
     "min_box_visible": 0.5,
     "vertical_flip": 0.5,
+    "min_learning_rate_ratio": 0.1,
+    "ema": 0.12,
 }
 
 

@@ -322,7 +322,7 @@ class TrainConfig:
     ema: float = _option(
         0.04,
         "optimizer",
-        "evaluate and save weights averaged over about this share of the run; 0: the last ones",
+        "best.keras holds weights averaged over about this share of the run; 0: the last ones",
     )
 
     # run
