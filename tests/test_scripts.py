@@ -235,6 +235,16 @@ def test_predict_takes_the_newest_run_and_keeps_pictures_of_one_name_apart(tmp_p
     assert [len(entry["objects"]) for entry in entries] == [3, 3]
 
 
+def test_predict_never_writes_over_the_pictures_it_reads(tmp_path, pinned):
+    picture(tmp_path / "a.jpg")
+    before = (tmp_path / "a.jpg").read_bytes()
+    done = run(tmp_path, "predict", "a.jpg", "gone.jpg", "--weights", pinned, "--out", ".")
+    assert done.returncode == 1 and "error: gone.jpg: " in done.stdout
+    assert (tmp_path / "a.jpg").read_bytes() == before
+    (entry,) = json.loads((tmp_path / "predictions.json").read_text(encoding="utf-8"))
+    assert entry["drawn"] == "a_2.jpg" and (tmp_path / "a_2.jpg").is_file()
+
+
 # ------------------------------------------------------------------------------- evaluate
 
 

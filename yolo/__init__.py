@@ -35,7 +35,7 @@ def __dir__():
     return sorted([*globals(), *__all__])
 
 
-if "keras" in sys.modules:
+if sys.modules.get("keras") is not None:
     # Whoever has Keras loaded already loses no time, and `keras.models.load_model` then knows
     # the detector. Without Keras, `yolo.load` does.
     importlib.import_module("yolo.detector")
