@@ -35,7 +35,7 @@ def build(name: str, *, classes, image_size=(416, 416), resize="letterbox", **op
     Example:
         >>> model = build("yolov4-tiny", classes=["RBC", "WBC"], image_size=(64, 64))
         >>> model.count_params()
-        5891874
+        5882634
     """
     if name not in ZOO:
         raise ConfigError(f"no model is called {name!r}; there are {', '.join(sorted(ZOO))}")

@@ -134,10 +134,10 @@ class Checkpoints(keras.callbacks.Callback):
         self.copy_weights()
         if done == self.last_epoch or (self.every and done % self.every == 0):
             # Measuring takes a while; who stops it shall not lose the epoch.
-            self.model.notes = state
-            run_folder.save_model(self.model, self.folder / "last.keras")
+            self._save(row, dict(state))
             score = float(self.measure(self.shadow))
             row["mAP50"] = score
+            run_folder.cut_results(self.folder / "results.csv", epoch)
             better = score > state["best_map50"]
             if better:
                 state |= {"best_map50": score, "best_epoch": done, "without_better": 0}
@@ -155,10 +155,16 @@ class Checkpoints(keras.callbacks.Callback):
                 self.model.stop_training = True
         if self.save_period and done % self.save_period == 0:
             run_folder.save_model(self.shadow, self.folder / f"epoch_{done:04d}.keras")
-        self.model.notes = state
+        self._save(row, state)
+
+    def _save(self, row, state):
+        """Write the epoch's row and the model to resume from.
+
+        The row first: a resumed run drops the rows of epochs that the model does not have.
+        """
         row["seconds"] = round(time.monotonic() - self.started, 2)
-        # The row first: a resumed run drops the rows of epochs that the model does not have.
         run_folder.append_results(self.folder / "results.csv", row)
+        self.model.notes = state
         run_folder.save_model(self.model, self.folder / "last.keras")
 
     def _refuse_non_finite(self, epoch):

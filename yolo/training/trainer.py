@@ -83,6 +83,10 @@ def train(
         f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
     )
     if done >= config.epochs or model.notes.get("stopped"):
+        if not (folder / "best.keras").exists():  # stopped during its only measurement
+            _end_phase(model, folder / "last.keras")
+            shadow.set_weights(model.get_weights())
+            run_folder.save_model(shadow, folder / "best.keras")
         write(f"{folder}: this run is complete ({done} epochs); nothing to do")
         return folder / "best.keras"
 

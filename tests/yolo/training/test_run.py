@@ -115,10 +115,18 @@ def test_stopping_while_it_measures_keeps_the_epoch(small_run, tmp_path, monkeyp
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "detect_samples", interrupted)
-    folder, lines = small_run(tmp_path, epochs=2, epochs_between_evaluations=1)
-    assert lines[-1] == "interrupted"
-    assert saved.load(folder / "last.keras").notes["epoch"] == 1
+    settings = {"epochs": 1, "epochs_between_evaluations": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "detect_samples", interrupted)
+        folder, lines = small_run(tmp_path, **settings)
+    assert lines[-1] == "interrupted" and [row["epoch"] for row in results(folder)] == ["1"]
+    last = saved.load(folder / "last.keras")
+    assert last.notes["epoch"] == 1 and not (folder / "best.keras").exists()
+    # It was the last epoch: resuming finds nothing to train, and makes the best model of it.
+    _, lines = small_run(tmp_path, resume=True, **settings)
+    assert "this run is complete" in lines[-1]
+    best = saved.load(folder / "best.keras")
+    assert all(np.isfinite(weight.numpy()).all() for weight in best.weights)
 
 
 def test_a_model_saved_while_frozen_has_the_optimizer_of_its_free_layers(small_run, tmp_path):
