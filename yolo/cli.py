@@ -83,7 +83,7 @@ def _train(args, screen: terminal.Screen) -> int:
         folder = run_folder.create(config)
     screen.write(f"run folder: {folder}")
     try:
-        with _log_file(folder / "log.txt"):
+        with terminal.Interrupt() as interrupt, _log_file(folder / "log.txt"):
             data = dataset.open_data(config)
             if not args.resume:
                 run_folder.describe(folder, config, data.classes, data.divided)
@@ -91,15 +91,16 @@ def _train(args, screen: terminal.Screen) -> int:
                 config, data, folder, resume=bool(args.resume), write=screen.write,
                 live=screen.live,
             )  # fmt: skip
-    except KeyboardInterrupt:
+    finally:
+        resumable = (folder / "last.keras").exists()
+        run_folder.discard(folder)  # if nothing was saved in it
+    if interrupt.ended:
         screen.finish()
-        if (folder / "last.keras").exists():
+        if resumable:
             screen.write(f"stopped; go on with: python train.py --resume {_quoted(folder)}")
         else:
             screen.write("stopped before the first epoch was complete; nothing was saved")
         return 130
-    finally:
-        run_folder.discard(folder)  # if nothing was saved in it
     _show_results(best, data, folder, screen)
     return 0
 

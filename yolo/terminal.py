@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 
 
@@ -54,6 +56,36 @@ class ScreenHandler(logging.Handler):
         """Write one record as a line."""
         mark = "warning: " if record.levelno >= logging.WARNING else ""
         self.screen.write(mark + record.getMessage())
+
+
+class Interrupt:
+    """A stretch of work that Ctrl-C ends, whatever error that becomes inside TensorFlow.
+
+    A KeyboardInterrupt that arrives while compiled code calls back into Python can come out as
+    another exception; whether the signal came tells them apart from real faults.
+
+    Attributes:
+        ended: whether the work was ended by Ctrl-C.
+    """
+
+    def __init__(self):
+        self.ended = self._came = False
+        self._before = None
+
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, number, frame):
+        self._came = True
+        signal.default_int_handler(number, frame)
+
+    def __exit__(self, kind, error, traceback) -> bool:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        self.ended = kind is not None and (self._came or issubclass(kind, KeyboardInterrupt))
+        return self.ended
 
 
 def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None) -> None:

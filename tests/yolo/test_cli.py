@@ -2,6 +2,7 @@
 
 import io
 import logging
+import signal
 from dataclasses import fields
 
 import pytest
@@ -255,3 +256,19 @@ def test_a_failing_start_shows_what_tensorflow_said(capfd):
     with pytest.raises(RuntimeError):
         terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
     assert capfd.readouterr().err == "libcudart not found\n"
+
+
+def test_ctrl_c_is_told_apart_from_faults_whatever_it_turns_into():
+    with terminal.Interrupt() as interrupt:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise SystemError("returned a result with an exception set") from None
+    assert interrupt.ended
+    with pytest.raises(ZeroDivisionError), terminal.Interrupt() as interrupt:
+        raise ZeroDivisionError
+    assert not interrupt.ended
+    with terminal.Interrupt() as interrupt:
+        pass
+    assert not interrupt.ended
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
