@@ -88,8 +88,8 @@ def _train(args, screen: terminal.Screen) -> int:
             if not args.resume:
                 run_folder.describe(folder, config, data.classes, data.divided)
             best = trainer.train(
-                config, data, folder, resume=bool(args.resume), write=screen.write,
-                live=screen.live,
+                config, data, folder, resume=bool(args.resume),
+                write=interrupt.guard(screen.write), live=screen.live,
             )  # fmt: skip
     finally:
         resumable = (folder / "last.keras").exists()

@@ -62,7 +62,7 @@ class Interrupt:
     """A stretch of work that Ctrl-C ends, whatever error that becomes inside TensorFlow.
 
     A KeyboardInterrupt that arrives while compiled code calls back into Python can come out as
-    another exception; whether the signal came tells them apart from real faults.
+    another exception, or not at all; whether the signal came tells them apart from real faults.
 
     Attributes:
         ended: whether the work was ended by Ctrl-C.
@@ -76,6 +76,16 @@ class Interrupt:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._note)
         return self
+
+    def guard(self, function: Callable) -> Callable:
+        """Return a function that also ends the work if a signal was lost on its way before."""
+
+        def guarded(*args, **kwargs):
+            function(*args, **kwargs)
+            if self._came:
+                raise KeyboardInterrupt
+
+        return guarded
 
     def _note(self, number, frame):
         self._came = True

@@ -1,5 +1,6 @@
 """The command line inside the process: options, exit codes, and what the terminal shows."""
 
+import contextlib
 import io
 import logging
 import signal
@@ -265,6 +266,15 @@ def test_ctrl_c_is_told_apart_from_faults_whatever_it_turns_into():
         except KeyboardInterrupt:
             raise SystemError("returned a result with an exception set") from None
     assert interrupt.ended
+    lines = []
+    with terminal.Interrupt() as interrupt:
+        write = interrupt.guard(lines.append)
+        write("before")
+        with contextlib.suppress(KeyboardInterrupt):  # as compiled code may do
+            signal.raise_signal(signal.SIGINT)
+        write("the next line ends it")
+        write("never")
+    assert interrupt.ended and lines == ["before", "the next line ends it"]
     with pytest.raises(ZeroDivisionError), terminal.Interrupt() as interrupt:
         raise ZeroDivisionError
     assert not interrupt.ended
