@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from yolo import cli, options, terminal
+from yolo.cli import common, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
 from yolo.training.settings import TrainConfig
 
@@ -88,8 +89,8 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(tmp_path, ca
 
 
 def test_the_settings_of_a_run_without_data_can_be_changed():
-    assert set(cli.DEMO_SETTINGS) <= {field.name for field in fields(TrainConfig)}
-    config = TrainConfig(**{**cli.DEMO_SETTINGS, "epochs": 1})
+    assert set(train.DEMO_SETTINGS) <= {field.name for field in fields(TrainConfig)}
+    config = TrainConfig(**{**train.DEMO_SETTINGS, "epochs": 1})
     assert (config.loss, config.epochs) == ("focal", 1)
 
 
@@ -173,16 +174,18 @@ def test_too_little_memory_says_what_needs_less(monkeypatch, capsys, error):
 
 def test_pictures_of_one_name_get_names_of_their_own(tmp_path):
     taken = set()
-    names = [cli._free_name(tmp_path / name, taken) for name in ("a.png", "A.jpg", "a.bmp", "b.x")]
+    paths = [tmp_path / name for name in ("a.png", "A.jpg", "a.bmp", "b.x")]
+    names = [common.free_name(path, taken) for path in paths]
     assert names == ["a.jpg", "A_2.jpg", "a_3.jpg", "b.jpg"]
 
 
 def test_a_path_with_a_space_is_quoted():
-    assert [cli._quoted("a b"), cli._quoted("ab")] == ['"a b"', "ab"]
+    assert [common.quoted("a b"), common.quoted("ab")] == ['"a b"', "ab"]
 
 
 def test_one_picture_and_many():
-    assert [cli._pictures(n) for n in (0, 1, 2)] == ["0 pictures", "1 picture", "2 pictures"]
+    counted = [common.count_pictures(n) for n in (0, 1, 2)]
+    assert counted == ["0 pictures", "1 picture", "2 pictures"]
 
 
 # --------------------------------------------------------------------------------- screen

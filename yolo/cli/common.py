@@ -1,0 +1,62 @@
+"""What the commands share: the model to open, names of files, text for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from yolo.classes import read_classes
+from yolo.errors import ConfigError
+
+EXAMPLES_SHOWN = 8
+
+
+def open_model(args, weights):
+    """Return the detector of a weights file, with the command's class names and size."""
+    from yolo import saved
+
+    return saved.open_weights(
+        weights, classes=class_names(args.classes), image_size=args.image_size
+    )
+
+
+def latest_run() -> str:
+    """Return the best model of the newest run, for commands without --weights."""
+    found = sorted(Path("logs").glob("*/best.keras"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ConfigError("no --weights given and no logs/*/best.keras here; train first")
+    return str(found[-1])
+
+
+def class_names(text: str | None) -> tuple[str, ...] | None:
+    """Return the class names of `--classes`: of a file, or typed with commas between them."""
+    if text is None:
+        return None
+    if Path(text).is_file():
+        return read_classes(text)
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def count_pictures(count: int) -> str:
+    """Return "1 picture", "2 pictures"."""
+    return f"{count} picture" + ("" if count == 1 else "s")
+
+
+def free_name(path: Path, taken: set[str]) -> str:
+    """Return a .jpg name for a drawn picture that is neither taken nor a picture of the user's."""
+    name, number = f"{path.stem}.jpg", 2
+    while name.lower() in taken:
+        name, number = f"{path.stem}_{number}.jpg", number + 1
+    taken.add(name.lower())
+    return name
+
+
+def quoted(path) -> str:
+    """Return a path as a shell wants it typed."""
+    text = str(path)
+    return f'"{text}"' if " " in text else text
+
+
+def to_json_text(value) -> str:
+    """Return a value as the text of a JSON file."""
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
