@@ -5,6 +5,7 @@ Reference:
     (arXiv:1708.02002).
 """
 
+from keras_focal._base import ElementLoss
 from keras_focal.functional import (
     focal_loss_star,
     quality_focal_loss,
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BalancedCrossEntropy",
     "CategoricalFocalLoss",
+    "ElementLoss",
     "FocalLoss",
     "FocalLossLayer",
     "FocalLossStar",

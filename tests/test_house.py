@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up; a module imports from its own floor and those below it.
 FLOORS = (
     ("keras_focal",),
-    ("yolo.errors", "yolo.config", "yolo.classes", "yolo.anchors"),
+    ("yolo.errors", "yolo.config", "yolo.profiles", "yolo.classes", "yolo.anchors"),
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
      "yolo.layers", "yolo.lettering", "yolo.replicas", "yolo.anchor_loss", "yolo.schedules",
      "yolo.terminal"),

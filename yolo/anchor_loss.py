@@ -72,11 +72,40 @@ class AnchorLoss:
         Returns:
             Loss (batch, N), 0 where left out, and `used`, narrowed by the loss's own choice.
         """
-        predicted = ops.sigmoid(logits) if self.on_probabilities else logits
-        values = self.loss(truth[..., None], predicted[..., None])
-        values = ops.reshape(values, ops.shape(truth))
+        values = self._elements(truth[..., None], logits[..., None])
+        return self._chosen(ops.reshape(values, ops.shape(truth)), truth > 0, used, boxes_xyxy)
+
+    def of_classes(self, class_ids, quality, logits, used, boxes_xyxy):
+        """Return the loss of each anchor, summed over its classes, and which anchors count.
+
+        Args:
+            class_ids: (batch, N) int32, the class of the anchor's object.
+            quality: (batch, N) in 0..1, target at that class; 0 where there is no object.
+            logits: (batch, N, K) float32.
+            used: (batch, N) float32, 0 for anchors to leave out.
+            boxes_xyxy: (batch, N, 4) decoded boxes, for a loss that suppresses overlaps.
+
+        Returns:
+            Loss (batch, N), 0 where left out, and `used`, narrowed by the loss's own choice.
+        """
+        classes = ops.arange(logits.shape[-1], dtype="int32")
+        truth = ops.where(class_ids[..., None] == classes, quality[..., None], 0.0)
+        if isinstance(self.loss, keras_focal.ElementLoss):  # it may weigh classes one by one
+            values = self._elements(truth, logits)
+        else:  # Keras's own average over the last axis: one of length 1 leaves them whole
+            values = self._elements(truth[..., None], logits[..., None])
+            values = ops.reshape(values, ops.shape(truth))
+        values = ops.sum(ops.where(used[..., None] > 0, values, 0.0), axis=-1)
+        return self._chosen(values, quality > 0, used, boxes_xyxy)
+
+    def _elements(self, truth, logits):
+        """Return the loss of every element of two tensors of one shape."""
+        return self.loss(truth, ops.sigmoid(logits) if self.on_probabilities else logits)
+
+    def _chosen(self, values, positive, used, boxes_xyxy):
+        """Return losses and `used` of the anchors that count, narrowed by a loss that selects."""
         if self.select is not None:
-            chosen = self.select(ops.stop_gradient(values), truth > 0, used > 0, boxes_xyxy)
+            chosen = self.select(ops.stop_gradient(values), positive, used > 0, boxes_xyxy)
             used = used * ops.cast(chosen, used.dtype)
         # where, not a product: an infinite loss on an ignored anchor must stay out.
         return ops.where(used > 0, values, 0.0), used

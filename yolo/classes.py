@@ -25,6 +25,20 @@ COCO_CLASSES = (
     "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 
+# COCO numbers its categories 1 to 90 with gaps; torchvision's models have an output for each
+# number and for 0, the background.
+COCO_UNUSED = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+
+
+def _numbered(names) -> tuple[str, ...]:
+    remaining = iter(names)
+    count = len(names) + len(COCO_UNUSED)
+    return tuple(f"unused {n}" if n in COCO_UNUSED else next(remaining) for n in range(count))
+
+
+COCO_CATEGORIES = _numbered(COCO_CLASSES)
+UNUSED_NAMES = frozenset(COCO_CATEGORIES) - frozenset(COCO_CLASSES)
+
 # Six COCO classes have other names in VOC and in Darknet's list than in COCO's own files.
 _ALSO_CALLED = {
     "airplane": "aeroplane",

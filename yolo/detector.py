@@ -10,29 +10,43 @@ from keras import ops
 
 from yolo import images as pictures
 from yolo import (
+    retinanet,
     schedules,  # noqa: F401  registers the schedule that saved optimizers carry
     yolov4,
 )
 from yolo.anchor_loss import AnchorLoss, resolve
 from yolo.config import LossSettings, YOLOv4Config
 from yolo.nms import class_wise_nms
+from yolo.profiles import RetinaNetConfig, RetinaNetLoss
 from yolo.replicas import num_replicas
 from yolo.results import Detections
 
-# What a family of detectors brings, by the name that its saved models carry.
-FAMILIES = {"yolov4": (yolov4, YOLOv4Config)}
+# What a family of detectors brings, by the name that its saved models carry: its four modules,
+# the class of its networks' settings and that of its loss's.
+FAMILIES = {
+    "yolov4": (yolov4, YOLOv4Config, LossSettings),
+    "retinanet": (retinanet, RetinaNetConfig, RetinaNetLoss),
+}
+AVERAGE_START, AVERAGE_KEPT = 100.0, 0.9  # detectron2's running mean of positive anchors
 
 
 class Decode(keras.layers.Layer):
-    """Turns raw maps into boxes and scores inside the compiled prediction graph."""
+    """Turns raw outputs into boxes and scores inside the compiled prediction graph."""
 
     def __init__(self, family, architecture, num_classes, **kwargs):
         super().__init__(dtype="float32", **kwargs)
-        self._decode = lambda maps: family.decode.decode(architecture, maps, num_classes)
+        self._decode = lambda outputs, size: family.decode.decode(
+            architecture, outputs, size, num_classes
+        )
 
-    def call(self, maps):
-        """Map the network's outputs to {"boxes": (B, N, 4), "scores": (B, N, C)}."""
-        return self._decode(maps)
+    def call(self, outputs, images):
+        """Map the network's outputs to {"boxes": (B, N, 4), "scores": (B, N, C)}.
+
+        Args:
+            outputs: the raw outputs.
+            images: (B, H, W, 3) what they were computed from; only its size is used.
+        """
+        return self._decode(outputs, tuple(ops.shape(images)[1:3]))
 
 
 @keras.saving.register_keras_serializable(package="yolo")
@@ -67,7 +81,7 @@ class Detector(keras.Model):
     ):
         super().__init__(**kwargs)
         self.family_name = next(
-            name for name, (_, config) in FAMILIES.items() if isinstance(architecture, config)
+            name for name, (_, config, _) in FAMILIES.items() if isinstance(architecture, config)
         )
         self.architecture = architecture
         self.classes = tuple(str(name) for name in classes)
@@ -85,7 +99,14 @@ class Detector(keras.Model):
         family = self._family
         self.network = family.network.build_network(architecture, len(self.classes))
         self.part_trackers = [keras.metrics.Mean(name=part) for part in family.loss.PARTS]
-        self.loss_settings = LossSettings()
+        self.loss_settings = FAMILIES[self.family_name][2]()
+        self.running_positives = None
+        if getattr(architecture, "normalizer", None) == "average":
+            self.running_positives = self.add_weight(
+                shape=(), initializer=keras.initializers.Constant(AVERAGE_START), trainable=False,
+                dtype="float32", autocast=False, aggregation="only_first_replica",
+                name="running_positives",
+            )  # fmt: skip
         self._element_loss = None
         self._set_untracked("_inference", None)
         self.built = True
@@ -129,7 +150,9 @@ class Detector(keras.Model):
         """
         source = resolve(loss)
         self._element_loss = AnchorLoss(source)
-        self.loss_settings = loss_settings or self._family.loss.default_settings(source)
+        self.loss_settings = loss_settings or self._family.loss.default_settings(
+            self.architecture, source
+        )
         super().compile(optimizer=optimizer, **kwargs)
         self._set_untracked("_loss_source", source)
 
@@ -137,11 +160,11 @@ class Detector(keras.Model):
         """Return the loss of a batch and note its parts; what `fit` and `evaluate` call.
 
         Args:
-            x: images, not used.
+            x: images (B, H, W, 3); only their size is used.
             y: {"boxes": (B, M, 4) xyxy pixels, "classes": (B, M) int32, -1 for padding}.
             y_pred: the network's raw outputs.
             sample_weight: not supported, must be None.
-            training: not used.
+            training: whether a running mean in the loss moves on.
 
         Raises:
             ValueError: `sample_weight` is given.
@@ -150,14 +173,19 @@ class Detector(keras.Model):
             raise ValueError(
                 "Detector takes no sample_weight; repeat or leave out pictures instead."
             )
+        state = {}
+        if self.running_positives is not None:
+            state["average"] = lambda count: self._average_positives(count, training)
         parts = self._family.loss.detection_loss(
             self.architecture,
             self.loss_settings,
             y_pred,
+            tuple(ops.shape(x)[1:3]),
             y["boxes"],
             y["classes"],
             num_classes=len(self.classes),
             anchor_loss=self._element_loss,
+            **state,
         )
         replicas = num_replicas()
         for tracker in self.part_trackers:
@@ -168,6 +196,39 @@ class Detector(keras.Model):
             tracker.update_state(parts[tracker.name] * replicas, sample_weight=batch)
         # Layers' own losses are a mean in Keras's eyes: every replica brings them whole.
         return sum(parts.values()) + sum(self.losses, 0.0) / replicas
+
+    def _average_positives(self, count, training):
+        """Return the running mean of positive anchors, moved on by a batch when training."""
+        if training:
+            moved = AVERAGE_KEPT * self.running_positives + (1.0 - AVERAGE_KEPT) * count
+            self.running_positives.assign(moved)
+        return ops.convert_to_tensor(self.running_positives)
+
+    def set_backbone_trainable(self, trainable: bool) -> None:
+        """Freeze or free the backbone, all but what the model's settings keep frozen for good.
+
+        Compile the model again afterwards.
+
+        Args:
+            trainable: whether it learns.
+        """
+        for layer in self.network.layers:
+            layer.trainable = trainable or not layer.name.startswith("backbone_")
+        self._family.network.freeze(self.architecture, self.network)
+
+    def anchors(self, image_size) -> np.ndarray:
+        """Return the network's anchors for a picture's size.
+
+        Args:
+            image_size: (height, width) in pixels.
+
+        Returns:
+            (A, 4) float32 xyxy pixels, in the order of the raw outputs: finest level first, then
+            row, column and the anchors of a cell.
+        """
+        sides = tuple(int(side) for side in image_size)
+        anchors = self._family.decode.make_anchors(self.architecture, sides)
+        return ops.convert_to_numpy(anchors)
 
     # --------------------------------------------------------------- detection
 
@@ -180,7 +241,7 @@ class Detector(keras.Model):
         if self._inference is None:
             decode = Decode(self._family, self.architecture, len(self.classes), name="decode")
             # The functional graph keeps the outputs as they were given, keyed by stride.
-            found = decode(self.network(self.network.input))
+            found = decode(self.network(self.network.input), self.network.input)
             self._set_untracked("_inference", keras.Model(self.network.input, found))
         return self._inference.predict_on_batch(images)
 
@@ -256,8 +317,8 @@ class Detector(keras.Model):
     def from_config(cls, config: dict, custom_objects=None) -> Detector:
         """Rebuild the model that `get_config` describes."""
         config = {key: value for key, value in config.items() if key not in ("dtype", "trainable")}
-        architecture = FAMILIES[config.pop("family")][1](**config.pop("architecture"))
-        return cls(architecture, **config)
+        _, settings, _ = FAMILIES[config.pop("family")]
+        return cls(settings(**config.pop("architecture")), **config)
 
     def get_compile_config(self) -> dict | None:
         """Return optimizer, loss and loss settings as plain values, None if not compiled."""
@@ -275,9 +336,10 @@ class Detector(keras.Model):
         # The optimizer has state for the layers that were not frozen, and for no others.
         for layer in self.network.layers:
             layer.trainable = layer.name not in config.get("frozen", ())
+        self._family.network.freeze(self.architecture, self.network)
         self.compile(
             keras.saving.deserialize_keras_object(config["optimizer"]),
             keras.saving.deserialize_keras_object(config["loss"]),
-            loss_settings=LossSettings(**config["loss_settings"]),
+            loss_settings=FAMILIES[self.family_name][2](**config["loss_settings"]),
         )
         self.optimizer.build(self.trainable_variables)

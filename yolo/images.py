@@ -19,7 +19,8 @@ except ImportError as error:
     ) from None
 
 GREY = 128
-RESIZE_MODES = ("letterbox", "stretch")
+RESIZE_MODES = ("letterbox", "stretch", "shorter")
+SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
@@ -137,6 +138,28 @@ class Fit:
         return ((boxes - self.offset_xy * 2) / (self.scale_xy * 2)).astype(np.float32)
 
 
+def canvas_size(size: tuple[int, int], image_size: tuple[int, int], resize: str) -> tuple[int, int]:
+    """Return the size of the network's input for one picture.
+
+    Args:
+        size: (height, width) of the picture.
+        image_size: (height, width) of the network's input; for "shorter" the lengths that the
+            shorter side gets and that the longer side must not exceed.
+        resize: one of `RESIZE_MODES`.
+
+    Returns:
+        `image_size`; for "shorter" the resized picture's size, padded to multiples of 32.
+
+    Example:
+        >>> canvas_size((480, 640), (800, 1333), "shorter")
+        (800, 1088)
+    """
+    if resize != "shorter":
+        return tuple(image_size)
+    _, _, height, width = fit_window(size, image_size, resize)
+    return tuple(-(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE for side in (height, width))
+
+
 def fit_window(
     size: tuple[int, int], image_size: tuple[int, int], resize: str = "letterbox"
 ) -> tuple[int, int, int, int]:
@@ -144,24 +167,30 @@ def fit_window(
 
     Args:
         size: (height, width) of the picture.
-        image_size: (height, width) of the network's input.
+        image_size: (height, width) of the network's input; see `canvas_size` for "shorter".
         resize: "letterbox" keeps the proportions and centres the picture between grey bars;
-            "stretch" fills the input.
+            "stretch" fills the input; "shorter" gives the shorter side one length, as Faster
+            R-CNN and RetinaNet do, and pads at the right and below.
 
     Returns:
         top, left, height, width of that part, whole pixels.
 
     Raises:
-        ConfigError: `resize` is neither of the two.
+        ConfigError: `resize` is none of them.
 
     Example:
         >>> fit_window((480, 640), (416, 416))
         (52, 0, 312, 416)
+        >>> fit_window((480, 640), (800, 1333), "shorter")
+        (0, 0, 800, 1067)
         >>> fit_window((480, 640), (416, 416), "stretch")
         (0, 0, 416, 416)
     """
     if resize == "stretch":
         return 0, 0, image_size[0], image_size[1]
+    if resize == "shorter":
+        scale = min(min(image_size) / min(size), max(image_size) / max(size))
+        return 0, 0, *(max(1, round(side * scale)) for side in size)
     if resize != "letterbox":
         raise ConfigError(f"resize is {resize!r}; expected one of {', '.join(RESIZE_MODES)}")
     scale = min(image_size[0] / size[0], image_size[1] / size[1])
@@ -176,15 +205,15 @@ def fit_image(
 
     Args:
         image: (height, width, 3) uint8.
-        image_size: (height, width) of the network's input.
-        resize: "letterbox" (grey 128 beside the picture) or "stretch".
+        image_size: (height, width) of the network's input; see `canvas_size` for "shorter".
+        resize: "letterbox" (grey 128 beside the picture), "stretch" or "shorter".
 
     Returns:
-        picture: (*image_size, 3) uint8.
+        picture: (*canvas_size(...), 3) uint8.
         fit: maps boxes from the picture to the network's input and back.
 
     Raises:
-        ConfigError: `resize` is neither of the two.
+        ConfigError: `resize` is none of them.
 
     Example:
         >>> picture, fit = fit_image(np.zeros((2, 4, 3), np.uint8), (8, 8))
@@ -193,7 +222,8 @@ def fit_image(
     """
     top, left, height, width = fit_window(image.shape[:2], image_size, resize)
     fit = Fit((width / image.shape[1], height / image.shape[0]), (float(left), float(top)))
-    picture = np.full((*image_size, 3), GREY, np.uint8)
+    canvas = canvas_size(image.shape[:2], image_size, resize)
+    picture = np.full((*canvas, 3), GREY, np.uint8)
     picture[top : top + height, left : left + width] = cv2.resize(
         image, (width, height), interpolation=cv2.INTER_LINEAR
     )

@@ -19,13 +19,32 @@ class BatchNormalization(keras.layers.BatchNormalization):
     kernel takes a quarter of the time and reads bfloat16 with statistics in float32. Weights,
     config and saved form are those of the parent class, which also serves the other backends.
 
+    Args:
+        frozen: make scale and shift constants, so that a pretrained network keeps its own
+            statistics however small the batches are.
+        **kwargs: those of `keras.layers.BatchNormalization`.
+
     Reference:
         Ioffe and Szegedy (2015), Batch Normalization, section 3.
     """
 
+    def __init__(self, *, frozen=False, **kwargs):
+        super().__init__(**kwargs)
+        self.frozen = frozen
+
+    def add_weight(self, *args, **kwargs):
+        """Create a weight; a frozen layer has none that setting `trainable` would free."""
+        if self.frozen:
+            kwargs["trainable"] = False
+        return super().add_weight(*args, **kwargs)
+
+    def get_config(self):
+        """Return the arguments."""
+        return {**super().get_config(), "frozen": self.frozen}
+
     def call(self, inputs, training=None, mask=None):
         """Normalise (batch, h, w, channels) by the batch when training, else by the averages."""
-        training = bool(training) and self.trainable
+        training = bool(training) and self.trainable and not self.frozen
         if not training or mask is not None or keras.backend.backend() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -110,11 +129,14 @@ class ConvNorm(keras.layers.Layer):
         stride: step of the convolution.
         activation: a key of `ACTIVATIONS`.
         epsilon: added to the variance in the norm.
+        frozen_norm: whether the norm is a fixed scale and shift.
+        norm_scale: what the norm's scale starts from.
     """
 
     def __init__(
-        self, filters, size, *, stride=1, activation="leaky", epsilon=NORM_EPSILON, **kwargs
-    ):
+        self, filters, size, *, stride=1, activation="leaky", epsilon=NORM_EPSILON,
+        frozen_norm=False, norm_scale=1.0, **kwargs,
+    ):  # fmt: skip
         super().__init__(**kwargs)
         self.filters, self.size, self.stride = filters, size, stride
         self.activation = activation
@@ -123,8 +145,9 @@ class ConvNorm(keras.layers.Layer):
             kernel_initializer="he_normal", name="convolution",
         )  # fmt: skip
         self.norm = BatchNormalization(
-            epsilon=epsilon, momentum=NORM_MOMENTUM, dtype=self.dtype_policy, name="norm"
-        )
+            epsilon=epsilon, momentum=NORM_MOMENTUM, frozen=frozen_norm, dtype=self.dtype_policy,
+            gamma_initializer=keras.initializers.Constant(norm_scale), name="norm",
+        )  # fmt: skip
 
     def build(self, input_shape):
         """Create kernel and norm for (batch, h, w, channels)."""
@@ -138,7 +161,7 @@ class ConvNorm(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Map (batch, h, w, channels) to (batch, h / stride, w / stride, filters)."""
-        training = bool(training) and self.trainable
+        training = bool(training) and self.trainable and not self.norm.frozen
         kernel = self.convolution.kernel
         if training:
             outputs = self.norm(self._convolve(inputs, kernel), training=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import keras
 
+from yolo.backbones import applications
 from yolo.detector import Detector
 from yolo.errors import ConfigError, WeightsError
-from yolo.weights import darknet
+from yolo.weights import darknet, torchvision
 
 log = logging.getLogger("yolo")
 
@@ -83,6 +84,9 @@ def transfer(model: Detector, path: str | Path) -> None:
                 continue
             fresh[-1] = layer.name
             continue
+        if layer.name == "class_logits" and not same_classes:
+            fresh.append(layer.name)
+            continue
         if other is None or [w.shape for w in other.weights] != [w.shape for w in layer.weights]:
             fresh.append(layer.name)
             continue
@@ -93,6 +97,34 @@ def transfer(model: Detector, path: str | Path) -> None:
         "%s: loaded %d of %d layers; fresh: %s",
         path, len(targets) - len(fresh), len(targets), ", ".join(fresh) or "none",
     )  # fmt: skip
+
+
+def start_from(model: Detector, path: str | Path) -> None:
+    """Fill a fresh detector with all that a weights file has for it.
+
+    Args:
+        model: the detector.
+        path: a `.keras` of ours, a Darknet file, torchvision's `.pth`, `.safetensors` or
+            `.npz`; or "imagenet", Keras's own weights of a `keras.applications` backbone.
+
+    Raises:
+        WeightsError: the file cannot be read or fits the detector nowhere.
+    """
+    suffix = Path(path).suffix
+    if str(path) == "imagenet":
+        nested = [layer for layer in model.network.layers if isinstance(layer, keras.Model)]
+        if not nested:
+            raise WeightsError(
+                "--weights imagenet is for backbones of keras.applications; for this one give a "
+                "file (torchvision's ResNet .pth, or Darknet's)"
+            )
+        applications.load_imagenet(nested[0])
+    elif suffix == ".keras":
+        transfer(model, path)
+    elif suffix in torchvision.SUFFIXES:
+        torchvision.load(model, path)
+    else:
+        darknet.load(model, path)
 
 
 def _anchors_of(head) -> int:
@@ -116,6 +148,9 @@ def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector
     """
     from yolo.classes import COCO_CLASSES
     from yolo.zoo import build
+
+    if Path(path).suffix in torchvision.SUFFIXES:
+        return _open_torchvision(path, classes, image_size)
 
     if Path(path).suffix == ".keras":
         model = load(path)
@@ -147,4 +182,28 @@ def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector
         name, classes=names, image_size=image_size or (416, 416), resize="stretch", **options
     )
     darknet.load(model, path)
+    return model
+
+
+def _open_torchvision(path, classes, image_size) -> Detector:
+    from yolo.classes import COCO_CATEGORIES
+    from yolo.zoo import build
+
+    found = torchvision.describe(path)
+    if found is None:
+        raise WeightsError(
+            f"{path}: holds a backbone only, as a start for training (train.py --weights); it "
+            "cannot predict"
+        )
+    name, profile, count = found
+    names = tuple(classes or ())
+    if len(names) != count and count == len(COCO_CATEGORIES):
+        names = COCO_CATEGORIES
+    if len(names) != count:
+        raise WeightsError(
+            f"{path}: is for {count} classes, {len(names)} names are known; "
+            "give the class list with --classes FILE"
+        )
+    model = build(name, classes=names, image_size=image_size or (640, 640), profile=profile)
+    torchvision.load(model, path)
     return model

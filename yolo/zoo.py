@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from difflib import get_close_matches
 
+from yolo import profiles
 from yolo.anchors import TINY_MASKS, YOLOV4_ANCHORS, YOLOV4_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.config import YOLOv4Config
 from yolo.detector import Detector
 from yolo.errors import ConfigError
+from yolo.profiles import RetinaNetConfig
 
+# What each name builds: a whole YOLOv4, or a RetinaNet's settings beside those of its profile.
+# Darknet's backbones are fine-tuned norm and all, as in YOLOv4.
 ZOO = {
     "yolov4": YOLOv4Config("yolov4", YOLOV4_ANCHORS, YOLOV4_MASKS),
     "yolov4-tiny": YOLOv4Config("yolov4-tiny", YOLOV4_TINY_ANCHORS, TINY_MASKS["custom"]),
+    "retinanet": {},
+    "retinanet-r18": {"backbone": "resnet-18"},
+    "retinanet-r34": {"backbone": "resnet-34"},
+    "retinanet-r50": {"backbone": "resnet-50"},
+    "retinanet-r101": {"backbone": "resnet-101"},
+    "retinanet-r152": {"backbone": "resnet-152"},
+    "retinanet-csp-53": {"backbone": "csp-darknet-53", "frozen_norm": False},
+    "retinanet-csp-tiny": {"backbone": "csp-darknet-tiny", "frozen_norm": False},
 }
 
 
@@ -19,12 +32,14 @@ def build(name: str, *, classes, image_size=(416, 416), resize="letterbox", **op
     """Build a detector with fresh weights.
 
     Args:
-        name: a key of `ZOO`: "yolov4" or "yolov4-tiny".
+        name: a key of `ZOO`.
         classes: names, in the order of their ids.
         image_size: (height, width) of the network's picture, multiples of 32.
         resize: "letterbox" or "stretch".
-        **options: fields of the model's settings to change, e.g. `anchors`, `masks` (for
-            yolov4-tiny also "custom" or "coco"), `attention`, `prior`.
+        **options: fields of the model's settings to change. YOLOv4: e.g. `anchors`, `masks` (for
+            yolov4-tiny also "custom" or "coco"), `attention`, `prior`. RetinaNet: `profile`
+            ("paper", "torchvision-v1", "torchvision-v2", "detectron2", "fizyr") and the fields
+            of `RetinaNetConfig`, e.g. `backbone`, `frozen_norm`, `frozen_stages`.
 
     Returns:
         A `Detector`, not compiled.
@@ -38,20 +53,35 @@ def build(name: str, *, classes, image_size=(416, 416), resize="letterbox", **op
         5882634
     """
     if name not in ZOO:
-        raise ConfigError(f"no model is called {name!r}; there are {', '.join(sorted(ZOO))}")
+        near = get_close_matches(name, ZOO, 1)
+        raise ConfigError(
+            f"no model is called {name!r}; "
+            + (f"did you mean {near[0]}?" if near else f"there are {', '.join(ZOO)}")
+        )
     settings = ZOO[name]
-    known = {field.name for field in dataclasses.fields(settings)} - {"variant"}
+    kind = RetinaNetConfig if isinstance(settings, dict) else YOLOv4Config
+    known = {field.name for field in dataclasses.fields(kind)} - {"variant"}
     unknown = set(options) - known
     if unknown:
         raise ConfigError(
             f"{name} has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
         )
-    if isinstance(options.get("masks"), str):
-        if name != "yolov4-tiny" or options["masks"] not in TINY_MASKS:
-            raise ConfigError(
-                f"masks by name are {', '.join(sorted(TINY_MASKS))}, for yolov4-tiny; "
-                f"received {options['masks']!r} for {name}"
-            )
-        options["masks"] = TINY_MASKS[options["masks"]]
-    settings = dataclasses.replace(settings, **options)
+    if kind is RetinaNetConfig:
+        profile = options.pop("profile", "paper")
+        settings = profiles.from_profile(profile, **{**settings, **options})
+    else:
+        settings = dataclasses.replace(settings, **_named_masks(name, options))
     return Detector(settings, classes=classes, image_size=image_size, resize=resize)
+
+
+def _named_masks(name: str, options: dict) -> dict:
+    """Return the options with masks given by name looked up."""
+    masks = options.get("masks")
+    if not isinstance(masks, str):
+        return options
+    if name != "yolov4-tiny" or masks not in TINY_MASKS:
+        raise ConfigError(
+            f"masks by name are {', '.join(sorted(TINY_MASKS))}, for yolov4-tiny; "
+            f"received {masks!r} for {name}"
+        )
+    return {**options, "masks": TINY_MASKS[masks]}

@@ -18,10 +18,12 @@ class NumberedConvolutions:
 
     Args:
         activation: that of the layers made, until changed.
+        frozen_norm: whether their batch norm is a fixed scale and shift.
     """
 
-    def __init__(self, activation: str):
+    def __init__(self, activation: str, *, frozen_norm: bool = False):
         self.activation = activation
+        self.frozen_norm = frozen_norm
         self.count = 0
 
     def name(self, part: str) -> str:
@@ -33,8 +35,9 @@ class NumberedConvolutions:
     def __call__(self, x, filters: int, size: int, *, part: str, stride: int = 1):
         """Apply the next convolution to (batch, h, w, channels)."""
         layer = ConvNorm(
-            filters, size, stride=stride, activation=self.activation, name=self.name(part)
-        )
+            filters, size, stride=stride, activation=self.activation,
+            frozen_norm=self.frozen_norm, name=self.name(part),
+        )  # fmt: skip
         return layer(x)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError, WeightsError
-from yolo.training import toml
+from yolo.training import settings, toml
 from yolo.training.settings import TrainConfig
 
 # What a run without any data of its own changes: small pictures, few epochs, focal loss. With
@@ -100,21 +100,26 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
     """Refuse options that would be read by nobody."""
     if config.loss != "focal" and {"focal_alpha", "focal_gamma"} & set(given):
         raise ConfigError("--focal-alpha and --focal-gamma need --loss focal")
+    retina = config.model in settings.RETINANETS
+    for name in settings.YOLOV4_ONLY if retina else settings.RETINANET_ONLY:
+        if name in given and given[name] != getattr(TrainConfig, name):
+            family = "YOLOv4" if retina else "RetinaNet"
+            raise ConfigError(f"--{name.replace('_', '-')} belongs to {family}, not {config.model}")
     if not config.freeze_epochs and "freeze_batch_size" in given:
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 
 
 def _config_of_run(folder: Path) -> TrainConfig:
     """Return the settings of a run to go on with."""
-    settings = folder / "config.toml"
-    if not settings.is_file():
+    path = folder / "config.toml"
+    if not path.is_file():
         raise ConfigError(f"--resume names the folder of a run; {folder} holds no config.toml")
     if not (folder / "last.keras").is_file():
         raise WeightsError(
             f"{folder / 'last.keras'}: no such file: no epoch of this run was completed; start "
-            f"anew with the same settings: python train.py --config {common.quoted(settings)}"
+            f"anew with the same settings: python train.py --config {common.quoted(path)}"
         )
-    return TrainConfig(**toml.read_toml(settings))
+    return TrainConfig(**toml.read_toml(path))
 
 
 def _with_default_data(given: dict, screen) -> TrainConfig:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from yolo.images import GREY
+from yolo.images import GREY, SIZE_MULTIPLE
 
 
 class Window(NamedTuple):
@@ -26,17 +26,39 @@ class Window(NamedTuple):
     offset: tf.Tensor
 
 
+def canvas_of(size: tf.Tensor, image_size: tf.Tensor, *, resize: str) -> tf.Tensor:
+    """Return the canvas that a picture gets, as `yolo.images.canvas_size` does.
+
+    Args:
+        size: (2,) float64, height and width of the picture.
+        image_size: (2,) int32, height and width, or the two limits of "shorter".
+        resize: one of `yolo.images.RESIZE_MODES`.
+
+    Returns:
+        (2,) int32.
+    """
+    if resize != "shorter":
+        return image_size
+    limits = tf.cast(image_size, tf.float64)[None]
+    target = tf.round(fitted_size(size[None], limits, resize=resize)[0])
+    return tf.cast(tf.math.ceil(target / SIZE_MULTIPLE), tf.int32) * SIZE_MULTIPLE
+
+
 def fitted_size(size: tf.Tensor, canvas: tf.Tensor, *, resize: str) -> tf.Tensor:
     """Return the size that a picture takes on the canvas before any jitter.
 
     Args:
         size: (k, 2) float64, height and width of the pictures.
-        canvas: (k, 2) float64, height and width of their canvases.
-        resize: "letterbox" or "stretch".
+        canvas: (k, 2) float64, height and width of their canvases, or the limits of "shorter".
+        resize: one of `yolo.images.RESIZE_MODES`.
 
     Returns:
         (k, 2) float64, not rounded.
     """
+    if resize == "shorter":
+        shorter = tf.reduce_min(canvas, 1) / tf.reduce_min(size, 1)
+        longer = tf.reduce_max(canvas, 1) / tf.reduce_max(size, 1)
+        return size * tf.minimum(shorter, longer)[:, None]
     if resize == "stretch":
         return tf.broadcast_to(canvas, tf.shape(size))
     return size * tf.reduce_min(canvas / size, axis=1, keepdims=True)

@@ -25,20 +25,22 @@ class Augmenter:
     def __call__(
         self, index: tf.Tensor, size: tf.Tensor, key: tuple | None, special: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Draw the picture `index` on a canvas of `size`; chance is keyed on `key` alone."""
+        """Draw the picture `index` for an `image_size`; chance is keyed on `key` alone."""
         config = self.config
+        limits = size
+        size = aug.canvas_of(self.store.sizes(index[None])[0], size, resize=self.store.resize)
         if key is None:
-            return self._fill(*self._alone(index, size, None))
+            return self._fill(*self._alone(index, size, limits, None))
         general = chances([6], *key)
         sources = chances([5, CHANCES], *key, salt=1)
         others = chances([4], *key, salt=2, maxval=self.store.count)
 
         def alone() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            return self._fill(*self._alone(index, size, sources[:1]))
+            return self._fill(*self._alone(index, size, limits, sources[:1]))
 
         def mosaic() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             indices = tf.concat([index[None], others[:3]], axis=0)
-            return self._fill(*self._mosaic(indices, size, sources[:4], general[4:]))
+            return self._fill(*self._mosaic(indices, size, limits, sources[:4], general[4:]))
 
         if config.mosaic > 0:
             image, boxes, classes = tf.cond(special & (general[0] < config.mosaic), mosaic, alone)
@@ -46,7 +48,7 @@ class Augmenter:
             image, boxes, classes = alone()
 
         def mixed() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            more = self._alone(others[3], size, sources[4:])
+            more = self._alone(others[3], size, limits, sources[4:])
             room = self.room - self.store.most_objects
             both = [
                 tf.concat([a[:room], b], 0) for a, b in zip((boxes, classes), more[1:], strict=True)
@@ -78,27 +80,32 @@ class Augmenter:
             tf.pad(classes, [[0, more]], constant_values=-1),
         )
 
-    def _alone(self, index, size, chance) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _alone(self, index, size, limits, chance) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """One picture on the whole canvas; without `chance`, simply fitted."""
         canvas = tf.cast(size, tf.float64)[None]
         sizes = self.store.sizes(index[None])
-        target = aug.fitted_size(sizes, canvas, resize=self.store.resize)
+        target = self._fitted(sizes, limits)
         shift = tf.zeros_like(canvas)
         if chance is not None:
             target *= self._factors(chance)
             shift = (2.0 * chance[:, 2:4] - 1.0) * self.config.translate * canvas
         target = tf.maximum(tf.round(target), 1.0)
-        origin = (canvas - target) / 2.0 + shift
+        origin = (canvas - target) / 2.0
+        if self.store.resize == "shorter":  # padding goes to the right and below
+            origin = tf.minimum(origin, 0.0)
+        origin += shift
         window = aug.visible_window(sizes, target, origin, canvas)
         images, boxes, classes = self._draw(index[None], window, size[None], chance)
         return images[0], boxes[0], classes[0]
 
-    def _mosaic(self, indices, size, chance, centre) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _mosaic(
+        self, indices, size, limits, chance, centre
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Four pictures around a point: each fills its quarter or touches the point."""
         whole = tf.cast(size, tf.float64)
         quarters, corners, inner = aug.mosaic_quarters(whole, centre)
         sizes = self.store.sizes(indices)
-        target = aug.fitted_size(sizes, whole[None], resize=self.store.resize)
+        target = self._fitted(sizes, limits)
         target = tf.round(target * self._factors(chance) * MOSAIC_SCALE)
         slack = quarters - target
         origin = tf.where(slack > 0, inner, chance[:, 2:4]) * slack
@@ -137,6 +144,11 @@ class Augmenter:
             min_visible=config.min_box_visible,
         )
         return images, boxes, classes
+
+    def _fitted(self, sizes, limits) -> tf.Tensor:
+        """Return the size that pictures take before any jitter, (k, 2) float64."""
+        limits = tf.cast(limits, tf.float64)[None]
+        return aug.fitted_size(sizes, limits, resize=self.store.resize)
 
     def _factors(self, chance: tf.Tensor) -> tf.Tensor:
         """Return (k, 2) factors on height and width: scale, and aspect shared between them."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from yolo.classes import common_name
+from yolo.classes import UNUSED_NAMES, common_name
 from yolo.data.findings import Findings, MarkedObject, check_objects, short_list
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
@@ -54,7 +54,9 @@ def read_coco(
     # COCO's files say "couch" where Darknet's class list says "sofa"; both mean one category.
     wanted = {common_name(name): i for i, name in enumerate(classes)}
     known = {common_name(name) for name in names}
-    missing = [name for name in classes if common_name(name) not in known]
+    missing = [
+        name for name in classes if common_name(name) not in known and name not in UNUSED_NAMES
+    ]
     if missing:
         raise DatasetError(
             f"{file}: no category {short_list(missing)}; expected among {short_list(names)}"

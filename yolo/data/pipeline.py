@@ -11,9 +11,10 @@ from yolo.data.augmenter import Augmenter, chances
 from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.errors import ConfigError
+from yolo.images import GREY, SIZE_MULTIPLE
 
-SIZE_MULTIPLE = 32
 SIZE_RANGE = (0.7, 1.4)
+SHORTER_RANGE = (0.8, 1.0)  # 640 to 800 for 800, the scale jitter of Lin et al. (2017), table 2
 BATCHES_PER_SIZE = 10
 NOT_AUGMENTED = AugmentConfig(
     mosaic=0.0,
@@ -61,14 +62,16 @@ def training_dataset(
     Args:
         samples: the pictures; those without objects serve as negatives.
         image_size: (height, width) of the network's input; multiples of 32 with `multi_scale`.
+            With "shorter": the shorter side and the most that the longer one may have; pictures
+            keep their own size, and a batch has that of its largest.
         batch_size: pictures in a batch.
         augment: how pictures are varied.
         epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
         seed: decides order and variation.
         first_epoch: where to start, from 0.
-        resize: "letterbox" or "stretch", what the variation starts from.
+        resize: "letterbox", "stretch" or "shorter", what the variation starts from.
         multi_scale: draw a new size every 10 batches, multiples of 32 from 0.7 to 1.4 times
-            `image_size`.
+            `image_size`; with "shorter" a shorter side from 0.8 to 1.0 times.
 
     Returns:
         A dataset of (images (B, h, w, 3) uint8, {"boxes": (B, M, 4) float32 xyxy pixels of the
@@ -87,7 +90,8 @@ def training_dataset(
     per_epoch = steps_per_epoch(count, batch_size) * batch_size
     special_epochs = augment.special_aug_ratio * epochs
     with tf.device("CPU"):
-        sizes = tf.constant(_sizes(image_size) if multi_scale else [image_size], tf.int32)
+        sizes = _sizes(image_size, resize) if multi_scale else [image_size]
+        sizes = tf.constant(sizes, tf.int32)
 
     def one(position: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         epoch, place = position // per_epoch, position % per_epoch
@@ -99,11 +103,12 @@ def training_dataset(
             period = position // (batch_size * BATCHES_PER_SIZE)
             size = sizes[chances([], seed, -1 - period, maxval=len(sizes))]
         image, boxes, classes = draw(index, size, (seed, position), special)
-        image.set_shape((None, None, 3) if multi_scale else (*image_size, 3))
+        various = multi_scale or resize == "shorter"
+        image.set_shape((None, None, 3) if various else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 
     dataset = tf.data.Dataset.counter(first_epoch * per_epoch)
-    return _batches(dataset, one, batch_size, drop_remainder=True)
+    return _batches(dataset, one, batch_size, drop_remainder=True, various=resize == "shorter")
 
 
 def evaluation_dataset(
@@ -119,7 +124,7 @@ def evaluation_dataset(
         samples: the pictures.
         image_size: (height, width) of the network's input.
         batch_size: pictures in a batch; the last may hold fewer.
-        resize: "letterbox" or "stretch".
+        resize: "letterbox", "stretch" or "shorter".
 
     Returns:
         A dataset of the same elements as `training_dataset`; pictures are those of
@@ -135,15 +140,19 @@ def evaluation_dataset(
     def one(index: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         size = tf.constant(image_size, tf.int32)
         image, boxes, classes = draw(index, size, None, tf.constant(False))
-        image.set_shape((*image_size, 3))
+        image.set_shape((None, None, 3) if resize == "shorter" else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 
-    return _batches(tf.data.Dataset.range(len(samples)), one, batch_size, drop_remainder=False)
+    dataset = tf.data.Dataset.range(len(samples))
+    return _batches(dataset, one, batch_size, drop_remainder=False, various=resize == "shorter")
 
 
-def _sizes(image_size: tuple[int, int]) -> list[tuple[int, int]]:
+def _sizes(image_size: tuple[int, int], resize: str) -> list[tuple[int, int]]:
     """List the sizes of multi-scale training, each side a multiple of 32."""
     height, width = image_size
+    if resize == "shorter":
+        low, high = (round(share * min(image_size)) for share in SHORTER_RANGE)
+        return [(side, max(image_size)) for side in range(high, low - 1, -SIZE_MULTIPLE)]
     if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
         raise ConfigError(f"image size is {height}x{width}; expected multiples of {SIZE_MULTIPLE}")
     sizes = []
@@ -155,10 +164,20 @@ def _sizes(image_size: tuple[int, int]) -> list[tuple[int, int]]:
     return sizes
 
 
-def _batches(dataset, one, batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:
+def _batches(
+    dataset, one, batch_size: int, *, drop_remainder: bool, various: bool
+) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
     one = tf.autograph.experimental.do_not_convert(one)
     dataset = dataset.map(one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    if various:  # pictures of one batch may differ in size; the smaller ones are padded
+        padding = {"boxes": tf.constant(0.0), "classes": tf.constant(-1)}
+        dataset = dataset.padded_batch(
+            batch_size,
+            padding_values=(tf.constant(GREY, tf.uint8), padding),
+            drop_remainder=drop_remainder,
+        )
+    else:
+        dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
     return dataset.prefetch(2).with_options(options)

@@ -19,12 +19,12 @@ class Store:
 
     Args:
         samples: the pictures.
-        resize: "letterbox" or "stretch", kept for those who place the pictures.
+        resize: "letterbox", "stretch" or "shorter", kept for those who place the pictures.
 
     Raises:
         DatasetError: there are no samples, a picture cannot be read, or it does not have the
             size that its sample says.
-        ConfigError: `resize` is neither of the two.
+        ConfigError: `resize` is none of them.
     """
 
     def __init__(self, samples: Sequence[Sample], *, resize: str = "letterbox"):

@@ -40,7 +40,7 @@ def check(config) -> None:
         "loader_threads": (0, 1024), "nominal_batch": (0, 10**5), "warmup_steps": (0, 10**7),
         "save_period": (0, 10**6), "positive_iou": (0, 1), "freeze_batch_size": (1, 10**5),
         "min_box_pixels": (0, 1e4), "min_box_visible": (0, 1), "location_weight": (0, 1e6),
-        "confidence_weight": (0, 1e6), "class_weight": (0, 1e6),
+        "confidence_weight": (0, 1e6), "class_weight": (0, 1e6), "frozen_stages": (0, 5),
     }  # fmt: skip
     for name, (low, high) in ranges.items():
         value = getattr(config, name)

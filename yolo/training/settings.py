@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 
 from yolo.config import ATTENTIONS, LOSS_SCALINGS, AugmentConfig, LossSettings
+from yolo.profiles import BOX_LOSSES, MATCHERS, PROFILES, RetinaNetLoss
 from yolo.training.ranges import check
 
 
@@ -19,6 +20,19 @@ _BY_SCALING = (
     "confidence_normalizer",
 )  # fmt: skip
 LEARNING_RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}
+RETINANETS = (
+    "retinanet", "retinanet-r18", "retinanet-r34", "retinanet-r50", "retinanet-r101",
+    "retinanet-r152", "retinanet-csp-53", "retinanet-csp-tiny",
+)  # fmt: skip
+MODELS = ("yolov4", "yolov4-tiny", *RETINANETS)
+# Settings that only one family of detectors has.
+YOLOV4_ONLY = (
+    "anchors", "masks", "attention", "loss_scaling", "iou", "positive_iou", "confidence_weight",
+    "confidence_normalizer", "ignore_iou", "label_smoothing",
+)  # fmt: skip
+RETINANET_ONLY = (
+    "profile", "backbone", "frozen_norm", "frozen_stages", "matcher", "box_loss", "force_match",
+)  # fmt: skip
 
 
 def _by_scaling(name: str) -> str:
@@ -80,12 +94,14 @@ class TrainConfig:
         "yolov4-tiny",
         "model",
         "name in the zoo",
-        choices=("yolov4", "yolov4-tiny"),
+        choices=MODELS,
     )
     weights: str | None = _option(
         None,
         "model",
-        "start from this file: Darknet .weights or .conv.N, or a .keras of an earlier run",
+        "start from this file: Darknet .weights or .conv.N, torchvision's .pth, .safetensors or "
+        ".npz for a RetinaNet, or a .keras of an earlier run; imagenet: what Keras has for a "
+        "--backbone of keras.applications",
         metavar="FILE",
     )
     image_size: tuple[int, int] = _option(
@@ -119,6 +135,40 @@ class TrainConfig:
         choices=ATTENTIONS,
     )
     prior: float = _option(0.01, "model", "objectness that a fresh head starts from")
+    profile: str = _option(
+        "paper",
+        "retinanet",
+        "whose choices to follow where implementations differ",
+        choices=tuple(PROFILES),
+    )
+    backbone: str | None = _option(
+        None,
+        "retinanet",
+        "a ResNet (resnet-18 to resnet-152), csp-darknet-53, csp-darknet-tiny or any network of "
+        "keras.applications, e.g. mobilenet_v2",
+        metavar="NAME",
+        default_text="the model's own",
+    )
+    frozen_norm: bool | None = _option(
+        None,
+        "retinanet",
+        "keep the backbone's batch norm as loaded",
+        default_text="with --weights as the profile has it, else no",
+    )
+    frozen_stages: int = _option(
+        0, "retinanet", "backbone layers at strides up to 2 to this power never train; 2 is usual"
+    )
+    matcher: str = _option(
+        "iou", "retinanet", "anchors become positive by a fixed overlap or by ATSS",
+        choices=MATCHERS,
+    )  # fmt: skip
+    box_loss: str | None = _option(
+        None, "retinanet", "location loss", choices=BOX_LOSSES, default_text="the profile's"
+    )
+    force_match: bool | None = _option(
+        None, "retinanet", "give every object its best anchors however little they overlap it",
+        default_text="as the profile has it",
+    )  # fmt: skip
 
     # augmentation: see AugmentConfig
     mosaic: float = _option(
@@ -194,11 +244,12 @@ class TrainConfig:
     )
 
     # loss: see LossSettings
-    loss: str = _option(
-        "cross-entropy",
+    loss: str | None = _option(
+        None,
         "loss",
-        "confidence loss",
+        "confidence loss of YOLOv4, class loss of RetinaNet",
         choices=("cross-entropy", "focal"),
+        default_text="cross-entropy for YOLOv4, focal for RetinaNet",
     )
     focal_alpha: float = _option(
         0.25,
@@ -370,6 +421,9 @@ class TrainConfig:
     def __post_init__(self):
         for name in ("image_size", "scale"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.loss is None:
+            usual = "focal" if self.model in RETINANETS else "cross-entropy"
+            object.__setattr__(self, "loss", usual)
         check(self)
         object.__setattr__(self, "image_size", tuple(int(side) for side in self.image_size))
         for field_ in fields(self):  # TOML's 0 is a number too; Keras insists on 0.0
@@ -384,8 +438,13 @@ def augmentation(config: TrainConfig) -> AugmentConfig:
     return AugmentConfig(**{name: getattr(config, name) for name in shared})
 
 
-def loss_settings(config: TrainConfig) -> LossSettings:
+def loss_settings(config: TrainConfig) -> LossSettings | RetinaNetLoss:
     """Return the weights of the loss's parts: the named set, then what the user changed."""
+    if config.model in RETINANETS:
+        names = ("matcher", "box_loss", "force_match", "location_weight", "class_weight")
+        given = {name: getattr(config, name) for name in names}
+        given = {name: value for name, value in given.items() if value is not None}
+        return RetinaNetLoss(**{**PROFILES[config.profile].loss, **given})
     settings = {
         **LOSS_SCALINGS[_scaling(config)],
         "iou": config.iou,
@@ -408,10 +467,14 @@ def _scaling(config: TrainConfig) -> str:
 def resolved(config: TrainConfig) -> TrainConfig:
     """Return the settings with all that they leave open decided, but for the precision."""
     loss = loss_settings(config)
+    if config.model in RETINANETS:
+        decided = ("box_loss", "force_match", "location_weight", "class_weight")
+    else:
+        config = replace(config, loss_scaling=_scaling(config))
+        decided = _BY_SCALING
     return replace(
         config,
-        loss_scaling=_scaling(config),
         learning_rate=config.learning_rate or LEARNING_RATES[config.optimizer],
         freeze_batch_size=config.freeze_batch_size or config.batch_size,
-        **{name: getattr(loss, name) for name in _BY_SCALING},
+        **{name: getattr(loss, name) for name in decided},
     )

@@ -27,7 +27,6 @@ from yolo.training.devices import select_gpus
 from yolo.training.optimizer import make_optimizer, peak_learning_rate
 from yolo.training.precision import choose_precision
 from yolo.training.settings import TrainConfig
-from yolo.weights import darknet
 
 log = logging.getLogger("yolo")
 
@@ -179,8 +178,7 @@ def _pictures_named(samples):
 
 def _compile(model, config: TrainConfig, phase: Phase, pictures: int, resume_from: Path | None):
     """Freeze or free the backbone and give the model the phase's optimizer and loss."""
-    for layer in model.network.layers:
-        layer.trainable = not (phase.frozen and layer.name.startswith("backbone_"))
+    model.set_backbone_trainable(not phase.frozen)
     steps = pipeline.steps_per_epoch(pictures, phase.batch_size) * (phase.last - phase.first)
     schedule = WarmupDecay(
         peak_learning_rate(config, phase.batch_size),
@@ -218,23 +216,36 @@ def _loss(config: TrainConfig):
 def _start_model(config: TrainConfig, data: TrainingData, resume_from: Path | None) -> Detector:
     if resume_from is not None:
         return saved.load(resume_from / "last.keras", expected_classes=data.classes)
-    options = {"prior": config.prior}
+    make = _retinanet_options if config.model in settings.RETINANETS else _yolov4_options
+    model = zoo.build(
+        config.model, classes=data.classes, image_size=config.image_size, resize=config.resize,
+        prior=config.prior, **make(config),
+    )  # fmt: skip
+    if config.weights:
+        saved.start_from(model, config.weights)
+    return model
+
+
+def _yolov4_options(config: TrainConfig) -> dict:
+    options = {}
     if config.anchors:
         options["anchors"] = anchors.read_anchors(config.anchors)
     if config.masks:
         options["masks"] = _masks(config.masks)
     if config.attention != "none":
         options["attention"] = config.attention
-    model = zoo.build(
-        config.model, classes=data.classes, image_size=config.image_size, resize=config.resize,
-        **options,
-    )  # fmt: skip
-    if config.weights:
-        if str(config.weights).endswith(".keras"):
-            saved.transfer(model, config.weights)
-        else:
-            darknet.load(model, config.weights)
-    return model
+    return options
+
+
+def _retinanet_options(config: TrainConfig) -> dict:
+    options = {"profile": config.profile, "frozen_stages": config.frozen_stages}
+    if config.backbone:
+        options["backbone"] = config.backbone
+    if config.frozen_norm is not None:
+        options["frozen_norm"] = config.frozen_norm
+    elif not config.weights:  # fresh statistics are none to keep
+        options["frozen_norm"] = False
+    return options
 
 
 def _masks(text: str):

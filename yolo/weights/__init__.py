@@ -2,7 +2,7 @@
 
 import importlib
 
-__all__ = ["darknet"]
+__all__ = ["darknet", "torchvision"]
 
 
 def __getattr__(name: str):

@@ -24,6 +24,8 @@ log = logging.getLogger("yolo")
 # Convolutions in the files that end early: darknet's `partial` command names them by the number
 # of layers they keep (yolov4-tiny.conv.29; csdarknet53-omega's conv.105, yolov4.conv.137).
 PARTIAL_FILES = {21: (17,), 110: (72, 92)}
+# Networks that have only the backbone's convolutions, the first ones of each of these files.
+BACKBONES = {15: "yolov4-tiny", 72: "yolov4"}
 _HEADER = np.array([0, 2, 5], "<i4").tobytes() + bytes(8)
 
 
@@ -66,6 +68,8 @@ def load(model, path: str | Path) -> int:
     """
     path = Path(path)
     convolutions = _convolutions(model)
+    if len(convolutions) in BACKBONES:
+        return _load_backbone(convolutions, path)
     ends = np.cumsum([convolution.floats for convolution in convolutions])
     floats = _read_floats(path, f"{20 + 4 * ends[-1]:d} for this network")
     partial = [n for n in PARTIAL_FILES.get(len(convolutions), ()) if ends[n - 1] == len(floats)]
@@ -82,6 +86,30 @@ def load(model, path: str | Path) -> int:
     return len(convolutions)
 
 
+def _load_backbone(convolutions, path: Path) -> int:
+    """Load the first convolutions of a file, whole or partial, into a network that has no more."""
+    network = BACKBONES[len(convolutions)]
+    own = sum(convolution.floats for convolution in convolutions)
+    floats = _read_floats(path, f"{20 + 4 * own} or more, those of {network}")
+    base, per_class = _FLOATS[network]
+    classes, left = divmod(len(floats) - base, per_class)
+    whole = left == 0 and classes >= 1
+    if len(floats) not in (own, _PARTIAL_FLOATS[network]) and not whole:
+        raise WeightsError(
+            f"{path}: expected a file of {network}, whole or cut off after its backbone, for this "
+            f"network; found {path.stat().st_size} bytes, which fit none; the file is damaged or "
+            "belongs to another network"
+        )
+    values = _split(convolutions, floats[:own], None, path)
+    for convolution, arrays in zip(convolutions, values, strict=True):
+        _assign(convolution, arrays)
+    log.info(
+        "%s: loaded the backbone, %d convolutions; fresh: all others",
+        path.name, len(convolutions),
+    )  # fmt: skip
+    return len(convolutions)
+
+
 def count_classes(path: str | Path) -> tuple[str, int] | None:
     """Tell which network a whole Darknet file is for, and how many classes it has.
 
@@ -95,7 +123,7 @@ def count_classes(path: str | Path) -> tuple[str, int] | None:
         WeightsError: the size fits neither network.
     """
     floats = len(_read_floats(Path(path), _USUAL_SIZES))
-    if floats in _PARTIAL_FLOATS:
+    if floats in _PARTIAL_FLOATS.values():
         return None
     for name, (base, per_class) in _FLOATS.items():
         classes, left = divmod(floats - base, per_class)
@@ -114,7 +142,7 @@ _FLOATS = {
     "yolov4-tiny": (6_062_814 - 80 * 3 * (257 + 513), 3 * (257 + 513)),
 }
 _USUAL_SIZES = "257717640 bytes for yolov4 or 24251276 for yolov4-tiny with 80 classes"
-_PARTIAL_FLOATS = ((170_038_676 - 20) // 4, (19_789_716 - 20) // 4)
+_PARTIAL_FLOATS = {"yolov4": (170_038_676 - 20) // 4, "yolov4-tiny": (19_789_716 - 20) // 4}
 
 
 def save(model, path: str | Path) -> None:
@@ -134,8 +162,11 @@ def save(model, path: str | Path) -> None:
             f"{path}: Darknet's format has no place for attention ({', '.join(attention)}); "
             "save the model as .keras"
         )
+    convolutions = _convolutions(model)
+    if len(convolutions) in BACKBONES:
+        raise WeightsError(f"{path}: Darknet has no RetinaNet; save the model as .keras")
     parts = [_HEADER]
-    for convolution in _convolutions(model):
+    for convolution in convolutions:
         parts += [np.ascontiguousarray(array, "<f4").tobytes() for array in _arrays(convolution)]
     write_bytes(path, b"".join(parts))
 
@@ -151,10 +182,10 @@ def _convolutions(model) -> list[_Convolution]:
     network = getattr(model, "network", model)
     found = [layer for layer in network.layers if "_conv_" in layer.name]
     found.sort(key=lambda layer: int(layer.name.rsplit("_", 1)[1]))
-    if len(found) not in PARTIAL_FILES:
+    if len(found) not in (*PARTIAL_FILES, *BACKBONES):
         raise WeightsError(
-            f"Darknet weights fit yolov4 and yolov4-tiny; this model is {network.name!r} with "
-            f"{len(found)} numbered convolutions"
+            "Darknet weights fit yolov4, yolov4-tiny and RetinaNets with their backbones; this "
+            f"model is {network.name!r} with {len(found)} numbered convolutions"
         )
     convolutions = []
     for layer in found:

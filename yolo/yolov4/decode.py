@@ -48,9 +48,22 @@ def make_grid(config: YOLOv4Config, map_sizes) -> Grid:
     return Grid(*(ops.concatenate(columns, axis=0) for columns in zip(*parts, strict=True)))
 
 
-def map_sizes(config: YOLOv4Config, maps) -> list[tuple]:
-    """Return (rows, columns) of each level's map, finest first."""
-    return [tuple(ops.shape(maps[stride])[1:3]) for stride in config.strides]
+def map_sizes(config: YOLOv4Config, image_size) -> list[tuple]:
+    """Return (rows, columns) of each level's map, finest first.
+
+    Args:
+        config: the network's settings.
+        image_size: (height, width) of the network's picture; numbers or scalar tensors.
+    """
+    height, width = image_size
+    return [((height + s - 1) // s, (width + s - 1) // s) for s in config.strides]
+
+
+def make_anchors(config: YOLOv4Config, image_size):
+    """Return every anchor of a picture around its cell's centre, (N, 4) xyxy pixels."""
+    grid = make_grid(config, map_sizes(config, image_size))
+    centres = (grid.cells_xy + 0.5) * grid.strides[:, None]
+    return to_xyxy(ops.concatenate([centres, grid.sizes], axis=-1))
 
 
 def flatten(config: YOLOv4Config, maps, num_classes: int):
@@ -86,12 +99,13 @@ def decode_boxes(raw_boxes, grid: Grid):
     return to_xyxy(ops.concatenate([centre, size], axis=-1))
 
 
-def decode(config: YOLOv4Config, maps, num_classes: int) -> dict:
+def decode(config: YOLOv4Config, maps, image_size, num_classes: int) -> dict:
     """Return what the maps say, before any threshold and before suppression.
 
     Args:
         config: the network's settings.
         maps: its outputs, {stride: (batch, h, w, anchors * (5 + num_classes))}.
+        image_size: (height, width) of the network's picture.
         num_classes: C.
 
     Returns:
@@ -99,6 +113,6 @@ def decode(config: YOLOv4Config, maps, num_classes: int) -> dict:
         objectness times class probability.
     """
     raw = flatten(config, maps, num_classes)
-    boxes = decode_boxes(raw[..., :4], make_grid(config, map_sizes(config, maps)))
+    boxes = decode_boxes(raw[..., :4], make_grid(config, map_sizes(config, image_size)))
     scores = ops.sigmoid(raw[..., 4:5]) * ops.sigmoid(raw[..., 5:])
     return {"boxes": boxes, "scores": scores}

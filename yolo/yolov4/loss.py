@@ -13,10 +13,11 @@ from yolo.yolov4.targets import Targets, assign
 PARTS = ("location_loss", "confidence_loss", "class_loss")
 
 
-def default_settings(loss) -> LossSettings:
+def default_settings(config: YOLOv4Config, loss) -> LossSettings:
     """Return the weights that suit a confidence loss: focal ones count by their positives.
 
     Args:
+        config: the network's settings.
         loss: a Keras loss, or a function.
     """
     scaling = "cross-entropy"
@@ -28,7 +29,7 @@ def default_settings(loss) -> LossSettings:
 
 
 def detection_loss(
-    config: YOLOv4Config, settings: LossSettings, maps, boxes_xyxy, class_ids, *,
+    config: YOLOv4Config, settings: LossSettings, maps, image_size, boxes_xyxy, class_ids, *,
     num_classes: int, anchor_loss,
 ) -> dict:  # fmt: skip
     """Return the weighted parts of the loss of a batch.
@@ -37,6 +38,7 @@ def detection_loss(
         config: the network's settings.
         settings: weights, normalisers and thresholds.
         maps: the network's outputs, {stride: (batch, h, w, anchors * (5 + C))}.
+        image_size: (height, width) of the batch's pictures.
         boxes_xyxy: (batch, M, 4) ground truth in pixels.
         class_ids: (batch, M) int32, -1 for padding.
         num_classes: C.
@@ -45,7 +47,7 @@ def detection_loss(
     Returns:
         Scalars "location_loss", "confidence_loss" and "class_loss"; their sum is the loss.
     """
-    sizes = map_sizes(config, maps)
+    sizes = map_sizes(config, image_size)
     raw = flatten(config, maps, num_classes)  # (batch, N, 5 + C)
     grid = make_grid(config, sizes)
     targets = assign(config, sizes, boxes_xyxy, class_ids, positive_iou=settings.positive_iou)

@@ -85,6 +85,15 @@ def build_network(config: YOLOv4Config, num_classes: int) -> keras.Model:
     return keras.Model(images, outputs, name=config.variant.replace("-", "_"))
 
 
+def freeze(config: YOLOv4Config, network: keras.Model) -> None:
+    """Take out of training what the settings say never trains: nothing.
+
+    Args:
+        config: the network's settings.
+        network: what `build_network` returned.
+    """
+
+
 def _tiny_neck(maps, conv, finish, attend):
     """Return the two raw maps of YOLOv4-tiny, with attention where the tutorial puts it."""
     fine = attend(maps[16], "attention_16")

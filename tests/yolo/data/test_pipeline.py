@@ -106,6 +106,24 @@ class TestEvaluation:
             assert (classes[n, :count] == sample.class_ids).all()
             assert (classes[n, count:] == -1).all() and (boxes[n, count:] == 0).all()
 
+    def test_pictures_of_their_own_size_are_those_of_prediction(self, samples):
+        limits = (96, 150)
+        dataset = evaluation_dataset(samples, image_size=limits, batch_size=4, resize="shorter")
+        start, sizes = 0, set()
+        for images, boxes, classes in take(dataset, 99):
+            for image, rows, ids in zip(images, boxes, classes, strict=True):
+                sample = samples[start]
+                picture, fit = fit_image(read_image(sample.path), limits, resize="shorter")
+                height, width = picture.shape[:2]
+                assert height % 32 == width % 32 == 0
+                assert np.abs(picture.astype(int) - image[:height, :width]).max() <= 1
+                assert (image[height:] == 128).all() and (image[:, width:] == 128).all()
+                count = len(sample.class_ids)
+                np.testing.assert_array_equal(rows[:count], fit.to_network(sample.boxes_xyxy))
+                assert (ids[:count] == sample.class_ids).all() and (ids[count:] == -1).all()
+                start, sizes = start + 1, sizes | {(height, width)}
+        assert start == len(samples) and len(sizes) > 1
+
     def test_static_shapes(self, samples):
         images, targets = evaluation_dataset(samples, image_size=SIZE, batch_size=4).element_spec
         assert images.shape == (None, *SIZE, 3) and images.dtype == tf.uint8
@@ -238,7 +256,7 @@ class TestVariation:
         ],
         ids=lambda change: "+".join(change) or "nothing",
     )
-    @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+    @pytest.mark.parametrize("resize", ["letterbox", "stretch", "shorter"])
     def test_boxes_follow_the_pixels(self, samples, change, resize):
         config = replace(NOT_AUGMENTED, min_box_pixels=2.0, **change)
         seen = 0

@@ -51,7 +51,7 @@ def test_flatten_follows_the_grids_order():
 def test_score_is_objectness_times_class_probability():
     maps = {16: np.zeros((1, 2, 2, 21), "float32"), 32: np.zeros((1, 1, 1, 21), "float32")}
     maps[32][0, 0, 0, 4:7] = [1.0, 2.0, -1.0]
-    found = decode(CONFIG, maps, 2)
+    found = decode(CONFIG, maps, (32, 32), 2)
     assert found["boxes"].shape == (1, 15, 4) and found["scores"].shape == (1, 15, 2)
     expected = _sigmoid(1.0) * _sigmoid(np.array([2.0, -1.0]))
     np.testing.assert_allclose(found["scores"][0, 12], expected, rtol=1e-5)
@@ -64,4 +64,4 @@ def test_any_finite_map_gives_finite_boxes():
             16: np.full((1, 2, 2, 21), value, "float32"),
             32: np.full((1, 1, 1, 21), value, "float32"),
         }
-        assert np.isfinite(decode(CONFIG, maps, 2)["boxes"]).all()
+        assert np.isfinite(decode(CONFIG, maps, (32, 32), 2)["boxes"]).all()

@@ -40,7 +40,7 @@ def _loss(maps, boxes=BOXES, ids=IDS, *, loss="cross-entropy", settings=None):
     element = AnchorLoss(loss)
     settings = settings or LossSettings()
     return detection_loss(
-        CONFIG, settings, maps, tf.constant(boxes), tf.constant(ids),
+        CONFIG, settings, maps, (64, 96), tf.constant(boxes), tf.constant(ids),
         num_classes=CLASSES, anchor_loss=element,
     )  # fmt: skip
 
@@ -137,7 +137,7 @@ def test_pictures_without_objects_still_teach_the_background():
     for loss in ("cross-entropy", "focal"):
         maps = _maps()
         sources = list(maps.values())
-        settings = default_settings(AnchorLoss(loss).loss)
+        settings = default_settings(CONFIG, AnchorLoss(loss).loss)
         with tf.GradientTape() as tape:
             tape.watch(sources)
             parts = _loss(
@@ -276,10 +276,12 @@ def test_what_is_no_loss_is_refused(bad):
 
 
 def test_default_weights_follow_the_loss():
-    assert default_settings(keras_focal.FocalLoss()).confidence_normalizer == "positives"
-    assert default_settings(keras_focal.FocalLoss(gamma=0.0)).confidence_normalizer == "all"
-    assert default_settings(keras.losses.BinaryCrossentropy()).confidence_normalizer == "all"
-    mining = default_settings(keras_focal.OnlineHardExampleMining())
+    assert default_settings(CONFIG, keras_focal.FocalLoss()).confidence_normalizer == "positives"
+    assert default_settings(CONFIG, keras_focal.FocalLoss(gamma=0.0)).confidence_normalizer == "all"
+    assert (
+        default_settings(CONFIG, keras.losses.BinaryCrossentropy()).confidence_normalizer == "all"
+    )
+    mining = default_settings(CONFIG, keras_focal.OnlineHardExampleMining())
     assert mining == LossSettings(**LOSS_SCALINGS["mining"])
     with pytest.raises(Exception, match="confidence_normalizer"):
         dataclasses.replace(LossSettings(), confidence_normalizer="none")

@@ -1,0 +1,262 @@
+"""torchvision's checkpoints: whole RetinaNets, and ResNets as their backbones.
+
+Read are `.pth` files (through PyTorch, data only), and the same names in `.safetensors` or
+`.npz` files without PyTorch. Reference: torchvision 0.28, models/detection/retinanet.py.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from yolo.errors import WeightsError
+
+log = logging.getLogger("yolo")
+
+SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
+# torchvision runs its first published COCO weights with batch norm's epsilon at 0
+# (models/detection/retinanet.py, `overwrite_eps(model, 0.0)`); all others with 1e-5.
+EPSILON_0 = re.compile(r"retinanet_resnet50_fpn_coco")
+_HEADER_LIMIT = 100 * 2**20
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
+
+
+def load(model, path: str | Path, *, norm_epsilon: float | None = None) -> int:
+    """Load a torchvision checkpoint into a RetinaNet with a ResNet.
+
+    A checkpoint for another number of classes gives everything but the class logits, which
+    start fresh; one of a ResNet alone (ImageNet) gives the backbone. The file is read and
+    checked completely before the first weight changes.
+
+    Args:
+        model: a RetinaNet `Detector` or its `network`.
+        path: `.pth`, `.safetensors` or `.npz`.
+        norm_epsilon: batch norm's epsilon that the weights are meant for; None is 0 for a file
+            named retinanet_resnet50_fpn_coco..., as torchvision has it, else 1e-5.
+
+    Returns:
+        The number of layers loaded.
+
+    Raises:
+        WeightsError: the file cannot be read, lacks a tensor, has one of another shape or one
+            that nothing takes, or holds values that no network has.
+    """
+    path = Path(path)
+    network = getattr(model, "network", model)
+    if not any(layer.name == "backbone_conv1" for layer in network.layers):
+        raise WeightsError(
+            f"{path}: torchvision's weights fit a RetinaNet with a ResNet; this model is "
+            f"{network.name} with another backbone"
+        )
+    tensors = _plain_names(read_tensors(path))
+    if norm_epsilon is None:
+        norm_epsilon = 0.0 if EPSILON_0.match(path.name) else 1e-5
+    whole = "class_logits.weight" in tensors
+    layers = [
+        layer for layer in network.layers
+        if layer.weights and (whole or layer.name.startswith("backbone_"))
+    ]  # fmt: skip
+    fresh = []
+    if whole:
+        ours = network.get_layer("class_logits").kernel.shape[-1]
+        if tensors["class_logits.weight"].shape[0] != ours:
+            fresh, layers = ["class_logits"], [x for x in layers if x.name != "class_logits"]
+            for part in ("weight", "bias"):
+                tensors.pop(f"class_logits.{part}", None)
+    else:
+        fresh = ["feature pyramid", "class subnet", "box subnet"]
+    values = [_arrays_of(layer, tensors, path, norm_epsilon) for layer in layers]
+    if tensors:
+        raise WeightsError(
+            f"{path}: nothing in this network takes {_some(tensors)}; torchvision's "
+            "retinanet_resnet50_fpn needs profile='torchvision-v1', its _v2 'torchvision-v2'"
+        )
+    for layer, arrays in zip(layers, values, strict=True):
+        layer.set_weights(arrays)
+    log.info("%s: loaded %d layers; fresh: %s", path.name, len(layers), ", ".join(fresh) or "none")
+    return len(layers)
+
+
+def describe(path: str | Path) -> tuple[str, str, int] | None:
+    """Tell which RetinaNet a checkpoint is for.
+
+    Args:
+        path: `.pth`, `.safetensors` or `.npz`.
+
+    Returns:
+        (name in the zoo, profile, number of classes), or None for a ResNet alone.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    tensors = _plain_names(read_tensors(Path(path)))
+    if "class_logits.weight" not in tensors:
+        return None
+    third = sum(1 for name in tensors if re.fullmatch(r"backbone_layer3_\d+\.conv1\.weight", name))
+    depth = {6: "r50", 23: "r101", 36: "r152"}.get(third, "r50")
+    if "backbone_layer1_0.conv3.weight" not in tensors:
+        depth = "r34" if third == 6 else "r18"
+    profile = "torchvision-v2" if "class_subnet_0_norm.weight" in tensors else "torchvision-v1"
+    return f"retinanet-{depth}", profile, tensors["class_logits.weight"].shape[0] // 9
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Return every tensor of a checkpoint by its name, as NumPy arrays.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or holds anything but tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file")
+    if path.suffix == ".npz":
+        return _read_npz(path)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if path.suffix in (".pth", ".pt"):
+        return _read_torch(path)
+    raise WeightsError(f"{path}: expected one of {', '.join(SUFFIXES)}")
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path}: not a whole .npz archive of arrays ({error})") from error
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    import pickle
+
+    try:
+        import torch
+    except ImportError as error:
+        raise WeightsError(
+            f"{path}: reading .pth needs PyTorch: pip install torch; or convert the file to "
+            ".safetensors"
+        ) from error
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+        raise WeightsError(f"{path}: not a PyTorch file of tensors alone ({reason})") from error
+    if not isinstance(found, dict) or not all(torch.is_tensor(t) for t in found.values()):
+        raise WeightsError(f"{path}: expected a state dict, names to tensors")
+    return {str(name): tensor.numpy() for name, tensor in found.items()}
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """Read the format of github.com/huggingface/safetensors: length, JSON header, bytes."""
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > min(_HEADER_LIMIT, len(data) - 8):
+        raise WeightsError(f"{path}: not a whole .safetensors file ({len(data)} bytes)")
+    try:
+        header = json.loads(data[8 : 8 + size].decode("utf-8"))
+        header.pop("__metadata__", None)
+        entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+        body, position, tensors = memoryview(data)[8 + size :], 0, {}
+        for name, entry in entries:
+            start, end = entry["data_offsets"]
+            dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
+            if start != position or end - start != dtype.itemsize * int(
+                np.prod(shape, dtype=object)
+            ):
+                raise ValueError(f"tensor {name!r} does not fill its place")
+            tensors[name] = np.frombuffer(body[start:end], dtype).reshape(shape)
+            position = end
+        if position != len(body):
+            raise ValueError(f"{len(body) - position} bytes belong to no tensor")
+    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path}: not a valid .safetensors file ({error})") from error
+    return tensors
+
+
+# Places where torchvision's names and ours differ. Files from before torchvision 0.13 lack the
+# ".0" of its wrapped convolutions and count the activations between those of the subnets.
+_RENAMED = (
+    (r"backbone\.body\.", ""),
+    (r"(conv1|bn1)\.", r"backbone_\1."),
+    (r"layer(\d)\.(\d+)\.", r"backbone_layer\1_\2."),
+    (r"backbone\.fpn\.inner_blocks\.(\d)(?:\.0)?\.", lambda m: f"fpn_inner_{3 + int(m[1])}."),
+    (r"backbone\.fpn\.layer_blocks\.(\d)(?:\.0)?\.", lambda m: f"fpn_output_{3 + int(m[1])}."),
+    (r"backbone\.fpn\.extra_blocks\.p", "fpn_p"),
+    (r"head\.classification_head\.cls_logits\.", "class_logits."),
+    (r"head\.regression_head\.bbox_reg\.", "box_deltas."),
+)
+_SUBNET = re.compile(r"head\.(class|reg)\w+_head\.conv\.(\d)\.(?:(\d)\.)?(weight|bias)")
+
+
+def _plain_names(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the tensors under "<layer of ours>.<part>", without those that predict classes."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        if name.startswith("fc.") or name.endswith("num_batches_tracked"):
+            continue
+        subnet = _SUBNET.fullmatch(name)
+        if subnet:
+            kind, index, inner, part = subnet.groups()
+            kind = "class" if kind == "class" else "box"
+            index = int(index) // 2 if inner is None else int(index)
+            renamed[f"{kind}_subnet_{index}{'_norm' if inner == '1' else ''}.{part}"] = tensor
+            continue
+        for pattern, new in _RENAMED:
+            name, count = re.subn(f"^{pattern}", new, name)
+            if count and not name.startswith(("conv1", "bn1", "layer")):
+                break
+        renamed[name] = tensor
+    return renamed
+
+
+def _arrays_of(layer, tensors, path: Path, norm_epsilon: float) -> list[np.ndarray]:
+    """Take a layer's tensors out of the dict, in the order of its `weights`, and check them."""
+    if hasattr(layer, "norm"):  # a ConvNorm: its kernel and norm have two names in torchvision
+        owner, _, part = layer.name.rpartition("_")
+        if layer.name == "backbone_conv1":
+            kernel, norm = "backbone_conv1", "backbone_bn1"
+        elif part == "downsample":
+            kernel, norm = f"{owner}.downsample.0", f"{owner}.downsample.1"
+        else:
+            kernel, norm = f"{owner}.{part}", f"{owner}.{part.replace('conv', 'bn')}"
+        names = {
+            "kernel": f"{kernel}.weight", "gamma": f"{norm}.weight", "beta": f"{norm}.bias",
+            "moving_mean": f"{norm}.running_mean", "moving_variance": f"{norm}.running_var",
+        }  # fmt: skip
+    else:
+        names = {"kernel": f"{layer.name}.weight", "gamma": f"{layer.name}.weight",
+                 "bias": f"{layer.name}.bias", "beta": f"{layer.name}.bias"}  # fmt: skip
+    arrays = {}
+    for weight in layer.weights:
+        name = names[weight.name]
+        if name not in tensors:
+            raise WeightsError(f"{path}: lacks {name} for the layer {layer.name}")
+        array = np.asarray(tensors.pop(name), "float32")
+        if array.ndim == 4:
+            array = array.transpose(2, 3, 1, 0)  # torchvision: out, in, height, width
+        if array.shape != tuple(weight.shape):
+            raise WeightsError(
+                f"{path}: {name} has the shape {array.shape} where {layer.name} has "
+                f"{tuple(weight.shape)} (height, width, in, out); the file is for another network"
+            )
+        if not np.isfinite(array).all():
+            raise WeightsError(f"{path}: {name} is not finite; the file is damaged")
+        arrays[weight.name] = array
+    if "moving_variance" in arrays:
+        variance = arrays["moving_variance"].astype("float64")
+        if (variance < 0).any() or (norm_epsilon == 0 and (variance == 0).any()):
+            raise WeightsError(f"{path}: a variance of {layer.name} is no variance")
+        if norm_epsilon != layer.norm.epsilon:
+            # The same scale as with the file's epsilon, under this network's.
+            factor = np.sqrt((variance + layer.norm.epsilon) / (variance + norm_epsilon))
+            arrays["gamma"] = (arrays["gamma"] * factor).astype("float32")
+    return [arrays[weight.name] for weight in layer.weights]
+
+
+def _some(names) -> str:
+    names = sorted(names)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
