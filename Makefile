@@ -15,8 +15,9 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest
 
 test-backends: $(BACKENDS)/installed
-	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal
-	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal
+	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal tests/backends
+	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal \
+	  tests/backends tests/yolo/weights/test_torchvision.py
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
@@ -38,5 +39,6 @@ $(BACKENDS)/installed: setup.cfg
 	$(PYTHON) -m venv $(BACKENDS)
 	@if $(BACKENDS)/bin/pip install --dry-run $(TORCH) | grep -qi nvidia; then \
 	  echo "$(TORCH) would bring gigabytes of CUDA: see TORCH in the Makefile"; exit 1; fi
-	$(BACKENDS)/bin/pip install "keras>=3.12" "numpy>=2" matplotlib "pytest>=8" jax $(TORCH)
+	$(BACKENDS)/bin/pip install "keras>=3.12" "numpy>=2" matplotlib "pytest>=8" jax $(TORCH) \
+	  opencv-python-headless defusedxml faster-coco-eval
 	touch $@

@@ -1,10 +1,12 @@
-"""Fine-tune yolov4-tiny on blood cells, with cross-entropy and with the focal confidence loss.
+"""Fine-tune a detector on blood cells, with cross-entropy and with the focal loss.
 
-Both runs start from Darknet's `yolov4-tiny.conv.29`, see the same pictures in the same order
+All runs start from Darknet's `yolov4-tiny.conv.29`, see the same pictures in the same order
 under the same seed, take the same steps, and are scored on the test split by their best model on
 the validation split.
 
     python -m benchmarks.bccd --data BCCD --weights yolov4-tiny.conv.29
+    python -m benchmarks.bccd --data BCCD --weights yolov4-tiny.conv.29 \
+        --model retinanet-csp-tiny --losses focal
 
 BCCD is the VOC-format data set github.com/Shenggan/BCCD_Dataset (205 training, 87 validation, 72
 test pictures).
@@ -24,21 +26,18 @@ from yolo.training.settings import TrainConfig
 
 LOSSES = ("cross-entropy", "focal")
 # Cells mostly stay whole: zooming in cuts them at the edge, where the people who labelled these
-# pictures mostly left them out. No mosaic, for the same reason. Many cells have no
-# label at all: a learning rate that stays up and a long average of the weights keep the network
-# from learning single labels by heart.
-RECIPE = {
-    "model": "yolov4-tiny",
-    "image_size": (416, 416),
+# pictures mostly left them out. No mosaic, for the same reason.
+COMMON = {
     "resize": "stretch",
     "batch_size": 8,
-    "epochs": 60,
     "mosaic": 0.0,
     "scale": (0.7, 1.1),
     "min_box_visible": 0.5,
     "vertical_flip": 0.5,
-    "min_learning_rate_ratio": 0.1,
-    "ema": 0.12,
+}
+RECIPES = {
+    "yolov4-tiny": {"image_size": (416, 416), "epochs": 60},
+    "retinanet-csp-tiny": {"image_size": (384, 384), "epochs": 40},
 }
 
 
@@ -50,10 +49,11 @@ def run(loss: str, args, screen) -> dict:
     from yolo.inference.predictor import detect_samples
     from yolo.training import dataset, run_folder, trainer
 
+    recipe = COMMON | RECIPES[args.model] | ({"epochs": args.epochs} if args.epochs else {})
     config = TrainConfig(
-        **RECIPE | {"epochs": args.epochs}, data=str(args.data), weights=str(args.weights),
+        **recipe, model=args.model, data=str(args.data), weights=str(args.weights),
         loss=loss, seed=args.seed, save_dir=str(args.out), precision=args.precision,
-        name=f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{loss}_seed{args.seed}",
+        name=f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{args.model}_{loss}_seed{args.seed}",
     )  # fmt: skip
     data = dataset.open_data(config)
     folder = run_folder.create(config)
@@ -65,9 +65,10 @@ def run(loss: str, args, screen) -> dict:
     result = evaluate_voc(found, data.test, data.classes)
     screen.write(table(result))
     return {
+        "model": args.model,
         "loss": loss,
         "seed": args.seed,
-        "epochs": args.epochs,
+        "epochs": config.epochs,
         "minutes": round(minutes, 1),
         "mAP50": round(result.map_all_point, 4),
         "mAP50_11_point": round(result.map_11_point, 4),
@@ -81,8 +82,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="the BCCD folder")
     parser.add_argument("--weights", type=Path, required=True, help="yolov4-tiny.conv.29")
+    parser.add_argument("--model", choices=RECIPES, default="yolov4-tiny")
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=LOSSES)
-    parser.add_argument("--epochs", type=int, default=RECIPE["epochs"])
+    parser.add_argument("--epochs", type=int, help="in place of the recipe's")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, default=Path("logs/bccd"), help="folder for the runs")
@@ -94,11 +96,13 @@ def main() -> None:
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     for loss in args.losses:
         row = run(loss, args, screen)
-        rows = [old for old in rows if (old["loss"], old["seed"]) != (loss, args.seed)] + [row]
+        key = ("model", "loss", "seed")
+        rows = [old for old in rows if any(old[k] != row[k] for k in key)] + [row]
         write_text(path, json.dumps(rows, indent=1) + "\n")
     for row in rows:
         screen.write(
-            f"{row['loss']:>14}: mAP50 {row['mAP50']:.4f} (11-point {row['mAP50_11_point']:.4f}), "
+            f"{row['model']}, {row['loss']}: mAP50 {row['mAP50']:.4f} "
+            f"(11-point {row['mAP50_11_point']:.4f}), "
             f"COCO AP {row['COCO_AP']:.4f}, {row['minutes']} minutes; "
             + ", ".join(f"{name} {value:.3f}" for name, value in row["per_class"].items())
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from yolo.anchors import YOLOV4_ANCHORS, YOLOV4_MASKS
 from yolo.errors import ConfigError
@@ -44,6 +45,20 @@ class AugmentConfig:
     min_box_visible: float = 0.2
 
 
+class Thresholds(NamedTuple):
+    """What counts as a detection where the user does not say.
+
+    Attributes:
+        score: least score to show.
+        evaluated: least score that average precision looks at.
+        iou: overlap above which the worse of two boxes of a class is dropped.
+    """
+
+    score: float
+    evaluated: float
+    iou: float
+
+
 @dataclass(frozen=True)
 class YOLOv4Config:
     """What defines a YOLOv4 network besides its classes; saved inside every model.
@@ -58,6 +73,9 @@ class YOLOv4Config:
     Raises:
         ConfigError: a value that no network can be built from.
     """
+
+    # Those of darknet's `detector test`, and of its `map`.
+    thresholds: ClassVar[Thresholds] = Thresholds(score=0.25, evaluated=0.001, iou=0.45)
 
     variant: str = "yolov4"
     anchors: tuple[tuple[float, float], ...] = YOLOV4_ANCHORS

@@ -35,6 +35,7 @@ class Decode(keras.layers.Layer):
 
     def __init__(self, family, architecture, num_classes, **kwargs):
         super().__init__(dtype="float32", **kwargs)
+        self.num_classes = num_classes
         self._decode = lambda outputs, size: family.decode.decode(
             architecture, outputs, size, num_classes
         )
@@ -48,6 +49,13 @@ class Decode(keras.layers.Layer):
         """
         return self._decode(outputs, tuple(ops.shape(images)[1:3]))
 
+    def compute_output_spec(self, outputs, images):
+        """Return the shapes; JAX cannot follow anchors of a picture of unknown size."""
+        return {
+            "boxes": keras.KerasTensor((None, None, 4)),
+            "scores": keras.KerasTensor((None, None, self.num_classes)),
+        }
+
 
 @keras.saving.register_keras_serializable(package="yolo")
 class Detector(keras.Model):
@@ -59,13 +67,15 @@ class Detector(keras.Model):
     Args:
         architecture: the settings of its family, e.g. a `YOLOv4Config`.
         classes: names, in the order of their ids.
-        image_size: (height, width) of the network's picture.
+        image_size: (height, width) of the network's picture; for "shorter" the shorter side and
+            the most that the longer one may have.
         resize: how pictures get that size: "letterbox" keeps their shape and pads with grey,
-            "stretch" does not.
+            "stretch" does not; "shorter" gives each picture a size of its own.
         notes: plain values that are saved with the model, such as the state of its training.
 
     Raises:
-        ValueError: no classes, an unknown resize mode, or a size that is no multiple of 32.
+        ValueError: no classes, an unknown resize mode, or a size that is no multiple of 32
+            (sizes for "shorter" may be any).
 
     Example:
         >>> import yolo, keras_focal
@@ -90,9 +100,11 @@ class Detector(keras.Model):
         self._notes = dict(notes or {})
         if not self.classes:
             raise ValueError("classes must name at least one class. Received: none.")
-        if resize not in ("letterbox", "stretch"):
-            raise ValueError(f"resize must be 'letterbox' or 'stretch'. Received: {resize!r}.")
-        if len(self.image_size) != 2 or any(side < 32 or side % 32 for side in self.image_size):
+        if resize not in pictures.RESIZE_MODES:
+            known = ", ".join(map(repr, pictures.RESIZE_MODES))
+            raise ValueError(f"resize must be one of {known}. Received: {resize!r}.")
+        step = 1 if resize == "shorter" else pictures.SIZE_MULTIPLE
+        if len(self.image_size) != 2 or any(side < 32 or side % step for side in self.image_size):
             raise ValueError(
                 f"image_size must be (height, width) in multiples of 32. Received: {image_size}."
             )
@@ -246,19 +258,24 @@ class Detector(keras.Model):
         return self._inference.predict_on_batch(images)
 
     def detect(
-        self, images, *, score_threshold=0.25, iou_threshold=0.45, max_detections=100, clip=False
-    ) -> list[Detections]:
+        self, images, *, score_threshold=None, iou_threshold=None, max_detections=100, clip=False,
+        fitted=False,
+    ) -> list[Detections]:  # fmt: skip
         """Find objects in pictures.
 
         Args:
             images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB. Pictures of another size
                 than the model's are resized as `resize` says.
-            score_threshold: report objects that score at least this, in 0..1.
-            iou_threshold: of two boxes of a class that overlap more, the better one stays.
+            score_threshold: report objects that score at least this, in 0..1; None for the
+                usual value, 0.25.
+            iou_threshold: of two boxes of a class that overlap more, the better one stays; None
+                is 0.45 for YOLOv4, 0.5 for RetinaNet.
             max_detections: at most this many objects a picture.
             clip: cut boxes at the picture's edge and drop those outside. An object that the
                 edge cuts may get a box that reaches over it, to where the rest is guessed to
                 be; Darknet scores it so.
+            fitted: whether the pictures are as the network shall see them; needed for "shorter"
+                only, elsewhere their size tells.
 
         Returns:
             For each picture its `Detections`, boxes in pixels of the picture given.
@@ -276,9 +293,12 @@ class Detector(keras.Model):
             )
         if len(images) == 0:
             return []
+        usual = self.architecture.thresholds
+        score_threshold = usual.score if score_threshold is None else score_threshold
+        iou_threshold = usual.iou if iou_threshold is None else iou_threshold
         height, width = images.shape[1:3]
         fits = None
-        if (height, width) != self.image_size:
+        if not fitted and (self.resize == "shorter" or (height, width) != self.image_size):
             fitted = [
                 pictures.fit_image(image, self.image_size, resize=self.resize) for image in images
             ]

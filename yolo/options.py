@@ -36,7 +36,7 @@ def train_parser() -> argparse.ArgumentParser:
         if base == "bool":
             options["action"] = argparse.BooleanOptionalAction
         else:
-            parse = {"image_size": image_size, "scale": number_pair}.get(field.name)
+            parse = {"image_size": any_size, "scale": number_pair}.get(field.name)
             options |= {
                 "type": parse or kinds[base],
                 "choices": about.get("choices"),
@@ -144,12 +144,22 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """Return (height, width) from "416" or "320x416"."""
+    """Return (height, width), multiples of 32, from "416" or "320x416"."""
+    sides = any_size(text)
+    if any(side % 32 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
+        )
+    return sides
+
+
+def any_size(text: str) -> tuple[int, int]:
+    """Return two sides of at least 32 pixels from "416" or "800x1333"."""
     try:
         sides = [int(side) for side in text.lower().replace(",", "x").split("x")]
     except ValueError:
         sides = []
-    if len(sides) not in (1, 2) or any(side < 32 or side % 32 for side in sides):
+    if len(sides) not in (1, 2) or any(side < 32 for side in sides):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from yolo.config import Thresholds
 from yolo.errors import ConfigError
 
 RESNETS = ("resnet-18", "resnet-34", "resnet-50", "resnet-101", "resnet-152")
@@ -53,6 +54,9 @@ class RetinaNetConfig:
     Raises:
         ConfigError: a value that no network can be built from.
     """
+
+    # Lin et al. (2017), section 4.1, "Inference", but for the score to show.
+    thresholds: ClassVar[Thresholds] = Thresholds(score=0.25, evaluated=0.05, iou=0.5)
 
     backbone: str = "resnet-50"
     profile: str = "paper"

@@ -34,8 +34,9 @@ def build(name: str, *, classes, image_size=(416, 416), resize="letterbox", **op
     Args:
         name: a key of `ZOO`.
         classes: names, in the order of their ids.
-        image_size: (height, width) of the network's picture, multiples of 32.
-        resize: "letterbox" or "stretch".
+        image_size: (height, width) of the network's picture, multiples of 32; for "shorter" the
+            shorter side and the most that the longer one may have, e.g. (800, 1333).
+        resize: "letterbox", "stretch" or "shorter".
         **options: fields of the model's settings to change. YOLOv4: e.g. `anchors`, `masks` (for
             yolov4-tiny also "custom" or "coco"), `attention`, `prior`. RetinaNet: `profile`
             ("paper", "torchvision-v1", "torchvision-v2", "detectron2", "fizyr") and the fields

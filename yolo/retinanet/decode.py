@@ -20,6 +20,11 @@ def grid_sizes(config: RetinaNetConfig, image_size) -> list[tuple]:
     return [((height + s - 1) // s, (width + s - 1) // s) for s in config.strides]
 
 
+def at_most(count, limit: int):
+    """Return the smaller of a number, or scalar tensor, and a limit; a number if it was one."""
+    return min(count, limit) if isinstance(count, int) else ops.minimum(count, limit)
+
+
 def cell_anchors(config: RetinaNetConfig, level: int) -> np.ndarray:
     """Return the anchors of one cell around its centre, (A, 4) float32 xyxy.
 
@@ -140,7 +145,7 @@ def decode(config: RetinaNetConfig, outputs, image_size, num_classes: int) -> di
         count = rows * columns * config.anchors_per_cell
         level = slice(start, start + count)
         start = start + count
-        most = ops.minimum(count, config.candidates)
+        most = at_most(count, config.candidates)
         _, best = ops.top_k(ops.max(logits[:, level], axis=-1), most)  # (batch, most)
         found = ops.take_along_axis(logits[:, level], best[..., None], axis=1)
         if num_classes > 1:

@@ -72,6 +72,12 @@ class Output(keras.layers.Layer):
             initializer=self.bias_initializer,
         )  # fmt: skip
 
+    def compute_output_spec(self, x):
+        """Return (batch, h * w * anchors, values) float32, whatever the layer's precision."""
+        batch, *sides, _ = x.shape
+        rows = None if None in sides else sides[0] * sides[1] * self.anchors
+        return keras.KerasTensor((batch, rows, self.values), dtype="float32")
+
     def call(self, x):
         """Map (batch, h, w, channels) to (batch, h * w * anchors, values) float32."""
         x = ops.conv(x, self.kernel, padding="same")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from keras import ops
 
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
-from yolo.retinanet.decode import grid_sizes
+from yolo.retinanet.decode import at_most, grid_sizes
 
 BACKGROUND = -1
 IGNORED = -2
@@ -101,12 +101,10 @@ class _Blocks:
 
     def __init__(self, anchors, boxes, valid):
         self.anchors = anchors
-        count = ops.shape(boxes)[1]
-        self.number = (count + _BLOCK - 1) // _BLOCK
-        room = self.number * _BLOCK - count
+        self.number = (ops.shape(boxes)[1] + _BLOCK - 1) // _BLOCK
         # An object outside of everything overlaps no anchor.
         boxes = ops.where(valid[..., None], boxes, -1e6)
-        self.boxes = ops.pad(boxes, ((0, 0), (0, room), (0, 0)), constant_values=-1e6)
+        self.boxes = ops.pad(boxes, ((0, 0), (0, _BLOCK), (0, 0)), constant_values=-1e6)
         self.zeros = boxes[:, :1, 0] * 0.0 + anchors[None, :, 0] * 0.0  # (batch, N)
 
     def fold(self, step, *state):
@@ -151,7 +149,7 @@ def _by_statistics(config: RetinaNetConfig, image_size, anchors, boxes, valid):
         cell = ops.reshape(level, (-1, config.anchors_per_cell, 4))[:, 0]
         middle = (cell[:, :2] + cell[:, 2:]) / 2  # (cells, 2)
         distance = ops.sum(ops.square(centres[..., None, :] - middle), axis=-1)
-        _, near = ops.top_k(-distance, ops.minimum(cells, ATSS_CELLS))  # (batch, M, k)
+        _, near = ops.top_k(-distance, at_most(cells, ATSS_CELLS))  # (batch, M, k)
         near = ops.cast(near, "int32")[..., None] * config.anchors_per_cell + start
         near = near + ops.arange(config.anchors_per_cell, dtype="int32")
         candidates.append(ops.reshape(near, (*ops.shape(near)[:2], -1)))

@@ -18,7 +18,8 @@ def check(config) -> None:
         ConfigError: one line that names the setting, its value and what it may be.
     """
     size = config.image_size
-    if len(size) != 2 or any(side < 32 or side % 32 for side in size):
+    step = 1 if config.resize == "shorter" else 32
+    if len(size) != 2 or any(side < 32 or side % step for side in size):
         near = "x".join(str(max(32, round(side / 32) * 32)) for side in (size or (416,))[:2])
         raise ConfigError(
             f"image_size needs height and width in multiples of 32, not {list(size)}; try {near}"

@@ -113,8 +113,9 @@ class TrainConfig:
     resize: str = _option(
         "letterbox",
         "model",
-        "keep a picture's shape and pad it with grey, or stretch it",
-        choices=("letterbox", "stretch"),
+        "keep a picture's shape and pad it with grey, or stretch it; shorter: give the shorter "
+        "side the first number of --image-size and the longer one at most the second (800x1333)",
+        choices=("letterbox", "stretch", "shorter"),
     )
     anchors: str | None = _option(
         None,

@@ -137,8 +137,8 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         import torch
     except ImportError as error:
         raise WeightsError(
-            f"{path}: reading .pth needs PyTorch: pip install torch; or convert the file to "
-            ".safetensors"
+            f"{path}: reading .pth needs PyTorch: pip install torch; or convert the file "
+            "to .safetensors"
         ) from error
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,0 +1,77 @@
+"""One training step and one detection of every kind of detector on Keras's other backends."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_focal
+import yolo
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="the other tests are TensorFlow's"
+)
+
+MODELS = {
+    "yolov4-tiny": {},
+    "yolov4": {},
+    "retinanet-csp-tiny": {},
+    "retinanet-r18": {"profile": "torchvision-v2"},
+}
+
+
+def data():
+    """Return two pictures, one of them without an object."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 64, 96, 3), np.uint8)
+    boxes = np.zeros((2, 3, 4), "float32")
+    boxes[0, :2] = [[8, 10, 44, 50], [30, 5, 90, 60]]
+    classes = np.array([[0, 1, -1], [-1, -1, -1]], "int32")
+    return images, {"boxes": boxes, "classes": classes}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_and_a_detection(name):
+    keras.utils.set_random_seed(0)
+    images, truth = data()
+    model = yolo.build(name, classes=["a", "b"], image_size=(64, 96), **MODELS[name])
+    model.compile(keras.optimizers.SGD(1e-3), loss=keras_focal.FocalLoss())
+    before = [keras.ops.convert_to_numpy(w).copy() for w in model.trainable_weights]
+    history = model.fit(images, truth, batch_size=2, epochs=2, shuffle=False, verbose=0).history
+    assert all(np.isfinite(history["loss"])) and history["loss"][1] != history["loss"][0]
+    after = [keras.ops.convert_to_numpy(w) for w in model.trainable_weights]
+    changed = [not np.array_equal(a, b) for a, b in zip(after, before, strict=True)]
+    assert np.mean(changed) > 0.9
+    (first, _) = model.detect(images, score_threshold=0.0, max_detections=7)
+    assert len(first) == 7 and np.isfinite(first.boxes_xyxy).all()
+
+
+@pytest.mark.parametrize("name", ["yolov4-tiny", "retinanet-csp-tiny"])
+def test_loss_and_gradient_do_not_depend_on_the_backend(name):
+    """The numbers were printed by TensorFlow 2.21 (`python tests/backends/test_detectors.py`)."""
+    assert figures(name) == pytest.approx(EXPECTED[name], rel=1e-3)
+
+
+def figures(name):
+    """Return the loss parts of a network whose weights follow from a formula."""
+    images, truth = data()
+    model = yolo.build(name, classes=["a", "b"], image_size=(64, 96))
+    for index, weight in enumerate(model.network.weights):
+        count = int(np.prod(weight.shape))
+        wave = np.sin(np.arange(count) * 0.7 + index).reshape(weight.shape)
+        fan_in = max(1, int(np.prod(weight.shape[:-1])))
+        if weight.name == "kernel":
+            weight.assign(wave * (2.0 / fan_in) ** 0.5)
+        elif weight.name == "bias":
+            weight.assign(wave - 4.0)
+    model.compile("sgd", loss="focal")
+    model.compute_loss(images, truth, model.network(images))
+    return [float(tracker.result()) for tracker in model.part_trackers]
+
+
+EXPECTED = {
+    "yolov4-tiny": [1.1424312591552734, 3.3346948623657227, 1.8575682640075684],
+    "retinanet-csp-tiny": [15.845951080322266, 0.9556530117988586],
+}
+
+if __name__ == "__main__":
+    print({name: figures(name) for name in ("yolov4-tiny", "retinanet-csp-tiny")})  # noqa: T201
