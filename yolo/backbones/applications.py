@@ -78,13 +78,17 @@ def application(images, name: str, *, frozen_norm: bool) -> dict:
         ConfigError: no such network, or it has no map at one of the strides.
     """
     maker = find_maker(name)
-    last = {stride: layer for layer, stride in _layer_strides(maker)}
+    strides = _layer_strides(maker)
+    last = {stride: index for index, stride in enumerate(strides)}
     missing = [stride for stride in (8, 16, 32) if stride not in last]
     if missing:
         raise ConfigError(f"{maker.__name__} has no maps at stride {missing[0]}")
     whole = maker(include_top=False, weights=None, input_shape=(None, None, 3))
-    maps = [whole.get_layer(last[stride]).output for stride in (8, 16, 32)]
+    maps = [whole.layers[last[stride]].output for stride in (8, 16, 32)]
     backbone = keras.Model(whole.input, maps, name=f"backbone_{maker.__name__}")
+    # Where each layer stands in the whole network. Keras numbers unnamed layers anew each time,
+    # so their names say nothing.
+    backbone.places = {layer.name: index for index, layer in enumerate(whole.layers)}
     images = Preprocess(maker, name="preprocess")(images)
     outputs = backbone(images, training=False) if frozen_norm else backbone(images)
     return dict(zip((8, 16, 32), outputs, strict=True))
@@ -98,12 +102,13 @@ def freeze(backbone: keras.Model, *, norm: bool, stages: int) -> None:
         norm: whether to freeze the batch norm.
         stages: layers at strides up to 2 to this power are frozen.
     """
-    strides = {}
+    early = set()
     if stages:
-        strides = dict(_layer_strides(find_maker(backbone.name.removeprefix("backbone_"))))
+        strides = _layer_strides(find_maker(backbone.name.removeprefix("backbone_")))
+        early = {i for i, stride in enumerate(strides) if stride and stride <= 2**stages}
     for layer in backbone.layers:
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        if (norm and is_norm) or strides.get(layer.name, 2**5 + 1) <= 2**stages:
+        if (norm and is_norm) or backbone.places[layer.name] in early:
             layer.trainable = False
 
 
@@ -125,15 +130,15 @@ def load_imagenet(backbone: keras.Model) -> None:
         ) from error
     for layer in backbone.layers:
         if layer.weights:
-            layer.set_weights(source.get_layer(layer.name).get_weights())
+            layer.set_weights(source.layers[backbone.places[layer.name]].get_weights())
 
 
-def _layer_strides(maker) -> list[tuple[str, int]]:
-    """Return (name, stride) of the layers with a map at a whole stride, in the network's order."""
+def _layer_strides(maker) -> list[int | None]:
+    """Return the stride of each layer's map, in the network's order; None where it has none."""
     probe = maker(include_top=False, weights=None, input_shape=(_PROBE, _PROBE, 3))
-    found = []
+    strides = []
     for layer in probe.layers:
         shape = getattr(layer.output, "shape", ())
-        if len(shape) == 4 and shape[1] == shape[2] and shape[1] and _PROBE % shape[1] == 0:
-            found.append((layer.name, _PROBE // shape[1]))
-    return found
+        whole = len(shape) == 4 and shape[1] == shape[2] and shape[1] and _PROBE % shape[1] == 0
+        strides.append(_PROBE // shape[1] if whole else None)
+    return strides

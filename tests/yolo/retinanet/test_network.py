@@ -117,9 +117,7 @@ def test_the_first_loss_is_the_papers(prior, most):
         assert value == pytest.approx(1.2486e6 * counted / positives, rel=0.03)
 
 
-@pytest.mark.parametrize(
-    "backbone", ["mobilenet_v2", "vgg16", "MobileNetV3Small", "efficientnet_v2", "resnet-34"]
-)
+@pytest.mark.parametrize("backbone", ["vgg16", "mobilenet_v3", "efficientnet_v2", "resnet-34"])
 def test_backbones_give_three_maps(backbone):
     model = yolo.build("retinanet", backbone=backbone, classes=["a"], image_size=(64, 64))
     outputs = model.network(np.full((1, 64, 96, 3), 99, "uint8"))
@@ -163,7 +161,7 @@ def test_frozen_stages_stay_frozen(name, stages, frozen):
     assert still() == frozen
 
 
-@pytest.mark.parametrize("backbone", ["resnet-18", "mobilenet_v2"])
+@pytest.mark.parametrize("backbone", ["resnet-18", "MobileNetV2"])
 def test_frozen_norm_learns_nothing(backbone):
     model = yolo.build(
         "retinanet", backbone=backbone, classes=["a"], image_size=(64, 64), frozen_norm=True
