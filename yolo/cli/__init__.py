@@ -33,6 +33,13 @@ def evaluate_main(argv: list[str] | None = None) -> int:
     return _run(options.evaluate_parser(), argv, evaluate)
 
 
+def export_main(argv: list[str] | None = None) -> int:
+    """Run `python -m yolo export`: write a detector for another runtime."""
+    from yolo.cli.export import export
+
+    return _run(options.export_parser(), argv, export)
+
+
 def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
     """Parse, run, and turn what went wrong into one line and an exit code."""
     args = parser.parse_args(argv)
