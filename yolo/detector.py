@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import keras
-import numpy as np
 from keras import ops
 
 from yolo import (

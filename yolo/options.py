@@ -106,7 +106,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
 def export_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo export`."""
     parser = _parser(
-        "-m yolo export",
+        "export",
         "Write a detector for another runtime. The file is opened by that runtime and compared "
         "with Keras on a picture before it is kept.",
     )
@@ -174,7 +174,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message):
         """End with one line and exit code 2."""
-        self.exit(2, f"{self.prog}: error: {message} (all options: python {self.prog} --help)\n")
+        name = self.prog if self.prog.startswith("python") else f"python {self.prog}"
+        self.exit(2, f"{self.prog}: error: {message} (all options: {name} --help)\n")
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:

@@ -44,8 +44,7 @@ def find_objects(
         images = images[None]
     if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:3]:
         raise ValueError(
-            "detect needs RGB pictures (batch, height, width, 3). "
-            f"Received: shape {images.shape}."
+            f"detect needs RGB pictures (batch, height, width, 3). Received: shape {images.shape}."
         )
     if len(images) == 0:
         return []

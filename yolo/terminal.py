@@ -12,7 +12,6 @@ import tempfile
 import threading
 from collections.abc import Callable
 
-
 _SECONDS_BETWEEN_PASSING = 10
 
 

@@ -21,7 +21,9 @@ def export(args, screen: terminal.Screen) -> int:
     if runtime_of(weights):
         raise ConfigError(f"{weights} is an export already; name the weights it was made from")
     if args.quantize == "int8" and not args.data:
-        raise ConfigError("--quantize int8 measures ranges on pictures: give the training set, --data DIR")
+        raise ConfigError(
+            "--quantize int8 measures ranges on pictures: give the training set, --data DIR"
+        )
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo import saved
     from yolo.export import exporter
@@ -53,9 +55,7 @@ def export(args, screen: terminal.Screen) -> int:
         )  # fmt: skip
     screen.write(f"compared with Keras on {name}: {difference}")
     screen.write(f"written: {printable(target)} ({_megabytes(target):.1f} MB)")
-    screen.write(
-        f"use it: python predict.py PICTURE --weights {common.quoted(printable(target))}"
-    )
+    screen.write(f"use it: python predict.py PICTURE --weights {common.quoted(printable(target))}")
     return 0
 
 

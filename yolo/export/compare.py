@@ -48,7 +48,9 @@ class Difference:
 
     def worse(self, other: Difference) -> Difference:
         """Return the greater number of each."""
-        return Difference(*(max(pair) for pair in zip(_numbers(self), _numbers(other), strict=True)))
+        return Difference(
+            *(max(pair) for pair in zip(_numbers(self), _numbers(other), strict=True))
+        )
 
 
 def _numbers(difference: Difference) -> tuple[float, ...]:

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from yolo import nms
 from yolo.errors import ConfigError, YoloError
-from yolo.exported import RUNTIMES, ExportInfo, info_path, target_name, write_info
 from yolo.export.compare import Difference, check_difference, check_suppression, compare
 from yolo.export.formats import WRITERS
 from yolo.export.graph import Graph, float32_twin
+from yolo.exported import RUNTIMES, ExportInfo, info_path, target_name, write_info
 from yolo.images import fit_image
 from yolo.inference.runtimes import ExportedDetector
 
@@ -51,7 +51,7 @@ def describe(model, format: str, **options) -> ExportInfo:
     options.setdefault("nms", format in SUPPRESSES)
     if options["nms"] and format not in SUPPRESSES:
         raise ConfigError(
-            f"{format} has no suppression inside the file; nms.py, which is written beside it, does it"
+            f"{format} has no suppression inside the file; the _nms.py beside it suppresses"
         )
     quantize = options.get("quantize", "none")
     if quantize not in QUANTIZE[format]:
@@ -67,7 +67,11 @@ def describe(model, format: str, **options) -> ExportInfo:
         **options,
     }
     return ExportInfo(
-        format=format, model=model.network.name, classes=model.classes, resize=model.resize, **options
+        format=format,
+        model=model.network.name,
+        classes=model.classes,
+        resize=model.resize,
+        **options,
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from yolo.exported import ExportInfo, import_optional
 from yolo.export.graph import Graph
+from yolo.exported import ExportInfo, import_optional
 
 # What onnxruntime 1.17 of early 2024 and everything since reads.
 ONNX_OPSET = 17
@@ -101,9 +101,7 @@ def _in_int8(converter, graph: Graph, pictures: Callable) -> bytes:
         tf.lite.OpsSet.TFLITE_BUILTINS,
     ]
     # The debugger is TensorFlow's way to quantise all but some operations.
-    debugger = tf.lite.experimental.QuantizationDebugger(
-        converter=converter, debug_dataset=batches
-    )
+    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=batches)
     interpreter = tf.lite.Interpreter(model_content=debugger.calibrated_model)
     names = {tensor["name"] for tensor in interpreter.get_tensor_details()}
     names_kept = {tensor["name"] for tensor in interpreter.get_output_details()}

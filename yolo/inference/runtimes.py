@@ -96,7 +96,9 @@ class ExportedDetector:
         found = self._in_batches(
             images,
             NMS_OUTPUTS,
-            score_threshold=self.info.score_threshold if score_threshold is None else score_threshold,
+            score_threshold=self.info.score_threshold
+            if score_threshold is None
+            else score_threshold,
             iou_threshold=self.info.iou_threshold,
         )
         boxes, scores, class_ids, counts = (found[name] for name in NMS_OUTPUTS)
@@ -143,9 +145,7 @@ def _open_onnx(path: Path) -> Run:
     options = ort.SessionOptions()
     options.log_severity_level = 3  # it warns of thresholds that are inputs, which is their point
     try:
-        session = ort.InferenceSession(
-            str(path), options, providers=ort.get_available_providers()
-        )
+        session = ort.InferenceSession(str(path), options, providers=ort.get_available_providers())
     except (RuntimeError, ValueError, ort.capi.onnxruntime_pybind11_state.InvalidProtobuf) as error:
         raise _damaged(path, error) from error
     # Without this the suppression inside the file would run even where nobody asks for it.
@@ -178,9 +178,7 @@ def _open_openvino(path: Path) -> Run:
 
 
 def _open_litert(path: Path) -> Run:
-    module = import_optional(
-        "ai_edge_litert.interpreter", "ai-edge-litert", "--runtime litert"
-    )
+    module = import_optional("ai_edge_litert.interpreter", "ai-edge-litert", "--runtime litert")
     try:
         interpreter = module.Interpreter(str(path), num_threads=os.cpu_count())
         runner = interpreter.get_signature_runner("raw")

@@ -47,10 +47,12 @@ class Convolution:
 
     @property
     def has_norm(self) -> bool:
+        """Whether batch norm follows; heads have a bias instead."""
         return hasattr(self.layer, "norm")
 
     @property
     def floats(self) -> int:
+        """The numbers it has in a Darknet file."""
         return self.filters * ((4 if self.has_norm else 1) + self.inputs * self.size**2)
 
 

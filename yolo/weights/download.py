@@ -46,7 +46,9 @@ def download(url: str, path: str | Path, *, size: int | None = None, sha256: str
         _fetch(url, part, size)
         wrong = _fault(part, size, sha256)
         if wrong and resumed:
-            log.info("%s: the first part of it did not fit the rest; downloading it anew", path.name)
+            log.info(
+                "%s: the first part of it did not fit the rest; downloading it anew", path.name
+            )
             part.unlink()
             _fetch(url, part, size)
             wrong = _fault(part, size, sha256)

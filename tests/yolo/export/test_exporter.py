@@ -178,7 +178,9 @@ def test_names_of_inputs_and_outputs(files):
     assert served["detection_boxes"].shape == (1, 100, 4)
 
 
-def test_prediction_over_files_takes_an_export_as_it_takes_a_detector(files, twin, picture, tmp_path):
+def test_prediction_over_files_takes_an_export_as_it_takes_a_detector(
+    files, twin, picture, tmp_path
+):
     write_image(tmp_path / "a.png", picture)
     _, found, _ = files("saved_model")
     answers = [

@@ -53,7 +53,10 @@ def test_a_fixed_file_gets_one_picture_at_a_time(tmp_path, calls, dynamic, batch
 
 
 def test_another_size_needs_free_sizes(tmp_path, calls):
-    assert ExportedDetector(file(tmp_path, dynamic=True), image_size=(32, 32)).image_size == (32, 32)
+    assert ExportedDetector(file(tmp_path, dynamic=True), image_size=(32, 32)).image_size == (
+        32,
+        32,
+    )
     with pytest.raises(ConfigError, match="was exported for 64x96; leave out --image-size"):
         ExportedDetector(file(tmp_path), image_size=(32, 32))
 
