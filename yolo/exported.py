@@ -29,8 +29,9 @@ class ExportInfo:
         model: the family's name for the network, such as "yolov4_tiny".
         classes: names, in the order of the scores.
         image_size: (height, width) the picture is fitted into.
-        resize: how: "letterbox" (shape kept, centred between bars of grey 128) or "stretch";
-            bilinear in both.
+        resize: how, bilinearly: "letterbox" (shape kept, centred between bars of grey 128),
+            "stretch", or "shorter" (the shorter side gets the lesser length, the longer at most
+            the greater one; grey 128 at the right and below up to multiples of 32).
         dynamic: whether batch, height and width are free; height and width must then be
             multiples of 32. Else the batch is 1 and the size is `image_size`.
         quantize: "none", "dynamic", "float16" or "int8": how weights (and for int8 the maps) are
@@ -70,7 +71,7 @@ class ExportInfo:
                 "dtype": "float32",
                 "colour": "RGB",
                 "range": [0, 255],
-                "padding": 128 if self.resize == "letterbox" else None,
+                "padding": None if self.resize == "stretch" else 128,
                 "interpolation": "bilinear",
             },
             "outputs": {

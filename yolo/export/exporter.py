@@ -59,6 +59,11 @@ def describe(model, format: str, **options) -> ExportInfo:
             f"{format} is not written with --quantize {quantize}; it can be "
             f"{', '.join(QUANTIZE[format])}"
         )
+    if model.resize == "shorter" and not options.get("dynamic"):
+        raise ConfigError(
+            "this model resizes by the shorter side, so its pictures have many sizes; export it "
+            "with --dynamic"
+        )
     usual = model.architecture.thresholds
     options = {
         "image_size": model.image_size,
