@@ -106,7 +106,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
 def export_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo export`."""
     parser = _parser(
-        "export",
+        "python -m yolo export",
         "Write a detector for another runtime. The file is opened by that runtime and compared "
         "with Keras on a picture before it is kept.",
     )
@@ -140,9 +140,9 @@ def export_parser() -> argparse.ArgumentParser:
 
 def _weights_options(parser, *, runtime: bool = True) -> None:
     parser.add_argument("--weights", metavar="FILE",
-                        help="a .keras of a run, Darknet's .weights, or a name in the catalogue "
-                        "such as yolov4-tiny-coco (default: best.keras of the newest run in "
-                        "logs/)")  # fmt: skip
+                        help="a .keras of a run, an exported file, weights of Darknet, torchvision "
+                        "or the tutorial, or published ones by name, such as yolov4-tiny-coco "
+                        "(default: best.keras of the newest run in logs/)")  # fmt: skip
     if runtime:
         parser.add_argument("--runtime", choices=RUNTIMES,
                             help="run the exported file --weights, or the export that lies "

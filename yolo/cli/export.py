@@ -41,7 +41,7 @@ def export(args, screen: terminal.Screen) -> int:
         quantize=args.quantize, nms=False if args.no_nms else None, score_threshold=args.score,
         iou_threshold=args.iou, max_detections=args.max_detections,
     )  # fmt: skip
-    paths = _data_pictures(args.data) if args.data else []
+    paths = data_pictures(args.data) if args.data else []
     picture, name = _picture(args, source, paths)
     folder = Path(args.out) if args.out else source.parent
     step = max(1, len(paths) // _MOST_CALIBRATION_PICTURES)
@@ -59,7 +59,7 @@ def export(args, screen: terminal.Screen) -> int:
     return 0
 
 
-def _data_pictures(data: str) -> list[Path]:
+def data_pictures(data: str) -> list[Path]:
     """Return the pictures of a data set's training split, or of any folder."""
     from yolo.data import coco, voc
     from yolo.inference import sources
@@ -89,7 +89,7 @@ def _picture(args, source: Path, paths: list[Path]) -> tuple[np.ndarray, str]:
     settings = source.parent / "config.toml"
     if not paths and settings.is_file():
         data = toml.read_toml(settings).get("data")
-        paths = _data_pictures(data) if data and Path(data).is_dir() else []
+        paths = data_pictures(data) if data and Path(data).is_dir() else []
     if paths:
         return read_image(paths[0]), printable(paths[0])
     drawn, _ = shapes.draw_picture(np.random.default_rng(0))

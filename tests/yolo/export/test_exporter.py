@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import os
 import runpy
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,6 +22,7 @@ from yolo.export.graph import float32_twin
 from yolo.inference import predictor
 from yolo.inference.runtimes import ExportedDetector
 
+ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = {
     "onnx": ("onnx", "tf2onnx", "onnxruntime"),
     "openvino": ("openvino",),
@@ -188,6 +192,28 @@ def test_prediction_over_files_takes_an_export_as_it_takes_a_detector(
         for m in (twin, found)
     ]
     np.testing.assert_allclose(answers[1][0].boxes_xyxy, answers[0][0].boxes_xyxy, atol=0.05)
+
+
+def test_running_an_export_needs_neither_tensorflow_nor_keras(files, picture, tmp_path):
+    path, found, _ = files("onnx")
+    write_image(tmp_path / "a.png", picture)
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras'): sys.modules[name] = None\n"
+        "from yolo.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", "a.png", "--weights", str(path), "--score", "0.05",
+         "--no-draw"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
+        encoding="utf-8", timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (entry,) = json.loads((tmp_path / "predictions" / "predictions.json").read_text("utf-8"))
+    (expected,) = found.detect(picture, score_threshold=0.05, clip=True)
+    assert len(entry["objects"]) == len(expected) > 3
+    assert [one["class"] for one in entry["objects"]] == expected.labels
 
 
 # ------------------------------------------------------------------------------- refusals
