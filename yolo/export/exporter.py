@@ -15,7 +15,7 @@ import tensorflow as tf
 from yolo import nms
 from yolo.errors import ConfigError, YoloError
 from yolo.export.compare import Difference, check_difference, check_suppression, compare
-from yolo.export.formats import WRITERS
+from yolo.export.formats import REFUSALS, WRITERS
 from yolo.export.graph import Graph, float32_twin
 from yolo.exported import RUNTIMES, ExportInfo, info_path, target_name, write_info
 from yolo.images import fit_image
@@ -135,7 +135,13 @@ def _write(model, path: Path, info: ExportInfo, picture, calibration) -> Differe
             yield fitted[None].astype(np.float32)
 
     with tf.device("CPU:0"):
-        WRITERS[info.format](graph, path, info, pictures)
+        try:
+            WRITERS[info.format](graph, path, info, pictures)
+        except REFUSALS as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            raise YoloError(
+                f"{info.format}: its converter refuses {info.model} ({reason})"
+            ) from error
         write_info(path, info)
         exported = ExportedDetector(path)
         difference = compare(twin, exported, picture)

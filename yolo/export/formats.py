@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from yolo.export.graph import Graph
 from yolo.exported import ExportInfo, import_optional
@@ -112,6 +113,8 @@ def _in_int8(converter, graph: Graph, pictures: Callable) -> bytes:
     return debugger.get_nondebug_quantized_model()
 
 
+# What the converters raise where a model has something that their format lacks.
+REFUSALS = (ConverterError, ValueError, TypeError, RuntimeError, NotImplementedError)
 WRITERS = {
     "saved_model": write_saved_model,
     "onnx": write_onnx,

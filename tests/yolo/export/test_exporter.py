@@ -233,6 +233,20 @@ def test_a_file_that_is_not_the_model_is_not_kept(model, picture, tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
+def test_a_converter_that_refuses_is_one_line(model, picture, tmp_path, monkeypatch):
+    def refuse(graph, path, info, pictures):
+        raise ValueError("op Erfinv has no counterpart\nmore lines")
+
+    monkeypatch.setitem(formats.WRITERS, "saved_model", refuse)
+    info = exporter.describe(model, "saved_model")
+    with pytest.raises(YoloError) as caught:
+        exporter.export(model, tmp_path, info, picture=picture)
+    assert str(caught.value) == (
+        "saved_model: its converter refuses yolov4_tiny (op Erfinv has no counterpart)"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "format, options, words",
     [
