@@ -100,11 +100,12 @@ def _fetch_once(url: str, part: Path, size: int | None) -> None:
             if error.code == 416 and have:  # nothing lies behind what we have
                 return
             raise
-        if have and not _goes_on(answer, have):
+        if not have or not _goes_on(answer, have):
             have = 0
+            part.unlink(missing_ok=True)
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else size
-        file = stack.enter_context(part.open("ab" if have else "wb"))
+        file = stack.enter_context(part.open("ab"))
         progress = _Progress(part.stem, have, total)
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
