@@ -31,7 +31,8 @@ class Difference:
         score: greatest difference of a score, 0..1.
         score_mean: mean difference of the best boxes' scores.
         box_pixels: greatest difference of a side of the best boxes.
-        box_share: the same as a share of the longer side of the network's picture.
+        box_share: the same as a share of the network's picture's longer side, or of the box's own
+            where that is longer: an untrained network dreams of boxes of any size.
     """
 
     score: float
@@ -94,12 +95,14 @@ def _difference(expected, received, side) -> Difference:
     best = np.argsort(-expected["scores"].max(axis=-1), axis=-1)[:, :_BEST]  # (batch, 100)
     rows = np.arange(len(best))[:, None]
     scores = np.abs(expected["scores"] - received["scores"])
-    pixels = float(np.abs(expected["boxes"][rows, best] - received["boxes"][rows, best]).max())
+    boxes = expected["boxes"][rows, best]  # (batch, 100, 4)
+    pixels = np.abs(boxes - received["boxes"][rows, best]).max(axis=-1)
+    own_side = (boxes[..., 2:] - boxes[..., :2]).max(axis=-1)
     return Difference(
         score=float(scores.max()),
         score_mean=float(scores[rows, best].mean()),
-        box_pixels=pixels,
-        box_share=pixels / side,
+        box_pixels=float(pixels.max()),
+        box_share=float((pixels / np.maximum(own_side, side)).max()),
     )
 
 

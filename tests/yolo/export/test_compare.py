@@ -55,6 +55,13 @@ def test_differences_are_the_greatest_of_the_boxes_that_matter():
     assert found.score == pytest.approx(0.05) and found.score_mean == pytest.approx(0.05 / 8)
 
 
+def test_a_box_larger_than_the_picture_is_measured_by_its_own_size():
+    huge, off = BOXES.copy(), BOXES.copy()
+    huge[0, 2], off[0, 2] = 10_010, 9_910
+    found = compare(Fixed(huge), Fixed(off), PICTURE)
+    assert found.box_pixels == 100 and found.box_share == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("quantize", LIMITS)
 @pytest.mark.parametrize("excess", [0.9, 1.1])
 def test_too_much_is_refused(quantize, excess):

@@ -50,12 +50,17 @@ def model():
     keras.config.set_dtype_policy(before)
     rng = np.random.default_rng(0)
     for layer in found.network.layers:
-        if hasattr(layer, "outputs_per_anchor"):
-            layer.kernel.assign(rng.normal(0, 0.2, layer.kernel.shape))
-            layer.bias.assign(rng.normal(0, 0.5, layer.bias.shape))
-        elif hasattr(layer, "norm"):
+        if hasattr(layer, "norm"):
             layer.norm.moving_mean.assign(rng.normal(0, 0.1, layer.filters))
             layer.norm.moving_variance.assign(rng.uniform(0.5, 1.5, layer.filters))
+    heads = {16: found.network.get_layer("head_conv_020"),
+             32: found.network.get_layer("head_conv_017")}  # fmt: skip
+    for layer in heads.values():
+        layer.kernel.assign(rng.normal(0, 1, layer.kernel.shape))
+        layer.bias.assign(np.zeros(layer.bias.shape))
+    maps = found.network(rng.integers(0, 255, (1, 64, 96, 3), np.uint8))
+    for stride, layer in heads.items():  # logits of about -2 to 2: boxes near their anchors' sizes
+        layer.kernel.assign(layer.kernel / np.std(maps[stride]))
     return found
 
 
