@@ -2,15 +2,19 @@
 
 import json
 import logging
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import yolo
-from yolo import cli
+from yolo import cli, options
 from yolo.cli import export as command
 from yolo.draw import write_image
 from yolo.exported import read_info
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +61,8 @@ def test_an_export_is_compared_written_and_used(weights, tmp_path, monkeypatch, 
     assert info.image_size == (64, 96) and info.max_detections == 7 and info.nms
     assert info.difference["score"] < 1e-6
     written = []
-    for options in (["--weights", str(target)], ["--runtime", "saved_model", "--weights", weights]):
-        assert cli.main(["predict", "a.png", "--no-draw", "--out", "p", *map(str, options)]) == 0
+    for chosen in (["--weights", str(target)], ["--runtime", "saved_model", "--weights", weights]):
+        assert cli.main(["predict", "a.png", "--no-draw", "--out", "p", *map(str, chosen)]) == 0
         written.append(json.loads((tmp_path / "p" / "predictions.json").read_text("utf-8")))
     assert written[0] == written[1] and written[0][0]["objects"]
 
@@ -125,3 +129,18 @@ def test_one_entry_for_all_commands(capsys):
     assert "export" in out and "evaluate" in out
     assert cli.main([]) == 2 and cli.main(["exprot"]) == 2
     assert "did you mean export?" in capsys.readouterr().err
+
+
+def test_options_that_the_guides_name_exist():
+    known = set()
+    for parser in (options.train_parser, options.predict_parser, options.evaluate_parser,
+                   options.export_parser):  # fmt: skip
+        known |= set(parser()._option_string_actions)
+    export = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    _, _, names = (
+        (ROOT / "docs" / "coming-from-the-tutorial.md")
+        .read_text(encoding="utf-8")
+        .partition("## Names in `train.py`")
+    )
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", export + names))
+    assert len(named) > 30 and named <= known, named - known

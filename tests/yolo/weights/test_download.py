@@ -23,12 +23,13 @@ class Server(http.server.BaseHTTPRequestHandler):
     """Serves `content`; the class's settings say how well it does so."""
 
     content, ranges, cut, shift, broken = DATA, True, None, 0, 0
+    path_served = "/weights/file.bin"
     asked = ()
 
     def do_GET(self):
         """Answer with the file, the range asked for, or what the settings make of it."""
         type(self).asked += (self.headers.get("Range"),)
-        if self.path != "/weights/file.bin":
+        if self.path != self.path_served:
             self.send_error(404)
             return
         start = 0
@@ -193,6 +194,24 @@ def test_a_name_is_downloaded_once(cache, monkeypatch):
         assert found == [cache / "file.bin"] * 2 and len(kind.asked) == 1
         found[0].write_bytes(DATA[:9])
         assert catalog.locate("yolov4-tiny-coco").read_bytes() == DATA
+
+
+def test_a_name_opens_a_detector_wherever_weights_are_named(cache, tmp_path, monkeypatch):
+    import yolo
+    from yolo import saved
+    from yolo.classes import COCO_CLASSES
+    from yolo.weights import darknet
+
+    model = yolo.build("yolov4-tiny", classes=COCO_CLASSES, image_size=(64, 64))
+    darknet.save(model, tmp_path / "own.weights")
+    data = (tmp_path / "own.weights").read_bytes()
+    with serving(content=data, path_served="/weights/own.weights") as (url, kind):
+        offered(monkeypatch, url.replace("file.bin", "own.weights"), size=len(data))
+        found = yolo.load("yolov4-tiny-coco")
+        saved.start_from(model, "yolov4-tiny-coco")
+    assert found.classes == COCO_CLASSES and len(kind.asked) == 1
+    for a, b in zip(found.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_file_wins_over_a_name_and_other_paths_pass(cache, tmp_path, monkeypatch):
