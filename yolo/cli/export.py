@@ -20,7 +20,7 @@ def export(args, screen: terminal.Screen) -> int:
     weights = args.weights or common.latest_run()
     if runtime_of(weights):
         raise ConfigError(f"{weights} is an export already; name the weights it was made from")
-    if args.quantize == "int8" and not args.data:
+    if args.quantize == "int8" and args.format == "litert" and not args.data:
         raise ConfigError(
             "--quantize int8 measures ranges on pictures: give the training set, --data DIR"
         )
