@@ -126,12 +126,12 @@ def export_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="DIR", help="where to write (default: beside the weights)")
     parser.add_argument("--no-nms", action="store_true",
                         help="leave suppression out of saved_model and onnx")  # fmt: skip
-    parser.add_argument("--score", type=share, default=0.25, metavar="S",
-                        help="least score that suppression inside the file reports "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--iou", type=share, default=0.45, metavar="I",
-                        help="overlap above which it keeps the best box only "
-                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--score", type=share, metavar="S",
+                        help="least score that suppression inside the file reports (default: the "
+                        "model's, 0.25)")  # fmt: skip
+    parser.add_argument("--iou", type=share, metavar="I",
+                        help="overlap above which it keeps the best box only (default: the "
+                        "model's: YOLOv4 0.45, RetinaNet 0.5)")  # fmt: skip
     parser.add_argument("--max-detections", type=count, default=100, metavar="N",
                         help="objects a picture it reports at most "
                         "(default: %(default)s)")  # fmt: skip
