@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from yolo import images as pictures
 from yolo import (
     retinanet,
     schedules,  # noqa: F401  registers the schedule that saved optimizers carry
