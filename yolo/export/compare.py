@@ -146,16 +146,20 @@ def check_suppression(exported, image) -> int:
         max_detections=exported.info.max_detections,
     )
     (inside,) = exported.detect_inside(picture[None], score_threshold=threshold)
-    same = len(inside) == len(scores) and np.allclose(inside.scores, scores, atol=1e-5)
-    if same:
-        ours, theirs = (
-            {(int(c), *np.round(b, 1).tolist()) for c, b in zip(ids, found, strict=True)}
-            for ids, found in ((class_ids, boxes), (inside.class_ids, inside.boxes_xyxy))
-        )
-        same = ours == theirs
+    candidates = ranked[ranked > threshold]
+    if len(np.unique(candidates)) < len(candidates):
+        # Of equal scores either may be kept, and what it then suppresses differs, too.
+        same = inside.scores[:1].tolist() == scores[:1].tolist()
+    else:
+        same = len(inside) == len(scores) and np.allclose(inside.scores, scores, atol=1e-5)
+        same = same and _as_set(inside.class_ids, inside.boxes_xyxy) == _as_set(class_ids, boxes)
     if not same:
         raise YoloError(
             f"suppression inside the file found {len(inside)} objects where ours finds "
             f"{len(scores)}, or others; nothing was written"
         )
     return len(scores)
+
+
+def _as_set(class_ids, boxes) -> set:
+    return {(int(c), *np.round(box, 1).tolist()) for c, box in zip(class_ids, boxes, strict=True)}

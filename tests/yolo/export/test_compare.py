@@ -85,15 +85,26 @@ def test_other_shapes_and_numbers_that_are_none():
         compare(Fixed(), Fixed(scores=broken), PICTURE)
 
 
+INSIDE = (BOXES[[0, 2, 0, 2, 3]], [0.9, 0.7, 0.12, 0.1, 0.02], [0, 1, 1, 0, 1])
+
+
 def test_suppression_is_held_against_ours():
-    right = (BOXES[[0, 2, 0, 2, 3, 3]], [0.9, 0.7, 0.1, 0.1, 0.02, 0.01], [0, 1, 1, 0, 1, 0])
     # The threshold is the least of all scores, which suppression leaves out: greater is asked.
-    right = tuple(part[:5] for part in right)
-    assert check_suppression(Fixed(inside=right), PICTURE) == 5
+    scores = np.float32([[0.9, 0.12], [0.8, 0.11], [0.1, 0.7], [0.01, 0.02]])
+    assert check_suppression(Fixed(scores=scores, inside=INSIDE), PICTURE) == 5
+    boxes, values, class_ids = INSIDE
     for wrong in (
-        tuple(part[:4] for part in right),
-        (right[0], right[1], [0, 1, 1, 0, 0]),
-        (right[0] + 1, right[1], right[2]),
+        tuple(part[:4] for part in INSIDE),
+        (boxes, values, [0, 1, 1, 0, 0]),
+        (boxes + 1, values, class_ids),
     ):
         with pytest.raises(YoloError, match="suppression inside the file"):
-            check_suppression(Fixed(inside=wrong), PICTURE)
+            check_suppression(Fixed(scores=scores, inside=wrong), PICTURE)
+
+
+def test_of_equal_scores_either_may_be_kept():
+    equal = np.float32([[0.9, 0.1], [0.9, 0.1], [0.1, 0.7], [0.01, 0.02]])
+    other = (BOXES[[1, 2]], [0.9, 0.7], [0, 1])
+    assert check_suppression(Fixed(scores=equal, inside=other), PICTURE) == 5
+    with pytest.raises(YoloError, match="suppression inside the file"):
+        check_suppression(Fixed(scores=equal, inside=(BOXES[[2]], [0.7], [1])), PICTURE)
