@@ -21,7 +21,7 @@ FLOORS = (
     ("yolo.errors", "yolo.config", "yolo.profiles", "yolo.classes", "yolo.anchors"),
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
      "yolo.layers", "yolo.lettering", "yolo.replicas", "yolo.anchor_loss", "yolo.schedules",
-     "yolo.terminal"),
+     "yolo.terminal", "yolo.exported", "yolo.postprocess"),
     ("yolo.data", "yolo.backbones", "yolo.necks", "yolo.weights", "yolo.draw"),
     ("yolo.yolov4", "yolo.retinanet"),
     ("yolo.detector",),
@@ -30,6 +30,7 @@ FLOORS = (
     ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
     ("yolo.options",),
     ("yolo.cli",),
+    ("yolo.__main__",),
 )  # fmt: skip
 # `yolo` itself forwards names lazily: reaching through it is reaching for their homes.
 LAZY_NAMES = {
@@ -199,7 +200,8 @@ def test_keras_focal_needs_keras_and_numpy_only():
 
 
 def test_optional_parts_are_imported_where_they_are_used():
-    optional = {"matplotlib", "onnx", "onnxruntime", "tf2onnx", "PIL", "tensorboard", "torch"}
+    optional = {"matplotlib", "onnx", "onnxruntime", "tf2onnx", "openvino", "ai_edge_litert", "PIL",
+                "tensorboard", "torch"}  # fmt: skip
     for path in sources("keras_focal", "yolo"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in getattr(node, "names", ())]
@@ -392,7 +394,8 @@ def test_files_that_the_package_names_exist(package):
 
 def test_every_import_is_a_declared_dependency(package):
     distributions = {"cv2": "opencv-python-headless", "PIL": "pillow",
-                     "faster_coco_eval": "faster-coco-eval"}  # fmt: skip
+                     "faster_coco_eval": "faster-coco-eval",
+                     "ai_edge_litert": "ai-edge-litert"}  # fmt: skip
     declared = package["options"]["install_requires"] + "\n".join(
         package["options.extras_require"].values()
     )

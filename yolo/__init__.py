@@ -17,7 +17,7 @@ _HOMES = {
 }
 _MODULES = (
     "anchors", "boxes", "classes", "config", "data", "detector", "draw", "errors", "evaluation",
-    "images", "inference", "nms", "results", "saved", "training", "weights", "zoo",
+    "export", "images", "inference", "nms", "results", "saved", "training", "weights", "zoo",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

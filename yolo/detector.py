@@ -16,7 +16,7 @@ from yolo import (
 )
 from yolo.anchor_loss import AnchorLoss, resolve
 from yolo.config import LossSettings, YOLOv4Config
-from yolo.nms import class_wise_nms
+from yolo.postprocess import find_objects
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
 from yolo.replicas import num_replicas
 from yolo.results import Detections
@@ -244,18 +244,26 @@ class Detector(keras.Model):
 
     # --------------------------------------------------------------- detection
 
-    def predict_raw(self, images) -> dict:
-        """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.
+    @property
+    def inference(self) -> keras.Model:
+        """The network with its decoding: images to {"boxes": (B, N, 4), "scores": (B, N, C)}.
 
-        Args:
-            images: (B, H, W, 3) of any size in multiples of 32; boxes are in its pixels.
+        It shares the detector's weights; this is the graph that is exported.
         """
         if self._inference is None:
             decode = Decode(self._family, self.architecture, len(self.classes), name="decode")
             # The functional graph keeps the outputs as they were given, keyed by stride.
             found = decode(self.network(self.network.input), self.network.input)
             self._set_untracked("_inference", keras.Model(self.network.input, found))
-        return self._inference.predict_on_batch(images)
+        return self._inference
+
+    def predict_raw(self, images) -> dict:
+        """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.
+
+        Args:
+            images: (B, H, W, 3) of any size in multiples of 32; boxes are in its pixels.
+        """
+        return self.inference.predict_on_batch(images)
 
     def detect(
         self, images, *, score_threshold=None, iou_threshold=None, max_detections=100, clip=False,
@@ -283,41 +291,16 @@ class Detector(keras.Model):
         Raises:
             ValueError: `images` has another shape.
         """
-        images = np.asarray(images)
-        if images.ndim == 3:
-            images = images[None]
-        if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:3]:
-            raise ValueError(
-                "detect needs RGB pictures (batch, height, width, 3). "
-                f"Received: shape {images.shape}."
-            )
-        if len(images) == 0:
-            return []
         usual = self.architecture.thresholds
-        score_threshold = usual.score if score_threshold is None else score_threshold
-        iou_threshold = usual.iou if iou_threshold is None else iou_threshold
-        height, width = images.shape[1:3]
-        fits = None
-        if not fitted and (self.resize == "shorter" or (height, width) != self.image_size):
-            fitted = [
-                pictures.fit_image(image, self.image_size, resize=self.resize) for image in images
-            ]
-            images, fits = np.stack([image for image, _ in fitted]), [fit for _, fit in fitted]
-        raw = self.predict_raw(images)
-        results = []
-        for index, (boxes, scores) in enumerate(zip(raw["boxes"], raw["scores"], strict=True)):
-            boxes, scores, class_ids = class_wise_nms(
-                boxes,
-                scores,
-                score_threshold=score_threshold,
-                iou_threshold=iou_threshold,
-                max_detections=max_detections,
-            )
-            if fits is not None:
-                boxes = fits[index].to_picture(boxes)
-            found = Detections(boxes, scores, class_ids, self.classes)
-            results.append(found.clipped((height, width)) if clip else found)
-        return results
+        return find_objects(
+            self,
+            images,
+            score_threshold=usual.score if score_threshold is None else score_threshold,
+            iou_threshold=usual.iou if iou_threshold is None else iou_threshold,
+            max_detections=max_detections,
+            clip=clip,
+            fitted=fitted,
+        )
 
     # ------------------------------------------------------------------ saving
 

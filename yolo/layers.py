@@ -189,6 +189,25 @@ class ChannelSplit(keras.layers.Layer):
         return inputs[..., inputs.shape[-1] // 2 :]
 
 
+class Enlarge(keras.layers.Layer):
+    """Double rows and columns by repeating each (Darknet's upsample with stride=2).
+
+    As `UpSampling2D`, but the number of channels stays known where height and width are not:
+    LiteRT's converter refuses a convolution over a map whose channels it cannot count.
+    """
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, 2 h, 2 w, channels)."""
+        batch, height, width, channels = input_shape
+        return (batch, height and 2 * height, width and 2 * width, channels)
+
+    def call(self, inputs):
+        """Map (batch, h, w, channels) to (batch, 2 h, 2 w, channels)."""
+        _, height, width, channels = ops.shape(inputs)
+        repeated = ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
+        return ops.reshape(repeated, (-1, 2 * height, 2 * width, channels))
+
+
 def spatial_pyramid_pooling(x):
     """Return max pools over 13, 9 and 5 and x itself, stacked: (batch, h, w, 4 * channels).
 

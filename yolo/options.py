@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from difflib import get_close_matches
 
+from yolo.exported import RUNTIMES
 from yolo.training.settings import TrainConfig
 
 
@@ -102,16 +103,57 @@ def evaluate_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _weights_options(parser) -> None:
+def export_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m yolo export`."""
+    parser = _parser(
+        "python -m yolo export",
+        "Write a detector for another runtime. The file is opened by that runtime and compared "
+        "with Keras on a picture before it is kept.",
+    )
+    _weights_options(parser, runtime=False)
+    parser.add_argument("--format", choices=RUNTIMES, required=True, help="what to write")
+    parser.add_argument("--dynamic", action="store_true",
+                        help="leave batch, height and width free (default: one picture of the "
+                        "model's size)")  # fmt: skip
+    parser.add_argument("--quantize", choices=("none", "dynamic", "float16", "int8"),
+                        default="none",
+                        help="smaller numbers; litert: all, openvino: float16 "
+                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--data", metavar="DIR",
+                        help="training set, or a folder of pictures, from which int8 takes its "
+                        "ranges; its first picture is the one to compare on")  # fmt: skip
+    parser.add_argument("--picture", metavar="FILE", help="picture to compare with Keras on")
+    parser.add_argument("--out", metavar="DIR", help="where to write (default: beside the weights)")
+    parser.add_argument("--no-nms", action="store_true",
+                        help="leave suppression out of saved_model and onnx")  # fmt: skip
+    parser.add_argument("--score", type=share, metavar="S",
+                        help="least score that suppression inside the file reports (default: the "
+                        "model's, 0.25)")  # fmt: skip
+    parser.add_argument("--iou", type=share, metavar="I",
+                        help="overlap above which it keeps the best box only (default: the "
+                        "model's: YOLOv4 0.45, RetinaNet 0.5)")  # fmt: skip
+    parser.add_argument("--max-detections", type=count, default=100, metavar="N",
+                        help="objects a picture it reports at most "
+                        "(default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def _weights_options(parser, *, runtime: bool = True) -> None:
     parser.add_argument("--weights", metavar="FILE",
-                        help="a .keras of a run, or Darknet's .weights (default: best.keras of "
-                        "the newest run in logs/)")  # fmt: skip
+                        help="a .keras of a run, an exported file, weights of Darknet, torchvision "
+                        "or the tutorial, or published ones by name, such as yolov4-tiny-coco "
+                        "(default: best.keras of the newest run in logs/)")  # fmt: skip
+    if runtime:
+        parser.add_argument("--runtime", choices=RUNTIMES,
+                            help="run the exported file --weights, or the export that lies "
+                            "beside it")  # fmt: skip
     parser.add_argument("--classes", metavar="NAMES",
                         help="report these classes only: names with commas between them, or a "
                         "file with one name a line; for a Darknet file that is not COCO's, all "
                         "its names")  # fmt: skip
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
-                        help="network size for a Darknet file (default: 416)")  # fmt: skip
+                        help="network size for a Darknet file (default: 416) or for an export "
+                        "with free sizes")  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -132,7 +174,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message):
         """End with one line and exit code 2."""
-        self.exit(2, f"{self.prog}: error: {message} (all options: python {self.prog} --help)\n")
+        name = self.prog if self.prog.startswith("python") else f"python {self.prog}"
+        self.exit(2, f"{self.prog}: error: {message} (all options: {name} --help)\n")
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:

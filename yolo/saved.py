@@ -9,10 +9,12 @@ from pathlib import Path
 
 import keras
 
+from yolo import zoo
 from yolo.backbones import applications
+from yolo.classes import COCO_CATEGORIES, COCO_CLASSES, VOC_CLASSES
 from yolo.detector import Detector
 from yolo.errors import ConfigError, WeightsError
-from yolo.weights import darknet, torchvision
+from yolo.weights import catalog, darknet, torchvision, tutorial
 
 log = logging.getLogger("yolo")
 
@@ -24,16 +26,19 @@ _DAMAGE = (
 
 
 def load(path: str | Path, *, expected_classes=None) -> Detector:
-    """Load a detector from a `.keras` file.
+    """Load a detector from a `.keras` file, or by its name in the catalogue.
 
     Args:
-        path: the file.
+        path: the file, or a name such as "yolov4-tiny-coco", which is downloaded once.
         expected_classes: names that the model must have, or None.
 
     Raises:
         WeightsError: the file is missing, damaged, no detector of ours, or for other classes.
     """
-    path = Path(path)
+    located = catalog.locate(path)
+    if located != Path(path):
+        return open_weights(located)
+    path = located
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
     if not zipfile.is_zipfile(path):
@@ -99,19 +104,19 @@ def transfer(model: Detector, path: str | Path) -> None:
     )  # fmt: skip
 
 
-def start_from(model: Detector, path: str | Path) -> None:
+def start_from(model: Detector, weights: str | Path) -> None:
     """Fill a fresh detector with all that a weights file has for it.
 
     Args:
         model: the detector.
-        path: a `.keras` of ours, a Darknet file, torchvision's `.pth`, `.safetensors` or
-            `.npz`; or "imagenet", Keras's own weights of a `keras.applications` backbone.
+        weights: a `.keras` of ours, a Darknet file, torchvision's `.pth`, `.safetensors` or
+            `.npz`, a tutorial's `.h5`, or a name of the catalogue; or "imagenet", Keras's own
+            weights of a `keras.applications` backbone.
 
     Raises:
         WeightsError: the file cannot be read or fits the detector nowhere.
     """
-    suffix = Path(path).suffix
-    if str(path) == "imagenet":
+    if str(weights) == "imagenet":
         nested = [layer for layer in model.network.layers if isinstance(layer, keras.Model)]
         if not nested:
             raise WeightsError(
@@ -119,10 +124,14 @@ def start_from(model: Detector, path: str | Path) -> None:
                 "file (torchvision's ResNet .pth, or Darknet's)"
             )
         applications.load_imagenet(nested[0])
-    elif suffix == ".keras":
+        return
+    path = catalog.locate(weights)
+    if path.suffix == ".keras":
         transfer(model, path)
-    elif suffix in torchvision.SUFFIXES:
+    elif path.suffix in torchvision.SUFFIXES:
         torchvision.load(model, path)
+    elif path.suffix in tutorial.SUFFIXES:
+        tutorial.load(model, path)
     else:
         darknet.load(model, path)
 
@@ -132,78 +141,88 @@ def _anchors_of(head) -> int:
 
 
 def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector:
-    """Return a detector for prediction from a file of ours or of Darknet's.
+    """Return a detector for prediction from a file of ours or of another program's.
 
-    A Darknet file says how many classes it has, not which; 80 are COCO's, as Darknet orders
-    them. It gets Darknet's own preprocessing: stretched, not letterboxed.
+    The others say how many classes they have, not which: 80 are COCO's, as Darknet orders them,
+    91 COCO's category numbers, and 20 in the tutorial's files are VOC's.
 
     Args:
-        path: `.keras`, or a whole Darknet `.weights`.
-        classes: class names for a Darknet file that is not COCO's; not used for others.
-        image_size: (height, width) for a Darknet file, 416 x 416 by default.
+        path: `.keras`, a whole Darknet `.weights`, torchvision's RetinaNet, the tutorial's `.h5`,
+            or a name of the catalogue.
+        classes: class names for a file of another program that is for other classes; not used
+            for ours.
+        image_size: (height, width) for a file of another program.
 
     Raises:
         WeightsError: the file cannot be used for prediction.
         ConfigError: `image_size` contradicts what a file of ours says itself.
     """
-    from yolo.classes import COCO_CLASSES
-    from yolo.zoo import build
-
-    if Path(path).suffix in torchvision.SUFFIXES:
-        return _open_torchvision(path, classes, image_size)
-
-    if Path(path).suffix == ".keras":
+    path = catalog.locate(path)
+    if path.suffix == ".keras":
         model = load(path)
         if image_size and tuple(image_size) != model.image_size:
             size = "x".join(str(side) for side in model.image_size)
             raise ConfigError(f"{path}: knows its own size, {size}; leave out --image-size")
         return model
-    found = darknet.count_classes(path)
-    if found is None:
-        raise WeightsError(
-            f"{path}: holds the first layers only, as a start for training "
-            "(train.py --weights); it cannot predict"
-        )
-    name, count = found
-    names = tuple(classes or ())
-    if len(names) != count and count == len(COCO_CLASSES):
-        names = COCO_CLASSES
-    if len(names) != count:
-        raise WeightsError(
-            f"{path}: is for {count} classes, {len(names)} names are known; "
-            "give the class list with --classes FILE"
-        )
+    if path.suffix in torchvision.SUFFIXES:
+        return _open_torchvision(path, classes, image_size)
+    if path.suffix in tutorial.SUFFIXES:
+        return _open_tutorial(path, classes, image_size)
+    return _open_darknet(path, classes, image_size)
+
+
+def _open_darknet(path, classes, image_size) -> Detector:
+    """Open a Darknet file with Darknet's own preprocessing: stretched, not letterboxed."""
+    name, count = _whole(darknet.count_classes(path), path)
+    names = _class_names(path, classes, count, COCO_CLASSES)
     options = {}
     if name == "yolov4-tiny":
         # Darknet's COCO file was trained with yolov4-tiny.cfg; its author's advice for one's
         # own data is yolov4-tiny-custom.cfg.
         options["masks"] = "coco" if count == len(COCO_CLASSES) else "custom"
-    model = build(
+    model = zoo.build(
         name, classes=names, image_size=image_size or (416, 416), resize="stretch", **options
     )
     darknet.load(model, path)
     return model
 
 
-def _open_torchvision(path, classes, image_size) -> Detector:
-    from yolo.classes import COCO_CATEGORIES
-    from yolo.zoo import build
+def _open_tutorial(path, classes, image_size) -> Detector:
+    """Open a tutorial's file with the tutorial's preprocessing, masks and attention."""
+    name, count = _whole(tutorial.count_classes(path), path)
+    names = _class_names(path, classes, count, COCO_CLASSES, VOC_CLASSES)
+    options = {}
+    if name == "yolov4-tiny":
+        options = {"masks": "coco", "attention": tutorial.attention_of(path)}
+    model = zoo.build(name, classes=names, image_size=image_size or (416, 416), **options)
+    tutorial.load(model, path)
+    return model
 
-    found = torchvision.describe(path)
-    if found is None:
-        raise WeightsError(
-            f"{path}: holds a backbone only, as a start for training (train.py --weights); it "
-            "cannot predict"
-        )
-    name, profile, count = found
-    names = tuple(classes or ())
-    if len(names) != count and count == len(COCO_CATEGORIES):
-        names = COCO_CATEGORIES
-    if len(names) != count:
-        raise WeightsError(
-            f"{path}: is for {count} classes, {len(names)} names are known; "
-            "give the class list with --classes FILE"
-        )
-    model = build(name, classes=names, image_size=image_size or (640, 640), profile=profile)
+
+def _open_torchvision(path, classes, image_size) -> Detector:
+    name, profile, count = _whole(torchvision.describe(path), path)
+    names = _class_names(path, classes, count, COCO_CATEGORIES)
+    model = zoo.build(name, classes=names, image_size=image_size or (640, 640), profile=profile)
     torchvision.load(model, path)
     return model
+
+
+def _whole(found, path):
+    """Refuse a file of which its reader says None: it holds no heads."""
+    if found is None:
+        raise WeightsError(
+            f"{path}: holds the first layers only, as a start for training "
+            "(train.py --weights); it cannot predict"
+        )
+    return found
+
+
+def _class_names(path, given, count: int, *known) -> tuple[str, ...]:
+    """Return the names that are given, or the published list of as many classes."""
+    for names in (tuple(given or ()), *known):
+        if len(names) == count:
+            return names
+    raise WeightsError(
+        f"{path}: is for {count} classes, {len(given or ())} names are known; "
+        "give the class list with --classes FILE"
+    )

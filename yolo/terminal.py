@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -10,6 +11,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+
+_SECONDS_BETWEEN_PASSING = 10
 
 
 class Screen:
@@ -51,9 +54,17 @@ class ScreenHandler(logging.Handler):
     def __init__(self, screen: Screen):
         super().__init__()
         self.screen = screen
+        self._passed = 0.0
 
     def emit(self, record):
-        """Write one record as a line."""
+        """Write one record as a line; a passing one only until the next, and seldom elsewhere."""
+        if getattr(record, "passing", False):
+            if self.screen.live:
+                self.screen.write(record.getMessage(), end="\r")
+                return
+            if record.created - self._passed < _SECONDS_BETWEEN_PASSING:
+                return
+            self._passed = record.created
         mark = "warning: " if record.levelno >= logging.WARNING else ""
         self.screen.write(mark + record.getMessage())
 
@@ -116,18 +127,35 @@ def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None
         tf.config.list_physical_devices()
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_errors(verbose=False):
+        import tensorflow as tf
+
+        prepare()
+        tf.config.list_physical_devices()
+        tf.get_logger().setLevel("ERROR")
+        # The first compiled function makes XLA introduce itself.
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
+
+
+@contextlib.contextmanager
+def quiet_errors(*, verbose: bool):
+    """Set the standard error stream aside for a while, C++'s chatter included.
+
+    What was said there is shown after all when an ImportError or a RuntimeError ends the work:
+    it may say why.
+
+    Args:
+        verbose: let everything through.
+    """
+    if verbose:
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            prepare()
-            tf.config.list_physical_devices()
-            tf.get_logger().setLevel("ERROR")
-            # The first compiled function makes XLA introduce itself.
-            tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
+            yield
         except (ImportError, RuntimeError):
             os.dup2(kept, 2)
             messages.seek(0)

@@ -7,34 +7,79 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from yolo import options, terminal
 from yolo.errors import YoloError
 
 
-def train_main(argv: list[str] | None = None) -> int:
+def train_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `train.py`: train, evaluate, draw, and say how to go on."""
     from yolo.cli.train import train
 
-    return _run(options.train_parser(), argv, train)
+    return _run(options.train_parser(), argv, train, prog)
 
 
-def predict_main(argv: list[str] | None = None) -> int:
+def predict_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `predict.py`: detect in pictures, draw the boxes, write JSON."""
     from yolo.cli.predict import predict
 
-    return _run(options.predict_parser(), argv, predict)
+    return _run(options.predict_parser(), argv, predict, prog)
 
 
-def evaluate_main(argv: list[str] | None = None) -> int:
+def evaluate_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `evaluate.py`: measure average precision on a labelled split."""
     from yolo.cli.evaluate import evaluate
 
-    return _run(options.evaluate_parser(), argv, evaluate)
+    return _run(options.evaluate_parser(), argv, evaluate, prog)
 
 
-def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
+def export_main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run `python -m yolo export`: write a detector for another runtime."""
+    from yolo.cli.export import export
+
+    return _run(options.export_parser(), argv, export, prog)
+
+
+# What `python -m yolo` understands: the function behind each word, and what it does.
+COMMANDS: dict[str, tuple[Callable, str]] = {
+    "train": (train_main, "train a detector on labelled pictures"),
+    "predict": (predict_main, "detect objects in pictures and videos"),
+    "evaluate": (evaluate_main, "measure average precision"),
+    "export": (export_main, "write a detector for another runtime"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `python -m yolo COMMAND ...`: the same functions as the scripts."""
+    argv = sys.argv[1:] if argv is None else argv
+    word = argv[0] if argv else ""
+    if word in COMMANDS:
+        return COMMANDS[word][0](argv[1:], f"python -m yolo {word}")
+    if word in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if not word:
+        print(_overview(), file=sys.stderr)
+        return 2
+    near = get_close_matches(word, COMMANDS, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+    print(f"python -m yolo: error: there is no command {word!r}; {hint}", file=sys.stderr)
+    return 2
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: python -m yolo COMMAND [options]", "", "commands:", *lines, ""]
+        + ["python -m yolo COMMAND --help lists the options of a command"]
+    )
+
+
+def _run(parser: argparse.ArgumentParser, argv, command: Callable, prog: str | None) -> int:
     """Parse, run, and turn what went wrong into one line and an exit code."""
+    parser.prog = prog or parser.prog
     args = parser.parse_args(argv)
     screen = terminal.Screen()
     log = logging.getLogger("yolo")

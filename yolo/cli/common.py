@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from yolo import exported
 from yolo.classes import read_classes
 from yolo.errors import ConfigError
 
 EXAMPLES_SHOWN = 8
 
 
+def runs_in_keras(args, weights) -> bool:
+    """Tell whether a command needs Keras, or an exported file and its own runtime."""
+    runtime = args.runtime or exported.runtime_of(weights)
+    return runtime in (None, "saved_model")
+
+
 def open_model(args, weights):
     """Return the detector of a weights file, with the command's class names and size."""
+    if args.runtime or exported.runtime_of(weights):
+        from yolo.inference import runtimes
+
+        return runtimes.open_exported(weights, args.runtime, image_size=args.image_size)
     from yolo import saved
 
     return saved.open_weights(

@@ -15,14 +15,15 @@ def evaluate(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
     if args.results:
         return _score_results(args, screen)
-    terminal.import_tensorflow_quietly(verbose=args.verbose)
+    weights = args.weights or common.latest_run()
+    if common.runs_in_keras(args, weights):
+        terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.data import coco as coco_data
     from yolo.evaluation import coco, voc
     from yolo.files import write_text
     from yolo.inference.predictor import detect_samples
     from yolo.training import dataset
 
-    weights = args.weights or common.latest_run()
     model = common.open_model(args, weights)
     root = args.data or dataset.default_data()[0]
     if Path(root).suffix.lower() == ".json":

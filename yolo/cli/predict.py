@@ -12,11 +12,12 @@ from yolo.headers import printable
 
 def predict(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
-    terminal.import_tensorflow_quietly(verbose=args.verbose)
+    weights = args.weights or common.latest_run()
+    if common.runs_in_keras(args, weights):
+        terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo import draw
     from yolo.inference import predictor, sources
 
-    weights = args.weights or common.latest_run()
     if not args.sources:
         from yolo.data import voc
         from yolo.training.dataset import DEMO_FOLDER

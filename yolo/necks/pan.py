@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from yolo.layers import spatial_pyramid_pooling
+from yolo.layers import Enlarge, spatial_pyramid_pooling
 
 
 def pan(maps, conv, finish):
@@ -51,7 +51,7 @@ def _five(x, channels, conv):
 def _from_above(coarse, lateral, channels, conv):
     """Stack a lateral map with the coarser level, enlarged to its size by nearest neighbour."""
     coarse = conv(coarse, channels, 1, part="neck")
-    coarse = keras.layers.UpSampling2D(2, interpolation="nearest")(coarse)
+    coarse = Enlarge()(coarse)
     lateral = conv(lateral, channels, 1, part="neck")
     return keras.layers.Concatenate()([lateral, coarse])
 

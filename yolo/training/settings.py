@@ -100,8 +100,9 @@ class TrainConfig:
         None,
         "model",
         "start from this file: Darknet .weights or .conv.N, torchvision's .pth, .safetensors or "
-        ".npz for a RetinaNet, or a .keras of an earlier run; imagenet: what Keras has for a "
-        "--backbone of keras.applications",
+        ".npz for a RetinaNet, a tutorial's .h5, or a .keras of an earlier run; or a published one "
+        "by name, such as yolov4-tiny-backbone; imagenet: what Keras has for a --backbone of "
+        "keras.applications",
         metavar="FILE",
     )
     image_size: tuple[int, int] = _option(

@@ -1,8 +1,8 @@
-"""Readers and writers of other programs' weights files."""
+"""Readers and writers of other programs' weights files, and where to get them."""
 
 import importlib
 
-__all__ = ["darknet", "torchvision"]
+__all__ = ["catalog", "darknet", "download", "torchvision", "tutorial"]
 
 
 def __getattr__(name: str):

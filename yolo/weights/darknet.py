@@ -30,8 +30,15 @@ _HEADER = np.array([0, 2, 5], "<i4").tobytes() + bytes(8)
 
 
 @dataclass(frozen=True)
-class _Convolution:
-    """One convolution of the network and the number of floats it has in a file."""
+class Convolution:
+    """One convolution of the network and the number of floats it has in a file.
+
+    Attributes:
+        layer: a `ConvNorm`, or a head's Keras convolution.
+        filters: output channels.
+        inputs: input channels.
+        size: side of the kernel.
+    """
 
     layer: object
     filters: int
@@ -40,10 +47,12 @@ class _Convolution:
 
     @property
     def has_norm(self) -> bool:
+        """Whether batch norm follows; heads have a bias instead."""
         return hasattr(self.layer, "norm")
 
     @property
     def floats(self) -> int:
+        """The numbers it has in a Darknet file."""
         return self.filters * ((4 if self.has_norm else 1) + self.inputs * self.size**2)
 
 
@@ -67,7 +76,7 @@ def load(model, path: str | Path) -> int:
             or holds values that no network has (not finite, a negative variance).
     """
     path = Path(path)
-    convolutions = _convolutions(model)
+    convolutions = convolutions_of(model)
     if len(convolutions) in BACKBONES:
         return _load_backbone(convolutions, path)
     ends = np.cumsum([convolution.floats for convolution in convolutions])
@@ -81,7 +90,7 @@ def load(model, path: str | Path) -> int:
         _warn_of_other_masks(model, file_classes, path)
     values = _split(convolutions, floats, file_classes, path)
     for convolution, arrays in zip(convolutions, values, strict=True):
-        _assign(convolution, arrays)
+        assign(convolution, arrays)
     _report(path, convolutions, file_classes, model)
     return len(convolutions)
 
@@ -102,7 +111,7 @@ def _load_backbone(convolutions, path: Path) -> int:
         )
     values = _split(convolutions, floats[:own], None, path)
     for convolution, arrays in zip(convolutions, values, strict=True):
-        _assign(convolution, arrays)
+        assign(convolution, arrays)
     log.info(
         "%s: loaded the backbone, %d convolutions; fresh: all others",
         path.name, len(convolutions),
@@ -162,7 +171,7 @@ def save(model, path: str | Path) -> None:
             f"{path}: Darknet's format has no place for attention ({', '.join(attention)}); "
             "save the model as .keras"
         )
-    convolutions = _convolutions(model)
+    convolutions = convolutions_of(model)
     if len(convolutions) in BACKBONES:
         raise WeightsError(f"{path}: Darknet has no RetinaNet; save the model as .keras")
     parts = [_HEADER]
@@ -177,8 +186,12 @@ def _attention_layers(model) -> list[str]:
     return [layer.name for layer in network.layers if layer.weights and "_conv_" not in layer.name]
 
 
-def _convolutions(model) -> list[_Convolution]:
-    """Return the network's convolutions in the order of Darknet's file."""
+def convolutions_of(model) -> list[Convolution]:
+    """Return the convolutions of a model or its network in the order of Darknet's file.
+
+    Raises:
+        WeightsError: it is another network than YOLOv4 or YOLOv4-tiny.
+    """
     network = getattr(model, "network", model)
     found = [layer for layer in network.layers if "_conv_" in layer.name]
     found.sort(key=lambda layer: int(layer.name.rsplit("_", 1)[1]))
@@ -190,7 +203,7 @@ def _convolutions(model) -> list[_Convolution]:
     convolutions = []
     for layer in found:
         size, _, inputs, filters = _plain(layer).kernel.shape
-        convolutions.append(_Convolution(layer, filters, inputs, size))
+        convolutions.append(Convolution(layer, filters, inputs, size))
     return convolutions
 
 
@@ -244,7 +257,7 @@ def _class_count(convolutions, found: int, path: Path) -> int:
     return classes
 
 
-def _anchors_of(head: _Convolution) -> int:
+def _anchors_of(head: Convolution) -> int:
     """Return the anchors of a cell, which the network's builder notes on each head layer."""
     return head.filters // head.layer.outputs_per_anchor
 
@@ -284,7 +297,14 @@ def _split(convolutions, floats, file_classes, path) -> list[dict[str, np.ndarra
     return values
 
 
-def _assign(convolution: _Convolution, arrays: dict[str, np.ndarray]) -> None:
+def assign(convolution: Convolution, arrays: dict[str, np.ndarray]) -> None:
+    """Give a convolution its arrays; a head of another class count keeps its class logits.
+
+    Args:
+        convolution: where they go.
+        arrays: "kernel" (height, width, in, out), "beta" and, with norm, "gamma", "mean" and
+            "variance", each (out,).
+    """
     plain = _plain(convolution.layer)
     if convolution.has_norm:
         norm = convolution.layer.norm
@@ -318,7 +338,7 @@ def keep_classes_fresh(head, kernel: np.ndarray, bias: np.ndarray) -> None:
     head.set_weights(weights)
 
 
-def _arrays(convolution: _Convolution) -> list[np.ndarray]:
+def _arrays(convolution: Convolution) -> list[np.ndarray]:
     """Return a convolution's arrays in the order and layout of a file."""
     kernel, *bias = _plain(convolution.layer).get_weights()
     first = bias
@@ -344,7 +364,7 @@ def _warn_of_other_masks(model, file_classes: int, path: Path) -> None:
 
 
 def _report(path, loaded, file_classes, model) -> None:
-    everything = _convolutions(model)
+    everything = convolutions_of(model)
     fresh = [convolution.layer.name for convolution in everything[len(loaded) :]]
     extra = _attention_layers(model)
     head = next(convolution for convolution in everything if not convolution.has_norm)

@@ -8,6 +8,7 @@ import numpy as np
 from keras_focal import PriorProbability
 from yolo.backbones.csp_darknet import NumberedConvolutions, csp_darknet_53, csp_darknet_tiny
 from yolo.config import YOLOv4Config
+from yolo.layers import Enlarge
 from yolo.necks.pan import pan
 from yolo.yolov4.attention import ATTENTION
 
@@ -100,7 +101,7 @@ def _tiny_neck(maps, conv, finish, attend):
     coarse = conv(attend(maps[32], "attention_32"), 256, 1, part="neck")
     outputs = {32: finish(32, coarse)}
     enlarged = conv(coarse, 128, 1, part="neck")
-    enlarged = keras.layers.UpSampling2D(2, interpolation="nearest")(enlarged)
+    enlarged = Enlarge()(enlarged)
     enlarged = attend(enlarged, "attention_up")
     outputs[16] = finish(16, keras.layers.Concatenate()([enlarged, fine]))
     return {16: outputs[16], 32: outputs[32]}

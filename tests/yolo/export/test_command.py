@@ -1,0 +1,149 @@
+"""`python -m yolo export` inside the process, and what takes the file that it writes."""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import yolo
+from yolo import cli, options
+from yolo.cli import export as command
+from yolo.draw import write_image
+from yolo.exported import read_info
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before():
+    log = logging.getLogger("yolo")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Return a saved detector whose heads are not shy."""
+    model = yolo.build("yolov4-tiny", classes=["cat", "狗"], image_size=(64, 64))
+    rng = np.random.default_rng(0)
+    for layer in model.network.layers:
+        if hasattr(layer, "outputs_per_anchor"):
+            layer.kernel.assign(rng.normal(0, 0.03, layer.kernel.shape))
+            layer.bias.assign(np.zeros(layer.bias.shape))
+    path = tmp_path_factory.mktemp("run") / "best.keras"
+    model.save(path)
+    return path
+
+
+def pictures(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        image = np.random.default_rng(number).integers(0, 255, (48, 80, 3), np.uint8)
+        write_image(folder / name, image)
+    return folder
+
+
+def test_an_export_is_compared_written_and_used(weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(pictures(tmp_path, "a.png"))
+    code = cli.main([
+        "export", "--weights", str(weights), "--format", "saved_model", "--picture", "a.png",
+        "--image-size", "64x96", "--max-detections", "7",
+    ])  # fmt: skip
+    out, err = capsys.readouterr()
+    target = weights.with_name("best_saved_model")
+    assert (code, err) == (
+        0,
+        "",
+    ) and "compared with Keras on a.png: scores differ by at most" in out
+    assert f"written: {target} (" in out and "MB)" in out
+    info = read_info(target)
+    assert info.image_size == (64, 96) and info.max_detections == 7 and info.nms
+    assert info.difference["score"] < 1e-6
+    written = []
+    for chosen in (["--weights", str(target)], ["--runtime", "saved_model", "--weights", weights]):
+        assert cli.main(["predict", "a.png", "--no-draw", "--out", "p", *map(str, chosen)]) == 0
+        written.append(json.loads((tmp_path / "p" / "predictions.json").read_text("utf-8")))
+    assert written[0] == written[1] and written[0][0]["objects"]
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (["--format", "litert", "--quantize", "int8"], 2, "give the training set, --data DIR"),
+        (["--format", "onnx", "--quantize", "int8"], 2, "onnx is not written with --quantize int8"),
+        (["--format", "saved_model", "--out", "a.png"], 1, "a.png: cannot be written"),
+        (["--format", "saved_model", "--picture", "no.png"], 3, "no.png"),
+    ],
+)
+def test_what_cannot_be_is_one_line(weights, tmp_path, monkeypatch, capsys, arguments, code, words):
+    monkeypatch.chdir(pictures(tmp_path, "a.png"))
+    assert cli.main(["export", "--weights", str(weights), *arguments]) == code
+    err = capsys.readouterr().err
+    assert words in err and err.startswith("python -m yolo export: error: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_an_export_is_not_exported_again(tmp_path, capsys):
+    assert cli.main(["export", "--weights", "best.onnx", "--format", "litert"]) == 2
+    assert "best.onnx is an export already" in capsys.readouterr().err
+
+
+def test_a_runtime_without_its_file_says_how_to_write_it(weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(pictures(tmp_path, "a.png"))
+    code = cli.main(["predict", "a.png", "--weights", str(weights), "--runtime", "litert"])
+    assert code == 4
+    assert "write it with: python -m yolo export --weights " in capsys.readouterr().err
+
+
+def test_pictures_for_int8_are_those_to_train_on(tmp_path):
+    folder = pictures(tmp_path / "plain", "b.png", "a.png")
+    assert [path.name for path in command.data_pictures(str(folder))] == ["a.png", "b.png"]
+    voc = tmp_path / "VOC2007"
+    pictures(voc / "JPEGImages", "a.png", "b.png")
+    (voc / "Annotations").mkdir()
+    for stem in "ab":
+        (voc / "Annotations" / f"{stem}.xml").write_text(
+            "<annotation><size><width>80</width><height>48</height></size><object><name>cow</name>"
+            "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
+            "</annotation>", encoding="utf-8",
+        )  # fmt: skip
+    (voc / "ImageSets" / "Main").mkdir(parents=True)
+    for name, stem in (("train", "b"), ("val", "a")):
+        path = voc / "ImageSets" / "Main" / f"{name}.txt"
+        path.write_text(f"{stem}\n", encoding="utf-8")
+    assert [path.name for path in command.data_pictures(str(voc))] == ["b.png"]
+    coco = tmp_path / "coco"
+    pictures(coco / "train2017", "c.png")
+    (coco / "annotations").mkdir()
+    (coco / "annotations" / "instances_train2017.json").write_text(json.dumps({
+        "images": [{"id": 1, "file_name": "c.png", "width": 80, "height": 48}],
+        "annotations": [], "categories": [{"id": 1, "name": "cow"}],
+    }), encoding="utf-8")  # fmt: skip
+    assert [path.name for path in command.data_pictures(str(coco))] == ["c.png"]
+
+
+def test_one_entry_for_all_commands(capsys):
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "export" in out and "evaluate" in out
+    assert cli.main([]) == 2 and cli.main(["exprot"]) == 2
+    assert "did you mean export?" in capsys.readouterr().err
+
+
+def test_options_that_the_guides_name_exist():
+    known = set()
+    for parser in (options.train_parser, options.predict_parser, options.evaluate_parser,
+                   options.export_parser):  # fmt: skip
+        known |= set(parser()._option_string_actions)
+    export = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    _, _, names = (
+        (ROOT / "docs" / "coming-from-the-tutorial.md")
+        .read_text(encoding="utf-8")
+        .partition("## Names in `train.py`")
+    )
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", export + names))
+    assert len(named) > 30 and named <= known, named - known

@@ -1,0 +1,80 @@
+"""The description that travels with an exported file."""
+
+import json
+import sys
+
+import pytest
+
+from yolo import exported
+from yolo.errors import WeightsError, YoloError
+from yolo.exported import ExportInfo, info_path, read_info, runtime_of, write_info
+
+INFO = ExportInfo("litert", "yolov4_tiny", ["cat", "狗"], [64, 96], "letterbox", quantize="int8")
+
+
+@pytest.mark.parametrize("name", ["best.tflite", "best.onnx", "best.xml"])
+def test_it_lies_beside_a_file_and_comes_back(tmp_path, name):
+    write_info(tmp_path / name, INFO)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.json"]
+    assert read_info(tmp_path / name) == INFO
+    assert INFO.classes == ("cat", "狗") and INFO.image_size == (64, 96)
+
+
+def test_it_lies_inside_a_folder(tmp_path):
+    write_info(tmp_path / "best_saved_model", INFO)
+    assert (tmp_path / "best_saved_model" / "metadata.json").is_file()
+    assert read_info(tmp_path / "best_saved_model") == INFO
+
+
+def test_it_tells_other_programs_what_goes_in_and_comes_out(tmp_path):
+    plain = INFO.to_json()
+    assert plain["input"]["name"] == "images" and plain["input"]["range"] == [0, 255]
+    assert plain["input"]["padding"] == 128
+    assert set(plain["outputs"]) == set(exported.RAW_OUTPUTS)
+    other = ExportInfo("onnx", "m", ["a"], [64, 64], "stretch", nms=True).to_json()
+    assert set(other["outputs"]) == {*exported.RAW_OUTPUTS, *exported.NMS_OUTPUTS}
+    assert other["input"]["padding"] is None
+
+
+def test_without_it_a_file_has_no_class_names(tmp_path):
+    with pytest.raises(WeightsError, match=r"best.onnx.json: cannot be read .*copy it together"):
+        read_info(tmp_path / "best.onnx")
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("{", "not the description"),
+        ("[]", "not the description"),
+        ('{"format": "onnx"}', "not the description"),
+        (json.dumps({**INFO.to_json(), "format": "coreml"}), "says format 'coreml'"),
+    ],
+)
+def test_a_damaged_description(tmp_path, text, words):
+    path = tmp_path / "best.onnx"
+    info_path(path).write_text(text, encoding="utf-8")
+    with pytest.raises(WeightsError, match=words) as caught:
+        read_info(path)
+    assert str(caught.value).startswith(str(info_path(path)))
+
+
+def test_keys_of_a_later_version_do_no_harm(tmp_path):
+    path = tmp_path / "best.onnx"
+    info_path(path).write_text(json.dumps({**INFO.to_json(), "novelty": 1}), encoding="utf-8")
+    assert read_info(path) == INFO
+
+
+def test_files_tell_their_runtime(tmp_path):
+    (tmp_path / "folder").mkdir()
+    assert runtime_of(tmp_path / "folder") is None
+    (tmp_path / "folder" / "saved_model.pb").write_bytes(b"")
+    assert runtime_of(tmp_path / "folder") == "saved_model"
+    names = {"a.onnx": "onnx", "a.xml": "openvino", "a.tflite": "litert", "a.weights": None}
+    assert {name: runtime_of(name) for name in names} == names
+
+
+def test_an_optional_package(monkeypatch):
+    assert exported.import_optional("json", "json", "x") is json
+    monkeypatch.setitem(sys.modules, "absent_package", None)
+    with pytest.raises(YoloError, match="--runtime x needs the package a-p .*run: pip install a-p"):
+        exported.import_optional("absent_package", "a-p", "--runtime x")

@@ -1,0 +1,267 @@
+"""The tutorial's `.h5` files, written here in Keras 2's layout, read in order into ours."""
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+import yolo
+from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
+from yolo.classes import VOC_CLASSES
+from yolo.config import YOLOv4Config
+from yolo.errors import WeightsError
+from yolo.saved import open_weights
+from yolo.weights import darknet, tutorial
+from yolo.yolov4.network import build_network
+
+PLACES = {"feat1": 256, "feat2": 512, "P5_upsample": 128}
+
+
+def tiny(classes=20, attention="none"):
+    config = YOLOv4Config(
+        "yolov4-tiny", YOLOV4_TINY_ANCHORS, TINY_MASKS["coco"], attention=attention
+    )
+    return build_network(config, classes)
+
+
+def layers_like(network, rng, *, first=0, convolutions=None):
+    """Return what the tutorial's model of this shape holds: {layer: {weight: array}}."""
+    found, norms = {}, 0
+
+    def numbered(stem, number):
+        return stem if number == 0 else f"{stem}_{number}"
+
+    for number, layer in enumerate(darknet.convolutions_of(network)[:convolutions]):
+        shape = (layer.size, layer.size, layer.inputs, layer.filters)
+        arrays = {"kernel": rng.random(shape, np.float32) - np.float32(0.5)}
+        if layer.has_norm:
+            found[numbered("batch_normalization", norms + first)] = {
+                "gamma": rng.uniform(0.5, 1.5, layer.filters),
+                "beta": rng.normal(0, 1, layer.filters),
+                "moving_mean": rng.normal(0, 1, layer.filters),
+                "moving_variance": rng.uniform(0.1, 2, layer.filters),
+            }
+            norms += 1
+        else:
+            arrays["bias"] = rng.normal(0, 1, layer.filters)
+        found[numbered("conv2d", number + first)] = arrays
+    return found
+
+
+def write(path, layers, *, within=None, order=None):
+    """Write layers as Keras 2's `save_weights` does; those without weights are listed, too."""
+    with h5py.File(path, "w") as file:
+        root = file.create_group(within) if within else file
+        names = ["input_1", *(order or layers), "leaky_re_lu"]
+        root.attrs["layer_names"] = [name.encode() for name in names]
+        root.attrs["backend"] = b"tensorflow"
+        for name in names:
+            group = root.create_group(name)
+            arrays = layers.get(name, {})
+            group.attrs["weight_names"] = [f"{name}/{part}:0".encode() for part in arrays]
+            for part, array in arrays.items():
+                group.create_dataset(f"{name}/{part}:0", data=np.float32(array))
+    return path
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    return layers_like(tiny(), np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def file(theirs, tmp_path_factory):
+    """Return a file of 20 classes whose layers lie in no order at all, as in Keras's own."""
+    order = list(theirs)
+    np.random.default_rng(1).shuffle(order)
+    path = tmp_path_factory.mktemp("权重") / "yolov4_tiny_weights_voc.h5"
+    return write(path, theirs, order=order)
+
+
+def norm_number(convolution):
+    """Return the number of a convolution's norm: heads have none."""
+    return convolution - sum(head < convolution for head in (17, 20))
+
+
+def test_convolutions_and_norms_land_in_order(file, theirs):
+    network = tiny()
+    assert tutorial.load(network, file) == 21
+    for number, layer in enumerate(darknet.convolutions_of(network)):
+        name = f"conv2d_{number}" if number else "conv2d"
+        if not layer.has_norm:
+            kernel, bias = layer.layer.get_weights()
+            np.testing.assert_array_equal(kernel, np.float32(theirs[name]["kernel"]))
+            np.testing.assert_array_equal(bias, np.float32(theirs[name]["bias"]))
+            continue
+        norm = norm_number(number)
+        arrays = theirs[f"batch_normalization_{norm}" if norm else "batch_normalization"]
+        np.testing.assert_array_equal(
+            layer.layer.convolution.kernel, np.float32(theirs[name]["kernel"])
+        )
+        for ours, part in (("gamma", "gamma"), ("beta", "beta"), ("moving_mean", "moving_mean")):
+            np.testing.assert_array_equal(getattr(layer.layer.norm, ours), np.float32(arrays[part]))
+
+
+def test_the_norms_epsilon_is_theirs(file, theirs):
+    network = tiny()
+    tutorial.load(network, file)
+    maps = np.random.default_rng(2).normal(0, 1, (1, 8, 8, 3)).astype("float32")
+    first = network.get_layer("backbone_conv_000")
+    reference = keras.Sequential([
+        keras.layers.ZeroPadding2D(((1, 0), (1, 0))),
+        keras.layers.Conv2D(32, 3, strides=2, use_bias=False),
+        keras.layers.BatchNormalization(),  # with Keras's epsilon
+        keras.layers.LeakyReLU(negative_slope=0.1),
+    ])  # fmt: skip
+    reference.build(maps.shape)
+    reference.set_weights([
+        theirs["conv2d"]["kernel"], *theirs["batch_normalization"].values(),
+    ])  # fmt: skip
+    np.testing.assert_allclose(first(maps), reference(maps), atol=1e-5)
+
+
+def test_it_opens_with_what_the_tutorial_predicts_with(file, tmp_path):
+    model = open_weights(file)
+    assert model.classes == VOC_CLASSES and model.image_size == (416, 416)
+    assert model.resize == "letterbox" and model.architecture.masks == TINY_MASKS["coco"]
+    assert tutorial.count_classes(file) == ("yolov4-tiny", 20)
+
+
+def test_another_class_count_leaves_the_class_logits_fresh(file, theirs, caplog):
+    caplog.set_level("INFO", "yolo")
+    network = tiny(3)
+    before = network.get_layer("head_conv_017").get_weights()[1].reshape(3, 8)
+    tutorial.load(network, file)
+    after = network.get_layer("head_conv_017").get_weights()[1].reshape(3, 8)
+    np.testing.assert_array_equal(after[:, 5:], before[:, 5:])
+    given = np.float32(theirs["conv2d_17"]["bias"]).reshape(3, 25)
+    np.testing.assert_array_equal(after[:, :5], given[:, :5])
+    assert "head_conv_017 (class logits), head_conv_020 (class logits)" in caplog.text
+
+
+def test_numbers_may_start_anywhere_and_weights_lie_in_a_whole_model(theirs, tmp_path):
+    later = layers_like(tiny(), np.random.default_rng(0), first=110)
+    assert "conv2d_130" in later and "conv2d" not in later
+    a, b = tiny(), tiny()
+    tutorial.load(a, write(tmp_path / "a.h5", later, within="model_weights"))
+    tutorial.load(b, write(tmp_path / "b.h5", theirs))
+    assert all(map(np.array_equal, a.get_weights(), b.get_weights()))
+
+
+def test_a_backbone_is_a_start_only(tmp_path, caplog):
+    caplog.set_level("INFO", "yolo")
+    layers = layers_like(tiny(), np.random.default_rng(0), convolutions=15)
+    path = write(tmp_path / "yolov4_tiny_backbone.h5", layers)
+    network = tiny(2)
+    assert tutorial.load(network, path) == 15
+    assert "fresh: neck_conv_015" in caplog.text
+    with pytest.raises(WeightsError, match="it cannot predict"):
+        open_weights(path)
+
+
+ATTENTION = {
+    "se": {"se_block_one": lambda c: (c, c // 16), "se_block_two": lambda c: (c // 16, c)},
+    "cbam": {
+        "channel_attention_shared_one": lambda c: (c, c // 8),
+        "channel_attention_shared_two": lambda c: (c // 8, c),
+        "spatial_attention": lambda c: (7, 7, 2, 1),
+    },
+    "eca": {"eca_layer": lambda c: (5, 1, 1)},
+}
+
+
+@pytest.mark.parametrize("kind", ATTENTION)
+def test_attention_lands_by_name(theirs, tmp_path, kind):
+    rng = np.random.default_rng(3)
+    extra = {
+        f"{stem}_{place}": {"kernel": rng.normal(0, 0.1, shape(channels))}
+        for stem, shape in ATTENTION[kind].items()
+        for place, channels in PLACES.items()
+    }
+    path = write(tmp_path / f"{kind}.h5", {**theirs, **extra})
+    model = open_weights(path)
+    assert model.architecture.attention == tutorial.attention_of(path) == kind
+    parts = {"se": "squeeze", "cbam": "places", "eca": "mix"}
+    stem = {"se": "se_block_one", "cbam": "spatial_attention", "eca": "eca_layer"}[kind]
+    for place, ours in (("feat1", "16"), ("feat2", "32"), ("P5_upsample", "up")):
+        layer = model.network.get_layer(f"attention_{ours}_{parts[kind]}")
+        given = np.float32(extra[f"{stem}_{place}"]["kernel"])
+        np.testing.assert_array_equal(layer.kernel, given)
+    if kind == "cbam":
+        assert not np.any(model.network.get_layer("attention_16_squeeze").bias)
+
+
+def test_what_has_no_place_is_named(theirs, tmp_path, caplog):
+    extra = {"ca_block_conv_feat1": {"kernel": np.zeros((1, 1, 256, 16))}}
+    path = write(tmp_path / "ca.h5", {**theirs, **extra})
+    tutorial.load(tiny(), path)
+    assert "no place here for ca_block_conv_feat1" in caplog.text
+    with pytest.raises(WeightsError, match="holds ca_block_conv_feat1, .*but not predict"):
+        open_weights(path)
+    eca = {"eca_layer_feat1": {"kernel": np.zeros((5, 1, 1))}}
+    tutorial.load(tiny(), write(tmp_path / "eca.h5", {**theirs, **eca}))
+    assert "no place here for attention_16_mix" in caplog.text
+
+
+def test_files_that_are_none(theirs, tmp_path):
+    network = tiny()
+    before = network.get_weights()
+
+    def refused(path, words):
+        with pytest.raises(WeightsError, match=words) as caught:
+            tutorial.load(network, path)
+        assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+    refused(tmp_path / "absent.h5", "no such file")
+    (tmp_path / "text.h5").write_bytes(b"<html>")
+    refused(tmp_path / "text.h5", "damaged, or no HDF5 file")
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save_weights(
+        tmp_path / "keras3.weights.h5"
+    )
+    refused(tmp_path / "keras3.weights.h5", "not a weights file of Keras 2")
+    refused(
+        write(tmp_path / "d.h5", {"dense": {"kernel": np.zeros((2, 2))}}), "no layer named conv"
+    )
+    fewer = dict(list(theirs.items())[:-2])
+    refused(write(tmp_path / "fewer.h5", fewer), "it is of another network")
+    swapped = {**theirs, "conv2d_3": theirs["conv2d_4"]}
+    refused(write(tmp_path / "swapped.h5", swapped), "convolution 3 has .* a kernel .*takes")
+    norms = {k: v for k, v in theirs.items() if k != "batch_normalization_4"}
+    refused(write(tmp_path / "norms.h5", norms), "has 18 batch normalizations, expected 19")
+    broken = {**theirs, "conv2d_3": {"kernel": theirs["conv2d_3"]["kernel"] * np.nan}}
+    refused(write(tmp_path / "nan.h5", broken), "convolution 3 holds numbers that are not finite")
+    assert all(map(np.array_equal, before, network.get_weights()))
+
+
+def test_yolov4_of_the_tutorial(tmp_path):
+    """110 convolutions, their kernels all of one number each: only the order is at stake."""
+    network = build_network(YOLOv4Config(), 2)
+    layers, norms = {}, 0
+    for number, layer in enumerate(darknet.convolutions_of(network)):
+        shape = (layer.size, layer.size, layer.inputs, layer.filters)
+        name = f"conv2d_{number}" if number else "conv2d"
+        layers[name] = {"kernel": np.full(shape, number + 1, "float32")}
+        if layer.has_norm:
+            name = f"batch_normalization_{norms}" if norms else "batch_normalization"
+            layers[name] = {
+                part: np.full(layer.filters, norms + 1, "float32")
+                for part in ("gamma", "beta", "moving_mean", "moving_variance")
+            }
+            norms += 1
+        else:
+            layers[name]["bias"] = np.full(layer.filters, number + 1, "float32")
+    path = write(tmp_path / "yolo4_weight.h5", layers)
+    assert norms == 107 and tutorial.count_classes(path) == ("yolov4", 2)
+    assert tutorial.load(network, path) == 110
+    for number, layer in enumerate(darknet.convolutions_of(network)):
+        kernel = layer.layer.convolution.kernel if layer.has_norm else layer.layer.kernel
+        assert float(kernel[0, 0, 0, 0]) == number + 1
+
+
+def test_a_name_or_file_of_theirs_starts_a_training(file, tmp_path):
+    from yolo import saved
+
+    model = yolo.build("yolov4-tiny", classes=["a", "b"], image_size=(64, 64))
+    before = model.network.get_layer("backbone_conv_003").get_weights()[0].copy()
+    saved.start_from(model, file)
+    assert not np.array_equal(before, model.network.get_layer("backbone_conv_003").get_weights()[0])

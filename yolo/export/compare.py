@@ -1,0 +1,165 @@
+"""Hold an exported file against Keras before anyone relies on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from yolo.errors import YoloError
+from yolo.images import fit_image
+from yolo.nms import class_wise_nms
+
+# The boxes that matter: of thousands of anchors, those that could become an object.
+_BEST = 100
+# The greatest difference in a score, and in a side of the best boxes as a share of the network's
+# picture, that still counts as the same model. Whole numbers cannot be exact: their limits find
+# broken files only, and what they cost is for `evaluate.py` to measure.
+LIMITS = {
+    "none": (1e-3, 1e-3),
+    "float16": (0.02, 0.02),
+    "dynamic": (0.3, 0.3),
+    "int8": (0.5, 0.5),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an exported file is from Keras.
+
+    Args:
+        score: greatest difference of a score, 0..1.
+        score_mean: mean difference of the best boxes' scores.
+        box_pixels: greatest difference of a side of the best boxes.
+        box_share: the same as a share of the network's picture's longer side, or of the box's own
+            where that is longer: an untrained network dreams of boxes of any size.
+    """
+
+    score: float
+    score_mean: float
+    box_pixels: float
+    box_share: float
+
+    def __str__(self):
+        return (
+            f"scores differ by at most {self.score:.2g} (the {_BEST} best boxes' by "
+            f"{self.score_mean:.2g} on average), the best boxes by at most "
+            f"{self.box_pixels:.2g} pixels"
+        )
+
+    def worse(self, other: Difference) -> Difference:
+        """Return the greater number of each."""
+        return Difference(
+            *(max(pair) for pair in zip(_numbers(self), _numbers(other), strict=True))
+        )
+
+
+def _numbers(difference: Difference) -> tuple[float, ...]:
+    return (
+        difference.score, difference.score_mean, difference.box_pixels, difference.box_share,
+    )  # fmt: skip
+
+
+def compare(keras_model, exported, image) -> Difference:
+    """Return how far an exported file is from Keras on a picture.
+
+    A file with free sizes is also run on a batch of two in another size.
+
+    Args:
+        keras_model: the `Detector` in float32.
+        exported: the file, opened by its runtime.
+        image: (H, W, 3) uint8 RGB, any size.
+    """
+    sizes = [(exported.image_size, 1)]
+    if exported.info.dynamic:
+        height, width = exported.image_size
+        sizes.append(((height + 32, width + 64), 2))
+    found = None
+    for size, count in sizes:
+        picture, _ = fit_image(image, size, resize=exported.resize)
+        batch = np.stack([picture, picture[:, ::-1]][:count])
+        one = _difference(keras_model.predict_raw(batch), exported.predict_raw(batch), max(size))
+        found = one if found is None else found.worse(one)
+    return found
+
+
+def _difference(expected, received, side) -> Difference:
+    for name in ("boxes", "scores"):
+        if expected[name].shape != received[name].shape:
+            raise YoloError(
+                f"the exported file gives {name} of shape {received[name].shape}, Keras "
+                f"{expected[name].shape}"
+            )
+        if not np.isfinite(received[name]).all():
+            raise YoloError(f"the exported file gives {name} that are not finite")
+    best = np.argsort(-expected["scores"].max(axis=-1), axis=-1)[:, :_BEST]  # (batch, 100)
+    rows = np.arange(len(best))[:, None]
+    scores = np.abs(expected["scores"] - received["scores"])
+    boxes = expected["boxes"][rows, best]  # (batch, 100, 4)
+    pixels = np.abs(boxes - received["boxes"][rows, best]).max(axis=-1)
+    own_side = (boxes[..., 2:] - boxes[..., :2]).max(axis=-1)
+    return Difference(
+        score=float(scores.max()),
+        score_mean=float(scores[rows, best].mean()),
+        box_pixels=float(pixels.max()),
+        box_share=float((pixels / np.maximum(own_side, side)).max()),
+    )
+
+
+def check_difference(difference: Difference, quantize: str) -> None:
+    """Refuse a file that is too far from Keras.
+
+    Raises:
+        YoloError: a number is above the limit for its way of storing numbers.
+    """
+    score, box = LIMITS[quantize]
+    if not (difference.score <= score and difference.box_share <= box):
+        raise YoloError(
+            f"the exported file is not the model: {difference}; at most {score:g} and "
+            f"{box:.1%} of the picture's side are allowed, so nothing was written"
+        )
+
+
+def check_suppression(exported, image) -> int:
+    """Hold the suppression inside a file against ours, on the file's own boxes and scores.
+
+    Args:
+        exported: an opened file that suppresses by itself.
+        image: (H, W, 3) uint8 RGB, any size.
+
+    Returns:
+        The number of objects that both found.
+
+    Raises:
+        YoloError: they found different objects.
+    """
+    picture, _ = fit_image(image, exported.image_size, resize=exported.resize)
+    raw = exported.predict_raw(picture[None])
+    # A model that is sure of nothing here shall still have something to suppress.
+    ranked = np.sort(raw["scores"][0], axis=None)[::-1]
+    threshold = min(exported.info.score_threshold, float(ranked[: 2 * _BEST][-1]))
+    boxes, scores, class_ids = class_wise_nms(
+        raw["boxes"][0],
+        raw["scores"][0],
+        score_threshold=np.nextafter(np.float32(threshold), np.float32(1)),  # TensorFlow's is >
+        iou_threshold=exported.info.iou_threshold,
+        max_detections=exported.info.max_detections,
+    )
+    (inside,) = exported.detect_inside(picture[None], score_threshold=threshold)
+    candidates = ranked[ranked > threshold]
+    if len(np.unique(candidates)) < len(candidates):
+        # Of equal scores either may be kept, and what it then suppresses differs, too.
+        same = inside.scores[:1].tolist() == scores[:1].tolist()
+    else:
+        same = len(inside) == len(scores) and np.allclose(inside.scores, scores, atol=1e-5)
+        same = same and _as_set(inside.class_ids, inside.boxes_xyxy) == _as_set(class_ids, boxes)
+    if not same:
+        raise YoloError(
+            f"suppression inside the file found {len(inside)} objects where ours finds "
+            f"{len(scores)}, or others; nothing was written"
+        )
+    return len(scores)
+
+
+def _as_set(class_ids, boxes) -> set:
+    return {(int(c), *np.round(box, 1).tolist()) for c, box in zip(class_ids, boxes, strict=True)}

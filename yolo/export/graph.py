@@ -1,0 +1,105 @@
+"""The graph that is exported: float32, from pictures to named boxes and scores."""
+
+from __future__ import annotations
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from yolo.detector import Detector
+from yolo.exported import IMAGES
+
+
+@contextlib.contextmanager
+def _policy(name: str):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def float32_twin(model: Detector, image_size=None) -> Detector:
+    """Return a copy of a detector that computes in float32 on the processor.
+
+    A detector trained in bfloat16 would be exported with bfloat16 maps, which most runtimes
+    cannot run; and a GPU may multiply in TF32, too coarse to compare other runtimes with.
+
+    Args:
+        model: the detector, in any precision.
+        image_size: (height, width) of the copy, that of the model by default.
+    """
+    config = model.get_config()
+    config["image_size"] = list(image_size or model.image_size)
+    with _policy("float32"), tf.device("CPU:0"):
+        twin = Detector.from_config(config)
+        twin.set_weights(model.get_weights())
+    return twin
+
+
+class Graph(tf.Module):
+    """The functions of an export, over one float32 detector.
+
+    Args:
+        detector: in float32.
+        dynamic: leave batch, height and width free; else a batch of 1 in the detector's size.
+        score_threshold: of suppression, where nothing else is asked for.
+        iou_threshold: the same for the overlap.
+        max_detections: the most objects a picture.
+
+    Attributes:
+        raw: tf.function from `images` to {"boxes", "scores"}.
+        nms: tf.function from `images`, `score_threshold` and `iou_threshold` to these and to
+            `yolo.exported.NMS_OUTPUTS`.
+        float_parts: what the names of operations contain that must not be quantised to int8:
+            the layers that give the network's outputs, and their decoding.
+        served: tf.function from `images` to `yolo.exported.NMS_OUTPUTS`, by the thresholds above.
+    """
+
+    def __init__(
+        self, detector, *, dynamic, score_threshold=0.25, iou_threshold=0.45, max_detections=100
+    ):
+        super().__init__()
+        # A Keras model as an attribute would be saved with all its functions, whose outputs are
+        # keyed by stride; a SavedModel has no place for numbers as keys. The variables suffice.
+        self.variables_of_model = [variable.value for variable in detector.inference.variables]
+        heads = {output._keras_history.operation.name for output in detector.network.outputs}
+        self.float_parts = ["/decode", *(f"/{name}" for name in sorted(heads))]
+        self._infer = lambda images: detector.inference(images, training=False)
+        self.thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
+        self.max_detections = max_detections
+        shape = (None, None, None, 3) if dynamic else (1, *detector.image_size, 3)
+        images = tf.TensorSpec(shape, tf.float32, name=IMAGES)
+        scalars = [tf.TensorSpec((), tf.float32, name=name) for name in self.thresholds]
+        self.raw = tf.function(self._raw, input_signature=[images])
+        self.nms = tf.function(self._nms, input_signature=[images, *scalars])
+        self.served = tf.function(self._served, input_signature=[images])
+
+    def _raw(self, images):
+        found = self._infer(images)
+        return {name: tf.identity(found[name], name=name) for name in ("boxes", "scores")}
+
+    def _nms(self, images, score_threshold, iou_threshold):
+        raw = self._raw(images)
+        boxes, scores, classes, count = tf.image.combined_non_max_suppression(
+            raw["boxes"][:, :, None],  # (batch, N, 1, 4): every class has the same boxes
+            raw["scores"],
+            max_output_size_per_class=self.max_detections,
+            max_total_size=self.max_detections,
+            iou_threshold=iou_threshold,
+            score_threshold=score_threshold,
+            clip_boxes=False,  # would clip pixels to 0..1
+        )
+        return {
+            **raw,
+            "detection_boxes": boxes,
+            "detection_scores": scores,
+            "detection_classes": tf.cast(classes, tf.int32),
+            "num_detections": count,
+        }
+
+    def _served(self, images):
+        found = self._nms(images, **{k: tf.constant(v) for k, v in self.thresholds.items()})
+        return {name: found[name] for name in found if name not in ("boxes", "scores")}

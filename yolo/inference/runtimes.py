@@ -1,0 +1,229 @@
+"""Run an exported file by its own runtime, behind the same methods that a `Detector` has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from yolo.errors import ConfigError, WeightsError
+from yolo.exported import (
+    IMAGES,
+    NMS_OUTPUTS,
+    RAW_OUTPUTS,
+    ExportInfo,
+    import_optional,
+    read_info,
+    runtime_of,
+)
+from yolo.postprocess import find_objects
+from yolo.results import Detections
+
+# What a runtime gives back: images (B, H, W, 3) float32 and thresholds to named arrays.
+Run = Callable[..., dict[str, np.ndarray]]
+
+
+class ExportedDetector:
+    """An exported file that detects as the `Detector` it was made from.
+
+    Suppression is ours (`yolo.nms`) in every format, so that thresholds mean the same everywhere;
+    what a file that suppresses by itself finds is in `detect_inside`.
+
+    Args:
+        path: `.onnx`, `.xml` (OpenVINO), `.tflite` or the folder of a SavedModel, with the JSON
+            file that the export wrote beside it.
+        image_size: (height, width) for a file exported with free sizes; else the file's.
+
+    Raises:
+        WeightsError: the file cannot be read, or its description is missing.
+        ConfigError: `image_size` for a file whose size is fixed.
+        YoloError: the runtime is not installed.
+    """
+
+    def __init__(self, path: str | Path, *, image_size: tuple[int, int] | None = None):
+        self.path = Path(path)
+        if not self.path.exists():
+            raise WeightsError(f"{self.path}: no such file; python -m yolo export writes it")
+        self.info: ExportInfo = read_info(self.path)
+        self.image_size = tuple(image_size or self.info.image_size)
+        if self.image_size != self.info.image_size and not self.info.dynamic:
+            size = "x".join(str(side) for side in self.info.image_size)
+            raise ConfigError(
+                f"{self.path}: was exported for {size}; leave out --image-size, or export with "
+                "--dynamic"
+            )
+        self.classes, self.resize = self.info.classes, self.info.resize
+        self._run: Run = _OPENERS[self.info.format](self.path)
+
+    def predict_raw(self, images) -> dict[str, np.ndarray]:
+        """Return {"boxes": (B, N, 4), "scores": (B, N, C)} before suppression.
+
+        Args:
+            images: (B, H, W, 3), 0..255 RGB, in the network's size; boxes are in its pixels.
+        """
+        return self._in_batches(images, RAW_OUTPUTS)
+
+    def detect(
+        self, images, *, score_threshold=None, iou_threshold=None, max_detections=100, clip=False,
+        fitted=False,
+    ) -> list[Detections]:  # fmt: skip
+        """Find objects in pictures, as `Detector.detect` does."""
+        usual = self.info
+        return find_objects(
+            self,
+            images,
+            score_threshold=usual.score_threshold if score_threshold is None else score_threshold,
+            iou_threshold=usual.iou_threshold if iou_threshold is None else iou_threshold,
+            max_detections=max_detections,
+            clip=clip,
+            fitted=fitted,
+        )
+
+    def detect_inside(self, images, *, score_threshold=None) -> list[Detections]:
+        """Return what the file finds by its own suppression.
+
+        Args:
+            images: (B, H, W, 3), 0..255 RGB, in the network's size.
+            score_threshold: instead of the one that the file has.
+
+        Raises:
+            ConfigError: the file has no suppression of its own.
+        """
+        if not self.info.nms:
+            raise ConfigError(f"{self.path}: has no suppression inside; use detect")
+        found = self._in_batches(
+            images,
+            NMS_OUTPUTS,
+            score_threshold=self.info.score_threshold
+            if score_threshold is None
+            else score_threshold,
+            iou_threshold=self.info.iou_threshold,
+        )
+        boxes, scores, class_ids, counts = (found[name] for name in NMS_OUTPUTS)
+        return [
+            Detections(boxes[i, :n], scores[i, :n], class_ids[i, :n], self.classes)
+            for i, n in enumerate(counts)
+        ]
+
+    def _in_batches(self, images, outputs, **thresholds):
+        images = np.asarray(images, np.float32)
+        size = max(len(images), 1) if self.info.dynamic else 1
+        parts = [
+            self._run(images[i : i + size], outputs, **thresholds)
+            for i in range(0, len(images), size)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
+    return WeightsError(f"{path}: cannot be opened by its runtime ({reason}); export it again")
+
+
+def _open_saved_model(path: Path) -> Run:
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise _damaged(path, error) from error
+
+    def run(images, outputs, **thresholds):
+        function = loaded.signatures["nms" if thresholds else "raw"]
+        scalars = {name: tf.constant(value, tf.float32) for name, value in thresholds.items()}
+        found = function(images=tf.constant(images), **scalars)
+        return {name: found[name].numpy() for name in outputs}
+
+    run.loaded = loaded  # its signatures hold its variables by weak references only
+    return run
+
+
+def _open_onnx(path: Path) -> Run:
+    ort = import_optional("onnxruntime", "onnxruntime", "--runtime onnx")
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # it warns of thresholds that are inputs, which is their point
+    try:
+        session = ort.InferenceSession(str(path), options, providers=ort.get_available_providers())
+    except (RuntimeError, ValueError, ort.capi.onnxruntime_pybind11_state.InvalidProtobuf) as error:
+        raise _damaged(path, error) from error
+    # Without this the suppression inside the file would run even where nobody asks for it.
+    only_asked = ort.RunOptions()
+    only_asked.only_execute_path_to_fetches = True
+
+    def run(images, outputs, **thresholds):
+        scalars = {name: np.array(value, np.float32) for name, value in thresholds.items()}
+        found = session.run(list(outputs), {IMAGES: images, **scalars}, only_asked)
+        return dict(zip(outputs, found, strict=True))
+
+    return run
+
+
+def _open_openvino(path: Path) -> Run:
+    openvino = import_optional("openvino", "openvino", "--runtime openvino")
+    core = openvino.Core()
+    # On processors that have it OpenVINO would compute in bfloat16.
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        compiled = core.compile_model(str(path), "CPU", settings)
+    except RuntimeError as error:
+        raise _damaged(path, error) from error
+
+    def run(images, outputs):
+        found = compiled({IMAGES: images})
+        return {name: np.array(found[name]) for name in outputs}
+
+    return run
+
+
+def _open_litert(path: Path) -> Run:
+    module = import_optional("ai_edge_litert.interpreter", "ai-edge-litert", "--runtime litert")
+    try:
+        interpreter = module.Interpreter(str(path), num_threads=os.cpu_count())
+        runner = interpreter.get_signature_runner("raw")
+    except (RuntimeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+    def run(images, outputs):
+        found = runner(images=images)
+        return {name: found[name] for name in outputs}
+
+    return run
+
+
+_OPENERS = {
+    "saved_model": _open_saved_model,
+    "onnx": _open_onnx,
+    "openvino": _open_openvino,
+    "litert": _open_litert,
+}
+
+
+def open_exported(weights: str | Path, runtime: str | None = None, *, image_size=None):
+    """Open an exported file, named itself or by the weights it was made from.
+
+    Args:
+        weights: the exported file, or the file that `python -m yolo export` read: its export is
+            then looked for beside it.
+        runtime: one of `yolo.exported.RUNTIMES`; None goes by the file.
+        image_size: as for `ExportedDetector`.
+
+    Raises:
+        ConfigError: the file belongs to another runtime.
+        WeightsError: there is no such export.
+    """
+    from yolo.exported import target_name
+
+    weights = Path(weights)
+    found = runtime_of(weights)
+    if runtime and found and runtime != found:
+        raise ConfigError(f"{weights} is for --runtime {found}, not {runtime}")
+    if found is None and runtime:
+        source, weights = weights, weights.with_name(target_name(weights.stem, runtime))
+        if not weights.exists():
+            raise WeightsError(
+                f"{weights}: no such file; write it with: python -m yolo export --weights "
+                f"{source} --format {runtime}"
+            )
+    return ExportedDetector(weights, image_size=image_size)

@@ -1,0 +1,254 @@
+"""The `.h5` weight files of the YOLOv4 and YOLOv4-tiny tutorials for TensorFlow 2, read in order.
+
+Such a file is what Keras 2's `save_weights` wrote: a group for each layer, named by Keras as it
+was made: conv2d, conv2d_1, ... and batch_normalization, batch_normalization_1, ... The layers were
+made in the order of Darknet's `.cfg`, which is the order of our numbered convolutions.
+Reference: bubbliiiing/yolov4-tf2 and yolov4-tiny-tf2, nets/yolo.py and nets/attention.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from yolo.errors import WeightsError
+from yolo.layers import NORM_EPSILON
+from yolo.weights import darknet
+
+log = logging.getLogger("yolo")
+
+SUFFIXES = (".h5", ".hdf5")
+# Convolutions in a whole file and in one of a backbone alone.
+_WHOLE = {110: "yolov4", 21: "yolov4-tiny"}
+_BACKBONES = {72: "yolov4", 15: "yolov4-tiny"}
+# Keras's default, which the tutorials leave; Darknet and our networks have 1e-5.
+_EPSILON = 1e-3
+_NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_v\d)?(?:_(\d+))?")
+_PLACES = {"feat1": "16", "feat2": "32", "P5_upsample": "up"}
+_ATTENTION = {
+    "se_block_one": ("se", "squeeze"),
+    "se_block_two": ("se", "excite"),
+    "channel_attention_shared_one": ("cbam", "squeeze"),
+    "channel_attention_shared_two": ("cbam", "excite"),
+    "spatial_attention": ("cbam", "places"),
+    "eca_layer": ("eca", "mix"),
+}
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a file holds: convolutions and norms in order, attention by our names, the rest."""
+
+    convolutions: list[dict[str, np.ndarray]]
+    norms: list[dict[str, np.ndarray]]
+    attention: dict[str, np.ndarray]
+    kind: str
+    unknown: list[str]
+
+
+def load(model, path: str | Path) -> int:
+    """Load a tutorial's file into a YOLOv4 or YOLOv4-tiny model, layer by layer in order.
+
+    The norms' epsilon, 1e-3 there, is folded into their variances. A file of another class count
+    gives all but the class logits, one of a backbone gives the backbone; the log says so, and
+    names what found no place. The file is checked completely before the first weight changes.
+
+    Args:
+        model: a `Detector` or its `network`.
+        path: the file.
+
+    Returns:
+        The number of convolutions loaded.
+
+    Raises:
+        WeightsError: the file cannot be read, or is of another network.
+    """
+    path = Path(path)
+    found = _read(path)
+    network = getattr(model, "network", model)
+    ours = darknet.convolutions_of(model)
+    kinds = {**_WHOLE, **_BACKBONES}
+    if kinds.get(len(found.convolutions)) != kinds[len(ours)]:
+        raise WeightsError(
+            f"{path}: has {len(found.convolutions)} convolutions, {network.name} has "
+            f"{len(ours)}; it is of another network"
+        )
+    # Either of the two may be a backbone alone, with which the other begins.
+    norms = iter(_norms(found, path))
+    pairs = []
+    for number, (layer, arrays) in enumerate(zip(ours, found.convolutions, strict=False)):
+        norm = next(norms) if layer.has_norm else {}
+        pairs.append((layer, _checked(layer, {**arrays, **norm}, number, path)))
+    layers = {layer.name: layer for layer in network.layers}
+    known = {name: kernel for name, kernel in found.attention.items() if name in layers}
+    for name, kernel in known.items():
+        if layers[name].kernel.shape != kernel.shape:
+            raise WeightsError(f"{path}: {name} has the shape {kernel.shape}, not the network's")
+    for layer, arrays in pairs:
+        darknet.assign(layer, arrays)
+    for name, kernel in known.items():
+        layers[name].kernel.assign(kernel)
+        if getattr(layers[name], "bias", None) is not None:
+            layers[name].bias.assign(np.zeros(layers[name].bias.shape))  # theirs have none
+    _report(path, found, pairs, network, known)
+    return len(pairs)
+
+
+def count_classes(path: str | Path) -> tuple[str, int] | None:
+    """Tell which network a file is for, and how many classes it has.
+
+    Returns:
+        ("yolov4" or "yolov4-tiny", number of classes), or None for a backbone alone.
+
+    Raises:
+        WeightsError: the file cannot be read, is of neither network, or has layers without which
+            it cannot predict and that ours have no place for.
+    """
+    path = Path(path)
+    found = _read(path)
+    if len(found.convolutions) in _BACKBONES:
+        return None
+    if len(found.convolutions) not in _WHOLE:
+        raise WeightsError(
+            f"{path}: has {len(found.convolutions)} convolutions; expected 110 (yolov4) or 21 "
+            "(yolov4-tiny)"
+        )
+    if found.unknown:
+        raise WeightsError(
+            f"{path}: holds {', '.join(found.unknown[:4])}, for which there is no place here; it "
+            "can start a training (train.py --weights), but not predict"
+        )
+    outputs = [len(arrays["beta"]) for arrays in found.convolutions if "beta" in arrays]
+    classes = {count // 3 - 5 for count in outputs if count % 3 == 0}
+    if len(classes) != 1 or min(classes) < 1:
+        raise WeightsError(f"{path}: heads with {outputs} outputs are of no YOLOv4")
+    return _WHOLE[len(found.convolutions)], classes.pop()
+
+
+def attention_of(path: str | Path) -> str:
+    """Return the attention of a file of YOLOv4-tiny: "none", "se", "cbam" or "eca"."""
+    return _read(Path(path)).kind
+
+
+def _read(path: Path) -> _File:
+    """Return what a file holds, in the order in which its layers were made."""
+    numbered = {"conv2d": {}, "batch_normalization": {}}
+    attention, kinds, unknown = {}, set(), []
+    for name, arrays in _layers(path):
+        match = _NUMBERED.fullmatch(name)
+        place = next((place for place in _PLACES if name.endswith(f"_{place}")), "")
+        stem = name.removesuffix(f"_{place}")
+        if match:
+            numbered[match[1]][int(match[2] or 0)] = arrays
+        elif stem in _ATTENTION and place and set(arrays) == {"kernel"}:
+            kind, part = _ATTENTION[stem]
+            kinds.add(kind)
+            attention[f"attention_{_PLACES[place]}_{part}"] = arrays["kernel"]
+        else:
+            unknown.append(name)
+    ordered = {
+        kind: [layers[number] for number in sorted(layers)] for kind, layers in numbered.items()
+    }
+    if not ordered["conv2d"]:
+        raise WeightsError(f"{path}: has no layer named conv2d; it is no file of the tutorial")
+    return _File(
+        ordered["conv2d"], ordered["batch_normalization"], attention,
+        kinds.pop() if len(kinds) == 1 else "none", unknown,
+    )  # fmt: skip
+
+
+def _layers(path: Path):
+    """Yield (name, {part: array}) for each layer with weights of a Keras 2 file."""
+    import h5py
+
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file")
+    try:
+        with h5py.File(path) as file:
+            root = file.get("model_weights", file)
+            if "layer_names" not in root.attrs:
+                raise WeightsError(
+                    f"{path}: not a weights file of Keras 2 (it has no layer_names); a file of "
+                    "ours ends in .keras"
+                )
+            for name in map(_text, root.attrs["layer_names"]):
+                parts = map(_text, root[name].attrs["weight_names"])
+                arrays = {_part(part): np.asarray(root[name][part], "float32") for part in parts}
+                if arrays:
+                    yield name, arrays
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{path}: damaged, or no HDF5 file ({error})") from error
+
+
+def _text(value) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+_PARTS = {"bias": "beta", "moving_mean": "mean", "moving_variance": "variance"}
+
+
+def _part(name: str) -> str:
+    """Return our name of a weight called like conv2d_3/kernel:0."""
+    name = name.rpartition("/")[2].partition(":")[0]
+    return _PARTS.get(name, name)
+
+
+def _norms(found: _File, path: Path) -> list[dict[str, np.ndarray]]:
+    """Return the norms with our epsilon; every convolution without a bias has one."""
+    wanted = sum("beta" not in arrays for arrays in found.convolutions)
+    if len(found.norms) != wanted:
+        raise WeightsError(
+            f"{path}: has {len(found.norms)} batch normalizations, expected {wanted} for its "
+            f"{len(found.convolutions)} convolutions; it is of another network"
+        )
+    # What counts is variance + epsilon.
+    shift = np.float32(_EPSILON - NORM_EPSILON)
+    return [{**norm, "variance": norm.get("variance", 0) + shift} for norm in found.norms]
+
+
+def _checked(layer, arrays, number: int, path: Path) -> dict[str, np.ndarray]:
+    """Return a convolution's arrays if the network's layer can take them."""
+    wanted = {"kernel", "beta"} | ({"gamma", "mean", "variance"} if layer.has_norm else set())
+    kernel = arrays.get("kernel", np.zeros(0))
+    filters = kernel.shape[-1] if kernel.ndim == 4 else 0
+    fits = kernel.shape == (layer.size, layer.size, layer.inputs, filters)
+    if layer.has_norm:
+        fits = fits and filters == layer.filters
+    else:
+        anchors = layer.filters // layer.layer.outputs_per_anchor
+        fits = fits and filters % anchors == 0 and filters // anchors > 5
+    if set(arrays) != wanted or not fits:
+        raise WeightsError(
+            f"{path}: convolution {number} has {sorted(arrays)} with a kernel {kernel.shape}; "
+            f"{layer.layer.name} takes {(layer.size, layer.size, layer.inputs, layer.filters)}"
+        )
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise WeightsError(f"{path}: convolution {number} holds numbers that are not finite")
+    return arrays
+
+
+def _report(path: Path, found: _File, pairs, network, attention) -> None:
+    heads = [layer.layer for layer, _ in pairs if not layer.has_norm]
+    fresh = [
+        f"{layer.layer.name} (class logits)"
+        for layer, arrays in pairs
+        if not layer.has_norm and arrays["kernel"].shape[-1] != layer.filters
+    ]
+    taken = {layer.layer.name for layer, _ in pairs} | set(attention)
+    fresh += [x.name for x in network.layers if x.weights and x.name not in taken]
+    log.info(
+        "%s: loaded %d convolutions and %d of attention; fresh: %s",
+        path.name, len(pairs), len(attention), ", ".join(fresh) or "none",
+    )  # fmt: skip
+    left_out = [*found.unknown, *sorted(set(found.attention) - set(attention))]
+    if left_out:
+        log.warning("%s: no place here for %s", path.name, ", ".join(left_out))
+    if heads and not fresh:
+        log.info(
+            "%s: the tutorial decodes without Darknet's scale_x_y; centres differ from its own by "
+            "0.8 pixels at most", path.name,
+        )  # fmt: skip
