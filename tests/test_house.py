@@ -20,7 +20,7 @@ FLOORS = (
     ("keras_focal",),
     ("yolo.errors", "yolo.config", "yolo.profiles", "yolo.classes", "yolo.anchors"),
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
-     "yolo.layers", "yolo.lettering", "yolo.replicas", "yolo.anchor_loss", "yolo.schedules",
+     "yolo.annotation", "yolo.drawing", "yolo.layers", "yolo.lettering", "yolo.replicas", "yolo.anchor_loss", "yolo.schedules",
      "yolo.terminal"),
     ("yolo.data", "yolo.backbones", "yolo.necks", "yolo.weights", "yolo.draw"),
     ("yolo.yolov4", "yolo.retinanet"),
@@ -199,7 +199,8 @@ def test_keras_focal_needs_keras_and_numpy_only():
 
 
 def test_optional_parts_are_imported_where_they_are_used():
-    optional = {"matplotlib", "onnx", "onnxruntime", "tf2onnx", "PIL", "tensorboard", "torch"}
+    optional = {"matplotlib", "onnx", "onnxruntime", "tf2onnx", "PIL", "supervision", "tensorboard",
+                "torch"}  # fmt: skip
     for path in sources("keras_focal", "yolo"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in getattr(node, "names", ())]
