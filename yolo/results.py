@@ -231,14 +231,14 @@ class Detections:
         return annotation_xml(filename, size, objects)
 
     def to_yolo_text(self, size: tuple[int, int]) -> str:
-        """Return a YOLO label file: class id, centre x and y, width and height, a line each.
+        r"""Return a YOLO label file: class id, centre x and y, width and height, a line each.
 
         Args:
             size: (height, width) of the picture; the four numbers are shares of it.
 
         Example:
             >>> Detections([[0, 0, 5, 10]], [0.5], [3]).to_yolo_text((20, 10))
-            '3 0.250000 0.250000 0.500000 0.500000\\n'
+            '3 0.250000 0.250000 0.500000 0.500000\n'
         """
         height, width = size
         lines = []
