@@ -26,10 +26,11 @@ FLOORS = (
     ("yolo.yolov4", "yolo.retinanet"),
     ("yolo.detector",),
     ("yolo.zoo",),
-    ("yolo.saved",),
+    ("yolo.saved", "yolo.complexity"),
     ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
     ("yolo.options",),
     ("yolo.cli",),
+    ("yolo.__main__",),
 )  # fmt: skip
 # `yolo` itself forwards names lazily: reaching through it is reaching for their homes.
 LAZY_NAMES = {

@@ -244,6 +244,10 @@ class Detector(keras.Model):
 
     # --------------------------------------------------------------- detection
 
+    def decode(self, maps) -> dict:
+        """Return {"boxes": (B, N, 4), "scores": (B, N, C)} of the network's raw outputs."""
+        return self._family.decode.decode(self.architecture, maps, len(self.classes))
+
     def predict_raw(self, images) -> dict:
         """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.
 

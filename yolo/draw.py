@@ -17,7 +17,11 @@ from yolo.results import Detections
 
 
 def draw_detections(
-    image: np.ndarray, detections: Detections, *, show_scores: bool = True
+    image: np.ndarray,
+    detections: Detections,
+    *,
+    show_scores: bool = True,
+    scale: float | None = None,
 ) -> np.ndarray:
     """Draw what was found: one box and label each, the best on top.
 
@@ -25,6 +29,8 @@ def draw_detections(
         image: (H, W, 3) uint8 RGB, left as it is.
         detections: in pixels of the picture.
         show_scores: write the score behind the class name.
+        scale: as for `drawing.draw_boxes`; a large picture with many small objects wants labels
+            of their size rather than of its own.
 
     Returns:
         (H, W, 3) uint8 RGB, a new picture.
@@ -40,6 +46,7 @@ def draw_detections(
         detections.boxes_xyxy[order],
         detections.class_ids[order],
         [labels[i] for i in order],
+        scale=scale,
     )
 
 

@@ -12,7 +12,9 @@ from yolo.lettering import put_text, text_width
 _SMALLEST_TEXT = 8
 
 
-def draw_boxes(image: np.ndarray, boxes_xyxy, class_ids, labels) -> np.ndarray:
+def draw_boxes(
+    image: np.ndarray, boxes_xyxy, class_ids, labels, *, scale: float | None = None
+) -> np.ndarray:
     """Draw boxes and, over all of them, their labels; the last on top.
 
     Args:
@@ -20,13 +22,15 @@ def draw_boxes(image: np.ndarray, boxes_xyxy, class_ids, labels) -> np.ndarray:
         boxes_xyxy: (n, 4) in pixels of the picture.
         class_ids: (n,) decide the colours.
         labels: (n,) texts.
+        scale: pixels; lines and texts get the size that suits a picture of this side. The
+            picture's own if None.
 
     Returns:
         (H, W, 3) uint8 RGB, a new picture.
     """
     canvas = np.array(image, np.uint8, order="C")
     height, width = canvas.shape[:2]
-    scale = np.sqrt(height * width)
+    scale = scale or np.sqrt(height * width)
     line = max(1, round(scale * 0.0035))
     size = max(min(12, height // 5), round(scale * 0.026), _SMALLEST_TEXT)
     for box, class_id in zip(boxes_xyxy, class_ids, strict=True):

@@ -72,8 +72,9 @@ def predict_parser() -> argparse.ArgumentParser:
     search.add_argument("--iou", type=share, default=0.45, metavar="I",
                         help="of boxes that overlap more, keep the best "
                         "(default: %(default)s)")  # fmt: skip
-    search.add_argument("--max-detections", type=count, default=100, metavar="N",
-                        help="objects a picture at most (default: %(default)s)")  # fmt: skip
+    search.add_argument("--max-detections", type=count, metavar="N",
+                        help="objects a picture at most (default: 100; with --tile, "
+                        "1000)")  # fmt: skip
     search.add_argument("--tile", type=tile_size, metavar="SIZE",
                         help="also look at overlapping tiles of SIZE pixels (640 or 480x640, "
                         "height x width; alone, the network's size): for small objects in large "
@@ -122,6 +123,19 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", metavar="FILE",
                         help="score this COCO results file against the --data file instead of "
                         "running a model")  # fmt: skip
+    return parser
+
+
+def models_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m yolo models`."""
+    parser = _parser(
+        "python -m yolo models", "List the models: parameters, arithmetic, strides, weights."
+    )
+    parser.add_argument("--image-size", type=image_size, default=(416, 416), metavar="SIZE",
+                        help="pictures that the arithmetic is counted for "
+                        "(default: 416)")  # fmt: skip
+    parser.add_argument("--num-classes", type=count, default=80, metavar="N",
+                        help="how many classes they tell apart (default: %(default)s)")  # fmt: skip
     return parser
 
 

@@ -7,34 +7,79 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from yolo import options, terminal
 from yolo.errors import YoloError
 
 
-def train_main(argv: list[str] | None = None) -> int:
+def train_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `train.py`: train, evaluate, draw, and say how to go on."""
     from yolo.cli.train import train
 
-    return _run(options.train_parser(), argv, train)
+    return _run(options.train_parser(), argv, train, prog)
 
 
-def predict_main(argv: list[str] | None = None) -> int:
-    """Run `predict.py`: detect in pictures, draw the boxes, write JSON."""
+def predict_main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run `predict.py`: detect in pictures and videos, draw the boxes, write what was found."""
     from yolo.cli.predict import predict
 
-    return _run(options.predict_parser(), argv, predict)
+    return _run(options.predict_parser(), argv, predict, prog)
 
 
-def evaluate_main(argv: list[str] | None = None) -> int:
+def evaluate_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `evaluate.py`: measure average precision on a labelled split."""
     from yolo.cli.evaluate import evaluate
 
-    return _run(options.evaluate_parser(), argv, evaluate)
+    return _run(options.evaluate_parser(), argv, evaluate, prog)
 
 
-def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
+def models_main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run `python -m yolo models`: list the models there are."""
+    from yolo.cli.models import models
+
+    return _run(options.models_parser(), argv, models, prog)
+
+
+# What `python -m yolo` understands: the function behind each word, and what it does.
+COMMANDS: dict[str, tuple[Callable, str]] = {
+    "train": (train_main, "train a detector on labelled pictures"),
+    "predict": (predict_main, "detect objects in pictures and videos"),
+    "evaluate": (evaluate_main, "measure average precision"),
+    "models": (models_main, "list the models, their sizes and their weights"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `python -m yolo COMMAND ...`: the same functions as the scripts."""
+    argv = sys.argv[1:] if argv is None else argv
+    word = argv[0] if argv else ""
+    if word in COMMANDS:
+        return COMMANDS[word][0](argv[1:], f"python -m yolo {word}")
+    if word in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if not word:
+        print(_overview(), file=sys.stderr)
+        return 2
+    near = get_close_matches(word, COMMANDS, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+    print(f"python -m yolo: error: there is no command {word!r}; {hint}", file=sys.stderr)
+    return 2
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: python -m yolo COMMAND [options]", "", "commands:", *lines, ""]
+        + ["python -m yolo COMMAND --help lists the options of a command"]
+    )
+
+
+def _run(parser: argparse.ArgumentParser, argv, command: Callable, prog: str | None) -> int:
     """Parse, run, and turn what went wrong into one line and an exit code."""
+    parser.prog = prog or parser.prog
     args = parser.parse_args(argv)
     screen = terminal.Screen()
     log = logging.getLogger("yolo")
@@ -42,16 +87,19 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
     log.handlers[0].setLevel(logging.DEBUG if args.verbose else logging.INFO)
     log.setLevel(logging.DEBUG)
     log.propagate = False
+
+    def fail(text: str, code: int) -> int:
+        screen.finish()
+        word = terminal.colored("error:", "red", sys.stderr)
+        print(f"{parser.prog}: {word} {text}", file=sys.stderr)
+        return code
+
     try:
         return command(args, screen)
     except YoloError as error:
-        screen.finish()
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return error.exit_code
+        return fail(str(error), error.exit_code)
     except ImportError as error:
-        screen.finish()
-        print(f"{parser.prog}: error: {error}; run: pip install -e .", file=sys.stderr)
-        return 1
+        return fail(f"{error}; run: pip install -e .", 1)
     except KeyboardInterrupt:
         screen.finish()
         print("interrupted", file=sys.stderr)
@@ -60,13 +108,10 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable) -> int:
         # The reader of our output went away, as `| head` does; nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (OSError, *_out_of_memory()) as error:
-        screen.finish()
-        text = str(error)
-        if not isinstance(error, OSError):
-            text = "out of memory; a smaller --batch-size or --image-size needs less"
-        print(f"{parser.prog}: error: {text}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        return fail(str(error), 1)
+    except _out_of_memory():
+        return fail("out of memory; a smaller --batch-size or --image-size needs less", 1)
 
 
 def _out_of_memory() -> tuple[type[Exception], ...]:

@@ -29,7 +29,7 @@ def predict(args, screen: terminal.Screen) -> int:
         "batch_size": args.batch_size,
         "score_threshold": args.score,
         "iou_threshold": args.iou,
-        "max_detections": args.max_detections,
+        "max_detections": args.max_detections or (1000 if args.tile else 100),
     }
     if args.benchmark:
         return print_benchmark(model, found, settings, screen)
@@ -112,6 +112,7 @@ class _Run:
             )
             self.screen.write(f"{printable(path)}: {found.summary()}")
             self.looked_at["picture"] += 1
+            self.counts.update(found.counts)
             if not more:
                 return False
             if self.screen.live and len(paths) > 1:
@@ -142,8 +143,10 @@ class _Run:
                     progress.step(number + 1)
                     if not more:
                         break
-        text = ", ".join(f"{count} {name}" for name, count in counts.items())
-        self.screen.write(f"{frames.name}: {number + 1} frames: {text or 'nothing found'}")
+        text = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        self.screen.write(
+            f"{frames.name}: {number + 1} frames, in all of them {text or 'nothing found'}"
+        )
         if writer is not None:
             self.screen.write(f"drawn: {writer.path}")
         return more
@@ -164,23 +167,23 @@ class _Run:
         result = Result(image=image, found=found, drawn=drawn, **about)
         for writer in self.writers:
             writer.add(result)
-        self.counts.update(found.counts)
         return not self.args.show or window.show(picture, wait=result.frame is None)
 
     def _drawn(self, image, found):
         from yolo.draw import draw_detections
 
+        tile, wanted = self.settings["tile"], self.settings["classes"]
         if self.args.heatmap:
             from yolo.inference import heatmap, tiles
 
-            tile, wanted = self.settings["tile"], self.settings["classes"]
             heat = heatmap.confidence_map(
                 self.model, image,
                 windows=None if tile is None else tiles.windows(image.shape[:2], tile),
                 class_ids=wanted and [self.model.classes.index(name) for name in wanted],
             )  # fmt: skip
             image = heatmap.lay_over(image, heat)
-        return draw_detections(image, found)
+        # Labels in proportion to a 6000 x 4000 picture would hide the objects that tiles find.
+        return draw_detections(image, found, scale=tile and min(*image.shape[:2], *tile))
 
     def _fail(self, source, error: Exception) -> None:
         self.failed.append(source)
@@ -195,7 +198,7 @@ class _Run:
         """Say what was looked at, what was found, and where it is written."""
         looked = ", ".join(common.counted(n, what) for what, n in self.looked_at.items())
         text = ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
-        if self.looked_at.total() > 1:
+        if self.looked_at["picture"] > 1:
             self.screen.write(f"all together: {text or 'nothing found'}")
         self.screen.write(f"{looked or 'no picture'}, results in {self.writers[0].path}")
         for writer in self.writers[1:]:

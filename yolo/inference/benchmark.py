@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from yolo.draw import draw_detections
 from yolo.images import fit_image, read_image
+from yolo.nms import class_wise_nms
+from yolo.results import Detections
 
 ROUNDS = 20
 STAGES = ("read", "resize", "network", "decode and NMS", "draw")
@@ -27,12 +28,10 @@ def measure(
 ) -> dict[str, np.ndarray]:
     """Time every stage on its own, one after the other, without threads.
 
-    A first round, in which TensorFlow compiles, does not count. Decoding is compiled together
-    with the network; it is taken, with suppression, as what `detect` needs longer than the bare
-    network.
+    A first round, in which TensorFlow compiles, does not count.
 
     Args:
-        model: a `Detector`. One without a `network` of its own to time, such as an exported
+        model: a `Detector`. One without a `network` and `decode` of its own, such as an exported
             file, has its decoding counted under "network".
         paths: pictures; a round takes the next `batch_size` of them, round and round.
         batch_size: pictures a call of the network.
@@ -46,22 +45,29 @@ def measure(
     Raises:
         DatasetError: a picture cannot be read.
     """
-    times = {stage: [] for stage in STAGES}
+    times, stages = [], _parts(model)
     for number in range(rounds + 1):
         first = number * batch_size
         chosen = [paths[(first + i) % len(paths)] for i in range(batch_size)]
-        taken = _one_round(model, chosen, thresholds)
-        if number == 0:
-            continue
-        for stage in STAGES:
-            times[stage].append(1000 * taken[stage] / batch_size)
-        if on_round is not None:
-            on_round(number, rounds)
-    result = {stage: np.array(values) for stage, values in times.items()}
-    return result | {"all": np.sum(list(result.values()), axis=0)}
+        seconds = _one_round(model, *stages, chosen, thresholds)
+        if number > 0:
+            times.append(1000 * np.array(seconds) / batch_size)
+            if on_round is not None:
+                on_round(number, rounds)
+    columns = np.array(times).T
+    return dict(zip(STAGES, columns, strict=True)) | {"all": columns.sum(axis=0)}
 
 
-def _one_round(model, paths, thresholds) -> dict[str, float]:
+def _parts(model) -> tuple[Callable, Callable]:
+    """Return the network and the decoding as two functions of a batch and of its outcome."""
+    if not (hasattr(model, "network") and hasattr(model, "decode")):
+        return model.predict_raw, lambda raw: raw
+    import tensorflow as tf
+
+    return model.network.predict_on_batch, tf.function(model.decode)
+
+
+def _one_round(model, network, decode, paths, thresholds) -> list[float]:
     """Return the seconds of each stage for one batch."""
     clock = time.perf_counter
     marks = [clock()]
@@ -70,17 +76,16 @@ def _one_round(model, paths, thresholds) -> dict[str, float]:
     fits = [fit_image(image, tuple(model.image_size), resize=model.resize) for image in images]
     batch = np.stack([picture for picture, _ in fits])
     marks.append(clock())
-    network = getattr(model, "network", None)
-    if network is not None:
-        network.predict_on_batch(batch)
-    else:
-        model.predict_raw(batch)
+    maps = network(batch)
     marks.append(clock())
-    answers = model.detect(batch, **thresholds)
+    raw = {name: np.asarray(values) for name, values in decode(maps).items()}
+    found = [
+        Detections(*class_wise_nms(boxes, scores, **thresholds), model.classes)
+        for boxes, scores in zip(raw["boxes"], raw["scores"], strict=True)
+    ]
     marks.append(clock())
-    for image, (_, fit), found in zip(images, fits, answers, strict=True):
-        draw_detections(image, replace(found, boxes_xyxy=fit.to_picture(found.boxes_xyxy)))
+    for image, (_, fit), one in zip(images, fits, found, strict=True):
+        places = fit.to_picture(one.boxes_xyxy)
+        draw_detections(image, Detections(places, one.scores, one.class_ids, one.class_names))
     marks.append(clock())
-    read, resize, bare, whole, draw = np.diff(marks)
-    # `detect` runs the network once more; what it takes beyond that is decoding and suppression.
-    return dict(zip(STAGES, (read, resize, bare, max(0.0, whole - bare), draw), strict=True))
+    return np.diff(marks).tolist()
