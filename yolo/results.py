@@ -14,7 +14,7 @@ from yolo.annotation import LabelledObject, annotation_xml
 from yolo.errors import ConfigError, YoloError
 
 CSV_COLUMNS = ("class", "class_id", "score", "x1", "y1", "x2", "y2")
-_BLANK_SIDE = 4096  # the largest sheet that boxes without a picture are drawn on
+_BLANK_SIDE = 2048  # the largest sheet that boxes without a picture are drawn on
 
 
 @dataclass(frozen=True, eq=False)

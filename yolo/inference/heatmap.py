@@ -89,6 +89,6 @@ def _spread(boxes: np.ndarray, scores: np.ndarray, image_size) -> np.ndarray:
 
 
 def _bell(places, centre, side):
-    """Return 1 at the centre and 0.1 half a side away."""
-    half = max(side / 2, 1.0)
-    return np.exp(np.log(0.1) * ((places - centre) / half) ** 2).astype(np.float32)
+    """Return 1 at the place nearest to the centre, and about 0.1 half a side away."""
+    values = np.exp(np.log(0.1) * ((places - centre) / max(side / 2, 1.0)) ** 2)
+    return (values / max(values.max(), 1e-9)).astype(np.float32)
