@@ -244,9 +244,16 @@ class Detector(keras.Model):
 
     # --------------------------------------------------------------- detection
 
-    def decode(self, maps) -> dict:
-        """Return {"boxes": (B, N, 4), "scores": (B, N, C)} of the network's raw outputs."""
-        return self._family.decode.decode(self.architecture, maps, len(self.classes))
+    def decode(self, outputs, image_size) -> dict:
+        """Return {"boxes": (B, N, 4), "scores": (B, N, C)} of the network's raw outputs.
+
+        Args:
+            outputs: what the network returned.
+            image_size: (height, width) of the pictures that it was given.
+        """
+        return self._family.decode.decode(
+            self.architecture, outputs, tuple(image_size), len(self.classes)
+        )
 
     def predict_raw(self, images) -> dict:
         """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.

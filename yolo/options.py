@@ -69,9 +69,9 @@ def predict_parser() -> argparse.ArgumentParser:
     search.add_argument("--score", type=share, default=0.25, metavar="S",
                         help="report objects that score at least this "
                         "(default: %(default)s)")  # fmt: skip
-    search.add_argument("--iou", type=share, default=0.45, metavar="I",
-                        help="of boxes that overlap more, keep the best "
-                        "(default: %(default)s)")  # fmt: skip
+    search.add_argument("--iou", type=share, metavar="I",
+                        help="of boxes that overlap more, keep the best (default: 0.45 for "
+                        "YOLOv4, 0.5 for RetinaNet)")  # fmt: skip
     search.add_argument("--max-detections", type=count, metavar="N",
                         help="objects a picture at most (default: 100; with --tile, "
                         "1000)")  # fmt: skip
@@ -134,6 +134,7 @@ def models_parser() -> argparse.ArgumentParser:
     parser.add_argument("--image-size", type=image_size, default=(416, 416), metavar="SIZE",
                         help="pictures that the arithmetic is counted for "
                         "(default: 416)")  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="MODEL", help="which; all without any")
     parser.add_argument("--num-classes", type=count, default=80, metavar="N",
                         help="how many classes they tell apart (default: %(default)s)")  # fmt: skip
     return parser

@@ -28,7 +28,7 @@ def predict(args, screen: terminal.Screen) -> int:
     settings = {
         "batch_size": args.batch_size,
         "score_threshold": args.score,
-        "iou_threshold": args.iou,
+        "iou_threshold": _usual_iou(model) if args.iou is None else args.iou,
         "max_detections": args.max_detections or (1000 if args.tile else 100),
     }
     if args.benchmark:
@@ -50,6 +50,12 @@ def predict(args, screen: terminal.Screen) -> int:
         screen.write("stopped")
         return 0 if isinstance(found[-1], int) else 130  # a camera ends in no other way
     return 1 if run.failed else 0
+
+
+def _usual_iou(model) -> float:
+    """Return the threshold of suppression that the model's family is used with."""
+    architecture = getattr(model, "architecture", None)
+    return 0.45 if architecture is None else architecture.thresholds.iou
 
 
 def _sources(arguments: list[str]) -> list[Path | int]:

@@ -34,7 +34,7 @@ def measure(
         model: a `Detector`. One without a `network` and `decode` of its own, such as an exported
             file, has its decoding counted under "network".
         paths: pictures; a round takes the next `batch_size` of them, round and round.
-        batch_size: pictures a call of the network.
+        batch_size: pictures a call of the network; always 1 for the resize mode "shorter".
         rounds: how many are timed, at least 1.
         on_round: called with the rounds done and their number.
         **thresholds: of `Detector.detect`.
@@ -46,6 +46,8 @@ def measure(
         DatasetError: a picture cannot be read.
     """
     times, stages = [], _parts(model)
+    if model.resize == "shorter":
+        batch_size = 1  # each picture has a size of its own
     for number in range(rounds + 1):
         first = number * batch_size
         chosen = [paths[(first + i) % len(paths)] for i in range(batch_size)]
@@ -61,7 +63,7 @@ def measure(
 def _parts(model) -> tuple[Callable, Callable]:
     """Return the network and the decoding as two functions of a batch and of its outcome."""
     if not (hasattr(model, "network") and hasattr(model, "decode")):
-        return model.predict_raw, lambda raw: raw
+        return model.predict_raw, lambda raw, size: raw
     import tensorflow as tf
 
     return model.network.predict_on_batch, tf.function(model.decode)
@@ -78,7 +80,7 @@ def _one_round(model, network, decode, paths, thresholds) -> list[float]:
     marks.append(clock())
     maps = network(batch)
     marks.append(clock())
-    raw = {name: np.asarray(values) for name, values in decode(maps).items()}
+    raw = {name: np.asarray(values) for name, values in decode(maps, batch.shape[1:3]).items()}
     found = [
         Detections(*class_wise_nms(boxes, scores, **thresholds), model.classes)
         for boxes, scores in zip(raw["boxes"], raw["scores"], strict=True)

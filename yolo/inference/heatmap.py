@@ -41,7 +41,7 @@ def confidence_map(
         scores = np.asarray(raw["scores"])[0]
         if class_ids is not None:
             scores = scores[:, class_ids]
-        part = _spread(np.asarray(raw["boxes"])[0], scores.max(axis=1), model.image_size)
+        part = _spread(np.asarray(raw["boxes"])[0], scores.max(axis=1), picture.shape[:2])
         # Cut the picture's own part out of the network's: bars of a letterbox are no picture.
         corners = fit.to_network([[0, 0, x2 - x1, y2 - y1]])[0] / _STEP
         left, top = np.floor(corners[:2]).astype(int)

@@ -22,6 +22,7 @@ from yolo.errors import ConfigError, DatasetError
 from yolo.headers import printable
 from yolo.images import fit_image, read_image
 from yolo.inference import tiles
+from yolo.inference.fitted import detect_fitted
 from yolo.results import Detections
 
 logger = logging.getLogger("yolo")
@@ -71,9 +72,8 @@ def predict(
 ) -> Iterator[tuple[Path, np.ndarray, Detections]]:
     """Detect in picture files and yield them one by one, in the order given.
 
-    The model always gets batches of one size, the last one filled up with black pictures whose
-    results are thrown away: a batch of another size would make TensorFlow trace the model anew,
-    which takes longer. With fewer pictures than a batch, the batch is as small as they are.
+    The model gets batches of one size, see `fitted.detect_fitted`. With fewer pictures than a
+    batch, the batch is as small as they are.
 
     Args:
         model: a `Detector`, or anything with its `detect`, `classes`, `image_size`, `resize`.
@@ -152,11 +152,9 @@ def _whole(model, items, read, settings, ahead, on_error, thresholds):
 
     with contextlib.closing(_read_ahead(items, load, ahead, on_error)) as loaded:
         for batch in _batched(loaded, batch_size):
-            images = np.zeros((batch_size, *image_size, 3), np.uint8)
-            for i, (_, (_, picture, _)) in enumerate(batch):
-                images[i] = picture
-            answers = model.detect(images, **thresholds)
-            for (item, (image, _, fit)), found in zip(batch, answers, strict=False):
+            pictures = [picture for _, (_, picture, _) in batch]
+            answers = detect_fitted(model, pictures, batch_size=batch_size, **thresholds)
+            for (item, (image, _, fit)), found in zip(batch, answers, strict=True):
                 yield item, image, replace(found, boxes_xyxy=fit.to_picture(found.boxes_xyxy))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from yolo.errors import ConfigError
 from yolo.images import fit_image
+from yolo.inference.fitted import detect_fitted
 from yolo.nms import nms
 from yolo.results import Detections
 
@@ -96,15 +97,13 @@ def detect_tiled(
     found, cut = [], []
     for start in range(0, len(boxes), batch_size):
         batch = boxes[start : start + batch_size]
-        # Always the same number of pictures: another one would make TensorFlow trace anew.
-        pictures = np.zeros((batch_size, *model.image_size, 3), np.uint8)
-        fits = []
-        for i, (x1, y1, x2, y2) in enumerate(batch):
-            view = image[y1:y2, x1:x2]
-            pictures[i], fit = fit_image(view, tuple(model.image_size), resize=model.resize)
-            fits.append(fit)
-        answers = model.detect(pictures, **thresholds)
-        for window, fit, answer in zip(batch, fits, answers, strict=False):
+        views = [
+            fit_image(image[y1:y2, x1:x2], tuple(model.image_size), resize=model.resize)
+            for x1, y1, x2, y2 in batch
+        ]
+        pictures = [picture for picture, _ in views]
+        answers = detect_fitted(model, pictures, batch_size=batch_size, **thresholds)
+        for window, (_, fit), answer in zip(batch, views, answers, strict=True):
             places = fit.to_picture(answer.boxes_xyxy) + np.tile(window[:2], 2).astype(np.float32)
             found.append(replace(answer, boxes_xyxy=places))
             cut.append(_is_cut(places, window, size))

@@ -47,7 +47,7 @@ def test_a_slow_network_shows_as_one(spot_finder, paths):
 def test_network_and_decoding_are_told_apart_where_they_can_be(spot_finder, paths):
     class Apart(spot_finder):
         network = property(lambda self: self)
-        decode = staticmethod(lambda maps: {"boxes": maps["boxes"], "scores": maps["scores"]})
+        decode = staticmethod(lambda maps, size: {"boxes": maps["boxes"], "scores": maps["scores"]})
 
         def predict_on_batch(self, images):
             return spot_finder.predict_raw(self, images)

@@ -219,3 +219,27 @@ def test_pictures_in_memory_give_what_files_give(folder):
 def test_a_setting_that_is_none():
     with pytest.raises(TypeError, match="scores"):
         next(predict(RedFinder(), ["a.jpg"], scores=0.5))
+
+
+class SizeOfItsOwn(RedFinder):
+    """Sees each picture at a size that follows from its shorter side, as RetinaNet does."""
+
+    def __init__(self):
+        super().__init__("shorter", image_size=(96, 160))
+
+    def detect(self, images, *, fitted, **thresholds):
+        assert fitted and images.shape[0] == 1
+        assert not any(side % 32 for side in images.shape[1:3])
+        return super().detect(images, **thresholds)
+
+
+@pytest.mark.parametrize("tile", [None, (100, 120)])
+def test_pictures_with_a_size_of_their_own_go_alone(folder, tile):
+    model = SizeOfItsOwn()
+    results = list(predict(model, folder, batch_size=3, tile=tile, on_error=lambda *_: None))
+    assert len(results) == 5 and len({shape for shape, *_ in model.calls}) > 1
+    for path, image, found in results:
+        box, shape = folder[path]
+        pixel = max(shape[0], shape[1]) / 96
+        assert image.shape == shape
+        np.testing.assert_allclose(found.boxes_xyxy[0], box, atol=1.5 * pixel)
