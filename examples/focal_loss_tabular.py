@@ -1,9 +1,9 @@
-"""Focal loss on a table: one row in a hundred counts, and cross-entropy hardly learns it.
+"""Focal loss on a table in which one or two rows in a hundred are what one looks for.
 
-The data are drawn here: 20 numbers a row, of which four decide; about 1 % of the rows are
-positive, as in fraud, faults of machines or rare illnesses. The same small network is trained
-with cross-entropy and with focal loss, from the same weights. Both rank the rows about as well;
-what differs is where the scores lie, as the last two columns show.
+The data are drawn here: 20 numbers a row, of which four decide, as in fraud, faults of machines
+or rare illnesses. The same small network is trained with cross-entropy and with focal loss, from
+the same weights. Both rank the rows about equally well (AP 0.765 and 0.775 when this was
+written); what differs is where the scores lie, as the last two columns show.
 
     python examples/focal_loss_tabular.py
 """
@@ -17,7 +17,7 @@ import keras_focal
 
 
 def draw_table(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return features (rows, 20) and labels (rows, 1), about one in a hundred positive."""
+    """Return features (rows, 20) and labels (rows, 1), about 1.6 % of them positive."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(rows, 20)).astype("float32")
     signal = features[:, 0] * features[:, 1] + features[:, 2] - 0.5 * features[:, 3] ** 2

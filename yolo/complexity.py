@@ -34,13 +34,19 @@ def multiply_adds(network: keras.Model, image_size: tuple[int, int]) -> int:
     import tensorflow as tf
 
     shape = tf.TensorSpec((1, *image_size, 3), "float32")
-    graph = tf.function(lambda x: network(x, training=False)).get_concrete_function(shape).graph
+    return _count(
+        tf.function(lambda x: network(x, training=False)).get_concrete_function(shape).graph
+    )
+
+
+def _count(graph) -> int:
     total = 0
     for operation in graph.get_operations():
-        if operation.type not in ("Conv2D", "DepthwiseConv2dNative"):
-            continue
-        # (1, h, w, c) times every value of the kernel that one output needs
-        height, width = operation.outputs[0].shape[1:3]
-        kernel = operation.inputs[1].shape.num_elements()
-        total += height * width * kernel
+        if operation.type in ("Conv2D", "DepthwiseConv2dNative"):
+            # At each place of the map, (1, h, w, c), every value of the kernel is used once.
+            height, width = operation.outputs[0].shape[1:3]
+            total += height * width * operation.inputs[1].shape.num_elements()
+        elif operation.type.endswith("PartitionedCall"):
+            # Keras compiles convolutions in groups as functions of their own.
+            total += _count(graph._get_function(operation.get_attr("f").name).graph)
     return total

@@ -17,11 +17,11 @@ def predict(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
     if args.no_draw and args.heatmap:
         raise ConfigError("--heatmap lays colours over drawn pictures; leave out --no-draw")
+    weights = args.weights or common.latest_run()
     found = _sources(args.sources)
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.inference import window
 
-    weights = args.weights or common.latest_run()
     model = common.open_model(args, weights)
     if args.tile == "auto":
         args.tile = model.image_size
@@ -202,6 +202,8 @@ class _Run:
 
     def report(self) -> None:
         """Say what was looked at, what was found, and where it is written."""
+        from yolo.inference.sources import is_video
+
         looked = ", ".join(common.counted(n, what) for what, n in self.looked_at.items())
         text = ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
         if self.looked_at["picture"] > 1:
@@ -210,9 +212,9 @@ class _Run:
         for writer in self.writers[1:]:
             self.screen.write(f"written: {writer.path}")
         if self.failed:
-            self.screen.write(
-                f"{common.counted(len(self.failed), 'source')} left out, not readable"
-            )
+            videos = any(isinstance(one, int) or is_video(one) for one in self.failed)
+            failed = common.counted(len(self.failed), "source" if videos else "picture")
+            self.screen.write(f"{failed} left out, not readable")
 
 
 def _is_in(path: Path | int, folder: Path) -> bool:
