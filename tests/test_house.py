@@ -20,13 +20,13 @@ FLOORS = (
     ("keras_focal",),
     ("yolo.errors", "yolo.config", "yolo.profiles", "yolo.classes", "yolo.anchors"),
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
-     "yolo.layers", "yolo.lettering", "yolo.replicas", "yolo.anchor_loss", "yolo.schedules",
-     "yolo.terminal", "yolo.exported", "yolo.postprocess"),
+     "yolo.annotation", "yolo.drawing", "yolo.layers", "yolo.lettering", "yolo.replicas",
+     "yolo.anchor_loss", "yolo.schedules", "yolo.terminal", "yolo.exported", "yolo.postprocess"),
     ("yolo.data", "yolo.backbones", "yolo.necks", "yolo.weights", "yolo.draw"),
     ("yolo.yolov4", "yolo.retinanet"),
     ("yolo.detector",),
     ("yolo.zoo",),
-    ("yolo.saved",),
+    ("yolo.saved", "yolo.complexity"),
     ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
     ("yolo.options",),
     ("yolo.cli",),
@@ -201,7 +201,7 @@ def test_keras_focal_needs_keras_and_numpy_only():
 
 def test_optional_parts_are_imported_where_they_are_used():
     optional = {"matplotlib", "onnx", "onnxruntime", "tf2onnx", "openvino", "ai_edge_litert", "PIL",
-                "tensorboard", "torch"}  # fmt: skip
+                "supervision", "tensorboard", "torch"}  # fmt: skip
     for path in sources("keras_focal", "yolo"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in getattr(node, "names", ())]

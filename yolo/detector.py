@@ -244,6 +244,17 @@ class Detector(keras.Model):
 
     # --------------------------------------------------------------- detection
 
+    def decode(self, outputs, image_size) -> dict:
+        """Return {"boxes": (B, N, 4), "scores": (B, N, C)} of the network's raw outputs.
+
+        Args:
+            outputs: what the network returned.
+            image_size: (height, width) of the pictures that it was given.
+        """
+        return self._family.decode.decode(
+            self.architecture, outputs, tuple(image_size), len(self.classes)
+        )
+
     @property
     def inference(self) -> keras.Model:
         """The network with its decoding: images to {"boxes": (B, N, 4), "scores": (B, N, C)}.

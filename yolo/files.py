@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from yolo.errors import YoloError
@@ -50,11 +50,28 @@ def write_with(path: str | os.PathLike, write: Callable[[Path], object]) -> None
     Raises:
         YoloError: an error of the system while writing; the old file is as it was.
     """
+    with replacing(path) as temporary:
+        write(temporary)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary file to write, as `write_with` does, to writers that take their time.
+
+    Args:
+        path: the file that the temporary one replaces when the block ends without an error.
+
+    Yields:
+        The temporary path, in the same folder and with the same suffix.
+
+    Raises:
+        YoloError: an error of the system; the old file is as it was.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
+        yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -108,6 +108,27 @@ def image_info(path: str | os.PathLike) -> tuple[int, int, bool]:
     return (*header.size, header.whole and header.orientation == 1)
 
 
+def encode_image(image: np.ndarray, suffix: str) -> bytes:
+    """Return the content of a picture file.
+
+    Bytes in memory rather than `cv2.imwrite`, which fails on Chinese paths under Windows.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        suffix: ".jpg", ".png", ".webp" and others that OpenCV writes.
+
+    Raises:
+        ValueError: OpenCV cannot write this kind of file, or not such a picture.
+    """
+    try:
+        done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error as error:
+        raise ValueError(f"no picture can be written as {suffix!r}: {error.err}") from None
+    if not done:
+        raise ValueError(f"no picture can be written as {suffix!r}")
+    return data.tobytes()
+
+
 @dataclass(frozen=True)
 class Fit:
     """Where a picture lies in the network's input, and the way back.

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
+import sys
 from difflib import get_close_matches
 
 from yolo.exported import RUNTIMES
 from yolo.training.settings import TrainConfig
+
+# What `--save` can name, the writers of inference.writers. The first is always written.
+SAVE_KINDS = ("json", "csv", "coco", "voc", "yolo", "crops", "counts")
 
 
 def train_parser() -> argparse.ArgumentParser:
@@ -49,29 +54,48 @@ def train_parser() -> argparse.ArgumentParser:
 
 def predict_parser() -> argparse.ArgumentParser:
     """Return the parser of `predict.py`."""
-    parser = _parser("predict.py", "Detect objects in pictures; draw them and write JSON.")
+    parser = _parser(
+        "predict.py", "Detect objects in pictures and videos; draw them and write JSON."
+    )
+    parser.bare_options = {"--tile": "auto"}
     parser.add_argument(
         "sources",
         nargs="*",
-        metavar="PICTURE",
-        help="pictures, folders, globs, or .txt lists of pictures; without any, the embedded "
-        "data set's test pictures",
+        metavar="SOURCE",
+        help="pictures, videos, folders, globs, .txt lists of pictures, file:// addresses, or the "
+        "number of a camera; without any, the embedded data set's test pictures",
     )
     _weights_options(parser)
-    parser.add_argument("--score", type=share, default=0.25, metavar="S",
+    search = parser.add_argument_group("what is found")
+    search.add_argument("--score", type=share, default=0.25, metavar="S",
                         help="report objects that score at least this "
                         "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--iou", type=share, default=0.45, metavar="I",
-                        help="of boxes that overlap more, keep the best "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--max-detections", type=count, default=100, metavar="N",
-                        help="objects a picture at most (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--out", default="predictions", metavar="DIR",
+    search.add_argument("--iou", type=share, metavar="I",
+                        help="of boxes that overlap more, keep the best (default: 0.45 for "
+                        "YOLOv4, 0.5 for RetinaNet)")  # fmt: skip
+    search.add_argument("--max-detections", type=count, metavar="N",
+                        help="objects a picture at most (default: 100; with --tile, "
+                        "1000)")  # fmt: skip
+    search.add_argument("--tile", type=tile_size, metavar="SIZE",
+                        help="also look at overlapping tiles of SIZE pixels (640 or 480x640, "
+                        "height x width; alone, the network's size): for small objects in large "
+                        "pictures")  # fmt: skip
+    search.add_argument("--batch-size", type=count, default=8, metavar="N",
+                        help="pictures or tiles at once (default: %(default)s)")  # fmt: skip
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--out", default="predictions", metavar="DIR",
                         help="folder for drawn pictures and predictions.json "
                         "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--no-draw", action="store_true", help="write JSON only")
-    parser.add_argument("--batch-size", type=count, default=8, metavar="N",
-                        help="pictures at once (default: %(default)s)")  # fmt: skip
+    output.add_argument("--save", type=kinds, default=(), metavar="KINDS",
+                        help="write these, too, with commas between them: "
+                        f"{', '.join(SAVE_KINDS[1:])}")  # fmt: skip
+    output.add_argument("--no-draw", action="store_true", help="draw nothing")
+    output.add_argument("--heatmap", action="store_true",
+                        help="lay over drawn pictures where the network is how sure")  # fmt: skip
+    output.add_argument("--show", action="store_true",
+                        help="show each picture in a window; any key goes on, q ends")  # fmt: skip
+    output.add_argument("--benchmark", action="store_true",
+                        help="write nothing; time every stage on these pictures")  # fmt: skip
     return parser
 
 
@@ -138,6 +162,20 @@ def export_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def models_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m yolo models`."""
+    parser = _parser(
+        "python -m yolo models", "List the models: parameters, arithmetic, strides, weights."
+    )
+    parser.add_argument("--image-size", type=image_size, default=(416, 416), metavar="SIZE",
+                        help="pictures that the arithmetic is counted for "
+                        "(default: 416)")  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="MODEL", help="which; all without any")
+    parser.add_argument("--num-classes", type=count, default=80, metavar="N",
+                        help="how many classes they tell apart (default: %(default)s)")  # fmt: skip
+    return parser
+
+
 def _weights_options(parser, *, runtime: bool = True) -> None:
     parser.add_argument("--weights", metavar="FILE",
                         help="a .keras of a run, an exported file, weights of Darknet, torchvision "
@@ -159,8 +197,17 @@ def _weights_options(parser, *, runtime: bool = True) -> None:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and proposes the option that was probably meant."""
 
+    # Options of a size that may stand alone, and the value they then have. argparse's own way to
+    # say so would take the next word for the value, whatever it is: `--tile picture.jpg`.
+    bare_options: dict[str, str] = {}
+
     def parse_args(self, args=None, namespace=None):
         """Refuse what is no option, with the nearest one that is."""
+        args = list(sys.argv[1:] if args is None else args)
+        for i, word in enumerate(args):
+            value = re.fullmatch(r"\d+(x\d+)?", "".join(args[i + 1 : i + 2]), re.IGNORECASE)
+            if word in self.bare_options and not value:
+                args[i] = f"{word}={self.bare_options[word]}"
         namespace, rest = self.parse_known_args(args, namespace)
         if rest:
             name = rest[0].split("=")[0]
@@ -207,6 +254,36 @@ def any_size(text: str) -> tuple[int, int]:
             f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
         )
     return (sides[0], sides[-1])
+
+
+def tile_size(text: str) -> tuple[int, int] | str:
+    """Return (height, width) from "640" or "480x640", or "auto"."""
+    if text == "auto":
+        return text
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < 32:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the size of a tile: 640 or 480x640 (height x width), 32 pixels or "
+            "more"
+        )
+    return (sides[0], sides[-1])
+
+
+def kinds(text: str) -> tuple[str, ...]:
+    """Return the words of `--save`, each once."""
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in SAVE_KINDS:
+            near = get_close_matches(word, SAVE_KINDS, 1)
+            raise argparse.ArgumentTypeError(
+                f"there is no {word!r}; did you mean {near[0]}?"
+                if near
+                else f"there is no {word!r}; expected some of {','.join(SAVE_KINDS)}"
+            )
+    return tuple(dict.fromkeys(words))
 
 
 def number_pair(text: str) -> tuple[float, float]:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from yolo.annotation import LabelledObject, annotation_xml
+from yolo.errors import ConfigError, YoloError
+
+CSV_COLUMNS = ("class", "class_id", "score", "x1", "y1", "x2", "y2")
+_BLANK_SIDE = 2048  # the largest sheet that boxes without a picture are drawn on
 
 
 @dataclass(frozen=True, eq=False)
@@ -12,16 +22,21 @@ class Detections:
     """The boxes found in one picture, best first as `Detector.detect` returns them.
 
     Arrays are checked and converted once, at birth, so that every later reader can rely on
-    their shapes and types.
+    their shapes and types. A slice, a mask or an index array selects some of them, `where`
+    selects by class, score and size; each gives a new `Detections`. A notebook shows one as a
+    picture: what `on` was given, or a grey sheet.
 
     Args:
-        boxes_xyxy: (N, 4) corners in pixels of the picture, origin top-left.
-        scores: (N,) in 0..1.
-        class_ids: (N,) indices into `class_names`.
-        class_names: the names of all classes the detector knows.
+        boxes_xyxy: (N, 4) float32 corners in pixels of the picture, origin top-left, half-open:
+            x2 and y2 are the first pixel outside.
+        scores: (N,) float32 in 0..1.
+        class_ids: (N,) int32 indices into `class_names`.
+        class_names: the names of all classes the detector knows; () where none are known.
+        image: the picture (H, W, 3) uint8 RGB, for notebooks; None keeps memory free.
 
     Raises:
-        ValueError: lengths differ, or a class id has no name.
+        ValueError: shapes or lengths differ, a corner is not finite, a score is not in 0..1, or
+            a class id has no name.
 
     Example:
         >>> found = Detections([[0, 0, 10, 20]], [0.9], [1], ("cat", "dog"))
@@ -35,22 +50,15 @@ class Detections:
     scores: np.ndarray
     class_ids: np.ndarray
     class_names: tuple[str, ...] = field(default=())
+    image: np.ndarray | None = None
 
     def __post_init__(self):
-        boxes = np.asarray(self.boxes_xyxy, np.float32).reshape(-1, 4)
-        scores = np.asarray(self.scores, np.float32).reshape(-1)
-        class_ids = np.asarray(self.class_ids, np.int32).reshape(-1)
-        if not len(boxes) == len(scores) == len(class_ids):
-            raise ValueError(
-                "Detections needs as many boxes as scores and class ids. "
-                f"Received: {len(boxes)} boxes, {len(scores)} scores, {len(class_ids)} class ids."
-            )
+        boxes = np.asarray(self.boxes_xyxy, np.float32)
+        scores = np.asarray(self.scores, np.float32)
+        class_ids = np.asarray(self.class_ids, np.int32)
+        boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
         names = tuple(self.class_names)
-        if names and len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < len(names):
-            raise ValueError(
-                f"class_ids must lie in 0..{len(names) - 1}, one per class name. "
-                f"Received: {class_ids.min()}..{class_ids.max()}."
-            )
+        _check(boxes, scores, class_ids, names)
         for name, value in [
             ("boxes_xyxy", boxes),
             ("scores", scores),
@@ -67,13 +75,48 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def __repr__(self) -> str:
+        return f"Detections({self.summary()})"
+
     def __getitem__(self, index) -> Detections:
-        """Return the detections that a slice, mask or index array selects."""
+        """Return the detections that a number, a slice, a mask or an index array selects."""
         if isinstance(index, int | np.integer):
             index = [index]
-        return Detections(
-            self.boxes_xyxy[index], self.scores[index], self.class_ids[index], self.class_names
+        return replace(
+            self,
+            boxes_xyxy=self.boxes_xyxy[index],
+            scores=self.scores[index],
+            class_ids=self.class_ids[index],
         )
+
+    def where(
+        self, *, classes: Iterable[str] | str | None = None, score: float = 0.0, area: float = 0.0
+    ) -> Detections:
+        """Return the detections that meet all conditions.
+
+        Args:
+            classes: name or names of classes.
+            score: the least score, 0..1.
+            area: the least area of the box in square pixels.
+
+        Raises:
+            ConfigError: a class that the detector does not know.
+
+        Example:
+            >>> found = Detections([[0, 0, 9, 9]] * 2, [0.9, 0.4], [1, 0], ("cat", "dog"))
+            >>> found.where(classes="cat").scores.tolist(), len(found.where(score=0.5))
+            ([0.4000000059604645], 1)
+        """
+        kept = (self.scores >= np.float32(score)) & (self.areas >= area)
+        if classes is not None:
+            wanted = [classes] if isinstance(classes, str) else list(classes)
+            for name in wanted:
+                if name not in self.class_names:
+                    raise ConfigError(
+                        f"there is no class {name!r} here; there are {', '.join(self.class_names)}"
+                    )
+            kept &= np.isin(self.class_ids, [self.class_names.index(name) for name in wanted])
+        return self[kept]
 
     def clipped(self, size: tuple[int, int]) -> Detections:
         """Return the detections cut at the edge of a picture, without those outside it.
@@ -88,14 +131,39 @@ class Detections:
         height, width = size
         boxes = np.clip(self.boxes_xyxy, 0, np.array([width, height, width, height], np.float32))
         inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return Detections(
-            boxes[inside], self.scores[inside], self.class_ids[inside], self.class_names
-        )
+        return replace(self, boxes_xyxy=boxes)[inside]
+
+    def on(self, image: np.ndarray) -> Detections:
+        """Return the same detections with their picture, for a notebook to show.
+
+        Args:
+            image: (H, W, 3) uint8 RGB; kept, not copied.
+        """
+        return replace(self, image=image)
+
+    # ----------------------------------------------------------------- to read
 
     @property
     def labels(self) -> list[str]:
         """The class name of each detection; its number where no names are known."""
         return [self.class_names[i] if self.class_names else str(i) for i in self.class_ids]
+
+    @property
+    def areas(self) -> np.ndarray:
+        """The area of each box, (N,) float32 square pixels."""
+        return np.prod(self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2], axis=1)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many detections each class has, classes without any left out."""
+        labels = self.labels
+        return {name: labels.count(name) for name in dict.fromkeys(labels)}
+
+    def summary(self) -> str:
+        """Return "2 cat, 1 dog", or "nothing found"."""
+        return ", ".join(f"{n} {name}" for name, n in self.counts.items()) or "nothing found"
+
+    # ------------------------------------------------------- other programs' forms
 
     def to_json(self) -> list[dict]:
         """Return plain Python values: `box` (x1, y1, x2, y2) in pixels, `score`, `class`."""
@@ -106,7 +174,152 @@ class Detections:
                 "score": round(float(score), 6),
                 "box": [round(float(value), 2) for value in box],
             }
-            for label, class_id, score, box in zip(
-                self.labels, self.class_ids, self.scores, self.boxes_xyxy, strict=True
-            )
+            for label, class_id, score, box in self._rows()
         ]
+
+    def to_csv(self) -> str:
+        """Return a table as text: a line with `CSV_COLUMNS`, then one for each detection."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(CSV_COLUMNS)
+        for entry in self.to_json():
+            table.writerow([entry["class"], entry["class_id"], entry["score"], *entry["box"]])
+        return text.getvalue()
+
+    def to_coco(self, image_id: int | str, *, category_ids: Sequence[int] | None = None) -> list:
+        """Return entries of a COCO results file, boxes as x, y, width, height.
+
+        Args:
+            image_id: the picture's id in the ground truth.
+            category_ids: the category of each class id; class id + 1 without it, as
+                `evaluation.coco` counts.
+
+        Example:
+            >>> Detections([[1, 2, 4, 8]], [0.5], [0]).to_coco(7)
+            [{'image_id': 7, 'category_id': 1, 'bbox': [1.0, 2.0, 3.0, 6.0], 'score': 0.5}]
+        """
+        boxes = np.concatenate(
+            [self.boxes_xyxy[:, :2], self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]], axis=1
+        )
+        return [
+            {
+                "image_id": image_id,
+                "category_id": int(category_ids[i] if category_ids is not None else i + 1),
+                "bbox": [round(float(value), 2) for value in box],
+                "score": round(float(score), 6),
+            }
+            for box, score, i in zip(boxes, self.scores, self.class_ids, strict=True)
+        ]
+
+    def to_voc_xml(self, filename: str, size: tuple[int, int]) -> str:
+        """Return an annotation file in PASCAL VOC format, to correct in a labelling tool.
+
+        Corners are rounded to whole pixels inside the picture; a box gets at least two pixels a
+        side, because readers take one of a single pixel for a slip of the mouse. An object at
+        the picture's edge is marked as truncated. Scores have no place in the format.
+
+        Args:
+            filename: of the picture, without a folder.
+            size: (height, width) of the picture.
+        """
+        objects = []
+        for label, _, _, box in self.clipped(size)._rows():
+            sides = [_whole_side(box[axis], box[axis + 2], size[1 - axis]) for axis in (0, 1)]
+            (x1, x2), (y1, y2) = sides
+            cut = x1 == 0 or y1 == 0 or x2 == size[1] or y2 == size[0]
+            objects.append(LabelledObject(label, (x1, y1, x2, y2), truncated=cut))
+        return annotation_xml(filename, size, objects)
+
+    def to_yolo_text(self, size: tuple[int, int]) -> str:
+        r"""Return a YOLO label file: class id, centre x and y, width and height, a line each.
+
+        Args:
+            size: (height, width) of the picture; the four numbers are shares of it.
+
+        Example:
+            >>> Detections([[0, 0, 5, 10]], [0.5], [3]).to_yolo_text((20, 10))
+            '3 0.250000 0.250000 0.500000 0.500000\n'
+        """
+        height, width = size
+        lines = []
+        for _, class_id, _, (x1, y1, x2, y2) in self.clipped(size)._rows():
+            shares = (
+                (x1 + x2) / 2 / width,
+                (y1 + y2) / 2 / height,
+                (x2 - x1) / width,
+                (y2 - y1) / height,
+            )
+            lines.append(f"{class_id} " + " ".join(f"{share:.6f}" for share in shares) + "\n")
+        return "".join(lines)
+
+    def to_supervision(self):
+        """Return `supervision.Detections`, class names under `data["class_name"]`.
+
+        Raises:
+            YoloError: the package is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise YoloError(
+                f"to_supervision needs the package supervision ({error}): pip install supervision"
+            ) from None
+        return supervision.Detections(
+            xyxy=self.boxes_xyxy,
+            confidence=self.scores,
+            class_id=self.class_ids.astype(int),
+            data={"class_name": np.array(self.labels, dtype=str)},
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that a notebook shows: boxes on `image`, or on a grey sheet."""
+        from yolo.drawing import draw_boxes
+        from yolo.images import encode_image
+
+        image = self.image
+        if image is None:
+            corner = self.boxes_xyxy[:, 2:].max(axis=0, initial=32)
+            width, height = (min(math.ceil(side) + 8, _BLANK_SIDE) for side in corner)
+            image = np.full((height, width, 3), 128, np.uint8)
+        order = np.argsort(self.scores, kind="stable")  # the best on top
+        labels = [f"{label} {score:.2f}" for label, _, score, _ in self[order]._rows()]
+        drawn = draw_boxes(image, self.boxes_xyxy[order], self.class_ids[order], labels)
+        return encode_image(drawn, ".png")
+
+    def _rows(self):
+        """Return (label, class id, score, box) of each detection."""
+        return zip(self.labels, self.class_ids, self.scores, self.boxes_xyxy, strict=True)
+
+
+def _check(boxes, scores, class_ids, names) -> None:
+    if boxes.shape[1:] != (4,) or scores.ndim != 1 or class_ids.ndim != 1:
+        raise ValueError(
+            "Detections needs boxes (N, 4), scores (N,) and class ids (N,). "
+            f"Received: shapes {boxes.shape}, {scores.shape} and {class_ids.shape}."
+        )
+    if not len(boxes) == len(scores) == len(class_ids):
+        raise ValueError(
+            "Detections needs as many boxes as scores and class ids. "
+            f"Received: {len(boxes)} boxes, {len(scores)} scores, {len(class_ids)} class ids."
+        )
+    finite = np.isfinite(boxes).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"boxes_xyxy must be finite. Received: {boxes[~finite][0].tolist()}.")
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError(
+            f"scores must lie in 0..1. Received: {scores[~((scores >= 0) & (scores <= 1))][0]}."
+        )
+    if names and len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < len(names):
+        raise ValueError(
+            f"class_ids must lie in 0..{len(names) - 1}, one per class name. "
+            f"Received: {class_ids.min()}..{class_ids.max()}."
+        )
+
+
+def _whole_side(low: float, high: float, length: int) -> tuple[int, int]:
+    """Round one side of a box to whole pixels inside 0..length, two of them at least."""
+    low, high = round(float(low)), round(float(high))
+    if high - low < 2:
+        low = max(0, min(low, length - 2))
+        high = min(length, low + 2)
+    return low, high

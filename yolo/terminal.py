@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 
 _SECONDS_BETWEEN_PASSING = 10
@@ -48,6 +49,84 @@ class Screen:
             self._open = 0
 
 
+class Progress:
+    """Says how far long work is and when it will be done.
+
+    On a terminal that is a line which replaces itself, at most five times a second; elsewhere
+    one line in half a minute, so that a log stays readable.
+
+    Args:
+        screen: where to say it.
+        total: how much there is to do; None if nobody knows.
+        unit: what is counted, in the plural.
+        clock: tells the time in seconds.
+    """
+
+    def __init__(self, screen: Screen, total: int | None, unit: str, *, clock=time.monotonic):
+        self._screen, self._total, self._unit, self._clock = screen, total, unit, clock
+        self._shown = clock()
+        self._first: tuple[int, float] | None = None
+
+    def step(self, done: int) -> None:
+        """Note that so much is done, and say it if it is time to."""
+        now = self._clock()
+        if self._first is None:
+            # Rates count from here: before the first result, TensorFlow compiles.
+            self._first = (done, now)
+        if now - self._shown < (0.2 if self._screen.live else 30) and done != self._total:
+            return
+        if done == self._total and not self._screen.live:
+            return
+        self._shown = now
+        self._screen.write(self._text(done, now), end="\r" if self._screen.live else "\n")
+
+    def _text(self, done: int, now: float) -> str:
+        text = f"{done} {self._unit}" if self._total is None else (
+            f"{done}/{self._total} {self._unit}"
+        )  # fmt: skip
+        before, started = self._first
+        if done > before and now > started:
+            rate = (done - before) / (now - started)
+            text += f", {rate:.3g} a second" if rate >= 1 else f", {1 / rate:.3g} s each"
+            if self._total is not None:
+                text += f", {duration((self._total - done) / rate)} left"
+        return text
+
+
+def duration(seconds: float) -> str:
+    """Return "0:07", "12:30" or "3:05:00".
+
+    Example:
+        >>> duration(7.4), duration(11100)
+        ('0:07', '3:05:00')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def colored(text: str, color: str, stream) -> str:
+    """Return the text in a colour where the stream is a terminal that shows colours.
+
+    Args:
+        text: one line.
+        color: "red" or "yellow".
+        stream: where it will be written.
+
+    Reference:
+        https://no-color.org: a variable NO_COLOR that is not empty turns colours off.
+    """
+    shown = stream.isatty() and not os.environ.get("NO_COLOR")
+    if not shown or os.environ.get("TERM") == "dumb" or _is_old_console():
+        return text
+    return f"\x1b[{ {'red': 31, 'yellow': 33}[color] }m{text}\x1b[0m"
+
+
+def _is_old_console() -> bool:
+    """Tell whether this is a Windows console, which may show colour codes as garbage."""
+    return os.name == "nt" and not os.environ.get("WT_SESSION") and not os.environ.get("TERM")
+
+
 class ScreenHandler(logging.Handler):
     """Shows the package's log: facts as they are, warnings marked."""
 
@@ -65,7 +144,9 @@ class ScreenHandler(logging.Handler):
             if record.created - self._passed < _SECONDS_BETWEEN_PASSING:
                 return
             self._passed = record.created
-        mark = "warning: " if record.levelno >= logging.WARNING else ""
+        mark = ""
+        if record.levelno >= logging.WARNING:
+            mark = colored("warning:", "yellow", self.screen.stream) + " "
         self.screen.write(mark + record.getMessage())
 
 

@@ -5,6 +5,7 @@ import io
 import logging
 import signal
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -125,7 +126,7 @@ def outcome(monkeypatch, capsys, error, *arguments):
         screen.write("half a line", end="\r")
         raise error
 
-    monkeypatch.setattr(cli, "_predict", fail)
+    monkeypatch.setattr("yolo.cli.predict.predict", fail)
     code = cli.predict_main(["a.jpg", *arguments])
     out, err = capsys.readouterr()
     assert out.endswith("half a line\n"), "the error starts on a line of its own"
@@ -186,6 +187,145 @@ def test_a_path_with_a_space_is_quoted():
 def test_one_picture_and_many():
     counted = [common.count_pictures(n) for n in (0, 1, 2)]
     assert counted == ["0 pictures", "1 picture", "2 pictures"]
+
+
+def test_there_is_a_word_for_one_and_many():
+    assert [common.counted(n, "frame") for n in (1, 2)] == ["1 frame", "2 frames"]
+    taken = {"clip.mp4"}
+    assert common.free_name(Path("clip.avi"), taken, ".mp4") == "clip_2.mp4"
+
+
+# ------------------------------------------------------------------------ options of predict
+
+
+@pytest.mark.parametrize(
+    "arguments, tile, sources",
+    [
+        (["--tile", "a.jpg"], "auto", ["a.jpg"]),
+        (["--tile", "1.jpg"], "auto", ["1.jpg"]),
+        (["a.jpg", "--tile"], "auto", ["a.jpg"]),
+        (["--tile", "--show", "a.jpg"], "auto", ["a.jpg"]),
+        (["--tile", "640", "a.jpg"], (640, 640), ["a.jpg"]),
+        (["--tile=480x640", "a.jpg"], (480, 640), ["a.jpg"]),
+        (["a.jpg"], None, ["a.jpg"]),
+    ],
+)
+def test_a_tile_may_stand_alone(arguments, tile, sources):
+    args = options.predict_parser().parse_args(arguments)
+    assert (args.tile, args.sources) == (tile, sources)
+
+
+@pytest.mark.parametrize("text", ["20", "640x", "0", "a", "1x2x3"])
+def test_tiles_that_are_none(text):
+    with pytest.raises(Exception, match="is not the size of a tile"):
+        options.tile_size(text)
+
+
+def test_what_can_be_saved_is_what_there_are_writers_for():
+    from yolo.inference.writers import WRITERS
+
+    assert options.SAVE_KINDS == tuple(WRITERS)
+    assert options.kinds("csv, VOC,csv,") == ("csv", "voc")
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [("cvs", "no 'cvs'; did you mean csv"), ("xlsx", "expected some of json,csv,coco,voc")],
+)
+def test_what_cannot_be_saved(text, words):
+    with pytest.raises(Exception, match=words):
+        options.kinds(text)
+
+
+# ------------------------------------------------------------------------------ python -m yolo
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (["--help"], 0, "usage: python -m yolo COMMAND"),
+        (["-h"], 0, "evaluate"),
+        ([], 2, "usage: python -m yolo COMMAND"),
+        (["predcit"], 2, "there is no command 'predcit'; did you mean predict?"),
+        (["xyz"], 2, "there are train, predict, evaluate, models"),
+    ],
+)
+def test_the_commands_in_one(capsys, arguments, code, words):
+    assert cli.main(arguments) == code
+    out, err = capsys.readouterr()
+    assert words in (err if code else out) and not (out if code else err)
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_every_command_knows_its_name(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--bacth-size", "3"])
+    text = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert text.startswith(f"python -m yolo {command}: error: there is no option --bacth-size")
+    assert f"(all options: python -m yolo {command} --help)" in text
+
+
+def test_the_commands_are_the_functions_of_the_scripts(monkeypatch):
+    seen = []
+    monkeypatch.setattr("yolo.cli.evaluate.evaluate", lambda args, screen: seen.append(args) or 7)
+    assert cli.main(["evaluate", "--score", "0.5"]) == 7 == cli.evaluate_main(["--score", "0.5"])
+    assert seen[0] == seen[1]
+
+
+# --------------------------------------------------------------------------------- colours
+
+
+@pytest.mark.parametrize(
+    "variables, is_colored",
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_can_be_refused(monkeypatch, variables, is_colored):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    text = terminal.colored("error:", "red", Terminal())
+    assert text == ("\x1b[31merror:\x1b[0m" if is_colored else "error:")
+    assert terminal.colored("error:", "red", io.StringIO()) == "error:", "a file has no colours"
+
+
+# -------------------------------------------------------------------------------- progress
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def steps(stream, total, taken):
+    clock = Clock()
+    progress = terminal.Progress(terminal.Screen(stream), total, "pictures", clock=clock)
+    for done, seconds in taken:
+        clock.now += seconds
+        progress.step(done)
+    return stream.getvalue()
+
+
+def test_progress_knows_how_long_it_takes_still():
+    # The first picture takes nine seconds of compiling, the next ones half a second each.
+    text = steps(Terminal(), 100, [(1, 9), (2, 0.5), (11, 4.5)])
+    assert text.endswith("11/100 pictures, 2 a second, 0:44 left")
+    assert "1/100 pictures\r" in text
+
+
+def test_progress_of_slow_and_of_endless_work():
+    assert "3/5 pictures, 4 s each, 0:08 left" in steps(Terminal(), 5, [(1, 1), (3, 8)])
+    assert steps(Terminal(), None, [(1, 1), (9, 2)]).endswith("9 pictures, 4 a second")
+
+
+def test_progress_does_not_flood():
+    assert steps(Terminal(), 1000, [(i, 0.01) for i in range(1, 41)]).count("\r") < 8
+    assert steps(io.StringIO(), 1000, [(i, 1) for i in range(1, 71)]).count("\n") == 2
+    assert steps(io.StringIO(), 3, [(i, 1) for i in range(1, 4)]) == "", "a log needs no end mark"
 
 
 # --------------------------------------------------------------------------------- screen

@@ -9,14 +9,8 @@ import pytest
 
 from yolo import lettering
 from yolo.data.sample import Sample
-from yolo.draw import (
-    _ink,
-    class_color,
-    draw_detections,
-    draw_ground_truth,
-    grid,
-    write_image,
-)
+from yolo.draw import draw_detections, draw_ground_truth, grid, write_image
+from yolo.drawing import _ink, class_color
 from yolo.errors import YoloError
 from yolo.images import read_image
 from yolo.results import Detections

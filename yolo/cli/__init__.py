@@ -21,7 +21,7 @@ def train_main(argv: list[str] | None = None, prog: str | None = None) -> int:
 
 
 def predict_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `predict.py`: detect in pictures, draw the boxes, write JSON."""
+    """Run `predict.py`: detect in pictures and videos, draw the boxes, write what was found."""
     from yolo.cli.predict import predict
 
     return _run(options.predict_parser(), argv, predict, prog)
@@ -41,12 +41,20 @@ def export_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     return _run(options.export_parser(), argv, export, prog)
 
 
+def models_main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run `python -m yolo models`: list the models there are."""
+    from yolo.cli.models import models
+
+    return _run(options.models_parser(), argv, models, prog)
+
+
 # What `python -m yolo` understands: the function behind each word, and what it does.
 COMMANDS: dict[str, tuple[Callable, str]] = {
     "train": (train_main, "train a detector on labelled pictures"),
     "predict": (predict_main, "detect objects in pictures and videos"),
     "evaluate": (evaluate_main, "measure average precision"),
     "export": (export_main, "write a detector for another runtime"),
+    "models": (models_main, "list the models, their sizes and their weights"),
 }
 
 
@@ -87,16 +95,19 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable, prog: str | N
     log.handlers[0].setLevel(logging.DEBUG if args.verbose else logging.INFO)
     log.setLevel(logging.DEBUG)
     log.propagate = False
+
+    def fail(text: str, code: int) -> int:
+        screen.finish()
+        word = terminal.colored("error:", "red", sys.stderr)
+        print(f"{parser.prog}: {word} {text}", file=sys.stderr)
+        return code
+
     try:
         return command(args, screen)
     except YoloError as error:
-        screen.finish()
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return error.exit_code
+        return fail(str(error), error.exit_code)
     except ImportError as error:
-        screen.finish()
-        print(f"{parser.prog}: error: {error}; run: pip install -e .", file=sys.stderr)
-        return 1
+        return fail(f"{error}; run: pip install -e .", 1)
     except KeyboardInterrupt:
         screen.finish()
         print("interrupted", file=sys.stderr)
@@ -105,13 +116,10 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable, prog: str | N
         # The reader of our output went away, as `| head` does; nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (OSError, *_out_of_memory()) as error:
-        screen.finish()
-        text = str(error)
-        if not isinstance(error, OSError):
-            text = "out of memory; a smaller --batch-size or --image-size needs less"
-        print(f"{parser.prog}: error: {text}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        return fail(str(error), 1)
+    except _out_of_memory():
+        return fail("out of memory; a smaller --batch-size or --image-size needs less", 1)
 
 
 def _out_of_memory() -> tuple[type[Exception], ...]:

@@ -50,14 +50,19 @@ def class_names(text: str | None) -> tuple[str, ...] | None:
 
 def count_pictures(count: int) -> str:
     """Return "1 picture", "2 pictures"."""
-    return f"{count} picture" + ("" if count == 1 else "s")
+    return counted(count, "picture")
 
 
-def free_name(path: Path, taken: set[str]) -> str:
-    """Return a .jpg name for a drawn picture that is neither taken nor a picture of the user's."""
-    name, number = f"{path.stem}.jpg", 2
+def counted(count: int, what: str) -> str:
+    """Return "1 frame", "2 frames"."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def free_name(path: Path, taken: set[str], suffix: str = ".jpg") -> str:
+    """Return a name for a drawn picture that is neither taken nor a picture of the user's."""
+    name, number = f"{path.stem}{suffix}", 2
     while name.lower() in taken:
-        name, number = f"{path.stem}_{number}.jpg", number + 1
+        name, number = f"{path.stem}_{number}{suffix}", number + 1
     taken.add(name.lower())
     return name
 

@@ -1,67 +1,222 @@
-"""`predict.py`: detect in pictures, draw the boxes, write JSON."""
+"""`predict.py`: detect in pictures, videos and cameras; draw the boxes, write what was found."""
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from pathlib import Path
 
 from yolo import terminal
 from yolo.cli import common
-from yolo.errors import ConfigError
+from yolo.cli.benchmark import print_benchmark
+from yolo.errors import ConfigError, DatasetError
 from yolo.headers import printable
 
 
 def predict(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
+    if args.no_draw and args.heatmap:
+        raise ConfigError("--heatmap lays colours over drawn pictures; leave out --no-draw")
     weights = args.weights or common.latest_run()
+    found = _sources(args.sources)
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
-    from yolo import draw
-    from yolo.inference import predictor, sources
+    from yolo.inference import window
 
-    if not args.sources:
-        from yolo.data import voc
-        from yolo.training.dataset import DEMO_FOLDER
-
-        root = DEMO_FOLDER / "VOCdevkit" / "VOC2007"
-        if not root.is_dir():
-            raise ConfigError("name the pictures to look at: python predict.py PICTURE ...")
-        paths = [sample.path for sample in voc.read_split(root, "test")[: common.EXAMPLES_SHOWN]]
-    else:
-        paths = sources.find_pictures(args.sources)
     model = common.open_model(args, weights)
+    if args.tile == "auto":
+        args.tile = model.image_size
+    settings = {
+        "batch_size": args.batch_size,
+        "score_threshold": args.score,
+        "iou_threshold": _usual_iou(model) if args.iou is None else args.iou,
+        "max_detections": args.max_detections or (1000 if args.tile else 100),
+    }
+    if args.benchmark:
+        return print_benchmark(model, found, settings, screen)
     wanted = common.class_names(args.classes)
-    if wanted == model.classes:
-        wanted = None
-    out = Path(args.out)
-    failed, written, names = [], [], {path.name.lower() for path in paths if _is_in(path, out)}
-
-    def report(path, error):
-        failed.append(path)
-        screen.write(f"error: {error}")
-
-    results = predictor.predict(
-        model, paths, batch_size=args.batch_size, score_threshold=args.score,
-        iou_threshold=args.iou, max_detections=args.max_detections, classes=wanted,
-        on_error=report,
-    )  # fmt: skip
-    try:
-        for path, image, found in results:
-            entry = predictor.detections_to_json(path, image, found)
-            if not args.no_draw:
-                target = out / common.free_name(path, names)
-                draw.write_image(target, draw.draw_detections(image, found))
-                entry["drawn"] = printable(target)
-            written.append(entry)
-            counts = {name: found.labels.count(name) for name in dict.fromkeys(found.labels)}
-            text = ", ".join(f"{count} {name}" for name, count in counts.items())
-            screen.write(f"{printable(path)}: {text or 'nothing found'}")
-    finally:
-        predictor.write_predictions(out / "predictions.json", written)
-    screen.write(f"{common.count_pictures(len(written))}, results in {out / 'predictions.json'}")
-    if failed:
-        screen.write(f"{common.count_pictures(len(failed))} left out, not readable")
-    return 1 if failed else 0
+    settings["classes"] = None if wanted == model.classes else wanted
+    settings["tile"] = args.tile
+    if args.show and (reason := window.obstacle()) is not None:
+        screen.write(reason)
+        args.show = False
+    run = _Run(args, model, settings, screen)
+    with terminal.Interrupt() as interrupt:
+        try:
+            run.look_at(found)
+        finally:
+            run.close()
+    run.report()
+    if interrupt.ended:
+        screen.write("stopped")
+        return 0 if isinstance(found[-1], int) else 130  # a camera ends in no other way
+    return 1 if run.failed else 0
 
 
-def _is_in(path: Path, folder: Path) -> bool:
-    return path.resolve().parent == folder.resolve()
+def _usual_iou(model) -> float:
+    """Return the threshold of suppression that the model's family is used with."""
+    architecture = getattr(model, "architecture", None)
+    return 0.45 if architecture is None else architecture.thresholds.iou
+
+
+def _sources(arguments: list[str]) -> list[Path | int]:
+    """Return what to look at: what was typed, or the embedded data set's test pictures."""
+    from yolo.inference.sources import find_sources
+
+    if arguments:
+        return find_sources(arguments)
+    from yolo.data import voc
+    from yolo.training.dataset import DEMO_FOLDER
+
+    root = DEMO_FOLDER / "VOCdevkit" / "VOC2007"
+    if not root.is_dir():
+        raise ConfigError("name the pictures to look at: python predict.py PICTURE ...")
+    return [sample.path for sample in voc.read_split(root, "test")[: common.EXAMPLES_SHOWN]]
+
+
+class _Run:
+    """One run of the command: what it draws and writes, and what it has seen so far."""
+
+    def __init__(self, args, model, settings: dict, screen: terminal.Screen):
+        from yolo.inference.writers import WRITERS
+
+        self.args, self.model, self.settings, self.screen = args, model, settings, screen
+        self.out = Path(args.out)
+        self.writers = [
+            WRITERS[kind](self.out, model.classes) for kind in dict.fromkeys(("json", *args.save))
+        ]
+        self.failed, self.looked_at, self.counts = [], Counter(), Counter()
+        self.names: set[str] = set()
+
+    def look_at(self, found: list[Path | int]) -> None:
+        """Go through all pictures, then all videos and cameras, until told to end."""
+        from yolo.inference.sources import is_video
+
+        pictures = [s for s in found if not isinstance(s, int) and not is_video(s)]
+        # Drawn pictures never take the name of one that is read.
+        self.names |= {path.name.lower() for path in found if _is_in(path, self.out)}
+        if pictures and not self._pictures(pictures):
+            return
+        for source in found:
+            if isinstance(source, int) or is_video(source):
+                try:
+                    if not self._video(source):
+                        return
+                except DatasetError as error:
+                    self._fail(source, error)
+
+    def _pictures(self, paths: list[Path]) -> bool:
+        """Detect in picture files; tell whether to go on."""
+        from yolo.inference import predictor
+
+        progress = terminal.Progress(self.screen, len(paths), "pictures")
+        results = predictor.predict(self.model, paths, on_error=self._fail, **self.settings)
+        for number, (path, image, found) in enumerate(results, 1):
+            stem = Path(common.free_name(path, self.names)).stem
+            drawn = None if self.args.no_draw else self.out / f"{stem}.jpg"
+            more = self._take(
+                image, found, source=printable(path), stem=stem, path=path, drawn=drawn
+            )
+            self.screen.write(f"{printable(path)}: {found.summary()}")
+            self.looked_at["picture"] += 1
+            self.counts.update(found.counts)
+            if not more:
+                return False
+            if self.screen.live and len(paths) > 1:
+                progress.step(number + len(self.failed))
+        return True
+
+    def _video(self, source: Path | int) -> bool:
+        """Detect in every frame of a video or a camera; tell whether to go on."""
+        from yolo.inference import predictor, video
+
+        with contextlib.closing(video.Video(source)) as frames:
+            path = Path(f"camera_{source}") if frames.camera else source
+            live = {"batch_size": 1, "ahead": 1} if frames.camera else {}
+            name = common.free_name(path, self.names, ".mp4")
+            progress = terminal.Progress(self.screen, frames.count, f"frames of {frames.name}")
+            counts, number = Counter(), -1
+            with contextlib.ExitStack() as stack:
+                writer = None
+                if not self.args.no_draw:
+                    writer = stack.enter_context(video.VideoWriter(self.out / name, frames.rate))
+                results = predictor.predict_frames(self.model, frames, **self.settings | live)
+                for number, (image, found) in enumerate(results):
+                    stem = f"{Path(name).stem}_frame_{number:06d}"
+                    more = self._take(image, found, source=frames.name, stem=stem, frame=number,
+                                      video=writer)  # fmt: skip
+                    counts.update(found.counts)
+                    self.looked_at["frame"] += 1
+                    progress.step(number + 1)
+                    if not more:
+                        break
+        text = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        self.screen.write(
+            f"{frames.name}: {number + 1} frames, in all of them {text or 'nothing found'}"
+        )
+        if writer is not None:
+            self.screen.write(f"drawn: {writer.path}")
+        return more
+
+    def _take(self, image, found, *, video=None, drawn=None, **about) -> bool:
+        """Draw, show and write one result; tell whether to go on."""
+        from yolo.draw import write_image
+        from yolo.inference import window
+        from yolo.inference.writers import Result
+
+        picture = None
+        if drawn is not None or video is not None or self.args.show:
+            picture = self._drawn(image, found)
+        if drawn is not None:
+            write_image(drawn, picture)
+        if video is not None:
+            video.write(picture)
+        result = Result(image=image, found=found, drawn=drawn, **about)
+        for writer in self.writers:
+            writer.add(result)
+        return not self.args.show or window.show(picture, wait=result.frame is None)
+
+    def _drawn(self, image, found):
+        from yolo.draw import draw_detections
+
+        tile, wanted = self.settings["tile"], self.settings["classes"]
+        if self.args.heatmap:
+            from yolo.inference import heatmap, tiles
+
+            heat = heatmap.confidence_map(
+                self.model, image,
+                windows=None if tile is None else tiles.windows(image.shape[:2], tile),
+                class_ids=wanted and [self.model.classes.index(name) for name in wanted],
+            )  # fmt: skip
+            image = heatmap.lay_over(image, heat)
+        # Labels in proportion to a 6000 x 4000 picture would hide the objects that tiles find.
+        return draw_detections(image, found, scale=tile and min(*image.shape[:2], *tile))
+
+    def _fail(self, source, error: Exception) -> None:
+        self.failed.append(source)
+        self.screen.write(f"{terminal.colored('error:', 'red', self.screen.stream)} {error}")
+
+    def close(self) -> None:
+        """Write what is written at the end; after an interrupt, what there is so far."""
+        for writer in self.writers:
+            writer.close()
+
+    def report(self) -> None:
+        """Say what was looked at, what was found, and where it is written."""
+        from yolo.inference.sources import is_video
+
+        looked = ", ".join(common.counted(n, what) for what, n in self.looked_at.items())
+        text = ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
+        if self.looked_at["picture"] > 1:
+            self.screen.write(f"all together: {text or 'nothing found'}")
+        self.screen.write(f"{looked or 'no picture'}, results in {self.writers[0].path}")
+        for writer in self.writers[1:]:
+            self.screen.write(f"written: {writer.path}")
+        if self.failed:
+            videos = any(isinstance(one, int) or is_video(one) for one in self.failed)
+            failed = common.counted(len(self.failed), "source" if videos else "picture")
+            self.screen.write(f"{failed} left out, not readable")
+
+
+def _is_in(path: Path | int, folder: Path) -> bool:
+    return not isinstance(path, int) and path.resolve().parent == folder.resolve()

@@ -6,11 +6,11 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 
-from yolo.data.shapes import SHAPES_CLASSES, DrawnObject, draw_picture
+from yolo.annotation import annotation_xml
+from yolo.data.shapes import SHAPES_CLASSES, draw_picture
 from yolo.errors import DatasetError
 from yolo.headers import printable
 from yolo.images import cv2
@@ -125,40 +125,3 @@ def _write_tree(folder: Path, about: str, lists: dict[str, list[str]], seed: int
         text = "".join(f"{stem}\n" for stem in stems)
         (folder / "ImageSets" / "Main" / f"{split}.txt").write_text(text, encoding="utf-8")
     (folder / "README.txt").write_text(about, encoding="utf-8")
-
-
-def annotation_xml(filename: str, size: tuple[int, int], objects: list[DrawnObject]) -> str:
-    """Write an annotation in PASCAL VOC format: pixels counted from 1, the last one inside.
-
-    Args:
-        filename: of the picture, without a folder.
-        size: (height, width) of the picture.
-        objects: what it shows.
-
-    Returns:
-        The XML text.
-
-    Example:
-        >>> text = annotation_xml("1.jpg", (9, 9), [DrawnObject("star", (0, 0, 4, 9))])
-        >>> [line.strip() for line in text.splitlines() if "min" in line or "max" in line]
-        ['<xmin>1</xmin>', '<ymin>1</ymin>', '<xmax>4</xmax>', '<ymax>9</ymax>']
-    """
-    lines = [
-        "<annotation>",
-        "  <folder>VOC2007</folder>",
-        f"  <filename>{escape(filename)}</filename>",
-        f"  <size>\n    <width>{size[1]}</width>\n    <height>{size[0]}</height>\n"
-        "    <depth>3</depth>\n  </size>",
-        "  <segmented>0</segmented>",
-    ]
-    for item in objects:
-        x1, y1, x2, y2 = item.box
-        lines += [
-            f"  <object>\n    <name>{escape(item.name)}</name>",
-            "    <pose>Unspecified</pose>",
-            f"    <truncated>{item.truncated:d}</truncated>",
-            f"    <difficult>{item.difficult:d}</difficult>",
-            f"    <bndbox>\n      <xmin>{x1 + 1}</xmin>\n      <ymin>{y1 + 1}</ymin>",
-            f"      <xmax>{x2}</xmax>\n      <ymax>{y2}</ymax>\n    </bndbox>\n  </object>",
-        ]
-    return "\n".join([*lines, "</annotation>", ""])

@@ -1,4 +1,4 @@
-"""Run a detector over picture files: read and resize in threads while the network works.
+"""Run a detector over pictures: read and resize in threads while the network works.
 
 Prediction and evaluation take the same path through here, so that a score measured by one is the
 score seen with the other.
@@ -6,21 +6,23 @@ score seen with the other.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
-from yolo.files import write_bytes
 from yolo.headers import printable
 from yolo.images import fit_image, read_image
+from yolo.inference import tiles
+from yolo.inference.fitted import detect_fitted
 from yolo.results import Detections
 
 logger = logging.getLogger("yolo")
@@ -29,36 +31,56 @@ _READERS = min(4, os.cpu_count() or 1)
 _MANY = 1000
 
 
-def predict(
-    model,
-    paths: Iterable[Path],
-    *,
-    batch_size: int = 8,
-    score_threshold: float = 0.25,
-    iou_threshold: float = 0.45,
-    max_detections: int = 100,
-    classes: Iterable[str] | None = None,
-    clip: bool = True,
-    on_error: Callable[[Path, Exception], None] | None = None,
-) -> Iterator[tuple[Path, np.ndarray, Detections]]:
-    """Detect in picture files and yield them one by one, in the order given.
-
-    The model always gets batches of one size, the last one filled up with black pictures whose
-    results are thrown away: a batch of another size would make TensorFlow trace the model anew,
-    which takes longer. With fewer pictures than a batch, the batch is as small as they are.
+@dataclass(frozen=True)
+class Settings:
+    """How pictures are looked at.
 
     Args:
-        model: a `Detector`, or anything with its `detect`, `classes`, `image_size`, `resize`.
-        paths: the picture files.
         batch_size: pictures per call of the model, at least 1.
         score_threshold: the least score to report, 0..1.
         iou_threshold: of non-maximum suppression, 0..1.
         max_detections: the most detections per picture.
         classes: names of the classes to report; None for all. Others do not use up
             `max_detections`.
+        tile: (height, width) in pixels of the picture: look at overlapping tiles of this size
+            besides the whole, see `tiles.detect_tiled`; None looks at the whole only.
         clip: cut boxes at the picture's edge, and drop those outside it.
+
+    Raises:
+        ConfigError: `batch_size` is below 1.
+    """
+
+    batch_size: int = 8
+    score_threshold: float = 0.25
+    iou_threshold: float = 0.45
+    max_detections: int = 100
+    classes: Iterable[str] | None = None
+    tile: tuple[int, int] | None = None
+    clip: bool = True
+
+    def __post_init__(self):
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1. Received: {self.batch_size}.")
+
+
+def predict(
+    model,
+    paths: Iterable[Path],
+    *,
+    on_error: Callable[[Path, Exception], None] | None = None,
+    **settings,
+) -> Iterator[tuple[Path, np.ndarray, Detections]]:
+    """Detect in picture files and yield them one by one, in the order given.
+
+    The model gets batches of one size, see `fitted.detect_fitted`. With fewer pictures than a
+    batch, the batch is as small as they are.
+
+    Args:
+        model: a `Detector`, or anything with its `detect`, `classes`, `image_size`, `resize`.
+        paths: the picture files.
         on_error: called with the path and the error of a picture that cannot be read, which is
             then skipped; None logs a warning. What it raises ends the run.
+        **settings: the fields of `Settings`.
 
     Yields:
         path, picture (H, W, 3) uint8 RGB as displayed, and the detections in pixels of that
@@ -67,29 +89,86 @@ def predict(
     Raises:
         ConfigError: a name in `classes` is none of the model's, or `batch_size` is below 1.
     """
-    paths = [Path(path) for path in paths]
-    if batch_size < 1:
-        raise ConfigError(f"batch_size must be at least 1. Received: {batch_size}.")
-    wanted = _class_filter(model.classes, classes)
+    paths, chosen = [Path(path) for path in paths], Settings(**settings)
+    if chosen.tile is None:  # with tiles, one picture already fills batches
+        chosen = replace(chosen, batch_size=min(chosen.batch_size, max(len(paths), 1)))
+    ahead = 2 if chosen.tile else 2 * chosen.batch_size + _READERS
+    yield from _detect(model, paths, read_image, chosen, ahead, on_error or _warn)
+
+
+def predict_frames(
+    model, frames: Iterable[np.ndarray], *, ahead: int | None = None, **settings
+) -> Iterator[tuple[np.ndarray, Detections]]:
+    """Detect in pictures that are in memory already, such as a video's, and yield each.
+
+    Args:
+        model: as for `predict`.
+        frames: pictures (H, W, 3) uint8 RGB; taken as they are needed, in the caller's thread.
+        ahead: how many are taken before the first is returned; None for two batches or so. A
+            camera wants 1, and a `batch_size` of 1, to show what happens now.
+        **settings: the fields of `Settings`.
+
+    Yields:
+        The picture, and the detections in its pixels.
+
+    Raises:
+        ConfigError: as `predict`.
+    """
+    chosen = Settings(**settings)
+    if ahead is None:
+        ahead = 2 if chosen.tile else 2 * chosen.batch_size
+    # Frames are never unreadable: whoever takes them from a file ends there.
+    for _, image, found in _detect(model, frames, lambda frame: frame, chosen, ahead, _give_up):
+        yield image, found
+
+
+def _detect(model, items, read, settings, ahead, on_error):
+    """Yield (item, picture, detections) for items that `read` turns into pictures."""
+    wanted = _class_filter(model.classes, settings.classes)
     # A filter works on the model's answer, so the answer must be long enough to filter.
-    asked = max_detections if wanted is None else max(max_detections, _MANY)
-    batch_size = min(batch_size, max(len(paths), 1))
-    for batch in _batches(model, paths, batch_size, on_error or _warn):
-        images = np.zeros((batch_size, *model.image_size, 3), np.uint8)
-        for i, (_, _, picture, _) in enumerate(batch):
-            images[i] = picture
-        answers = model.detect(
-            images,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=asked,
-        )
-        for (path, image, _, fit), found in zip(batch, answers, strict=False):
+    limit = settings.max_detections
+    thresholds = {
+        "score_threshold": settings.score_threshold,
+        "iou_threshold": settings.iou_threshold,
+        "max_detections": limit if wanted is None else max(limit, _MANY),
+    }
+    answer = _tiled if settings.tile else _whole
+    with contextlib.closing(
+        answer(model, items, read, settings, ahead, on_error, thresholds)
+    ) as results:
+        for item, image, found in results:
             if wanted is not None:
-                found = found[np.isin(found.class_ids, wanted)][:max_detections]
-            boxes = fit.to_picture(found.boxes_xyxy)
-            found = Detections(boxes, found.scores, found.class_ids, found.class_names)
-            yield path, image, found.clipped(image.shape[:2]) if clip else found
+                found = found[np.isin(found.class_ids, wanted)][:limit]
+            yield item, image, found.clipped(image.shape[:2]) if settings.clip else found
+
+
+def _whole(model, items, read, settings, ahead, on_error, thresholds):
+    """Yield (item, picture, detections) of whole pictures, a batch of them at a time."""
+    image_size, batch_size = tuple(model.image_size), settings.batch_size
+
+    def load(item):
+        image = read(item)
+        return (image, *fit_image(image, image_size, resize=model.resize))
+
+    with contextlib.closing(_read_ahead(items, load, ahead, on_error)) as loaded:
+        for batch in _batched(loaded, batch_size):
+            pictures = [picture for _, (_, picture, _) in batch]
+            answers = detect_fitted(model, pictures, batch_size=batch_size, **thresholds)
+            for (item, (image, _, fit)), found in zip(batch, answers, strict=True):
+                yield item, image, replace(found, boxes_xyxy=fit.to_picture(found.boxes_xyxy))
+
+
+def _tiled(model, items, read, settings, ahead, on_error, thresholds):
+    """Yield (item, picture, detections), each picture looked at tile by tile."""
+    with contextlib.closing(_read_ahead(items, read, ahead, on_error)) as loaded:
+        for item, image in loaded:
+            yield (
+                item,
+                image,
+                tiles.detect_tiled(
+                    model, image, settings.tile, batch_size=settings.batch_size, **thresholds
+                ),
+            )
 
 
 def detect_samples(
@@ -140,66 +219,38 @@ def detect_samples(
     return found
 
 
-def detections_to_json(path: Path, image: np.ndarray, detections: Detections) -> dict:
-    """Return what was found in one picture as plain values for the predictions file.
-
-    Args:
-        path: the picture file, written down as given.
-        image: (H, W, 3) the picture as displayed.
-        detections: in pixels of `image`.
-
-    Returns:
-        `file`, `width`, `height` and `objects`, each of them as `Detections.to_json` gives it.
-    """
-    return {
-        "file": printable(path),
-        "width": int(image.shape[1]),
-        "height": int(image.shape[0]),
-        "objects": detections.to_json(),
-    }
-
-
-def write_predictions(path: Path, pictures: list[dict]) -> None:
-    """Write the predictions of all pictures as one JSON file, UTF-8, whole or not at all.
-
-    Args:
-        path: the file to write; its folder is made if it is missing.
-        pictures: what `detections_to_json` returned, one entry per picture.
-    """
-    text = json.dumps(pictures, ensure_ascii=False, indent=1)
-    write_bytes(path, (text + "\n").encode("utf-8"))
-
-
-def _batches(model, paths, batch_size, on_error):
-    """Yield lists of (path, image, picture, fit), while threads read about two batches ahead."""
-    ahead = 2 * batch_size + _READERS
-    image_size, resize = tuple(model.image_size), model.resize
-
-    def load(path):
-        image = read_image(path)
-        return (path, image, *fit_image(image, image_size, resize=resize))
-
+def _read_ahead(items, load, ahead, on_error):
+    """Yield (item, load(item)) in order, while threads load up to `ahead` further ones."""
     pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
     try:
-        waiting, batch, remaining = deque(), [], iter(paths)
+        waiting, remaining = deque(), iter(items)
+        end = object()
         while True:
-            while len(waiting) < ahead and (path := next(remaining, None)) is not None:
-                waiting.append((path, pool.submit(load, path)))
+            while len(waiting) < ahead and (item := next(remaining, end)) is not end:
+                waiting.append((item, pool.submit(load, item)))
             if not waiting:
-                break
-            path, future = waiting.popleft()
+                return
+            item, future = waiting.popleft()
             try:
-                batch.append(future.result())
+                loaded = future.result()
             except (DatasetError, OSError) as error:
-                on_error(path, error)
+                on_error(item, error)
                 continue
-            if len(batch) == batch_size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+            yield item, loaded
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _batched(entries, size):
+    """Yield lists of `size` entries, the last one perhaps shorter."""
+    batch = []
+    for entry in entries:
+        batch.append(entry)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _class_filter(known, names):

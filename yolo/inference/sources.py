@@ -1,4 +1,4 @@
-"""From what people type to a list of picture files: a picture, a folder, a glob or a list."""
+"""From what people type to what is looked at: pictures, folders, globs, lists, videos, cameras."""
 
 from __future__ import annotations
 
@@ -6,49 +6,84 @@ import glob
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from yolo.errors import DatasetError
 
 SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())
+VIDEO_SUFFIXES = frozenset(
+    ".3gp .avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .webm .wmv".split()
+)  # a GIF is a picture here: its first frame
 
 
-def find_pictures(arguments: list[str]) -> list[Path]:
-    """Return the picture files that the arguments name, each once, in the order of the arguments.
+def find_sources(arguments: list[str]) -> list[Path | int]:
+    """Return the pictures, videos and cameras that the arguments name, each once, in order.
 
-    An argument is, in this order: a `.txt` file with one picture per line (UTF-8, paths relative
-    to the list, empty lines and lines that start with # left out); any other file, taken as a
-    picture whatever its name; a folder, whose pictures are taken without those of its subfolders;
-    a glob such as `holiday/*.jpg`, where `**` reaches into subfolders. A file whose name happens
-    to contain `[1]` or `*` is that file. Pictures of a folder or a glob are known by their
-    suffix, in small letters or capitals, and sorted as people count: 2 before 10.
+    An argument is, in this order: a `file://` address of one of the following on this machine;
+    a `.txt` file with one picture per line (UTF-8, paths relative to the list, empty lines and
+    lines that start with # left out); any other file, a video where the suffix says so, else a
+    picture; a folder, whose pictures and videos are taken without those of its subfolders; a
+    whole number, which is a camera; a glob such as `holiday/*.jpg`, where `**` reaches into
+    subfolders. A file whose name happens to be `0` or to contain `[1]` or `*` is that file.
+    Pictures of a folder or a glob are known by their suffix, in small letters or capitals, and
+    sorted as people count: 2 before 10.
 
     Args:
         arguments: what was typed; `~` stands for the home folder.
 
     Returns:
-        Paths as typed or relative to the list. A picture named in a list or among other
-        arguments need not exist: the reader reports it.
+        Paths as typed or relative to the list, and numbers of cameras. A picture named in a list
+        or among other arguments need not exist: the reader reports it.
 
     Raises:
-        DatasetError: an argument names no picture.
+        DatasetError: an argument names nothing to look at.
 
     Example:
-        >>> find_pictures([])
+        >>> find_sources([])
         []
     """
     found = {}
     for argument in arguments:
-        path = Path(argument)
-        if len(arguments) > 1 and path.suffix.lower() in SUFFIXES and not glob.has_magic(argument):
+        typed = _without_scheme(argument)
+        path = Path(typed)
+        known = is_video(path) or path.suffix.lower() in SUFFIXES
+        if len(arguments) > 1 and known and not glob.has_magic(typed):
             expanded = [path.expanduser()]  # one that is missing is the reader's to report
         else:
-            expanded = _expand(argument)
-        for path in expanded:
-            found.setdefault(os.path.normcase(path), path)
+            expanded = _expand(typed)
+        for source in expanded:
+            key = source if isinstance(source, int) else os.path.normcase(source)
+            found.setdefault(key, source)
     return list(found.values())
 
 
-def _expand(argument: str) -> list[Path]:
+def is_video(path: Path) -> bool:
+    """Tell whether a file is taken as a video, by its suffix."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _without_scheme(argument: str) -> str:
+    """Return the path that a file:// address names; other arguments as they are."""
+    # A drive letter of Windows is no scheme: those have more than one letter.
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]+(?=://)", argument)
+    if scheme is None:
+        return argument
+    if scheme[0].lower() != "file":
+        raise DatasetError(
+            f"{argument}: nothing is fetched from other machines. Download it first, or name a "
+            "file on this machine (file:///folder/picture.jpg is understood)."
+        )
+    address = urlsplit(argument, allow_fragments=False)
+    if address.netloc not in ("", "localhost"):
+        raise DatasetError(
+            f"{argument}: a file on another machine ({address.netloc}). Expected three slashes, "
+            "as in file:///folder/picture.jpg."
+        )
+    return url2pathname(address.path)
+
+
+def _expand(argument: str) -> list[Path | int]:
     path = Path(argument).expanduser()
     if path.is_file():
         return _read_list(path) if path.suffix.lower() == ".txt" else [path]
@@ -56,12 +91,14 @@ def _expand(argument: str) -> list[Path]:
         pictures = _pictures(path.iterdir())
         if not pictures:
             raise DatasetError(
-                f"{argument}: no picture in this folder. Expected files that end in "
+                f"{argument}: no picture or video in this folder. Expected files that end in "
                 f"{_suffixes()}; subfolders are searched with a glob such as '{argument}/**/*'."
             )
         return pictures
     if path.exists():
         return [path]
+    if argument.isascii() and argument.isdigit():
+        return [int(argument)]
     if glob.has_magic(argument):
         matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 (Path.glob refuses '/...')
         pictures = _pictures(Path(match) for match in matches)
@@ -73,7 +110,7 @@ def _expand(argument: str) -> list[Path]:
         )
     raise DatasetError(
         f"{argument}: no such file or folder. Expected a picture, a folder, a pattern such as "
-        "'*.jpg' or a .txt file with one picture per line."
+        "'*.jpg', a .txt file with one picture per line, a video or the number of a camera."
     )
 
 
@@ -92,7 +129,8 @@ def _read_list(path: Path) -> list[Path]:
 
 
 def _pictures(paths) -> list[Path]:
-    pictures = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    known = SUFFIXES | VIDEO_SUFFIXES
+    pictures = [path for path in paths if path.suffix.lower() in known and path.is_file()]
     return sorted(pictures, key=_natural)
 
 
@@ -103,4 +141,4 @@ def _natural(path: Path):
 
 
 def _suffixes() -> str:
-    return " ".join(sorted(SUFFIXES))
+    return " ".join(sorted(SUFFIXES | VIDEO_SUFFIXES))

@@ -1,6 +1,5 @@
 """Prediction over files, with a stand-in for the network that finds red rectangles."""
 
-import json
 import logging
 import threading
 
@@ -10,12 +9,7 @@ import pytest
 from yolo.data.sample import Sample
 from yolo.draw import write_image
 from yolo.errors import ConfigError, DatasetError
-from yolo.inference.predictor import (
-    detect_samples,
-    detections_to_json,
-    predict,
-    write_predictions,
-)
+from yolo.inference.predictor import detect_samples, predict, predict_frames
 from yolo.results import Detections
 
 RED = (255, 0, 0)
@@ -202,20 +196,50 @@ def test_evaluation_does_not_skip_pictures(folder):
         detect_samples(RedFinder(), samples_of(folder, range(7)))
 
 
-def test_json(folder, tmp_path):
-    (result,) = predict(RedFinder(), list(folder)[:1], max_detections=1)
-    entry = detections_to_json(*result)
-    write_predictions(tmp_path / "out" / "predictions.json", [entry])
-    text = (tmp_path / "out" / "predictions.json").read_text(encoding="utf-8")
-    assert "图 0.png" in text
-    (back,) = json.loads(text)
-    assert back == entry
-    assert (back["width"], back["height"]) == (330, 120)
-    assert back["objects"][0]["class"] == "cat" and len(back["objects"][0]["box"]) == 4
+def test_tiles_are_asked_for_like_any_setting(folder):
+    model = RedFinder()
+    (result,) = predict(model, list(folder)[:1], tile=(96, 128), batch_size=3, classes=["dog"])
+    assert {shape for shape, *_ in model.calls} == {(3, 96, 128, 3)} and len(model.calls) > 1
+    assert set(result[2].labels) == {"dog"}
+    box = list(folder.values())[0][0]
+    np.testing.assert_allclose(result[2].boxes_xyxy[0], box, atol=2)
 
 
-def test_json_of_a_name_that_is_no_text(tmp_path):
-    path = tmp_path / b"caf\xe9.png".decode("utf-8", "surrogateescape")
-    entry = detections_to_json(path, np.zeros((2, 3, 3), np.uint8), Detections.empty())
-    write_predictions(tmp_path / "p.json", [entry])
-    assert "caf" in json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))[0]["file"]
+def test_pictures_in_memory_give_what_files_give(folder):
+    readable = [path for i, path in enumerate(folder) if i not in (2, 4)]
+    from_files = list(predict(RedFinder(), readable, batch_size=2))
+    images = (image for _, image, _ in from_files)
+    from_memory = list(predict_frames(RedFinder(), images, batch_size=2))
+    assert len(from_files) == len(from_memory) == 5
+    for (_, image, one), (frame, other) in zip(from_files, from_memory, strict=True):
+        assert frame is image
+        np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+
+
+def test_a_setting_that_is_none():
+    with pytest.raises(TypeError, match="scores"):
+        next(predict(RedFinder(), ["a.jpg"], scores=0.5))
+
+
+class SizeOfItsOwn(RedFinder):
+    """Sees each picture at a size that follows from its shorter side, as RetinaNet does."""
+
+    def __init__(self):
+        super().__init__("shorter", image_size=(96, 160))
+
+    def detect(self, images, *, fitted, **thresholds):
+        assert fitted and images.shape[0] == 1
+        assert not any(side % 32 for side in images.shape[1:3])
+        return super().detect(images, **thresholds)
+
+
+@pytest.mark.parametrize("tile", [None, (100, 120)])
+def test_pictures_with_a_size_of_their_own_go_alone(folder, tile):
+    model = SizeOfItsOwn()
+    results = list(predict(model, folder, batch_size=3, tile=tile, on_error=lambda *_: None))
+    assert len(results) == 5 and len({shape for shape, *_ in model.calls}) > 1
+    for path, image, found in results:
+        box, shape = folder[path]
+        pixel = max(shape[0], shape[1]) / 96
+        assert image.shape == shape
+        np.testing.assert_allclose(found.boxes_xyxy[0], box, atol=1.5 * pixel)

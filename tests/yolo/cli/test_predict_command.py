@@ -1,0 +1,181 @@
+"""`predict.py` inside the process, with a stand-in for the network that finds red spots."""
+
+import csv
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from yolo import cli
+from yolo.cli import common
+from yolo.draw import write_image
+from yolo.images import read_image
+from yolo.inference import window
+from yolo.inference.video import Video, VideoWriter
+
+BOX = (20, 30, 60, 50)
+
+
+@pytest.fixture
+def predict(monkeypatch, tmp_path, spot_finder, capsys):
+    """Return a function that runs the command and returns its code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    model = spot_finder()
+    monkeypatch.setattr(common, "open_model", lambda args, weights: model)
+    monkeypatch.setattr("yolo.terminal.import_tensorflow_quietly", lambda **_: None)
+    log = logging.getLogger("yolo")
+    before = log.handlers[:], log.level, log.propagate
+
+    def run(*arguments):
+        code = cli.predict_main([*map(str, arguments), "--weights", "any.keras"])
+        return code, *capsys.readouterr()
+
+    run.model = model
+    yield run
+    log.handlers[:], log.level, log.propagate = before
+
+
+@pytest.fixture
+def clip(tmp_path, spots):
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, 12.5) as writer:
+        for _ in range(6):
+            writer.write(spots((96, 128), [BOX]))
+    return path
+
+
+def entries(out):
+    return json.loads((out / "predictions.json").read_text(encoding="utf-8"))
+
+
+def test_pictures_and_videos_with_every_kind_of_file(predict, tmp_path, spots, clip):
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX, (5, 5, 95, 20)]))
+    code, out, err = predict("a.png", clip, "--save", "csv,coco,voc,yolo,crops,counts",
+                             "--out", "o")  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "a.png: 1 dog, 1 cat" in out and "clip.mp4: 6 frames, in all of them 6 cat" in out
+    assert "1 picture, 6 frames, results in " in out and "drawn: " in out
+    root = tmp_path / "o"
+    assert [entry.get("frame") for entry in entries(root)] == [None, *range(6)]
+    assert len(list((root / "voc" / "Annotations").iterdir())) == 7
+    assert len(list((root / "yolo" / "labels").iterdir())) == 7
+    assert len(list((root / "crops" / "cat").iterdir())) == 7
+    with (root / "counts.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file))[-1] == ["total", "", "7", "1", "8"]
+    video = Video(root / "clip.mp4")
+    assert (video.rate, video.count, video.size) == (12.5, 6, (96, 128))
+    frame = next(iter(video)).astype(int)
+    assert abs(frame[30:50, 19:22] - (255, 64, 64)).sum(axis=-1).min() < 90, "the box is drawn"
+    assert not [path for path in root.rglob("*") if "part" in path.name]
+
+
+def test_videos_are_not_written_over(predict, tmp_path, clip):
+    before = clip.read_bytes()
+    code, _, _ = predict(clip.as_uri(), "--out", ".")
+    assert code == 0 and clip.read_bytes() == before
+    assert (tmp_path / "clip_2.mp4").is_file()
+
+
+def test_a_broken_video_and_a_missing_camera_do_not_end_the_run(predict, tmp_path, clip):
+    (tmp_path / "bad.avi").write_text("no video", encoding="utf-8")
+    code, out, _ = predict("bad.avi", "99", clip, "gone.jpg", "--no-draw")
+    assert code == 1 and "3 sources left out, not readable" in out
+    assert out.count("error: ") == 3 and "6 frames" in out
+    assert not list((tmp_path / "predictions").glob("*.mp4"))
+
+
+def test_tiles_find_what_the_whole_hides(predict, tmp_path, spots):
+    write_image(tmp_path / "big.png", spots((384, 512), [(250, 150, 256, 156)]))
+    assert "big.png: nothing found" in predict("big.png")[1]
+    assert "big.png: 1 cat" in predict("--tile", "big.png")[1]
+    code, out, _ = predict("big.png", "--tile", "100x130", "--heatmap", "--out", "heat")
+    assert code == 0 and "big.png: 1 cat" in out
+    drawn = read_image(tmp_path / "heat" / "big.jpg").astype(int)
+    near = drawn[152:154, 252:254].mean(axis=(0, 1))
+    assert near[0] - near[2] > 40, "the heat of a sure object is red"
+    assert abs(drawn[300:, :150] - 90).max() < 12, "and nothing lies where nothing is"
+
+
+def test_the_heat_of_other_classes_is_not_shown(predict, tmp_path, spots):
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX, (5, 5, 95, 20)]))
+    code, out, _ = predict("a.png", "--classes", "dog", "--heatmap")
+    assert code == 0 and "a.png: 1 dog" in out
+    drawn = read_image(tmp_path / "predictions" / "a.jpg").astype(int)
+    cat, dog = drawn[38:42, 38:42].mean(axis=(0, 1)), drawn[11:14, 45:55].mean(axis=(0, 1))
+    assert not np.allclose(cat, dog, atol=30)
+
+
+def test_a_heat_map_is_a_drawing(predict):
+    code, _, err = predict("a.png", "--heatmap", "--no-draw")
+    assert code == 2 and "leave out --no-draw" in err
+
+
+def test_annotations_that_may_have_been_corrected_stop_the_run(predict, tmp_path, spots):
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
+    assert predict("a.png", "--save", "voc")[0] == 0
+    code, _, err = predict("a.png", "--save", "voc")
+    assert code == 2 and len(err.splitlines()) == 1 and "corrected by hand" in err
+
+
+def test_where_no_window_opens_it_says_so_and_goes_on(predict, tmp_path, spots, monkeypatch):
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
+    monkeypatch.setattr(window, "obstacle", lambda: "--show: there is no display here")
+    code, out, _ = predict("a.png", "--show")
+    assert code == 0 and out.count("--show: there is no display here") == 1
+    assert (tmp_path / "predictions" / "a.jpg").is_file()
+
+
+def test_a_window_shows_and_ends(predict, tmp_path, spots, monkeypatch, clip):
+    for name in ("a.png", "b.png", "c.png"):
+        write_image(tmp_path / name, spots((96, 128), [BOX]))
+    waited = []
+
+    def show(image, *, wait):
+        waited.append(wait)
+        assert image.shape == (96, 128, 3)
+        return len(waited) != 2
+
+    monkeypatch.setattr(window, "obstacle", lambda: None)
+    monkeypatch.setattr(window, "show", show)
+    code, out, _ = predict("a.png", "b.png", "c.png", clip, "--show", "--no-draw")
+    assert code == 0 and waited == [True, True] and "2 pictures, results in " in out
+    waited[:] = [None, None]
+    predict(clip, "--show", "--no-draw")
+    assert waited[2:] == [False] * 6, "a video does not wait for keys"
+
+
+def test_an_interrupt_keeps_what_there_is(predict, tmp_path, spots, clip, monkeypatch):
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
+    calls = []
+    before = VideoWriter.write
+
+    def interrupted(self, frame):
+        before(self, frame)
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(VideoWriter, "write", interrupted)
+    code, out, _ = predict("a.png", clip, "--save", "csv")
+    assert code == 130 and out.splitlines()[-1] == "stopped"
+    root = tmp_path / "predictions"
+    assert Video(root / "clip.mp4").count == 3
+    assert len(entries(root)) == 3 and (root / "predictions.csv").is_file()
+
+
+def test_the_stopwatch(predict, tmp_path, spots, monkeypatch):
+    monkeypatch.setattr("yolo.inference.benchmark.ROUNDS", 3)
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
+    code, out, _ = predict("a.png", "--benchmark")
+    assert code == 0 and not (tmp_path / "predictions").exists()
+    for stage in ("read", "resize", "network", "decode and NMS", "draw", "all"):
+        (line,) = [line for line in out.splitlines() if line.startswith(stage + " ")]
+        low, high = line.split()[-3], line.split()[-1]
+        assert 0 < float(low) <= float(line.removeprefix(stage).split()[0]) <= float(high)
+    assert "network 96x128, batches of 1" in out
+
+
+def test_the_stopwatch_needs_pictures(predict, clip):
+    code, _, err = predict(clip, "--benchmark")
+    assert code == 2 and "--benchmark times pictures" in err

@@ -1,0 +1,65 @@
+"""What tests of several packages share: a stand-in for the network that finds red spots."""
+
+import cv2
+import numpy as np
+import pytest
+
+from yolo.nms import class_wise_nms
+from yolo.results import Detections
+
+RED = (255, 0, 0)
+
+
+class SpotFinder:
+    """Finds every red spot that is still at least three pixels a side in the network's picture.
+
+    Spots are cats; those that are more than three times as wide as high are dogs. It has what
+    prediction needs of a `Detector`, and counts the pictures that it was shown.
+    """
+
+    classes = ("cat", "dog")
+
+    def __init__(self, image_size=(96, 128), resize="letterbox"):
+        self.image_size, self.resize = image_size, resize
+        self.batches = []
+
+    def predict_raw(self, images):
+        images = np.asarray(images)
+        assert images.dtype == np.uint8 and images.shape[1:] == (*self.image_size, 3)
+        self.batches.append(len(images))
+        boxes = np.zeros((len(images), 64, 4), np.float32)
+        scores = np.zeros((len(images), 64, 2), np.float32)
+        for i, image in enumerate(images):
+            red = (image[..., 0] > 170) & (image[..., 1:].max(axis=-1) < 110)
+            count, _, stats, _ = cv2.connectedComponentsWithStats(red.astype(np.uint8))
+            for n, (x, y, w, h, _) in enumerate(stats[1:count][:64]):
+                if min(w, h) >= 3:
+                    boxes[i, n] = (x, y, x + w, y + h)
+                    scores[i, n, int(w > 3 * h)] = 0.9
+        return {"boxes": boxes, "scores": scores}
+
+    def detect(self, images, **thresholds):
+        raw = self.predict_raw(images)
+        return [
+            Detections(*class_wise_nms(boxes, scores, **thresholds), self.classes)
+            for boxes, scores in zip(raw["boxes"], raw["scores"], strict=True)
+        ]
+
+
+@pytest.fixture
+def spot_finder():
+    """Return the class; `spot_finder()` is a model."""
+    return SpotFinder
+
+
+@pytest.fixture
+def spots():
+    """Return a function that paints red boxes on a grey picture of (height, width)."""
+
+    def paint(size, boxes):
+        image = np.full((*size, 3), 90, np.uint8)
+        for x1, y1, x2, y2 in boxes:
+            image[y1:y2, x1:x2] = RED
+        return image
+
+    return paint

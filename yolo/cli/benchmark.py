@@ -1,0 +1,46 @@
+"""`predict.py --benchmark`: a table of how long each stage takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from yolo import terminal
+from yolo.cli import common
+from yolo.errors import ConfigError
+
+
+def print_benchmark(model, found: list[Path | int], settings: dict, screen) -> int:
+    """Time every stage on the pictures of `found` and return the exit code.
+
+    Args:
+        model: the detector.
+        found: pictures; videos and cameras among them are passed over.
+        settings: `batch_size` and the thresholds of `Detector.detect`.
+        screen: where the table is shown.
+
+    Raises:
+        ConfigError: there is no picture.
+    """
+    import numpy as np
+
+    from yolo.inference import benchmark
+    from yolo.inference.sources import is_video
+
+    paths = [source for source in found if not isinstance(source, int) and not is_video(source)]
+    if not paths:
+        raise ConfigError("--benchmark times pictures; name one at least")
+    settings = {**settings, "batch_size": min(settings["batch_size"], len(paths))}
+    progress = terminal.Progress(screen, benchmark.ROUNDS, "rounds")
+    times = benchmark.measure(
+        model, paths, on_round=lambda done, _: progress.step(done), **settings
+    )
+    size = "x".join(str(side) for side in model.image_size)
+    screen.write(
+        f"milliseconds a picture, {common.count_pictures(len(paths))}, network {size}, batches "
+        f"of {settings['batch_size']}, {benchmark.ROUNDS} rounds"
+    )
+    screen.write(f"{'stage':<16}{'median':>9}{'10 % to 90 %':>20}")
+    for stage, values in times.items():
+        low, middle, high = np.percentile(values, [10, 50, 90])
+        screen.write(f"{stage:<16}{middle:>9.2f}{f'{low:.2f} to {high:.2f}':>20}")
+    return 0

@@ -1,0 +1,167 @@
+"""Look at a large picture tile by tile, so that its small objects stay large enough to find."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from yolo.errors import ConfigError
+from yolo.images import fit_image
+from yolo.inference.fitted import detect_fitted
+from yolo.nms import nms
+from yolo.results import Detections
+
+OVERLAP = 0.25
+_EDGE = 0.01  # a box that ends nearer to a tile's inner edge may have been cut; share of the tile
+_COVERED = 0.5  # of the area of a cut box: then it is a part of the whole one
+
+
+def windows(
+    size: tuple[int, int], tile: tuple[int, int], *, overlap: float = OVERLAP
+) -> np.ndarray:
+    """Lay tiles over a picture: evenly, each overlapping its neighbours, none reaching outside.
+
+    Args:
+        size: (height, width) of the picture.
+        tile: (height, width) of a tile; where the picture is smaller, the picture's.
+        overlap: the least share of a tile's side that a neighbour covers, too, in 0..0.9.
+
+    Returns:
+        (n, 4) int64 boxes xyxy, row by row.
+
+    Raises:
+        ConfigError: a tile without area or an overlap out of range.
+
+    Example:
+        >>> windows((10, 18), (10, 10), overlap=0.2).tolist()
+        [[0, 0, 10, 10], [8, 0, 18, 10]]
+        >>> windows((5, 5), (10, 10)).tolist()
+        [[0, 0, 5, 5]]
+    """
+    if min(tile) < 1 or not 0 <= overlap <= 0.9:
+        raise ConfigError(
+            f"tiles need a height and width from 1 and an overlap in 0..0.9, not {tile} and "
+            f"{overlap}"
+        )
+    height, width = (min(side, length) for side, length in zip(tile, size, strict=True))
+    return np.array(
+        [
+            (left, top, left + width, top + height)
+            for top in _starts(size[0], height, overlap)
+            for left in _starts(size[1], width, overlap)
+        ],
+        np.int64,
+    )
+
+
+def _starts(length: int, side: int, overlap: float) -> list[int]:
+    step = max(1, int(side * (1 - overlap)))
+    count = 1 + -(-(length - side) // step)
+    return np.linspace(0, length - side, count).round().astype(int).tolist()
+
+
+def detect_tiled(
+    model,
+    image: np.ndarray,
+    tile: tuple[int, int],
+    *,
+    batch_size: int = 8,
+    overlap: float = OVERLAP,
+    **thresholds,
+) -> Detections:
+    """Find objects in overlapping tiles and in the whole picture, and merge what was found.
+
+    Objects up to the overlap are whole in at least one tile; larger ones are found in the whole
+    picture, which the network sees last. The part of an object that a tile's edge cuts off is
+    dropped where the object was found whole, see `merge`.
+
+    Args:
+        model: a `Detector`, or anything with its `detect`, `image_size` and `resize`.
+        image: (H, W, 3) uint8 RGB.
+        tile: (height, width) in pixels of the picture; each tile is resized to the network's
+            size, so the network's own size keeps the pixels as they are.
+        batch_size: tiles per call of the model.
+        overlap: see `windows`.
+        **thresholds: of `Detector.detect`: `score_threshold`, `iou_threshold` and
+            `max_detections`, which holds for the picture.
+
+    Returns:
+        The detections in pixels of the picture, best first.
+    """
+    size = image.shape[:2]
+    boxes = windows(size, tile, overlap=overlap)
+    if len(boxes) > 1:
+        boxes = np.concatenate([boxes, [(0, 0, size[1], size[0])]])
+    batch_size = min(batch_size, len(boxes))
+    found, cut = [], []
+    for start in range(0, len(boxes), batch_size):
+        batch = boxes[start : start + batch_size]
+        views = [
+            fit_image(image[y1:y2, x1:x2], tuple(model.image_size), resize=model.resize)
+            for x1, y1, x2, y2 in batch
+        ]
+        pictures = [picture for picture, _ in views]
+        answers = detect_fitted(model, pictures, batch_size=batch_size, **thresholds)
+        for window, (_, fit), answer in zip(batch, views, answers, strict=True):
+            places = fit.to_picture(answer.boxes_xyxy) + np.tile(window[:2], 2).astype(np.float32)
+            found.append(replace(answer, boxes_xyxy=places))
+            cut.append(_is_cut(places, window, size))
+    together = Detections(
+        np.concatenate([one.boxes_xyxy for one in found]),
+        np.concatenate([one.scores for one in found]),
+        np.concatenate([one.class_ids for one in found]),
+        found[0].class_names,
+    )
+    kept = merge(together, np.concatenate(cut), iou_threshold=thresholds.get("iou_threshold", 0.45))
+    return kept[: thresholds.get("max_detections", 100)]
+
+
+def merge(found: Detections, cut: np.ndarray, *, iou_threshold: float) -> Detections:
+    """Keep one detection for each object that several tiles saw.
+
+    Of two detections of a class that overlap by more than the threshold the better one stays.
+    Before that, one that was cut by its tile's edge gives way to any whole one of its class that
+    covers half of it: the part of a car may score more than the car.
+
+    Args:
+        found: the detections of all tiles, in pixels of the picture.
+        cut: (N,) bool, whether a tile's edge may have cut the detection.
+        iou_threshold: in 0..1.
+
+    Returns:
+        The detections that stay, best first.
+    """
+    kept = []
+    for class_id in np.unique(found.class_ids):
+        mine = np.flatnonzero(found.class_ids == class_id)
+        boxes, parts = found.boxes_xyxy[mine], cut[mine]
+        covered = np.zeros(len(mine), bool)
+        if parts.any() and not parts.all():
+            covered[parts] = _covered_share(boxes[parts], boxes[~parts]).max(axis=1) > _COVERED
+        mine = mine[~covered]
+        best = nms(found.boxes_xyxy[mine], found.scores[mine], iou_threshold=iou_threshold)
+        kept.append(mine[best])
+    kept = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+    return found[kept[np.argsort(-found.scores[kept], kind="stable")]]
+
+
+def _is_cut(boxes: np.ndarray, window: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return which boxes end at an edge of their tile that is no edge of the picture, (N,) bool."""
+    x1, y1, x2, y2 = window
+    near = max(1.0, _EDGE * max(x2 - x1, y2 - y1))
+    return (
+        ((boxes[:, 0] < x1 + near) & (x1 > 0))
+        | ((boxes[:, 1] < y1 + near) & (y1 > 0))
+        | ((boxes[:, 2] > x2 - near) & (x2 < size[1]))
+        | ((boxes[:, 3] > y2 - near) & (y2 < size[0]))
+    )
+
+
+def _covered_share(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the share of each box that each other box covers, (N, M) in 0..1."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1)
+    return shared / np.maximum(areas, 1e-6)[:, None]

@@ -1,0 +1,243 @@
+"""What prediction leaves on the disk: JSON, tables, annotations, crops; one class for each form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from yolo.classes import COCO_CLASSES
+from yolo.draw import write_image
+from yolo.errors import ConfigError
+from yolo.files import write_bytes, write_text, write_with
+from yolo.headers import printable, read_header
+from yolo.images import encode_image
+from yolo.results import CSV_COLUMNS, Detections
+
+_FORBIDDEN = '<>:"/\\|?*'  # in names of folders, on one system or another
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found in one picture or one frame.
+
+    Args:
+        source: what was looked at, as it is written down.
+        stem: a name for its files that no other result of the run has.
+        image: (H, W, 3) uint8 RGB.
+        found: in pixels of `image`.
+        path: the picture file; None for a frame.
+        frame: the number of the frame in its video, from 0; None for a picture.
+        drawn: where it was drawn, or None.
+    """
+
+    source: str
+    stem: str
+    image: np.ndarray
+    found: Detections
+    path: Path | None = None
+    frame: int | None = None
+    drawn: Path | None = None
+
+    def to_json(self) -> dict:
+        """Return `file`, `width`, `height`, `objects`; `frame` and `drawn` where there are such."""
+        height, width = self.image.shape[:2]
+        entry = {"file": self.source, "width": int(width), "height": int(height)}
+        if self.frame is not None:
+            entry["frame"] = self.frame
+        entry["objects"] = self.found.to_json()
+        if self.drawn is not None:
+            entry["drawn"] = printable(self.drawn)
+        return entry
+
+
+class JsonFile:
+    """`predictions.json`: a list with an entry for every picture."""
+
+    def __init__(self, out: Path, classes):
+        self.path, self._entries = out / "predictions.json", []
+
+    def add(self, result: Result) -> None:
+        """Take over one result."""
+        self._entries.append(result.to_json())
+
+    def close(self) -> None:
+        """Write the file, whole or not at all."""
+        text = json.dumps(self._entries, ensure_ascii=False, indent=1)
+        write_bytes(self.path, (text + "\n").encode("utf-8"))
+
+
+class CsvFile:
+    """`predictions.csv`: a line for every object."""
+
+    def __init__(self, out: Path, classes):
+        self.path, self._text = out / "predictions.csv", io.StringIO()
+        self._table = csv.writer(self._text, lineterminator="\n")
+        self._table.writerow(["file", "frame", *CSV_COLUMNS])
+
+    def add(self, result: Result) -> None:
+        """Take over one result."""
+        frame = "" if result.frame is None else result.frame
+        for row in result.found.to_json():
+            values = [row["class"], row["class_id"], row["score"], *row["box"]]
+            self._table.writerow([result.source, frame, *values])
+
+    def close(self) -> None:
+        """Write the file, whole or not at all."""
+        write_text(self.path, self._text.getvalue())
+
+
+class CocoFile:
+    """`coco_results.json`: COCO's results format; a picture's id is its number if it is named so.
+
+    COCO names its pictures by their ids (000000000139.jpg is picture 139); others are named by
+    their stems. Categories are COCO's own ids where the detector knows COCO's 80 classes, else
+    class id + 1.
+    """
+
+    def __init__(self, out: Path, classes):
+        self.path, self._entries = out / "coco_results.json", []
+        self._categories = COCO_CATEGORY_IDS if tuple(classes) == COCO_CLASSES else None
+
+    def add(self, result: Result) -> None:
+        """Take over one result."""
+        stem = result.stem if result.path is None else result.path.stem
+        image_id = int(stem) if stem.isascii() and stem.isdigit() else stem
+        self._entries += result.found.to_coco(image_id, category_ids=self._categories)
+
+    def close(self) -> None:
+        """Write the file, whole or not at all."""
+        write_text(self.path, json.dumps(self._entries, ensure_ascii=False) + "\n")
+
+
+class VocFolder:
+    """`voc/`: Annotations and JPEGImages, to correct in a labelling tool and to train on.
+
+    Raises:
+        ConfigError: the folder holds annotations already. They may have been corrected by hand.
+    """
+
+    def __init__(self, out: Path, classes):
+        self.path = out / "voc"
+        self._classes = classes
+        if any((self.path / "Annotations").glob("*.xml")):
+            raise ConfigError(
+                f"{printable(self.path)}: holds annotations already, perhaps corrected by hand; "
+                "move that folder away or name another --out"
+            )
+
+    def add(self, result: Result) -> None:
+        """Write the annotation and, beside it, the picture: its file as it is, or the frame."""
+        pictures = self.path / "JPEGImages"
+        if result.path is None:
+            name = f"{result.stem}.jpg"
+            write_bytes(pictures / name, encode_image(result.image, ".jpg"))
+        else:
+            kind = read_header(result.path).kind
+            name = f"{result.stem}.{'jpg' if kind == 'jpeg' else kind}"
+            write_with(pictures / name, lambda part: shutil.copyfile(result.path, part))
+        text = result.found.to_voc_xml(name, result.image.shape[:2])
+        write_text(self.path / "Annotations" / f"{result.stem}.xml", text)
+
+    def close(self) -> None:
+        """Write the class list."""
+        write_text(self.path / "classes.txt", "".join(f"{name}\n" for name in self._classes))
+
+
+class YoloFolder:
+    """`yolo/`: labels as text files, and the class list that their numbers index."""
+
+    def __init__(self, out: Path, classes):
+        self.path = out / "yolo"
+        self._classes = classes
+
+    def add(self, result: Result) -> None:
+        """Write the label file; an empty one says that nothing was found."""
+        text = result.found.to_yolo_text(result.image.shape[:2])
+        write_text(self.path / "labels" / f"{result.stem}.txt", text)
+
+    def close(self) -> None:
+        """Write the class list."""
+        write_text(self.path / "classes.txt", "".join(f"{name}\n" for name in self._classes))
+
+
+class Crops:
+    """`crops/<class>/`: every object cut out."""
+
+    def __init__(self, out: Path, classes):
+        self.path = out / "crops"
+
+    def add(self, result: Result) -> None:
+        """Write the crops of one picture, numbered best first."""
+        height, width = result.image.shape[:2]
+        for number, (label, box) in enumerate(
+            zip(result.found.labels, result.found.boxes_xyxy, strict=True), 1
+        ):
+            x1, y1 = np.maximum(np.floor(box[:2]).astype(int), 0)
+            x2, y2 = np.minimum(np.ceil(box[2:]).astype(int), (width, height))
+            if x1 < x2 and y1 < y2:
+                folder = self.path / folder_name(label)
+                write_image(folder / f"{result.stem}_{number}.jpg", result.image[y1:y2, x1:x2])
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+class CountsFile:
+    """`counts.csv`: how many objects of each class every picture shows, and all together."""
+
+    def __init__(self, out: Path, classes):
+        self.path, self._classes = out / "counts.csv", classes
+        self._rows, self._total = [], Counter()
+
+    def add(self, result: Result) -> None:
+        """Take over one result."""
+        counts = Counter(result.found.class_ids.tolist())
+        self._total += counts
+        frame = "" if result.frame is None else result.frame
+        self._rows.append([result.source, frame, *self._in_order(counts)])
+
+    def close(self) -> None:
+        """Write the file, whole or not at all."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["file", "frame", *self._classes, "all"])
+        table.writerows(self._rows)
+        table.writerow(["total", "", *self._in_order(self._total)])
+        write_text(self.path, text.getvalue())
+
+    def _in_order(self, counts: Counter) -> list[int]:
+        return [*(counts[i] for i in range(len(self._classes))), counts.total()]
+
+
+# The words of --save; options.SAVE_KINDS lists them, too, for --help without NumPy.
+WRITERS = {
+    "json": JsonFile,
+    "csv": CsvFile,
+    "coco": CocoFile,
+    "voc": VocFolder,
+    "yolo": YoloFolder,
+    "crops": Crops,
+    "counts": CountsFile,
+}
+# The category ids of COCO's 80 classes among the 91 of its paper, in the order of the classes.
+COCO_CATEGORY_IDS = tuple(
+    i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+)
+
+
+def folder_name(label: str) -> str:
+    """Return a class name as the name of a folder, on any system.
+
+    Example:
+        >>> folder_name("a/b"), folder_name(".."), folder_name("猫")
+        ('a_b', '__', '猫')
+    """
+    name = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in label)
+    return "_" * len(name) if not name.strip(". ") else name
