@@ -247,7 +247,7 @@ def test_what_cannot_be_saved(text, words):
         (["-h"], 0, "evaluate"),
         ([], 2, "usage: python -m yolo COMMAND"),
         (["predcit"], 2, "there is no command 'predcit'; did you mean predict?"),
-        (["xyz"], 2, "there are train, predict, evaluate, models"),
+        (["xyz"], 2, "there are train, predict, evaluate, export, models"),
     ],
 )
 def test_the_commands_in_one(capsys, arguments, code, words):
