@@ -35,11 +35,11 @@ def evaluate(args, screen: terminal.Screen) -> int:
             root, args.split, classes=model.classes, seed=_seed_of_run(weights)
         )
     screen.write(f"{weights} on {common.count_pictures(len(samples))} of {root}")
+    progress = terminal.Progress(screen, len(samples), "pictures")
     found = detect_samples(
         model, samples, score_threshold=args.score, iou_threshold=args.iou,
         batch_size=args.batch_size,
-        on_progress=lambda done, total: screen.live
-        and screen.write(f"{done}/{total} pictures", end="\r"),
+        on_progress=lambda done, total: progress.step(done),
     )  # fmt: skip
     result = voc.evaluate_voc(
         found, samples, model.classes, iou_threshold=args.match_iou,
