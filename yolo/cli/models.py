@@ -33,13 +33,13 @@ def models(args, screen: terminal.Screen) -> int:
     size = args.image_size
     shown = "x".join(str(side) for side in size)
     screen.write(f"{args.num_classes} classes, pictures of {shown}; GFLOPs are two a multiply-add")
-    screen.write(f"{'model':<18}{'parameters':>13}{'GFLOPs':>9}  {'strides':<18}weights to be had")
+    screen.write(f"{'model':<18}{'parameters':>13}{'GFLOPs':>9}  {'strides':<20}weights to be had")
     for name in args.names or ZOO:
         detector = build(name, classes=classes, image_size=size)
         strides = ", ".join(str(stride) for stride in detector.architecture.strides)
         flops = 2 * multiply_adds(detector.network, size)
         weights = ", ".join(KNOWN_WEIGHTS.get(name, ())) or "none known"
         screen.write(
-            f"{name:<18}{detector.count_params():>13,}{flops / 1e9:>9.2f}  {strides:<18}{weights}"
+            f"{name:<18}{detector.count_params():>13,}{flops / 1e9:>9.2f}  {strides:<20}{weights}"
         )
     return 0
