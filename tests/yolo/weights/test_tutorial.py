@@ -224,8 +224,8 @@ def test_files_that_are_none(theirs, tmp_path):
     )
     fewer = dict(list(theirs.items())[:-2])
     refused(write(tmp_path / "fewer.h5", fewer), "it is of another network")
-    swapped = {**theirs, "conv2d_3": theirs["conv2d_4"]}
-    refused(write(tmp_path / "swapped.h5", swapped), "convolution 3 has .* a kernel .*takes")
+    swapped = {**theirs, "conv2d_2": theirs["conv2d_3"]}
+    refused(write(tmp_path / "swapped.h5", swapped), "convolution 2 has .* a kernel .*takes")
     norms = {k: v for k, v in theirs.items() if k != "batch_normalization_4"}
     refused(write(tmp_path / "norms.h5", norms), "has 18 batch normalizations, expected 19")
     broken = {**theirs, "conv2d_3": {"kernel": theirs["conv2d_3"]["kernel"] * np.nan}}
@@ -233,29 +233,53 @@ def test_files_that_are_none(theirs, tmp_path):
     assert all(map(np.array_equal, before, network.get_weights()))
 
 
-def test_yolov4_of_the_tutorial(tmp_path):
-    """110 convolutions, their kernels all of one number each: only the order is at stake."""
-    network = build_network(YOLOv4Config(), 2)
-    layers, norms = {}, 0
-    for number, layer in enumerate(darknet.convolutions_of(network)):
-        shape = (layer.size, layer.size, layer.inputs, layer.filters)
-        name = f"conv2d_{number}" if number else "conv2d"
-        layers[name] = {"kernel": np.full(shape, number + 1, "float32")}
-        if layer.has_norm:
-            name = f"batch_normalization_{norms}" if norms else "batch_normalization"
-            layers[name] = {
-                part: np.full(layer.filters, norms + 1, "float32")
-                for part in ("gamma", "beta", "moving_mean", "moving_variance")
-            }
-            norms += 1
-        else:
-            layers[name]["bias"] = np.full(layer.filters, number + 1, "float32")
-    path = write(tmp_path / "yolo4_weight.h5", layers)
-    assert norms == 107 and tutorial.count_classes(path) == ("yolov4", 2)
-    assert tutorial.load(network, path) == 110
-    for number, layer in enumerate(darknet.convolutions_of(network)):
-        kernel = layer.layer.convolution.kernel if layer.has_norm else layer.layer.kernel
-        assert float(kernel[0, 0, 0, 0]) == number + 1
+def shapes_of_yolov4(outputs):
+    """Return (size, inputs, filters) of the tutorial's YOLOv4, as nets/yolo.py makes its layers."""
+    shapes = [(3, 3, 32)]
+
+    def conv(size, filters, inputs=None):
+        shapes.append((size, inputs or shapes[-1][2], filters))
+
+    def five(filters, inputs):
+        conv(1, filters, inputs)
+        for size, count in ((3, 2 * filters), (1, filters), (3, 2 * filters), (1, filters)):
+            conv(size, count)
+
+    def head(filters):
+        conv(3, 2 * filters, filters)
+        conv(1, outputs)
+
+    for filters, blocks in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)):
+        path = filters if filters == 64 else filters // 2
+        conv(3, filters)
+        conv(1, path, filters)  # the short way round
+        conv(1, path, filters)
+        for _ in range(blocks):
+            conv(1, filters // 2)
+            conv(3, path)
+        conv(1, path)
+        conv(1, filters, 2 * path)
+    for size, filters, inputs in ((1, 512, 1024), (3, 1024, 512), (1, 512, 1024)):
+        conv(size, filters, inputs)
+    for size, filters, inputs in ((1, 512, 2048), (3, 1024, 512), (1, 512, 1024)):
+        conv(size, filters, inputs)
+    conv(1, 256)
+    conv(1, 256, 512)
+    five(256, 512)
+    conv(1, 128)
+    conv(1, 128, 256)
+    five(128, 256)
+    head(128)
+    for filters in (256, 512):
+        conv(3, filters, filters // 2)
+        five(filters, 2 * filters)
+        head(filters)
+    return shapes
+
+
+def test_yolov4_has_the_tutorials_layers_in_its_order():
+    ours = darknet.convolutions_of(build_network(YOLOv4Config(), 2))
+    assert [(x.size, x.inputs, x.filters) for x in ours] == shapes_of_yolov4(3 * 7)
 
 
 def test_a_name_or_file_of_theirs_starts_a_training(file, tmp_path):
