@@ -55,6 +55,9 @@ def predict(args, screen: terminal.Screen) -> int:
 
 def _usual_iou(model) -> float:
     """Return the threshold of suppression that the model's family is used with."""
+    exported = getattr(model, "info", None)
+    if exported is not None:
+        return exported.iou_threshold
     architecture = getattr(model, "architecture", None)
     return 0.45 if architecture is None else architecture.thresholds.iou
 

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import pytest
 import yolo
 from yolo import cli, options
 from yolo.cli import export as command
+from yolo.cli import predict
 from yolo.draw import write_image
-from yolo.exported import read_info
+from yolo.exported import ExportInfo, read_info
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -124,6 +126,11 @@ def test_pictures_for_int8_are_those_to_train_on(tmp_path):
         "annotations": [], "categories": [{"id": 1, "name": "cow"}],
     }), encoding="utf-8")  # fmt: skip
     assert [path.name for path in command.data_pictures(str(coco))] == ["c.png"]
+
+
+def test_an_export_brings_the_thresholds_of_its_family():
+    info = ExportInfo("onnx", "m", ("a",), (64, 64), "stretch", iou_threshold=0.5)
+    assert predict._usual_iou(SimpleNamespace(info=info)) == 0.5
 
 
 def test_one_entry_for_all_commands(capsys):

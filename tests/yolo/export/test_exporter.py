@@ -33,7 +33,6 @@ FILES = {
     "saved_model": {"format": "saved_model"},
     "onnx": {"format": "onnx", "dynamic": True, "max_detections": 20},
     "openvino": {"format": "openvino", "dynamic": True},
-    "openvino float16": {"format": "openvino", "quantize": "float16"},
     "litert": {"format": "litert", "dynamic": True},
     "litert float16": {"format": "litert", "quantize": "float16"},
     "litert int8": {"format": "litert", "quantize": "int8"},
