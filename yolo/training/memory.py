@@ -17,6 +17,7 @@ from yolo.training.settings import TrainConfig
 # process without asking.
 LARGEST = {"GPU": 64, "CPU": 16}
 FEWEST_STEPS = 16
+SMALLEST = 4  # to begin with: batch norm needs company
 
 
 def first_batch_size(pictures: int, *, gpus: int) -> int:
@@ -31,10 +32,10 @@ def first_batch_size(pictures: int, *, gpus: int) -> int:
 
     Example:
         >>> [first_batch_size(n, gpus=1) for n in (8, 205, 20000)]
-        [1, 8, 64]
+        [4, 8, 64]
     """
     size = LARGEST["GPU" if gpus else "CPU"]
-    while size > 1 and steps_per_epoch(pictures, size * max(gpus, 1)) < FEWEST_STEPS:
+    while size > SMALLEST and steps_per_epoch(pictures, size * max(gpus, 1)) < FEWEST_STEPS:
         size //= 2
     return size * max(gpus, 1)
 

@@ -24,7 +24,7 @@ def runner(limit, tried, error=out_of_memory):
 
 @pytest.mark.parametrize(
     "pictures, gpus, expected",
-    [(1, 1, 1), (32, 1, 2), (1024, 1, 64), (10**6, 1, 64), (10**6, 0, 16), (10**6, 4, 256),
+    [(1, 1, 4), (32, 1, 4), (1024, 1, 64), (10**6, 1, 64), (10**6, 0, 16), (10**6, 4, 256),
      (200, 0, 8)],
 )  # fmt: skip
 def test_where_auto_begins(pictures, gpus, expected):
