@@ -18,7 +18,10 @@ def train_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `train.py`: train, evaluate, draw, and say how to go on."""
     from yolo.cli.train import train
 
-    return _run(options.train_parser(), argv, train, prog)
+    command = typed(prog or "train.py", sys.argv[1:] if argv is None else argv)
+    return _run(
+        options.train_parser(), argv, lambda args, screen: train(args, screen, command), prog
+    )
 
 
 def predict_main(argv: list[str] | None = None, prog: str | None = None) -> int:
@@ -106,7 +109,6 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable, prog: str | N
     """Parse, run, and turn what went wrong into one line and an exit code."""
     parser.prog = prog or parser.prog
     args = parser.parse_args(argv)
-    args.typed = typed(parser.prog, sys.argv[1:] if argv is None else argv)
     screen = terminal.Screen()
     log = logging.getLogger("yolo")
     log.handlers[:] = [terminal.ScreenHandler(screen)]

@@ -27,8 +27,8 @@ DEMO_SETTINGS = {
 }
 
 
-def train(args, screen: terminal.Screen) -> int:
-    """Run the command and return its exit code."""
+def train(args, screen: terminal.Screen, command: str) -> int:
+    """Run the command, which the run notes as it was typed, and return its exit code."""
     given = {
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(TrainConfig)
@@ -67,7 +67,7 @@ def train(args, screen: terminal.Screen) -> int:
     if not args.resume:
         folder = run_folder.create(config)
     screen.write(f"run folder: {folder}")
-    run_folder.note_command(folder, args.typed)
+    run_folder.note_command(folder, command)
     try:
         with terminal.Interrupt() as interrupt, _log_file(folder / "log.txt"):
             run = _Run(folder, bool(args.resume), interrupt.guard(screen.write), screen.live)
