@@ -228,6 +228,25 @@ def test_bad_weights(tmp_path, pinned, name):
     assert not (tmp_path / "predictions").exists()
 
 
+# ------------------------------------------------------------------------------ yolo check
+
+
+def test_checking_needs_no_tensorflow(tmp_path, voc):
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras'): sys.modules[name] = None\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        f"from yolo.cli import main\nsys.exit(main(['check', '--data', {str(voc)!r}, "
+        "'--train-split', 'test']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 pictures (all 2 decoded), 1 class; 0 errors, 0 repairs, 1 warning" in done.stdout
+    assert (tmp_path / "check" / "check.html").is_file()
+
+
 # -------------------------------------------------------------------------------- predict
 
 
@@ -401,10 +420,22 @@ def test_the_run_folder_is_complete(trained):
     assert inside >= {
         "config.toml", "classes.txt", "results.csv", "best.keras", "last.keras",
         "plots/training.png", "plots/precision_recall.png", "plots/predictions.jpg",
-        "test_results.json",
+        "plots/worst.jpg", "plots/f1.png", "plots/confusion.png", "plots/data_boxes.png",
+        "test_results.json", "results.jsonl", "check.json", "check.txt", "command.txt",
+        "report.html",
     }  # fmt: skip
     assert len([name for name in inside if name.startswith("predictions/")]) == 4
     assert not [name for name in inside if "part" in name]
+
+
+def test_the_report_opens_alone_and_tells_the_commands(trained):
+    folder, _, resumed = trained
+    page = folder / "logs" / "一 run" / "report.html"
+    text = page.read_text(encoding="utf-8")
+    assert "everything on one page: " in resumed.stdout
+    assert "python train.py --name &#x27;一 run&#x27; --image-size 64" in text
+    assert "--resume &#x27;logs/一 run&#x27;" in text
+    assert not re.search(r"https?://|<script|<link", text) and text.count("data:image/") >= 10
 
 
 def test_it_says_how_to_predict_and_that_works(trained):

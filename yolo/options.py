@@ -26,10 +26,59 @@ def train_parser() -> argparse.ArgumentParser:
                         help="TOML file of settings, named as the options with _ for -; options "
                         "win")  # fmt: skip
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
+    look = parser.add_argument_group("a look before training (nothing is trained for long)")
+    look.add_argument("--check", action="store_true",
+                      help="read and decode all the data, report on them, and end")  # fmt: skip
+    look.add_argument("--show-batches", type=count, metavar="N",
+                      help="write N augmented batches as pictures, with boxes and the anchors "
+                      "that learn them, and end")  # fmt: skip
+    look.add_argument("--overfit", type=count, metavar="N",
+                      help="train on N pictures until they are learned, say whether they were, "
+                      "and end; 8 is a good number")  # fmt: skip
+    _settings_options(parser)
+    return parser
+
+
+def check_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m yolo check`."""
+    parser = _parser(
+        "python -m yolo check",
+        "Read and decode a data set, and report what it holds and what is wrong with it.",
+    )
+    _data_options(parser)
+    parser.add_argument("--out", default="check", metavar="DIR",
+                        help="folder for check.txt, check.json and check.html "
+                        "(default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def anchors_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m yolo anchors`."""
+    parser = _parser(
+        "python -m yolo anchors",
+        "Fit anchors to the training pictures, show what they reach, and write the better ones "
+        "into a file for train.py --anchors FILE.",
+    )
+    _data_options(parser)
+    parser.add_argument("--out", default="anchors.txt", metavar="FILE",
+                        help="the file to write (default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def _data_options(parser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="TOML file of settings")
+    names = ("model", "image_size", "resize", "anchors", "masks", "seed")
+    _settings_options(parser, groups=("data",), names=names)
+
+
+def _settings_options(parser, *, groups=None, names=()) -> None:
+    """Add an option for every field of `TrainConfig`, or those of some groups and names."""
     kinds = {"int": int, "float": float, "str": str}
-    groups = {}
+    chosen, groups = groups, {}
     for field in dataclasses.fields(TrainConfig):
         about = field.metadata
+        if chosen is not None and about["group"] not in chosen and field.name not in names:
+            continue
         group = groups.get(about["group"])
         if group is None:
             group = groups[about["group"]] = parser.add_argument_group(about["group"])
@@ -42,14 +91,15 @@ def train_parser() -> argparse.ArgumentParser:
         if base == "bool":
             options["action"] = argparse.BooleanOptionalAction
         else:
-            parse = {"image_size": any_size, "scale": number_pair}.get(field.name)
+            parse = {
+                "image_size": any_size, "scale": number_pair, "batch_size": batch_size,
+            }.get(field.name)  # fmt: skip
             options |= {
                 "type": parse or kinds[base],
                 "choices": about.get("choices"),
                 "metavar": about.get("metavar") or (None if about.get("choices") else "N"),
             }
         group.add_argument(f"--{field.name.replace('_', '-')}", **options)
-    return parser
 
 
 def predict_parser() -> argparse.ArgumentParser:
@@ -284,6 +334,11 @@ def kinds(text: str) -> tuple[str, ...]:
                 else f"there is no {word!r}; expected some of {','.join(SAVE_KINDS)}"
             )
     return tuple(dict.fromkeys(words))
+
+
+def batch_size(text: str) -> int:
+    """Return a number of pictures, 0 for "auto"."""
+    return 0 if text == "auto" else count(text)
 
 
 def number_pair(text: str) -> tuple[float, float]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from yolo import profiles
 from yolo.anchors import TINY_MASKS, YOLOV4_ANCHORS, YOLOV4_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.config import YOLOv4Config
-from yolo.detector import Detector
 from yolo.errors import ConfigError
 from yolo.profiles import RetinaNetConfig
+
+if TYPE_CHECKING:
+    from yolo.detector import Detector
 
 # What each name builds: a whole YOLOv4, or a RetinaNet's settings beside those of its profile.
 # Darknet's backbones are fine-tuned norm and all, as in YOLOv4.
@@ -53,6 +56,23 @@ def build(name: str, *, classes, image_size=(416, 416), resize="letterbox", **op
         >>> model.count_params()
         5882634
     """
+    settings = settings_of(name, **options)
+    # Here and not above: looking up settings, as the check of a data set does, needs no Keras.
+    from yolo.detector import Detector
+
+    return Detector(settings, classes=classes, image_size=image_size, resize=resize)
+
+
+def settings_of(name: str, **options) -> YOLOv4Config | RetinaNetConfig:
+    """Return the settings of a model without building it.
+
+    Args:
+        name: a key of `ZOO`.
+        **options: as for `build`.
+
+    Raises:
+        ConfigError: no such model or option.
+    """
     if name not in ZOO:
         near = get_close_matches(name, ZOO, 1)
         raise ConfigError(
@@ -69,10 +89,8 @@ def build(name: str, *, classes, image_size=(416, 416), resize="letterbox", **op
         )
     if kind is RetinaNetConfig:
         profile = options.pop("profile", "paper")
-        settings = profiles.from_profile(profile, **{**settings, **options})
-    else:
-        settings = dataclasses.replace(settings, **_named_masks(name, options))
-    return Detector(settings, classes=classes, image_size=image_size, resize=resize)
+        return profiles.from_profile(profile, **{**settings, **options})
+    return dataclasses.replace(settings, **_named_masks(name, options))
 
 
 def _named_masks(name: str, options: dict) -> dict:

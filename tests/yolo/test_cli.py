@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from yolo import cli, options, terminal
-from yolo.cli import common, train
+from yolo.cli import common, progress, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
 from yolo.training.settings import TrainConfig
 
@@ -35,7 +35,7 @@ def test_every_setting_is_an_option_and_nothing_is_set_unless_given():
     known = options.train_parser()._option_string_actions
     for field in fields(TrainConfig):
         assert f"--{field.name.replace('_', '-')}" in known
-    assert set(parsed()) == {"verbose", "config", "resume"}
+    assert set(parsed()) == {"verbose", "config", "resume", "check", "show_batches", "overfit"}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,9 @@ def test_every_setting_is_an_option_and_nothing_is_set_unless_given():
         (["--freeze-batch-size", "16"], "freeze_batch_size", 16),
         (["--masks", "0,1,2/3,4,5"], "masks", "0,1,2/3,4,5"),
         (["--name", "红细胞"], "name", "红细胞"),
+        (["--batch-size", "auto"], "batch_size", 0),
+        (["--batch-size", "3"], "batch_size", 3),
+        (["--strict"], "strict", True),
     ],
 )
 def test_options_have_the_type_of_their_setting(arguments, name, value):
@@ -115,6 +118,37 @@ def test_resuming_what_has_no_model_yet(tmp_path, capsys):
     assert cli.train_main(["--resume", str(tmp_path)]) == 4
     text = capsys.readouterr().err
     assert "no epoch of this run was completed" in text and "train.py --config " in text
+
+
+def test_the_data_commands_take_the_settings_that_concern_them():
+    for parser in (options.check_parser(), options.anchors_parser()):
+        known = parser._option_string_actions
+        assert {"--data", "--classes", "--image-size", "--resize", "--model", "--out"} <= set(known)
+        assert "--epochs" not in known and "--learning-rate" not in known
+        assert set(vars(parser.parse_args([]))) == {"verbose", "config", "out"}
+
+
+def test_a_command_can_be_typed_again():
+    assert cli.typed("train.py", ["--name", "a b"]) == "python train.py --name 'a b'"
+    assert cli.typed("python -m yolo train", ["--x"]) == "python -m yolo train --x"
+
+
+def test_progress_is_a_bar_on_a_terminal_and_four_lines_elsewhere(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    plain, live = terminal.Screen(io.StringIO()), terminal.Screen(Terminal())
+    for screen in (plain, live):
+        now[0] = 0.0
+        bar = progress.Progress(screen, "pictures")
+        for done in range(0, 9):
+            now[0] = float(done)
+            bar(done, 8)
+    assert plain.stream.getvalue().splitlines() == [
+        "2/8 pictures, 1/s, 6 s left", "4/8 pictures, 1/s, 4 s left",
+        "6/8 pictures, 1/s, 2 s left", "8/8 pictures, 1/s",
+    ]  # fmt: skip
+    assert "[############............] 4/8 pictures, 1/s, 4 s left" in live.stream.getvalue()
+    progress.Progress(plain, "pictures")(0, 0)
 
 
 # ------------------------------------------------------------------------------ exit codes

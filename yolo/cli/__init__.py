@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -17,7 +18,10 @@ def train_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `train.py`: train, evaluate, draw, and say how to go on."""
     from yolo.cli.train import train
 
-    return _run(options.train_parser(), argv, train, prog)
+    command = typed(prog or "train.py", sys.argv[1:] if argv is None else argv)
+    return _run(
+        options.train_parser(), argv, lambda args, screen: train(args, screen, command), prog
+    )
 
 
 def predict_main(argv: list[str] | None = None, prog: str | None = None) -> int:
@@ -48,6 +52,20 @@ def models_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     return _run(options.models_parser(), argv, models, prog)
 
 
+def check_main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run `python -m yolo check`: read a data set and report on it."""
+    from yolo.cli.look import check
+
+    return _run(options.check_parser(), argv, check, prog)
+
+
+def anchors_main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run `python -m yolo anchors`: fit anchors to a data set."""
+    from yolo.cli.look import anchors
+
+    return _run(options.anchors_parser(), argv, anchors, prog)
+
+
 # What `python -m yolo` understands: the function behind each word, and what it does.
 COMMANDS: dict[str, tuple[Callable, str]] = {
     "train": (train_main, "train a detector on labelled pictures"),
@@ -55,6 +73,8 @@ COMMANDS: dict[str, tuple[Callable, str]] = {
     "evaluate": (evaluate_main, "measure average precision"),
     "export": (export_main, "write a detector for another runtime"),
     "models": (models_main, "list the models, their sizes and their weights"),
+    "check": (check_main, "report what a data set holds and what is wrong with it"),
+    "anchors": (anchors_main, "fit anchors to a data set"),
 }
 
 
@@ -120,6 +140,12 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable, prog: str | N
         return fail(str(error), 1)
     except _out_of_memory():
         return fail("out of memory; a smaller --batch-size or --image-size needs less", 1)
+
+
+def typed(prog: str, argv: list[str]) -> str:
+    """Return a command as it can be typed again."""
+    program = prog if prog.startswith("python") else f"python {prog}"
+    return " ".join([program, *map(shlex.quote, argv)])
 
 
 def _out_of_memory() -> tuple[type[Exception], ...]:

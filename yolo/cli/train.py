@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from yolo import terminal
-from yolo.cli import common
+from yolo.cli import common, look
 from yolo.errors import ConfigError, WeightsError
 from yolo.training import settings, toml
+from yolo.training.devices import select_gpus
 from yolo.training.settings import TrainConfig
 
 # What a run without any data of its own changes: small pictures, few epochs, focal loss. With
@@ -25,8 +27,8 @@ DEMO_SETTINGS = {
 }
 
 
-def train(args, screen: terminal.Screen) -> int:
-    """Run the command and return its exit code."""
+def train(args, screen: terminal.Screen, command: str) -> int:
+    """Run the command, which the run notes as it was typed, and return its exit code."""
     given = {
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(TrainConfig)
@@ -45,29 +47,31 @@ def train(args, screen: terminal.Screen) -> int:
             given = {**toml.read_toml(args.config), **given}
         config = TrainConfig(**given)
         _refuse_idle(given, config)
-    from yolo.training.devices import select_gpus
-
+    if args.check:
+        config = _with_data(config, given, screen)
+        return look.check_data(config, Path(config.save_dir) / "check", screen, args.verbose)
     terminal.import_tensorflow_quietly(
         verbose=args.verbose, prepare=lambda: select_gpus(config.gpus)
     )
-    from yolo.training import dataset, run_folder, trainer
+    from yolo.training import run_folder
     from yolo.training.precision import choose_precision
 
-    if not (args.resume or config.data or config.train_list or config.val_list):
-        config = _with_default_data(given, screen)
+    if not args.resume:
+        config = _with_data(config, given, screen)
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
+    if args.show_batches:
+        out = Path(config.save_dir) / "batches"
+        return look.show_batches(config, args.show_batches, out, screen)
+    if args.overfit:
+        return look.overfit(config, args.overfit, screen)
     if not args.resume:
         folder = run_folder.create(config)
     screen.write(f"run folder: {folder}")
+    run_folder.note_command(folder, command)
     try:
         with terminal.Interrupt() as interrupt, _log_file(folder / "log.txt"):
-            data = dataset.open_data(config)
-            if not args.resume:
-                run_folder.describe(folder, config, data.classes, data.divided)
-            best = trainer.train(
-                config, data, folder, resume=bool(args.resume),
-                write=interrupt.guard(screen.write), live=screen.live,
-            )  # fmt: skip
+            run = _Run(folder, bool(args.resume), interrupt.guard(screen.write), screen.live)
+            best = run.train(config)
     finally:
         resumable = (folder / "last.keras").exists()
         run_folder.discard(folder)  # if nothing was saved in it
@@ -78,8 +82,61 @@ def train(args, screen: terminal.Screen) -> int:
         else:
             screen.write("stopped before the first epoch was complete; nothing was saved")
         return 130
-    _show_results(best, data, folder, screen)
+    _show_results(best, run, screen)
     return 0
+
+
+class _Run:
+    """One training as the command line does it: checked data, anchors, batch size, then the run.
+
+    Args:
+        folder: the run folder.
+        resume: whether the run goes on.
+        write: called with lines to show.
+        live: whether a line can be replaced by the next.
+    """
+
+    def __init__(self, folder: Path, resume: bool, write: Callable, live: bool):
+        self.folder, self.resume, self.write, self.live = folder, resume, write, live
+        self.data = self.report = self.config = None
+
+    def train(self, config: TrainConfig) -> Path:
+        """Check the data, settle what is left open, train, and return the best model."""
+        from yolo.evaluation import check_report, run_report
+        from yolo.training import architecture, data_check, memory
+
+        self.data, self.report = data_check.read_and_check(config)
+        data_check.refuse(self.report)
+        for line in check_report.brief(self.report):
+            self.write(line)
+        if self.resume:
+            return self._once(config)
+        run_report.write_findings(self.folder, self.report)
+        config, fit = architecture.settle_anchors(
+            config, self.data.train, self.data.classes, self.folder, self.write
+        )
+        if fit is not None and fit.better:
+            self.report = self.report.with_anchors(fit.after)
+        if config.batch_size:
+            return self._once(config)
+        gpus = len(select_gpus(config.gpus))
+        size = memory.first_batch_size(len(self.data.train), gpus=gpus)
+        self.write(f"batch size auto: trying {size}")
+        config = dataclasses.replace(config, batch_size=size)
+        return memory.halve_until_it_fits(
+            self._once, config, self.folder, least=max(gpus, 1), write=self.write
+        )
+
+    def _once(self, config: TrainConfig) -> Path:
+        """Train with these settings, once they are written down."""
+        from yolo.training import run_folder, trainer
+
+        self.config = config
+        if not self.resume:
+            run_folder.describe(self.folder, config, self.data.classes, self.data.divided)
+        return trainer.train(
+            config, self.data, self.folder, resume=self.resume, write=self.write, live=self.live
+        )
 
 
 @contextlib.contextmanager
@@ -122,7 +179,10 @@ def _config_of_run(folder: Path) -> TrainConfig:
     return TrainConfig(**toml.read_toml(path))
 
 
-def _with_default_data(given: dict, screen) -> TrainConfig:
+def _with_data(config: TrainConfig, given: dict, screen) -> TrainConfig:
+    """Fill in the data set of a run that names none, and say which it is."""
+    if config.data or config.train_list or config.val_list:
+        return config
     from yolo.training import dataset
 
     root, embedded = dataset.default_data()
@@ -137,36 +197,26 @@ def _with_default_data(given: dict, screen) -> TrainConfig:
     return TrainConfig(**{**given, "data": root})
 
 
-def _show_results(best: Path, data, folder: Path, screen) -> None:
-    """Evaluate the best model, draw some predictions and curves, and say what comes next."""
-    from yolo import draw, saved
-    from yolo.evaluation import plots, voc
-    from yolo.files import write_text
-    from yolo.images import read_image
+def _show_results(best: Path, run: _Run, screen) -> None:
+    """Try the best model on the test pictures, gather all there is to see, say what comes next."""
+    from yolo import saved
+    from yolo.evaluation import showing, voc
     from yolo.inference.predictor import detect_samples
+    from yolo.training import architecture
 
-    model = saved.load(best)
+    model, data, folder = saved.load(best), run.data, run.folder
     found = detect_samples(model, data.test)
     result = voc.evaluate_voc(found, data.test, data.classes)
     screen.write(
         f"\n{best} on the {data.test_name} split, {common.count_pictures(len(data.test))}:"
     )
     screen.write(voc.table(result))
-    write_text(folder / f"{data.test_name}_results.json", common.to_json_text(voc.to_json(result)))
-    pictures, names = [], set()
-    for sample, detections in list(zip(data.test, found, strict=True))[: common.EXAMPLES_SHOWN]:
-        shown = detections[detections.scores > 0.25]
-        picture = draw.draw_detections(read_image(sample.path), shown)
-        name = common.free_name(sample.path, names)
-        draw.write_image(folder / "predictions" / name, picture)
-        pictures.append(picture)
-    draw.write_image(folder / "plots" / "predictions.jpg", draw.grid(pictures, 4))
-    plots.plot_training(folder / "results.csv", folder / "plots" / "training.png")
-    plots.plot_precision_recall(result, folder / "plots" / "precision_recall.png")
-    plots.plot_average_precision(result, folder / "plots" / "average_precision.png")
+    test = showing.Test(data.test_name, data.test, found, data.classes, result)
+    shapes, _ = architecture.anchor_shapes(run.config)
+    page = showing.show(folder, test, run.report, data.train, shapes)
     screen.write(f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split")
-    screen.write(f"predictions drawn: {folder / 'plots' / 'predictions.jpg'}")
-    screen.write(f"curves: {folder / 'plots' / 'training.png'}")
+    screen.write(f"worst pictures first: {folder / 'plots' / 'worst.jpg'}")
+    screen.write(f"everything on one page: {page}")
     example = data.test[0].path
     screen.write(
         f"go on with: python predict.py {common.quoted(example)} --weights {common.quoted(best)}"

@@ -2,7 +2,7 @@
 
 import importlib
 
-_MODULES = ("augment", "coco", "demo", "lines", "pipeline", "sample", "voc")
+_MODULES = ("augment", "check", "coco", "demo", "lines", "pipeline", "sample", "voc")
 
 __all__ = list(_MODULES)
 

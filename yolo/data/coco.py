@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yolo.classes import UNUSED_NAMES, common_name
-from yolo.data.findings import Findings, MarkedObject, check_objects, short_list
+from yolo.data.findings import Findings, MarkedObject, check_objects, nearest, short_list
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.headers import printable, read_header, regular_file
@@ -30,6 +30,7 @@ def read_coco(
     image_folder: str | os.PathLike,
     *,
     classes: Sequence[str] | None = None,
+    collect: list[Findings] | None = None,
 ) -> list[Sample]:
     """Read an instances file of the COCO format.
 
@@ -40,6 +41,7 @@ def read_coco(
         image_folder: holds the pictures under their `file_name`.
         classes: names of the categories to keep, in the order of their new ids (COCO's own
             names or Darknet's); all, in the order of the category ids, if None.
+        collect: takes what was found, repairs and faults; nothing is logged or raised for it.
 
     Returns:
         One sample a picture, in the file's order; `image_id` is the COCO id as text.
@@ -60,6 +62,7 @@ def read_coco(
     if missing:
         raise DatasetError(
             f"{file}: no category {short_list(missing)}; expected among {short_list(names)}"
+            f"{nearest(missing[0], names)}"
         )
     class_of = {
         category: wanted[common_name(name)]
@@ -107,7 +110,7 @@ def read_coco(
         place = f"{file}: {printable(name)}"
         arrays = check_objects(marked[image_id], size, file=place, findings=findings)
         samples.append(Sample(path, size=size, image_id=str(image_id), **arrays))
-    findings.close()
+    findings.finish(collect)
     return samples
 
 

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -50,12 +51,24 @@ class Findings:
         """Note a fault that nobody but the owner of the data can mend."""
         self.errors.append(message)
 
-    def close(self) -> None:
-        """Log one line for each kind of repair, and stop if there was a fault.
+    def finish(self, collect: list[Findings] | None) -> None:
+        """Close, or leave that to who collects the findings of several readings first."""
+        self._judge_stray()
+        if collect is None:
+            self.close()
+        else:
+            collect.append(self)
 
-        Raises:
-            DatasetError: with the first 20 faults, one a line, and their number.
-        """
+    def _judge_stray(self) -> None:
+        if len(self.stray) > max(STRAY_BOXES, STRAY_SHARE * self.boxes):
+            self.error(
+                f"{len(self.stray)} of {self.boxes} boxes leave their pictures by more than a "
+                f"pixel, the first in {self.stray[0]}: the annotations seem to belong to "
+                "pictures of another size; pair them with the pictures they were made on"
+            )
+
+    def log_repairs(self) -> None:
+        """Log one line for each kind of repair, and every one of them for the log's file."""
         for kind, places in self.warnings.items():
             first = "; ".join(places[:PLACES_SHOWN])
             more = len(places) - PLACES_SHOWN
@@ -63,20 +76,26 @@ class Findings:
             log.warning("%s: %s: %d (%s%s)", self.what, kind, len(places), first, rest)
             for place in places:
                 log.debug("%s: %s: %s", self.what, kind, place)
-        if len(self.stray) > max(STRAY_BOXES, STRAY_SHARE * self.boxes):
-            self.error(
-                f"{len(self.stray)} of {self.boxes} boxes leave their pictures by more than a "
-                f"pixel, the first in {self.stray[0]}: the annotations seem to belong to "
-                "pictures of another size; pair them with the pictures they were made on"
-            )
+
+    def close(self) -> None:
+        """Log the repairs, and stop if there was a fault.
+
+        Raises:
+            DatasetError: with the first 20 faults, one a line, and their number.
+        """
+        self.log_repairs()
         if self.errors:
-            count = len(self.errors)
-            lines = self.errors[:LINES_SHOWN]
-            if count == 1:
-                raise DatasetError(f"{self.what}: 1 fault: {lines[0]}")
-            if count > len(lines):
-                lines.append(f"... and {count - len(lines)} more")
-            raise DatasetError(f"{self.what}: {count} faults:\n" + "\n".join(lines))
+            raise DatasetError(faults(self.what, self.errors))
+
+
+def faults(what: str, errors: list[str]) -> str:
+    """Return a message of one or more faults, the first 20 by name."""
+    if len(errors) == 1:
+        return f"{what}: 1 fault: {errors[0]}"
+    lines = errors[:LINES_SHOWN]
+    if len(errors) > len(lines):
+        lines = [*lines, f"... and {len(errors) - len(lines)} more"]
+    return f"{what}: {len(errors)} faults:\n" + "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,7 @@ class MarkedObject:
         box: xmin, ymin, xmax, ymax in the file's own convention.
         difficult: whether evaluation after PASCAL VOC ignores it.
         truncated: whether the picture's edge cuts it.
+        line: where it stands in the file, counted from 1; None where lines mean nothing.
     """
 
     label: str
@@ -96,6 +116,7 @@ class MarkedObject:
     box: tuple[float, float, float, float]
     difficult: bool = False
     truncated: bool = False
+    line: int | None = None
 
 
 def check_objects(
@@ -122,7 +143,7 @@ def check_objects(
 
     Returns:
         `boxes_xyxy` (n, 4) float32, `class_ids` (n,) int32, `difficult` and `truncated` (n,)
-        bool: the arguments of `Sample` that describe objects.
+        bool, `lines` (n,) int32 and `origin`: the arguments of `Sample` that describe objects.
 
     Example:
         >>> one = MarkedObject("object 1", 0, (1, 1, 4, 3))
@@ -134,7 +155,8 @@ def check_objects(
     kept: list[tuple[MarkedObject, tuple[float, ...]]] = []
     seen = set()
     for item in objects:
-        place = f"{file}: {item.label}"
+        line = "" if item.line is None else f":{item.line}"
+        place = f"{file}{line}: {item.label}"
         shown = "[" + ", ".join(f"{n:g}" for n in item.box) + "]"
         xmin, ymin, xmax, ymax = item.box
         findings.boxes += 1
@@ -176,6 +198,8 @@ def check_objects(
         "class_ids": np.array([item.class_id for item, _ in kept], np.int32),
         "difficult": np.array([item.difficult for item, _ in kept], bool),
         "truncated": np.array([item.truncated for item, _ in kept], bool),
+        "lines": np.array([item.line or 0 for item, _ in kept], np.int32),
+        "origin": file,
     }
 
 
@@ -189,3 +213,15 @@ def short_list(names: Iterable[str], *, limit: int = 10) -> str:
     names = list(names)
     text = ", ".join(names[:limit])
     return text + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return "; did you mean 'dog'?" where a known name is near, else nothing.
+
+    Example:
+        >>> nearest("dgo", ["cat", "dog"]), nearest("Cat", ["cat"]), nearest("x", ["cat"])
+        ("; did you mean 'dog'?", "; did you mean 'cat'?", '')
+    """
+    by_folded = {known.casefold(): known for known in names}
+    near = get_close_matches(name.casefold(), by_folded, 1)
+    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""

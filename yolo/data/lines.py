@@ -16,7 +16,9 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"
 _BOX = re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{4}}", re.IGNORECASE)
 
 
-def read_lines(path: str | os.PathLike, *, classes: Sequence[str]) -> list[Sample]:
+def read_lines(
+    path: str | os.PathLike, *, classes: Sequence[str], collect: list[Findings] | None = None
+) -> list[Sample]:
     """Read a list such as 2007_train.txt: `picture x1,y1,x2,y2,class x1,y1,x2,y2,class ...`.
 
     Boxes are taken as they stand, in half-open pixels, class numbers from 0. The boxes are found
@@ -26,6 +28,7 @@ def read_lines(path: str | os.PathLike, *, classes: Sequence[str]) -> list[Sampl
     Args:
         path: the list, in UTF-8.
         classes: class names; a line's class numbers count them from 0.
+        collect: takes what was found, repairs and faults; nothing is logged or raised for it.
 
     Returns:
         One sample a line, in order; `image_id` is the picture's stem.
@@ -72,5 +75,5 @@ def read_lines(path: str | os.PathLike, *, classes: Sequence[str]) -> list[Sampl
             marked.append(MarkedObject(f"box {i}", int(class_id), tuple(corners)))
         arrays = check_objects(marked, size, file=place, findings=findings)
         samples.append(Sample(picture, size=size, image_id=picture.stem, **arrays))
-    findings.close()
+    findings.finish(collect)
     return samples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ class Sample:
         truncated: (n,) bool, objects cut by the picture's edge.
         size: (height, width) of the picture as displayed, EXIF orientation applied.
         image_id: what names the picture in results: the stem for VOC, the id for COCO.
+        origin: the annotation that it was read from, as messages name it.
+        lines: (n,) where each object stands in that file, 0 where lines mean nothing.
     """
 
     path: Path
@@ -29,3 +31,11 @@ class Sample:
     truncated: np.ndarray
     size: tuple[int, int]
     image_id: str
+    origin: str = ""
+    lines: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False)
+
+    def place(self, index: int) -> str:
+        """Name one object for a message: its file and line, or its number."""
+        if len(self.lines) > index and self.lines[index]:
+            return f"{self.origin}:{self.lines[index]}"
+        return f"{self.origin or self.path}: object {index + 1}"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from yolo.data.findings import Findings, MarkedObject, check_objects, short_list
+from yolo.data.findings import Findings, MarkedObject, check_objects, nearest, short_list
 from yolo.data.sample import Sample
 from yolo.data.voc_xml import VocAnnotation, read_annotation
 from yolo.errors import DatasetError
@@ -39,6 +39,7 @@ def read_split(
     classes: Sequence[str] | None = None,
     seed: int = 0,
     zero_based: bool | None = None,
+    collect: list[Findings] | None = None,
 ) -> list[Sample]:
     """Read one split of a data set in PASCAL VOC format.
 
@@ -55,6 +56,7 @@ def read_split(
             if None.
         seed: decides the split where there is no ImageSets/Main.
         zero_based: whether the files count pixels from 0; found in the annotations if None.
+        collect: takes what was found, repairs and faults; nothing is logged or raised for it.
 
     Returns:
         One sample a picture, in the list's order; a picture without objects has empty arrays.
@@ -106,14 +108,15 @@ def read_split(
         for number, item in enumerate(annotation.objects, 1):
             label = f"object {number} ({item.name!r})"
             if item.fault:
-                findings.error(f"{printable(path)}: {label}: {item.fault}: correct the file")
+                findings.error(
+                    f"{printable(path)}:{item.line}: {label}: {item.fault}: correct the file"
+                )
             elif item.name not in ids:
                 unknown[item.name] += 1
-                first_unknown.setdefault(item.name, f"{printable(path)}: {label}")
+                first_unknown.setdefault(item.name, f"{printable(path)}:{item.line}: {label}")
             else:
-                marked.append(
-                    MarkedObject(label, ids[item.name], item.box, item.difficult, item.truncated)
-                )
+                flags = (item.difficult, item.truncated)
+                marked.append(MarkedObject(label, ids[item.name], item.box, *flags, item.line))
         arrays = check_objects(
             marked,
             header.size,
@@ -125,10 +128,12 @@ def read_split(
     for name, count in unknown.items():
         findings.error(
             f"{first_unknown[name]}: class {name!r} ({count} objects in this split) is not among "
-            f"{short_list(classes)}: add it to the class list or correct the files"
+            f"{short_list(classes)}{nearest(name, classes)}: add it to the class list or correct "
+            "the files"
         )
-    findings.close()
-    _describe(samples, findings.what)
+    findings.finish(collect)
+    if collect is None:
+        _describe(samples, findings.what)
     return samples
 
 
@@ -283,7 +288,8 @@ def _check_size(annotation: VocAnnotation, header: Header, path: Path, findings:
     if annotation.size == (height, width):
         return
     found = "nothing" if annotation.size is None else "{1}x{0}".format(*annotation.size)
-    place = f"{printable(path)}: {found} for {width}x{height}"
+    line = "" if annotation.size_line is None else f":{annotation.size_line}"
+    place = f"{printable(path)}{line}: {found} for {width}x{height}"
     boxes = [item.box for item in annotation.objects if item.box]
     if annotation.size == (width, height) and height != width and boxes:
         beyond = any(b[2] > width or b[3] > height for b in boxes)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import os
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
+from xml.parsers import expat
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -30,6 +32,7 @@ class VocObject:
         difficult: the flag, False where it is missing.
         truncated: the flag, False where it is missing.
         fault: what is wrong with the name or the numbers, or "".
+        line: where <object> stands in the file, counted from 1.
     """
 
     name: str
@@ -37,6 +40,7 @@ class VocObject:
     difficult: bool
     truncated: bool
     fault: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,12 @@ class VocAnnotation:
     Args:
         size: (height, width) as <size> says, or None where it is missing or no number.
         objects: the direct <object> children, in order; <part>s are no objects.
+        size_line: where <size> stands in the file, counted from 1; None where it is missing.
     """
 
     size: tuple[int, int] | None
     objects: tuple[VocObject, ...]
+    size_line: int | None = None
 
 
 def read_annotation(path: str | os.PathLike) -> VocAnnotation:
@@ -75,7 +81,8 @@ def read_annotation(path: str | os.PathLike) -> VocAnnotation:
 @lru_cache(maxsize=1 << 17)
 def _read(path: str, _size: int, _changed: int) -> VocAnnotation:
     try:
-        root = fromstring(_text(Path(path).read_bytes()), forbid_dtd=True)
+        text = _text(Path(path).read_bytes())
+        root = fromstring(text, forbid_dtd=True)
     except DefusedXmlException:
         raise DatasetError(
             f"{printable(path)}: has a document type or entities, which are refused: remove them"
@@ -90,10 +97,36 @@ def _read(path: str, _size: int, _changed: int) -> VocAnnotation:
         raise DatasetError(
             f"{printable(path)}: the outermost element is <{root.tag}>; expected <annotation>"
         )
-    size = root.find("size")
+    size, lines = root.find("size"), _lines(text)
+    pairs = zip(root.findall("object"), lines["object"], strict=True)
     return VocAnnotation(
-        None if size is None else _size_of(size), tuple(_object(e) for e in root.findall("object"))
+        None if size is None else _size_of(size),
+        tuple(_object(element, line) for element, line in pairs),
+        None if size is None else lines["size"][0],
     )
+
+
+def _lines(text: str) -> dict[str, list[int]]:
+    """Return the lines of the root's direct children by tag.
+
+    The text has been parsed and found harmless before; ElementTree itself does not tell lines.
+    """
+    depth, lines = 0, defaultdict(list)
+    parser = expat.ParserCreate("utf-8")
+
+    def start(name, attributes):
+        nonlocal depth
+        if depth == 1:
+            lines[name].append(parser.CurrentLineNumber)
+        depth += 1
+
+    def end(name):
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.Parse(text.encode("utf-8"), True)
+    return lines
 
 
 def _text(data: bytes) -> str:
@@ -119,7 +152,7 @@ def _size_of(element: Element) -> tuple[int, int] | None:
         return None
 
 
-def _object(element: Element) -> VocObject:
+def _object(element: Element, line: int) -> VocObject:
     name = (element.findtext("name") or "").strip()
     fault = "" if name else "no <name>"
     box = element.find("bndbox")
@@ -135,4 +168,4 @@ def _object(element: Element) -> VocObject:
                 found = "no value" if text is None or not text.strip() else repr(text.strip())
                 fault = fault or f"<{corner}> holds {found}; expected a number"
     flags = [(element.findtext(n) or "").strip() == "1" for n in ("difficult", "truncated")]
-    return VocObject(name, tuple(numbers) if len(numbers) == 4 else None, *flags, fault)
+    return VocObject(name, tuple(numbers) if len(numbers) == 4 else None, *flags, fault, line)

@@ -12,6 +12,8 @@ import math
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from yolo.errors import DatasetError, YoloError
 from yolo.evaluation.voc import VocResult
 from yolo.files import write_bytes
@@ -29,6 +31,7 @@ _FONTS = (
     "Droid Sans Fallback",
 )
 _MOST_CURVES = 10
+_MOST_CLASSES = 30
 
 
 def plot_training(results_csv: Path, png: Path) -> None:
@@ -59,7 +62,7 @@ def plot_training(results_csv: Path, png: Path) -> None:
         if (panel := _panel(name)) is not None:
             panels[panel][name] = values
     panels = {title: curves for title, curves in panels.items() if curves}
-    with _figure(png, (8, 3 * max(len(panels), 1))) as figure:
+    with new_figure(png, (8, 3 * max(len(panels), 1))) as figure:
         axes = figure.subplots(max(len(panels), 1), 1, squeeze=False, sharex=True)[:, 0]
         for axis, (title, curves) in zip(axes, panels.items(), strict=False):
             for name, values in curves.items():
@@ -90,13 +93,79 @@ def plot_average_precision(result: VocResult, png: Path) -> None:
     entries = sorted(
         (entry for entry in result.classes if entry.objects), key=lambda e: e.ap_all_point
     )
-    with _figure(png, (7, 1.2 + 0.28 * len(entries))) as figure:
+    with new_figure(png, (7, 1.2 + 0.28 * len(entries))) as figure:
         axis = figure.subplots()
         bars = axis.barh([e.name for e in entries], [e.ap_all_point for e in entries])
         axis.bar_label(bars, [f"{e.ap_all_point:.3f}" for e in entries], padding=3)
         axis.set_xlim(0, 1.12)
         axis.set_xlabel(f"average precision at IoU {result.iou_threshold:g}")
         axis.set_title(f"mean {result.map_all_point:.4f}")
+
+
+def plot_f1(result: VocResult, png: Path) -> None:
+    """Draw F1 against the score from which on detections count: where to put the threshold.
+
+    F1 is 2 P R / (P + R). The thick line is the mean over the classes that have objects; of many
+    classes, the worst ten are drawn beside it.
+
+    Args:
+        result: what `evaluate_voc` returned.
+        png: the picture to write.
+
+    Raises:
+        YoloError: matplotlib is missing.
+    """
+    entries = sorted(
+        (entry for entry in result.classes if entry.objects), key=lambda e: e.ap_all_point
+    )
+    scores = np.linspace(0, 1, 201)
+    curves = [_f1_curve(entry, scores) for entry in entries]
+    with new_figure(png, (7, 5.5)) as figure:
+        axis = figure.subplots()
+        for entry, curve in list(zip(entries, curves, strict=True))[:_MOST_CURVES]:
+            axis.plot(scores, curve, label=entry.name, alpha=0.8)
+        title = f"IoU {result.iou_threshold:g}"
+        if curves:
+            mean = np.mean(curves, axis=0)
+            best = int(mean.argmax())
+            axis.plot(scores, mean, color="black", linewidth=2.5, label="mean")
+            axis.axvline(scores[best], color="black", linestyle=":", linewidth=1)
+            title += f", best mean F1 {mean[best]:.3f} at score {scores[best]:.2f}"
+            axis.legend(fontsize="small")
+        axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="score", ylabel="F1", title=title)
+        axis.grid(alpha=0.3)
+
+
+def plot_confusion(matrix: np.ndarray, classes, png: Path) -> None:
+    """Draw what was taken for what, each row as shares of what is there.
+
+    Args:
+        matrix: what `confusion_matrix` returned, background last.
+        classes: class names.
+        png: the picture to write.
+
+    Raises:
+        YoloError: matplotlib is missing.
+    """
+    matrix = np.asarray(matrix)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    chosen = _worst_confused(matrix)
+    names = [[*classes, "background"][i] for i in chosen]
+    matrix, share = matrix[np.ix_(chosen, chosen)], share[np.ix_(chosen, chosen)]
+    count = len(names)
+    side = min(14, 3 + 0.55 * count)
+    with new_figure(png, (side + 1, side)) as figure:
+        axis = figure.subplots()
+        image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        axis.set_xticks(range(count), names, rotation=45, ha="right")
+        axis.set_yticks(range(count), names)
+        axis.set(xlabel="said", ylabel="there")
+        size = max(5, 10 - count // 6)
+        for i, j in zip(*np.nonzero(matrix), strict=True):
+            ink = "white" if share[i, j] > 0.55 else "black"
+            text = f"{matrix[i, j]}" if count > 12 else f"{matrix[i, j]}\n{share[i, j]:.0%}"
+            axis.text(j, i, text, ha="center", va="center", color=ink, fontsize=size)
+        figure.colorbar(image, ax=axis, label="share of the row", shrink=0.8)
 
 
 def plot_precision_recall(result: VocResult, png: Path) -> None:
@@ -113,7 +182,7 @@ def plot_precision_recall(result: VocResult, png: Path) -> None:
         (entry for entry in result.classes if entry.objects), key=lambda e: e.ap_all_point
     )
     shown = entries[:_MOST_CURVES]
-    with _figure(png, (7, 5.5)) as figure:
+    with new_figure(png, (7, 5.5)) as figure:
         axis = figure.subplots()
         for entry in shown:
             axis.plot(
@@ -129,6 +198,25 @@ def plot_precision_recall(result: VocResult, png: Path) -> None:
         axis.grid(alpha=0.3)
         if shown:
             axis.legend(fontsize="small")
+
+
+def _f1_curve(entry, scores: np.ndarray) -> np.ndarray:
+    """Return F1 of the detections that reach each score; precision falls in steps with them."""
+    if not len(entry.scores):
+        return np.zeros(len(scores))
+    kept = np.searchsorted(-entry.scores, -scores, side="right")  # scores fall
+    precision = np.concatenate([[0.0], entry.precision_curve])[kept]
+    recall = np.concatenate([[0.0], entry.recall_curve])[kept]
+    return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+
+
+def _worst_confused(matrix: np.ndarray) -> np.ndarray:
+    """Return the classes to draw: of many those with the most mistakes, and background."""
+    if len(matrix) <= _MOST_CLASSES:
+        return np.arange(len(matrix))
+    wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diag(matrix)
+    wrong[-1] = wrong.max() + 1
+    return np.sort(np.argsort(-wrong, kind="stable")[:_MOST_CLASSES])
 
 
 def _panel(name: str) -> str | None:
@@ -171,7 +259,7 @@ def _to_float(text) -> float:
 
 
 @contextlib.contextmanager
-def _figure(png: Path, size: tuple[float, float]):
+def new_figure(png: Path, size: tuple[float, float]):
     """Give a figure to draw on, and write it at the end."""
     try:
         import matplotlib

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from keras import ops
 
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
-from yolo.retinanet.decode import at_most, grid_sizes
+from yolo.retinanet.decode import at_most, grid_sizes, make_anchors
 
 BACKGROUND = -1
 IGNORED = -2
@@ -58,6 +59,27 @@ def assign(
     else:
         matched = _by_overlap(settings, anchors, boxes, valid)
     return Targets(ops.stop_gradient(matched), boxes, ops.maximum(class_ids, 0))
+
+
+def matched_anchors(
+    config: RetinaNetConfig, settings: RetinaNetLoss, image_size, boxes_xyxy, class_ids
+) -> list[np.ndarray]:
+    """Return the anchors that learn the objects of each picture, as boxes to be drawn.
+
+    Args:
+        config: the network's settings.
+        settings: matcher and thresholds.
+        image_size: (height, width) of the pictures.
+        boxes_xyxy: (batch, M, 4) pixels.
+        class_ids: (batch, M); below 0 is padding.
+
+    Returns:
+        For each picture (k, 4) float32 xyxy.
+    """
+    anchors = make_anchors(config, tuple(int(side) for side in image_size))
+    found = assign(config, settings, image_size, anchors, boxes_xyxy, class_ids)
+    anchors, matched = ops.convert_to_numpy(anchors), ops.convert_to_numpy(found.matched)
+    return [anchors[row >= 0] for row in matched]
 
 
 def _by_overlap(settings: RetinaNetLoss, anchors, boxes, valid):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from yolo.classes import read_classes
 from yolo.data import coco, demo, lines, voc
+from yolo.data.findings import Findings
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.training.settings import TrainConfig
@@ -49,8 +50,13 @@ def default_data() -> tuple[str, bool]:
     return str(demo.write_shapes(DEMO_FOLDER)), True
 
 
-def open_data(config: TrainConfig) -> TrainingData:
+def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> TrainingData:
     """Read the pictures that a run's settings name.
+
+    Args:
+        config: the settings.
+        collect: takes what is wrong with annotations, repairs and faults, for the check of the
+            data; without it repairs are logged and faults raised.
 
     Raises:
         DatasetError: a folder, list or annotation is missing or faulty, or nothing is labelled.
@@ -58,7 +64,7 @@ def open_data(config: TrainConfig) -> TrainingData:
     """
     classes = read_classes(config.classes) if config.classes else None
     if config.train_list or config.val_list:
-        return _from_lists(config, classes)
+        return _from_lists(config, classes, collect)
     root = config.data
     coco_files = find_coco(root)
     if classes is None:
@@ -74,7 +80,7 @@ def open_data(config: TrainConfig) -> TrainingData:
         names["val"] = "test"
     names["test"] = "test" if "test" in lists else names["val"]
     read = {
-        name: read_split(root, name, classes=classes, seed=config.seed)
+        name: read_split(root, name, classes=classes, seed=config.seed, collect=collect)
         for name in sorted(set(names.values()))
         if name in lists or name == names["train"]
     }
@@ -103,23 +109,23 @@ def find_coco(root) -> dict[str, tuple[Path, Path]]:
     return found
 
 
-def read_split(root, split: str, *, classes, seed: int = 0) -> list[Sample]:
+def read_split(root, split: str, *, classes, seed: int = 0, collect=None) -> list[Sample]:
     """Read one split of a folder in VOC format or in COCO's layout."""
     coco_files = find_coco(root)
     if not coco_files:
-        return voc.read_split(root, split, classes=classes, seed=seed)
+        return voc.read_split(root, split, classes=classes, seed=seed, collect=collect)
     if split not in coco_files:
         raise DatasetError(f"{root}: no split {split!r}; expected one of {', '.join(coco_files)}")
-    return coco.read_coco(*coco_files[split], classes=classes)
+    return coco.read_coco(*coco_files[split], classes=classes, collect=collect)
 
 
-def _from_lists(config: TrainConfig, classes) -> TrainingData:
+def _from_lists(config: TrainConfig, classes, collect) -> TrainingData:
     if config.data:
         raise ConfigError("give --data, or --train-list and --val-list, not both")
     if not (config.train_list and config.val_list and classes):
         raise ConfigError("the tutorial's lists need all of --train-list, --val-list and --classes")
-    train = lines.read_lines(config.train_list, classes=classes)
-    val = lines.read_lines(config.val_list, classes=classes)
+    train = lines.read_lines(config.train_list, classes=classes, collect=collect)
+    val = lines.read_lines(config.val_list, classes=classes, collect=collect)
     return _checked(TrainingData(classes, train, val, val, "val", {}), config.train_list)
 
 

@@ -34,7 +34,7 @@ def check(config) -> None:
         "vertical_flip": (0, 1), "translate": (0, 1), "aspect": (0, 0.9), "hue": (0, 0.5),
         "saturation": (0, 10), "value": (0, 10), "focal_gamma": (0, 20), "focal_alpha": (0, 1),
         "label_smoothing": (0, 1), "ignore_iou": (0, 1), "epochs": (1, 10**6),
-        "batch_size": (1, 10**5), "freeze_epochs": (0, 10**6), "accumulate": (1, 10**4),
+        "batch_size": (0, 10**5), "freeze_epochs": (0, 10**6), "accumulate": (1, 10**4),
         "ema": (0, 1), "min_learning_rate_ratio": (0, 1), "momentum": (0, 0.9999),
         "weight_decay": (0, 1), "clip_norm": (0, 1e9), "init_epoch": (0, config.epochs - 1),
         "epochs_between_evaluations": (0, 10**6), "patience": (0, 10**6), "seed": (0, 2**31 - 1),

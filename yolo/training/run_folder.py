@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
+import math
 import shutil
 import time
 from pathlib import Path
@@ -65,6 +67,13 @@ def describe(folder: Path, config: TrainConfig, classes, splits: dict[str, list[
         write_text(folder / "splits" / f"{name}.txt", "\n".join(stems) + "\n")
 
 
+def note_command(folder: Path, command: str) -> None:
+    """Add the command that starts or resumes a run to `command.txt`."""
+    path = folder / "command.txt"
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    write_text(path, f"{before}{command}\n")
+
+
 def save_model(model, path: Path) -> None:
     """Save a Keras model whole or not at all; Keras itself truncates the old file first.
 
@@ -75,9 +84,14 @@ def save_model(model, path: Path) -> None:
 
 
 def append_results(path: Path, row: dict) -> None:
-    """Append an epoch's row to `results.csv`, with a header when the file is new."""
+    """Append an epoch's row to `results.csv`, with a header when the file is new.
+
+    `results.jsonl` beside it gets the same row with all that Keras logged, one object a line.
+    """
     try:
         _write_rows(path, [row], "a" if path.exists() else "w")
+        with path.with_suffix(".jsonl").open("a", encoding="utf-8") as file:
+            file.write(_json_line(row))
     except OSError as error:
         raise YoloError(f"{path}: cannot write ({error.strerror})") from error
 
@@ -92,12 +106,35 @@ def cut_results(path: Path, epochs: int) -> None:
         temporary = path.with_name(f".{path.name}.part")
         _write_rows(temporary, [row for row in rows if int(row["epoch"]) <= epochs], "w")
         temporary.replace(path)
+        _cut_json_lines(path.with_suffix(".jsonl"), epochs)
     except OSError as error:
         raise YoloError(f"{path}: cannot write ({error.strerror})") from error
     except (KeyError, ValueError, csv.Error) as error:
         raise YoloError(
             f"{path}: not a table of results ({error!r}); move it away to go on"
         ) from error
+
+
+def _json_line(row: dict) -> str:
+    """Return a row as a line of JSON, which knows no nan and no infinity."""
+    finite = {k: v if not isinstance(v, float) or math.isfinite(v) else None
+              for k, v in row.items()}  # fmt: skip
+    return json.dumps(finite) + "\n"
+
+
+def _cut_json_lines(path: Path, epochs: int) -> None:
+    """Keep the complete lines of epochs up to `epochs`."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            epoch = json.loads(line)["epoch"]
+        except (ValueError, KeyError, TypeError):  # cut short by a crash
+            continue
+        if epoch <= epochs:
+            kept.append(line + "\n")
+    write_text(path, "".join(kept))
 
 
 def _write_rows(path: Path, rows: list[dict], mode: str) -> None:

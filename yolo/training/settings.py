@@ -88,6 +88,11 @@ class TrainConfig:
         "the same for the pictures to measure on",
         metavar="FILE",
     )
+    strict: bool = _option(
+        False,
+        "data",
+        "let nothing pass that the check of the data repairs or warns of",
+    )
 
     # what learns
     model: str = _option(
@@ -121,7 +126,8 @@ class TrainConfig:
     anchors: str | None = _option(
         None,
         "model",
-        "file 'w,h, w,h, ...' in pixels of the network's picture",
+        "file 'w,h, w,h, ...' in pixels of the network's picture; auto: fitted to the training "
+        "pictures, if that is better",
         metavar="FILE",
     )
     masks: str | None = _option(
@@ -312,7 +318,11 @@ class TrainConfig:
 
     # schedule
     epochs: int = _option(100, "schedule", "epochs in all (the tutorial's UnFreeze_Epoch)")
-    batch_size: int = _option(8, "schedule", "pictures a step (Unfreeze_batch_size)")
+    batch_size: int = _option(
+        8,
+        "schedule",
+        "pictures a step (Unfreeze_batch_size); auto (0 in TOML): what fits into memory",
+    )
     freeze_epochs: int = _option(
         0,
         "schedule",
@@ -418,6 +428,7 @@ class TrainConfig:
         "run",
         "threads that read and augment (num_workers); 0: as many as help",
     )
+    tensorboard: bool = _option(False, "run", "also write the figures for TensorBoard")
     eager: bool = _option(False, "run", "run step by step, for debugging")
 
     def __post_init__(self):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from yolo import anchors, saved, zoo
+from yolo import saved, zoo
 from yolo.data import pipeline
 from yolo.detector import Detector
 from yolo.errors import ConfigError, DatasetError
@@ -20,13 +20,14 @@ from yolo.evaluation.voc import evaluate_voc
 from yolo.images import read_image
 from yolo.inference.predictor import detect_samples
 from yolo.schedules import WarmupDecay
-from yolo.training import run_folder, settings
+from yolo.training import architecture, run_folder, settings
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.dataset import TrainingData
 from yolo.training.devices import select_gpus
 from yolo.training.optimizer import make_optimizer, peak_learning_rate
 from yolo.training.precision import choose_precision
 from yolo.training.settings import TrainConfig
+from yolo.training.watching import watchers
 
 log = logging.getLogger("yolo")
 
@@ -44,6 +45,7 @@ class Phase:
 def train(
     config: TrainConfig, data: TrainingData, folder: Path, *, resume: bool = False,
     write: Callable = lambda text, end="\n": log.info("%s", text), live: bool = False,
+    callbacks: Sequence = (),
 ) -> Path:  # fmt: skip
     """Train a detector and return the path of its best model.
 
@@ -54,6 +56,7 @@ def train(
         resume: go on from `last.keras` in the folder.
         write: called with lines of progress.
         live: whether a line can be replaced by the next.
+        callbacks: Keras callbacks besides the run's own, called after them.
 
     Returns:
         `folder / "best.keras"`.
@@ -101,7 +104,8 @@ def train(
         with strategy.scope() if strategy else contextlib.nullcontext():
             _compile(model, config, phase, len(data.train), folder if done > phase.first else None)
         _run_phase(model, shadow, config, data, phase, max(done, phase.first), folder,
-                   measure=measure, write=write, live=live)  # fmt: skip
+                   measure=measure, write=write, live=live,
+                   more=[*watchers(config, folder), *callbacks])  # fmt: skip
     return folder / "best.keras"
 
 
@@ -120,7 +124,7 @@ def phases(config: TrainConfig) -> list[Phase]:
     return [phase for phase in (frozen, free) if phase.last > phase.first]
 
 
-def _run_phase(model, shadow, config, data, phase, first, folder, *, measure, write, live):
+def _run_phase(model, shadow, config, data, phase, first, folder, *, measure, write, live, more):
     steps = pipeline.steps_per_epoch(len(data.train), phase.batch_size)
     common = {
         "image_size": config.image_size,
@@ -157,6 +161,7 @@ def _run_phase(model, shadow, config, data, phase, first, folder, *, measure, wr
                          last_epoch=config.epochs),
                 Checkpoints(folder, shadow, measure, every=every, patience=config.patience,
                             save_period=config.save_period, last_epoch=config.epochs, write=write),
+                *more,
             ],
         )  # fmt: skip
 
@@ -166,6 +171,8 @@ def _pictures_named(samples):
     """Turn TensorFlow's report of a picture that cannot be read into ours, which names it."""
     try:
         yield
+    except tf.errors.ResourceExhaustedError:  # no picture's fault
+        raise
     except tf.errors.OpError as error:
         found = re.search(r"DatasetError: ([^\n]+)", str(error))
         if found is not None:
@@ -216,46 +223,13 @@ def _loss(config: TrainConfig):
 def _start_model(config: TrainConfig, data: TrainingData, resume_from: Path | None) -> Detector:
     if resume_from is not None:
         return saved.load(resume_from / "last.keras", expected_classes=data.classes)
-    make = _retinanet_options if config.model in settings.RETINANETS else _yolov4_options
     model = zoo.build(
         config.model, classes=data.classes, image_size=config.image_size, resize=config.resize,
-        prior=config.prior, **make(config),
+        **architecture.model_options(config),
     )  # fmt: skip
     if config.weights:
         saved.start_from(model, config.weights)
     return model
-
-
-def _yolov4_options(config: TrainConfig) -> dict:
-    options = {}
-    if config.anchors:
-        options["anchors"] = anchors.read_anchors(config.anchors)
-    if config.masks:
-        options["masks"] = _masks(config.masks)
-    if config.attention != "none":
-        options["attention"] = config.attention
-    return options
-
-
-def _retinanet_options(config: TrainConfig) -> dict:
-    options = {"profile": config.profile, "frozen_stages": config.frozen_stages}
-    if config.backbone:
-        options["backbone"] = config.backbone
-    if config.frozen_norm is not None:
-        options["frozen_norm"] = config.frozen_norm
-    elif not config.weights:  # fresh statistics are none to keep
-        options["frozen_norm"] = False
-    return options
-
-
-def _masks(text: str):
-    """Return masks from "0,1,2/3,4,5"; a name is passed on."""
-    if text.isalpha():
-        return text
-    try:
-        return tuple(tuple(int(i) for i in level.split(",")) for level in text.split("/"))
-    except ValueError as error:
-        raise ConfigError(f"masks are like 0,1,2/3,4,5 or a name, not {text!r}") from error
 
 
 def _devices(config: TrainConfig):

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from yolo.boxes import shape_iou
-from yolo.config import YOLOv4Config
+from yolo.config import LossSettings, YOLOv4Config
 
 
 class Targets(NamedTuple):
@@ -70,6 +70,36 @@ def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_i
         ops.maximum(class_ids, 0),
         valid,
     )
+
+
+def matched_anchors(
+    config: YOLOv4Config, settings: LossSettings, image_size, boxes_xyxy, class_ids
+) -> list[np.ndarray]:
+    """Return the anchors that learn the objects of each picture, as boxes to be drawn.
+
+    Args:
+        config: strides, anchors and masks.
+        settings: `positive_iou` counts.
+        image_size: (height, width) of the pictures.
+        boxes_xyxy: (batch, M, 4) pixels.
+        class_ids: (batch, M); below 0 is padding.
+
+    Returns:
+        For each picture (k, 4) float32 xyxy, anchors centred in their cells; one that learns
+        two objects stands there twice.
+    """
+    height, width = image_size
+    map_sizes = [(height // stride, width // stride) for stride in config.strides]
+    found = assign(config, map_sizes, boxes_xyxy, class_ids, positive_iou=settings.positive_iou)
+    everywhere = []
+    for stride, mask, (rows, columns) in zip(config.strides, config.masks, map_sizes, strict=True):
+        y, x, slot = np.mgrid[:rows, :columns, : len(mask)]
+        centres = np.stack([x, y], axis=-1) * stride + stride / 2  # (rows, columns, slots, 2)
+        half = np.array([config.anchors[i] for i in mask])[slot] / 2
+        everywhere.append(np.concatenate([centres - half, centres + half], axis=-1).reshape(-1, 4))
+    anchors = np.concatenate(everywhere).astype(np.float32)  # in the order of the maps
+    positive, index = (ops.convert_to_numpy(part) for part in (found.positive, found.anchor))
+    return [anchors[i[p > 0]] for p, i in zip(positive, index, strict=True)]
 
 
 def _anchor_indices(config, map_sizes, centres):

@@ -29,7 +29,7 @@ def test_a_box_beyond_the_edge_is_cut_and_named(voc_folder, caplog):
     (sample,) = read(voc_folder)
     assert sample.boxes_xyxy.tolist() == [[70, 50, 80, 60]]
     assert "boxes cut at the picture's edge: 1" in caplog.text
-    assert "a.xml: object 1 ('dog') [71, 51, 85, 70]" in caplog.text
+    assert "a.xml:1: object 1 ('dog') [71, 51, 85, 70]" in caplog.text
 
 
 def test_negative_corners_are_cut_and_do_not_mean_counting_from_zero(voc_folder):
@@ -41,7 +41,9 @@ def test_negative_corners_are_cut_and_do_not_mean_counting_from_zero(voc_folder)
 def test_a_box_outside_the_picture_is_refused(voc_folder):
     voc_folder.add("a", DOG, ("dog", 90, 10, 95, 20))
     message = refused(voc_folder)
-    assert "a.xml: object 2 ('dog'): [90, 10, 95, 20] lies outside the picture of 80x60" in message
+    assert (
+        "a.xml:1: object 2 ('dog'): [90, 10, 95, 20] lies outside the picture of 80x60" in message
+    )
 
 
 def test_many_stray_boxes_mean_the_wrong_pictures(voc_folder):
@@ -55,7 +57,7 @@ def test_a_box_without_area_is_dropped(voc_folder, caplog, box):
     voc_folder.add("a", ("dog", *box), DOG)
     (sample,) = read(voc_folder)
     assert sample.boxes_xyxy.tolist() == [[10, 5, 40, 30]]
-    assert "degenerate boxes dropped: 1" in caplog.text and "a.xml: object 1" in caplog.text
+    assert "degenerate boxes dropped: 1" in caplog.text and "a.xml:1: object 1" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -64,14 +66,14 @@ def test_a_box_without_area_is_dropped(voc_folder, caplog, box):
 )
 def test_swapped_corners_are_refused(voc_folder, box, words):
     voc_folder.add("a", ("dog", *box))
-    assert f"a.xml: object 1 ('dog'): {words}" in refused(voc_folder)
+    assert f"a.xml:1: object 1 ('dog'): {words}" in refused(voc_folder)
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "", "abc", "1,5", "1e400"])
 def test_what_is_no_finite_number_is_refused(voc_folder, number):
     voc_folder.add("a", ("dog", 1, number, 40, 30))
     message = refused(voc_folder)
-    assert "a.xml: object 1 ('dog')" in message and "number" in message
+    assert "a.xml:1: object 1 ('dog')" in message and "number" in message
 
 
 @pytest.mark.parametrize(
@@ -86,14 +88,14 @@ def test_what_is_no_finite_number_is_refused(voc_folder, number):
 def test_objects_with_parts_missing_are_refused(voc_folder, xml, words):
     voc_folder.add("a", xml)
     message = refused(voc_folder)
-    assert "a.xml: object 1" in message and words in message
+    assert "a.xml:1: object 1" in message and words in message
 
 
 def test_an_unknown_class_is_refused_with_its_count(voc_folder):
     voc_folder.add("a", DOG, ("cat", 1, 1, 9, 9))
     voc_folder.add("b", ("cat", 1, 1, 9, 9))
     message = refused(voc_folder)
-    assert "a.xml: object 2 ('cat'): class 'cat' (2 objects in this split) is not among dog" in (
+    assert "a.xml:1: object 2 ('cat'): class 'cat' (2 objects in this split) is not among dog" in (
         message
     )
 
@@ -102,7 +104,7 @@ def test_exact_duplicates_are_dropped(voc_folder, caplog):
     voc_folder.add("a", DOG, DOG, ("dog", 11, 6, 40, 31))
     (sample,) = read(voc_folder)
     assert sample.boxes_xyxy.tolist() == [[10, 5, 40, 30], [10, 5, 40, 31]]
-    assert "duplicate objects dropped: 1" in caplog.text and "a.xml: object 2" in caplog.text
+    assert "duplicate objects dropped: 1" in caplog.text and "a.xml:1: object 2" in caplog.text
 
 
 @pytest.mark.parametrize("size", [(0, 0), (61, 80), (80, 60)])
@@ -136,7 +138,7 @@ def test_boxes_marked_while_ignoring_exif_are_refused(voc_folder):
     voc_folder.annotation("a", DOG, size=(80, 60))
     assert read(voc_folder)[0].size == (80, 60)  # marked on the picture as displayed
     voc_folder.annotation("a", ("dog", 11, 6, 40, 31), size=(60, 80))
-    assert "a.xml: 80x60 for 60x80: the boxes were drawn on the picture before" in (
+    assert "a.xml:1: 80x60 for 60x80: the boxes were drawn on the picture before" in (
         refused(voc_folder)
     )
 

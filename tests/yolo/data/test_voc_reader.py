@@ -209,7 +209,7 @@ def test_bccd(shared, caplog):
     repairs = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert len(repairs) == 2
     assert "degenerate boxes dropped: 1" in repairs[0] and "BloodImage_00343.xml" in repairs[0]
-    assert "BloodImage_00338.xml: object 13 ('RBC') [504, 337, 504, 337]" in repairs[1]
+    assert "BloodImage_00338.xml:158: object 13 ('RBC') [504, 337, 504, 337]" in repairs[1]
 
 
 def test_raccoon(shared):

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from yolo.errors import DatasetError
-from yolo.evaluation.plots import plot_average_precision, plot_precision_recall, plot_training
+from yolo.evaluation import plots
+from yolo.evaluation.plots import (
+    plot_average_precision,
+    plot_confusion,
+    plot_f1,
+    plot_precision_recall,
+    plot_training,
+)
 from yolo.evaluation.voc import ClassResult, VocResult
 from yolo.images import read_image
 
@@ -45,7 +52,7 @@ def check_picture(path):
     assert min(image.shape[:2]) > 100 and image.std() > 5
 
 
-@pytest.mark.parametrize("plot", [plot_average_precision, plot_precision_recall])
+@pytest.mark.parametrize("plot", [plot_average_precision, plot_precision_recall, plot_f1])
 @pytest.mark.parametrize(
     "result",
     [
@@ -61,6 +68,27 @@ def test_classes(tmp_path, plot, result):
         warnings.simplefilter("error")
         plot(result, tmp_path / "图" / "plot.png")
     check_picture(tmp_path / "图" / "plot.png")
+
+
+def test_f1_is_read_where_detections_reach_the_score():
+    entry = ClassResult(
+        name="a", objects=4, difficult=0, detections=3, ap_11_point=0, ap_all_point=0,
+        precision=0, recall=0, precision_curve=np.array([1, 1 / 2, 2 / 3]),
+        recall_curve=np.array([1 / 4, 1 / 4, 2 / 4]), scores=np.array([0.9, 0.5, 0.5]),
+    )  # fmt: skip
+    found = plots._f1_curve(entry, np.array([0.0, 0.5, 0.6, 0.9, 0.95]))
+    both, one = 2 * (2 / 3) * 0.5 / (2 / 3 + 0.5), 2 * 0.25 / 1.25
+    assert found.tolist() == pytest.approx([both, both, one, one, 0])
+
+
+@pytest.mark.parametrize("count", [1, 3, 80])
+def test_confusion(tmp_path, count):
+    matrix = np.random.default_rng(0).integers(0, 9, (count + 1, count + 1))
+    matrix[-1, -1] = 0
+    plot_confusion(matrix, [f"猫 {i}" for i in range(count)], tmp_path / "confusion.png")
+    check_picture(tmp_path / "confusion.png")
+    chosen = plots._worst_confused(matrix)
+    assert len(chosen) == min(count + 1, 30) and chosen[-1] == count, "background stays"
 
 
 def test_training(tmp_path):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from yolo.boxes import pairwise_iou
 from yolo.profiles import RetinaNetLoss, from_profile
 from yolo.retinanet.decode import make_anchors
-from yolo.retinanet.targets import BACKGROUND, IGNORED, assign
+from yolo.retinanet.targets import BACKGROUND, IGNORED, assign, matched_anchors
 
 CONFIG = from_profile("paper")
 SIZE = (128, 160)
@@ -154,3 +154,12 @@ def test_memory_does_not_grow_with_the_number_of_objects():
             for output in operation.outputs:
                 largest = max(largest, output.shape.num_elements() or 0)
     assert anchors <= largest <= anchors * 8 * 4
+
+
+def test_matched_anchors_are_those_of_the_positives():
+    boxes, classes = random_objects(4, 3)
+    classes[1] = -1
+    first, second = matched_anchors(CONFIG, RetinaNetLoss(), SIZE, boxes, classes)
+    anchors = np.array(make_anchors(CONFIG, SIZE))
+    assert first.tolist() == anchors[matched(boxes, classes)[0] >= 0].tolist() != []
+    assert second.shape == (0, 4)

@@ -126,7 +126,7 @@ def test_rows_that_will_be_done_again_are_cut(tmp_path):
     assert path.read_text(encoding="utf-8").splitlines() == [
         ",".join(run_folder.COLUMNS), "1,,,,,,,,",
     ]  # fmt: skip
-    assert [p.name for p in tmp_path.iterdir()] == ["results.csv"]
+    assert {p.name for p in tmp_path.iterdir()} == {"results.csv", "results.jsonl"}
 
 
 def test_a_row_that_a_crash_cut_short_does_no_harm(tmp_path):

@@ -23,7 +23,7 @@ def refused(**changes):
 @pytest.mark.parametrize("field", fields(TrainConfig), ids=lambda field: field.name)
 def test_every_setting_has_a_group_and_an_explanation(field):
     assert field.metadata["group"] in (
-        "data", "model", "augmentation", "loss", "schedule", "optimizer", "run",
+        "data", "model", "retinanet", "augmentation", "loss", "schedule", "optimizer", "run",
     )  # fmt: skip
     text = field.metadata["help"]
     assert len(text) > 8 and text == text.strip() and not text.endswith(".")
@@ -52,7 +52,7 @@ def test_a_scaling_by_name_wins_over_the_loss_and_a_setting_over_both():
 @pytest.mark.parametrize(
     "name, value",
     [
-        ("mosaic", 1.5), ("mosaic", -0.1), ("hue", 0.6), ("epochs", 0), ("batch_size", 0),
+        ("mosaic", 1.5), ("mosaic", -0.1), ("hue", 0.6), ("epochs", 0), ("batch_size", -1),
         ("freeze_epochs", -1), ("freeze_batch_size", 0), ("accumulate", 0), ("ema", 1.1),
         ("momentum", 1.0), ("weight_decay", -1e-9), ("clip_norm", -1), ("learning_rate", 0.0),
         ("learning_rate", -0.1), ("learning_rate", math.nan), ("min_learning_rate_ratio", 2),

@@ -3,8 +3,8 @@
 import numpy as np
 
 from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
-from yolo.config import YOLOv4Config
-from yolo.yolov4.targets import assign
+from yolo.config import LossSettings, YOLOv4Config
+from yolo.yolov4.targets import assign, matched_anchors
 
 SIZES = [(4, 6), (2, 3)]  # maps of a picture 64 high and 96 wide
 ANCHORS = 4 * 6 * 3 + 2 * 3 * 3
@@ -76,3 +76,18 @@ def test_two_objects_may_claim_one_anchor():
 def test_centres_on_the_edge_stay_inside_the_map():
     _, pairs = _assign([[90, 60, 102, 68], [-6, -4, 6, 4]], [0, 0])
     assert pairs[0][1] < ANCHORS and pairs[1][1] == 0
+
+
+def test_matched_anchors_are_boxes_in_the_cells_that_learn():
+    settings = LossSettings(positive_iou=1.0)
+    boxes = np.float32([[[45.5, 19.5, 68.5, 46.5], [8, 2, 88, 62], [0, 0, 0, 0]],
+                        [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]])  # fmt: skip
+    ids = np.int32([[0, 1, -1], [-1, -1, -1]])
+    first, second = matched_anchors(_config(), settings, (64, 96), boxes, ids)
+    # Stride 16, column 3, row 2: centre (56, 40); stride 32, column 1, row 1: centre (48, 48).
+    assert first.tolist() == [
+        [56 - 11.5, 40 - 13.5, 56 + 11.5, 40 + 13.5], [48 - 40.5, 48 - 41, 48 + 40.5, 48 + 41],
+    ]  # fmt: skip
+    assert second.shape == (0, 4)
+    many, _ = matched_anchors(_config(), LossSettings(positive_iou=0.1), (64, 96), boxes, ids)
+    assert len(many) > 2

@@ -1,0 +1,240 @@
+"""What is looked at before a run: data, anchors, batches, and a handful learned by heart."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from yolo import cli
+from yolo.anchors import YOLOV4_TINY_ANCHORS, read_anchors
+from yolo.cli import look
+from yolo.config import YOLOv4Config
+from yolo.data.sample import Sample
+from yolo.errors import ConfigError, DatasetError
+from yolo.images import read_image
+from yolo.terminal import Screen
+from yolo.training import architecture, data_check, dataset, overfit, preview
+from yolo.training.settings import TrainConfig
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before():
+    log = logging.getLogger("yolo")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before
+
+
+@pytest.fixture
+def config(shapes, tmp_path):
+    return TrainConfig(
+        data=str(shapes), image_size=(64, 64), batch_size=4, precision="float32",
+        save_dir=str(tmp_path / "logs"),
+    )  # fmt: skip
+
+
+# -------------------------------------------------------------------------------- anchors
+
+
+def test_the_models_anchors_follow_from_the_settings(tmp_path):
+    shapes, groups = architecture.anchor_shapes(TrainConfig())
+    assert shapes.tolist() == [list(a) for a in YOLOV4_TINY_ANCHORS]
+    assert groups == ((0, 1, 2), (3, 4, 5))
+    assert architecture.anchor_shapes(TrainConfig(masks="coco"))[1][0] == (1, 2, 3)
+    assert architecture.anchor_shapes(TrainConfig(masks="0,1/2,3"))[1] == ((0, 1), (2, 3))
+    assert len(architecture.anchor_shapes(TrainConfig(model="yolov4", anchors="auto"))[0]) == 9
+    with pytest.raises(ConfigError, match="masks by name are coco, custom.*received 'x'"):
+        architecture.anchor_shapes(TrainConfig(masks="x"))
+    with pytest.raises(ConfigError, match="masks are like"):
+        architecture.model_options(TrainConfig(masks="0,1/b"))
+
+
+def test_fitted_anchors_are_shown_and_taken_if_better(config, tmp_path):
+    data = dataset.open_data(config)
+    fit = architecture.fit_anchors(config, data.train, data.classes)
+    assert fit.better and fit.after.recall > fit.before.recall + 0.05
+    assert fit.after == architecture.fit_anchors(config, data.train, data.classes).after
+    assert np.array_equal(fit.chosen, fit.new)
+    lines = architecture.describe_fit(fit, ((0, 1, 2), (3, 4, 5)))
+    assert lines[0].startswith("anchors now: best possible recall") and "10x14  23x27" in lines[0]
+    assert lines[-1] == "the fitted anchors are taken"
+    auto, shown = dataclasses.replace(config, anchors="auto"), []
+    settled, again = architecture.settle_anchors(
+        auto, data.train, data.classes, tmp_path, shown.append
+    )
+    assert settled.anchors == str(tmp_path / "anchors.txt") and again.better and shown == lines
+    assert architecture.anchor_shapes(settled)[0].tolist() == fit.new.tolist()
+    assert architecture.settle_anchors(config, [], (), tmp_path, None) == (config, None)
+    same = dataclasses.replace(fit, better=False)
+    assert np.array_equal(same.chosen, fit.old)
+    assert "the present ones stay" in architecture.describe_fit(same, ((0, 1),))[-1]
+
+
+def test_a_retinanet_has_the_share_of_objects_that_any_anchor_matches(config):
+    retina = dataclasses.replace(config, model="retinanet-csp-tiny", loss="focal")
+    shapes, groups = architecture.anchor_shapes(retina)
+    assert shapes.shape == (45, 2) and groups[4] == tuple(range(36, 45))
+    assert shapes[0] == pytest.approx([32 / 0.5**0.5, 32 * 0.5**0.5])
+    assert shapes[:9].prod(axis=1) == pytest.approx(
+        np.repeat([32**2, (32 * 2 ** (1 / 3)) ** 2, (32 * 2 ** (2 / 3)) ** 2], 3)
+    )
+    data = dataset.open_data(retina)
+    recall = architecture.anchor_recall(retina, data.train, data.classes)
+    assert recall.recall == 0, "drawn at 320x240, the shapes are small on 64x64"
+    large = dataclasses.replace(retina, image_size=(256, 256))
+    assert architecture.anchor_recall(large, data.train, data.classes).recall > 0.8
+    shorter = dataclasses.replace(retina, resize="shorter", image_size=(192, 256))
+    assert architecture.anchor_recall(shorter, data.train, data.classes).recall > 0.8
+    with pytest.raises(ConfigError, match="anchors are fitted for YOLOv4 only"):
+        architecture.fit_anchors(retina, data.train, data.classes)
+
+
+def test_the_anchors_command_writes_a_file_that_training_takes(shapes, tmp_path, capsys):
+    out = tmp_path / "my anchors.txt"
+    code = cli.anchors_main(
+        ["--data", str(shapes), "--image-size", "64", "--out", str(out)], "python -m yolo anchors"
+    )
+    assert code == 0 and f'--anchors "{out}" --image-size 64x64' in capsys.readouterr().out
+    written = read_anchors(out)
+    assert len(written) == 6 and written != YOLOV4_TINY_ANCHORS
+    YOLOv4Config("yolov4-tiny", written, ((0, 1, 2), (3, 4, 5)))
+    recall = architecture.anchor_recall(
+        TrainConfig(data=str(shapes), image_size=(64, 64), anchors=str(out)),
+        dataset.open_data(TrainConfig(data=str(shapes))).train,
+        tuple(dataset.open_data(TrainConfig(data=str(shapes))).classes),
+    )
+    assert recall.recall > 0.9
+
+
+# ----------------------------------------------------------------------------------- data
+
+
+def test_each_split_is_checked_once(config):
+    data = dataset.open_data(config)
+    assert list(data_check.splits_of(data, config)) == ["train", "val", "test"]
+    alone = dataclasses.replace(data, val=data.train, test=data.train, test_name="val")
+    assert list(data_check.splits_of(alone, config)) == ["train"]
+    tested = dataclasses.replace(data, test=data.val, test_name="val")
+    assert list(data_check.splits_of(tested, config)) == ["train", "val"]
+
+
+def test_data_that_cannot_be_read_are_refused_with_the_reason(tmp_path):
+    data, report = data_check.read_and_check(TrainConfig(data=str(tmp_path / "gone")))
+    assert data is None
+    with pytest.raises(DatasetError, match="gone: no such folder; expected one in VOC format$"):
+        data_check.refuse(report)
+
+
+def test_strict_refuses_what_is_otherwise_repaired(config, shapes, tmp_path, caplog):
+    copy = tmp_path / "VOC2007"
+    for path in shapes.rglob("*.*"):
+        target = copy / path.relative_to(shapes)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    path = copy / "Annotations" / "000001.xml"
+    text = path.read_text(encoding="utf-8").replace("<width>320", "<width>321")
+    path.write_text(text, encoding="utf-8")
+    config = dataclasses.replace(config, data=str(copy))
+    data_check.refuse(data_check.read_and_check(config)[1])
+    assert "<size> is not the picture's" in caplog.text
+    _, report = data_check.read_and_check(dataclasses.replace(config, strict=True))
+    with pytest.raises(DatasetError, match="fault.*000001.xml:[0-9]+: 321x240 for 320x240"):
+        data_check.refuse(report)
+
+
+def test_the_check_command_reports_and_exits(shapes, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.check_main(["--data", str(shapes), "--image-size", "64", "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "16 pictures (all 16 decoded), 7 classes; 0 errors" in shown
+    assert "16/16 pictures decoded" in shown
+    assert {"check.html", "check.json", "check.txt"} <= {path.name for path in out.iterdir()}
+    report = json.loads((out / "check.json").read_text(encoding="utf-8"))
+    assert report["splits"]["train"]["pictures"] == 8 and report["image_size"] == [64, 64]
+    assert cli.check_main(["--data", str(tmp_path / "gone"), "--out", str(out)]) == 3
+    assert "gone: no such folder" in capsys.readouterr().out
+
+
+# -------------------------------------------------------------------------------- batches
+
+
+def test_batches_are_drawn_as_the_network_gets_them(config, tmp_path):
+    data = dataset.open_data(config)
+    settings = architecture.model_settings(config)
+    written = preview.write_batches(config, data, settings, 2, tmp_path)
+    assert [path.name for path, _ in written] == ["batch_1.jpg", "batch_2.jpg"]
+    for path, about in written:
+        assert read_image(path).shape[1] > 4 * preview.CELL
+        objects, matched = (int(word) for word in about.split() if word.isdigit())
+        assert matched >= objects > 0
+    retina = dataclasses.replace(config, model="retinanet-csp-tiny", image_size=(256, 256))
+    settings = architecture.model_settings(retina)
+    ((path, about),) = preview.write_batches(retina, data, settings, 1, tmp_path / "retina")
+    objects, matched = (int(word) for word in about.split() if word.isdigit())
+    assert matched > objects > 0 and path.is_file()
+
+
+def test_objects_and_their_anchors_are_in_the_picture():
+    image = np.zeros((64, 64, 3), np.uint8)
+    boxes = np.float32([[20, 20, 50, 50], [0, 0, 0, 0]])
+    drawn = preview.draw_batch_picture(
+        image, boxes, np.int32([0, -1]), np.float32([[5, 5, 60, 60]]), ["a"]
+    )
+    assert (drawn[5, 50] == 255).all() and (drawn[50, 30] == (255, 64, 64)).all()
+    assert not image.any()
+
+
+# -------------------------------------------------------------------------------- overfit
+
+
+def sample(name, *ids):
+    count = len(ids)
+    no = np.zeros(count, bool)
+    boxes = np.tile(np.float32([0, 0, 9, 9]), (count, 1))
+    return Sample(name, boxes, np.array(ids, np.int32), no, no, (9, 9), name)
+
+
+def test_a_handful_shows_all_classes_with_few_objects():
+    samples = [sample("none"), sample("many", *[0] * 30), sample("one", 0), sample("two", 0, 1),
+               sample("rare", 2)]  # fmt: skip
+    assert [s.image_id for s in overfit.choose(samples, 2)] == ["two", "rare"]
+    assert [s.image_id for s in overfit.choose(samples, 9)] == ["two", "rare", "one", "many"]
+    with pytest.raises(DatasetError, match="no training picture has an object to learn"):
+        overfit.choose(samples[:1], 8)
+
+
+def test_a_dry_run_varies_nothing_and_keeps_what_is_tried():
+    config = TrainConfig(batch_size=16, loss="focal", image_size=(96, 96), mosaic=1.0,
+                         freeze_epochs=3, name="x", multi_scale=True)  # fmt: skip
+    dry = overfit.overfit_settings(config, 8)
+    assert (dry.batch_size, dry.loss, dry.image_size) == (8, "focal", (96, 96))
+    assert (dry.mosaic, dry.flip, dry.hue, dry.scale) == (0, 0, 0, (1, 1))
+    assert not dry.multi_scale and dry.freeze_epochs == 0 and dry.name is None
+    assert overfit.overfit_settings(dataclasses.replace(config, batch_size=0), 3).batch_size == 3
+
+
+def test_it_says_whether_they_were_learned(config, monkeypatch, capsys):
+    for name, value in (("EPOCHS", 2), ("STEPS_AN_EPOCH", 1), ("LEARNED", 0.0)):
+        monkeypatch.setattr(overfit, name, value)
+    honest, kept = overfit.overfit, []
+
+    def once(*args, **kwargs):
+        kept[:] = kept or [honest(*args, **kwargs)]
+        return kept[0]
+
+    monkeypatch.setattr(overfit, "overfit", once)
+    config = dataclasses.replace(config, eager=True)
+    assert look.overfit(config, 2, Screen()) == 0
+    out = capsys.readouterr().out
+    assert "learned: mAP50" in out and "on 2 pictures" in out and "not learned" not in out
+    monkeypatch.setattr(overfit, "LEARNED", 1.1)
+    assert look.overfit(config, 2, Screen()) == 1
+    out = capsys.readouterr().out
+    assert "not learned: mAP50" in out and "expected 1.1" in out and "usual reasons" in out
+    (folder,) = (Path(config.save_dir) / "overfit").iterdir()
+    assert (folder / "plots" / "learned.jpg").is_file()
+    with (folder / "results.csv").open(encoding="utf-8") as file:
+        assert len(file.readlines()) in (2, 3), "a header, and an epoch or two"

@@ -1,0 +1,139 @@
+"""Looks before a run: at its data, anchors and batches, and at a handful learned by heart."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from yolo import terminal
+from yolo.cli import common
+from yolo.cli.progress import Progress
+from yolo.errors import DatasetError
+from yolo.training import toml
+from yolo.training.settings import RETINANETS, TrainConfig
+
+REASONS = (
+    "usual reasons: boxes that do not lie on their objects (look at --check and --show-batches), "
+    "objects too small at this --image-size, anchors that resemble none (--anchors auto), a "
+    "learning rate that is too high or too low"
+)
+
+
+def check(args, screen: terminal.Screen) -> int:
+    """Run `python -m yolo check` and return its exit code."""
+    config = _with_data(_config(args), screen)
+    return check_data(config, Path(args.out), screen, args.verbose)
+
+
+def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose: bool) -> int:
+    """Read and decode the data of a run, show the report, write it, and return an exit code."""
+    from yolo.evaluation import check_report, data_plots, run_report
+    from yolo.training import architecture, data_check
+
+    if config.model in RETINANETS:  # whose anchors are made with Keras
+        terminal.import_tensorflow_quietly(verbose=verbose)
+    progress = Progress(screen, "pictures decoded")
+    data, report = data_check.read_and_check(config, decode=True, on_progress=progress)
+    screen.write(check_report.text(report))
+    figures = {}
+    if data is not None:
+        readable = _readable(data.train, report)
+        shapes, _ = architecture.anchor_shapes(config)
+        figures = data_plots.write_all(report, readable, shapes, out / "plots")
+    page = run_report.write_check(out, report, figures)
+    screen.write(f"\nwritten: {page}, and check.txt, check.json and plots/ beside it")
+    return DatasetError.exit_code if report.of("error") else 0
+
+
+def _readable(samples, report) -> list:
+    """Return the pictures that can be drawn."""
+    bad = [problem.place for problem in report.of("error")]
+    return [s for s in samples if not any(place.startswith(f"{s.path}:") for place in bad)]
+
+
+def anchors(args, screen: terminal.Screen) -> int:
+    """Run `python -m yolo anchors` and return its exit code."""
+    from yolo.files import write_text
+    from yolo.training import architecture, dataset
+
+    config = _with_data(_config(args), screen)
+    data = dataset.open_data(config)
+    fit = architecture.fit_anchors(config, data.train, data.classes)
+    for line in architecture.describe_fit(fit, architecture.anchor_shapes(config)[1]):
+        screen.write(line)
+    write_text(Path(args.out), architecture.anchors_text(fit.chosen))
+    height, width = config.image_size
+    screen.write(
+        f"written: {args.out}; train with --anchors {common.quoted(args.out)} --image-size "
+        f"{height}x{width}"
+    )
+    return 0
+
+
+def show_batches(config: TrainConfig, count: int, out: Path, screen: terminal.Screen) -> int:
+    """Write training batches as pictures and return an exit code."""
+    from yolo.training import architecture, dataset, preview
+
+    data = dataset.open_data(config)
+    config, _ = architecture.settle_anchors(config, data.train, data.classes, out, screen.write)
+    settings = architecture.model_settings(config)
+    for path, about in preview.write_batches(config, data, settings, count, out):
+        screen.write(f"{path}: {about}")
+    screen.write("coloured: the objects as the network gets them; thin white: anchors that learn")
+    return 0
+
+
+def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
+    """Train on a few pictures, say whether they were learned, and return an exit code."""
+    from yolo import saved
+    from yolo.draw import write_image
+    from yolo.evaluation import gallery, voc
+    from yolo.evaluation.matching import picture_results
+    from yolo.inference.predictor import detect_samples
+    from yolo.training import dataset, overfit
+
+    with terminal.Interrupt() as interrupt:
+        best, few, _ = overfit.overfit(
+            config, dataset.open_data(config), count, write=interrupt.guard(screen.write),
+            live=screen.live,
+        )  # fmt: skip
+    if interrupt.ended:
+        screen.finish()
+        screen.write("stopped")
+        return 130
+    found = detect_samples(saved.load(best), few.train)
+    result = voc.evaluate_voc(found, few.train, few.classes)
+    ranked = picture_results(found, few.train, few.classes)
+    sheet = best.parent / "plots" / "learned.jpg"
+    pairs = [gallery.side_by_side(one, few.train[one.index], few.classes) for one in ranked]
+    write_image(sheet, gallery.sheet(pairs))
+    score, learned = result.map_all_point, result.map_all_point >= overfit.LEARNED
+    pictures = common.count_pictures(len(few.train))
+    screen.write(voc.table(result))
+    screen.write(f"drawn: {sheet}")
+    if learned:
+        screen.write(f"learned: mAP50 {score:.4f} on {pictures}; data, model and loss go together")
+        return 0
+    screen.write(f"not learned: mAP50 {score:.4f} on {pictures}, expected {overfit.LEARNED}")
+    screen.write(REASONS)
+    return 1
+
+
+def _config(args) -> TrainConfig:
+    """Return the settings that a command's options and its file give."""
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    given = {name: value for name, value in vars(args).items() if name in names}
+    if args.config:
+        given = {**toml.read_toml(args.config), **given}
+    return TrainConfig(**given)
+
+
+def _with_data(config: TrainConfig, screen) -> TrainConfig:
+    """Fill in the data set of a command that names none."""
+    if config.data or config.train_list or config.val_list:
+        return config
+    from yolo.training import dataset
+
+    root, _ = dataset.default_data()
+    screen.write(f"no --data given: looking at {root}")
+    return dataclasses.replace(config, data=root)

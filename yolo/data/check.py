@@ -1,0 +1,264 @@
+"""What a data set holds and what is wrong with it, found before any time is spent on training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from itertools import combinations
+
+import numpy as np
+
+from yolo.data import decoding, duplicates
+from yolo.data.anchor_fit import Recall, box_sizes, network_boxes
+from yolo.data.findings import Findings
+from yolo.data.sample import Sample
+from yolo.headers import printable
+
+TINY = 4.0  # pixels of the network's picture; below it hardly anything is left to see
+UNEQUAL, FEW = 10, 20
+POOR_RECALL = 0.9
+ALIKE = 0.85
+NO_ANCHOR = "objects that no anchor resembles"
+# What a problem means: an error stops a run; a repair was made in memory and a warning is a
+# mistake that leaves the data usable: both become errors with --strict; a note is good to know.
+SEVERITIES = ("error", "repair", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong or worth a look.
+
+    Args:
+        severity: one of `SEVERITIES`.
+        kind: what it is, in the same words each time.
+        place: file, line and object, and what was found there.
+    """
+
+    severity: str
+    kind: str
+    place: str
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """What one split holds: pictures, those without objects, objects, difficult ones, per class."""
+
+    pictures: int
+    empty: int
+    objects: int
+    difficult: int
+    per_class: dict[str, int]
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The result of a check.
+
+    Args:
+        source: the data set.
+        classes: class names.
+        image_size: (height, width) of the network's picture.
+        resize: how pictures get that size.
+        splits: split name to its counts.
+        boxes_xyxy: (N, 4) all objects, in pixels of the network's picture.
+        class_ids: (N,) their classes.
+        problems: in the order of `SEVERITIES`.
+        decoded: pictures that were decoded whole; 0 for a brief check.
+        anchors: what the anchors of the chosen model reach in the first split, if known.
+    """
+
+    source: str
+    classes: tuple[str, ...]
+    image_size: tuple[int, int]
+    resize: str
+    splits: dict[str, SplitCounts]
+    boxes_xyxy: np.ndarray = field(repr=False)
+    class_ids: np.ndarray = field(repr=False)
+    problems: list[Problem] = field(repr=False)
+    decoded: int = 0
+    anchors: Recall | None = None
+
+    def of(self, severity: str) -> list[Problem]:
+        """Return the problems of one severity."""
+        return [problem for problem in self.problems if problem.severity == severity]
+
+    def strict(self) -> DataReport:
+        """Return the report with repairs and warnings turned into errors."""
+        hard = {"repair": "error", "warning": "error"}
+        problems = [replace(p, severity=hard.get(p.severity, p.severity)) for p in self.problems]
+        return replace(self, problems=_sorted(problems))
+
+    def with_anchors(self, recall: Recall) -> DataReport:
+        """Return the report with what the anchors reach, and a note where that is little."""
+        problems = [problem for problem in self.problems if problem.kind != NO_ANCHOR]
+        if recall.recall < POOR_RECALL:
+            place = (
+                f"{1 - recall.recall:.1%} of them at IoU {recall.iou:g}; a larger --image-size, "
+                "and for YOLOv4 --anchors auto, may help"
+            )
+            problems.append(Problem("note", NO_ANCHOR, place))
+        return replace(self, anchors=recall, problems=_sorted(problems))
+
+
+def examine(
+    source: str,
+    splits: dict[str, Sequence[Sample]],
+    classes: Sequence[str],
+    findings: Sequence[Findings],
+    *,
+    image_size: tuple[int, int],
+    resize: str = "letterbox",
+    decode: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> DataReport:
+    """Check a data set that has been read.
+
+    Args:
+        source: names it.
+        splits: split name to its samples, the one to train on first.
+        classes: class names.
+        findings: what the readers of the annotations collected.
+        image_size: (height, width) of the network's picture.
+        resize: how pictures get that size.
+        decode: decode every picture, in child processes; else only headers have been read.
+        on_progress: called with the pictures decoded and their number.
+
+    Returns:
+        The report, without anchors.
+    """
+    classes = tuple(classes)
+    every = [sample for samples in splits.values() for sample in samples]
+    boxes, class_ids = network_boxes(every, image_size, resize)
+    problems = [p for found in findings for p in _of_annotations(found)]
+    paths = list(dict.fromkeys(sample.path for sample in every))
+    if decode:
+        faults = decoding.decode_all(paths, on_progress=on_progress)
+        problems += [Problem("error", "unreadable pictures", text) for text in faults.values()]
+    problems += _repeated(splits)
+    problems += _tiny(every, boxes)
+    counts = {name: _count(samples, classes) for name, samples in splits.items()}
+    problems += _of_pictures(splits)
+    problems += _of_classes(counts, classes)
+    return DataReport(
+        source=source, classes=classes, image_size=tuple(image_size), resize=resize,
+        splits=counts, boxes_xyxy=boxes, class_ids=class_ids, problems=_sorted(problems),
+        decoded=len(paths) if decode else 0,
+    )  # fmt: skip
+
+
+def failed(source: str, message: str, findings: Sequence[Findings] = ()) -> DataReport:
+    """Return the report of a data set that cannot be read at all.
+
+    Args:
+        source: names it.
+        message: why.
+        findings: what the readers had collected by then.
+    """
+    problems = [p for found in findings for p in _of_annotations(found)]
+    problems.append(Problem("error", "data that cannot be read", message))
+    none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    return DataReport(source, (), (0, 0), "letterbox", {}, *none, _sorted(problems))
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: SEVERITIES.index(problem.severity))
+
+
+def _of_annotations(findings: Findings) -> list[Problem]:
+    errors = [Problem("error", "faults in annotations", text) for text in findings.errors]
+    repairs = [
+        Problem("repair", kind, place)
+        for kind, places in findings.warnings.items()
+        for place in places
+    ]
+    return errors + repairs
+
+
+def _count(samples: Sequence[Sample], classes: tuple[str, ...]) -> SplitCounts:
+    ids = np.concatenate([np.zeros(0, np.int32), *(sample.class_ids for sample in samples)])
+    numbers = np.bincount(ids.astype(np.int64), minlength=len(classes))
+    return SplitCounts(
+        pictures=len(samples),
+        empty=sum(len(sample.class_ids) == 0 for sample in samples),
+        objects=len(ids),
+        difficult=sum(int(sample.difficult.sum()) for sample in samples),
+        per_class={name: int(n) for name, n in zip(classes, numbers, strict=True)},
+    )
+
+
+def _repeated(splits: dict[str, Sequence[Sample]]) -> list[Problem]:
+    found = []
+    for group in duplicates.same_pictures(splits):
+        leak = len({name for name, _ in group}) > 1
+        kind = (
+            "pictures that two splits share (scores on them flatter)"
+            if leak
+            else "pictures that are there twice, byte for byte"
+        )
+        found.append(Problem("warning", kind, duplicates.describe(group)))
+    return found
+
+
+def _tiny(samples: Sequence[Sample], boxes: np.ndarray) -> list[Problem]:
+    """Name the objects of which resizing leaves next to nothing; boxes in the samples' order."""
+    sizes = box_sizes(boxes)
+    small = (sizes < TINY).any(axis=1)
+    if not small.any():
+        return []
+    found, first = [], 0
+    kind = f"boxes below {TINY:g} pixels on the network's picture"
+    for sample in samples:
+        count = len(sample.class_ids)
+        for i in np.flatnonzero(small[first : first + count]):
+            width, height = sizes[first + i]
+            found.append(Problem("note", kind, f"{sample.place(i)}: {width:.1f}x{height:.1f}"))
+        first += count
+    return found
+
+
+def _of_pictures(splits: dict[str, Sequence[Sample]]) -> list[Problem]:
+    return [
+        Problem("note", "pictures without objects (they teach background)", printable(sample.path))
+        for samples in splits.values()
+        for sample in samples
+        if not len(sample.class_ids)
+    ]
+
+
+def _of_classes(splits: dict[str, SplitCounts], classes: tuple[str, ...]) -> list[Problem]:
+    """Tell what is odd about the classes: missing, rare, unequal, or named almost alike."""
+    found = []
+    if splits:
+        name, first = next(iter(splits.items()))
+        numbers = {c: n for c, n in first.per_class.items() if n}
+        for c in classes:
+            if not first.per_class[c]:
+                elsewhere = [s for s, other in splits.items() if other.per_class[c]]
+                more = f", but in {', '.join(elsewhere)}" if elsewhere else ""
+                found.append(Problem("warning", f"classes without objects in {name}", f"{c}{more}"))
+            elif first.per_class[c] < FEW:
+                place = f"{c}: {first.per_class[c]}"
+                found.append(Problem("note", f"classes with fewer than {FEW} objects", place))
+        if numbers and max(numbers.values()) >= UNEQUAL * min(numbers.values()):
+            most, least = max(numbers, key=numbers.get), min(numbers, key=numbers.get)
+            place = (
+                f"{most} {numbers[most]} to {least} {numbers[least]}; --loss focal minds that less"
+            )
+            found.append(Problem("note", f"unequal classes in {name}", place))
+    if len(classes) <= 200:
+        for one, other in combinations(classes, 2):
+            if SequenceMatcher(None, one.casefold(), other.casefold()).ratio() >= ALIKE:
+                same = one.casefold() == other.casefold()
+                if same or min(len(one), len(other)) > 4 and not _numbered(one, other):
+                    place = f"{one!r} and {other!r}"
+                    found.append(Problem("note", "classes of almost one name", place))
+    return found
+
+
+_NO_DIGITS = str.maketrans("", "", "0123456789")
+
+
+def _numbered(one: str, other: str) -> bool:
+    """Tell whether names differ in digits only, as on purpose."""
+    return one.translate(_NO_DIGITS) == other.translate(_NO_DIGITS)

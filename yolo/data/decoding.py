@@ -1,0 +1,169 @@
+"""Decode pictures in child processes, so that a decoder that crashes or hangs is one bad file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from yolo.errors import DatasetError, YoloError
+from yolo.headers import printable
+from yolo.images import cv2, read_image
+
+SECONDS = 60.0  # for one picture; 100 megapixels take about two
+PICTURES_A_CHILD = 40  # fewer do not pay for a start
+# A plain subprocess: multiprocessing would run the caller's script again.
+_CODE = "import sys; sys.path[:] = sys.argv[1:]; from yolo.data.decoding import serve; serve()"
+
+
+def decode_all(
+    paths: Sequence[Path],
+    *,
+    workers: int | None = None,
+    seconds: float = SECONDS,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[Path, str]:
+    """Decode every picture as training will, and tell which cannot be.
+
+    Args:
+        paths: the picture files.
+        workers: child processes; as many as there are processors if None.
+        seconds: a picture that takes longer counts as bad.
+        on_progress: called about ten times a second with the pictures done and their number.
+
+    Returns:
+        What is wrong with each bad picture, one line that names it.
+
+    Raises:
+        YoloError: no child process can be started.
+    """
+    most = max(1, -(-len(paths) // PICTURES_A_CHILD))
+    count = min(workers or os.cpu_count() or 1, most)
+    todo, lock, faults = iter(paths), threading.Lock(), {}
+    children = [_Child(seconds) for _ in range(count)]
+    done = 0
+
+    def work(child: _Child) -> None:
+        nonlocal done
+        while not child.stopped:
+            with lock:
+                path = next(todo, None)
+            if path is None:
+                break
+            fault = child.decode(path)
+            with lock:
+                done += 1
+                if fault:
+                    faults[path] = fault
+        child.stop()
+
+    threads = [threading.Thread(target=work, args=(child,), daemon=True) for child in children]
+    try:
+        for thread in threads:
+            thread.start()
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            alive[0].join(0.1)
+            for child in children:
+                child.end_if_late()
+            if on_progress is not None:
+                on_progress(done, len(paths))
+        if on_progress is not None:
+            on_progress(done, len(paths))
+    finally:
+        for child in children:
+            child.stop()
+    for child in children:
+        if child.failure is not None:
+            raise child.failure
+    return {path: faults[path] for path in paths if path in faults}
+
+
+class _Child:
+    """A process that decodes one picture after the other, and is replaced when it dies."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.process: subprocess.Popen | None = None
+        self.since = 0.0  # when the picture at hand was begun; 0 between pictures
+        self.late = self.stopped = False
+        self.failure: YoloError | None = None
+
+    def decode(self, path: Path) -> str:
+        """Return what is wrong with a picture, or nothing."""
+        if self.process is None and not self._start():
+            return ""
+        process = self.process
+        self.late, self.since = False, time.monotonic()
+        try:
+            process.stdin.write(os.fsencode(path).hex().encode() + b"\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except (OSError, ValueError):  # it died before, or was stopped
+            answer = b""
+        self.since = 0.0
+        if answer.endswith(b"\n"):
+            return json.loads(answer)
+        if self.stopped:
+            return ""
+        code = process.wait()
+        _close(process)
+        self.process = None
+        why = f"took longer than {self.seconds:g} s" if self.late else f"crashed (code {code})"
+        return f"{printable(path)}: the decoder {why}: save the picture again or remove it"
+
+    def _start(self) -> bool:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _CODE, *sys.path], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        if self.process.stdout.readline() == b"ready\n":
+            return True
+        if not self.stopped:
+            self.failure = YoloError(f"{sys.executable}: no child process to decode pictures in")
+        self.stop()
+        return False
+
+    def end_if_late(self) -> None:
+        """End a process that sits over a picture for too long."""
+        since, process = self.since, self.process
+        if since and process is not None and time.monotonic() - since > self.seconds:
+            self.late = True
+            process.kill()
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self.stopped = True
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            _close(self.process)
+
+
+def _close(process: subprocess.Popen) -> None:
+    process.stdout.close()
+    try:
+        process.stdin.close()
+    except OSError:  # what was not written goes nowhere
+        pass
+
+
+def serve() -> None:
+    """Answer requests of a parent until it goes away: the child's side of `decode_all`."""
+    cv2.setNumThreads(1)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # decoders may print
+    answers.write(b"ready\n")
+    answers.flush()
+    for line in sys.stdin.buffer:
+        fault = ""
+        try:
+            read_image(os.fsdecode(bytes.fromhex(line.decode())))
+        except DatasetError as error:
+            fault = str(error)
+        answers.write(json.dumps(fault).encode() + b"\n")
+        answers.flush()

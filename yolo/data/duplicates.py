@@ -1,0 +1,86 @@
+"""Pictures that are the same file twice, and splits that share them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from yolo.data.sample import Sample
+from yolo.headers import printable
+
+HEAD_BYTES = 1 << 16
+_READERS = 4
+
+
+def same_pictures(splits: dict[str, Sequence[Sample]]) -> list[list[tuple[str, Path]]]:
+    """Find pictures whose files hold the same bytes.
+
+    Only files of one size can be equal; of these the first 64 KB are compared by hash, and all
+    bytes of those that still agree. So most files are not read at all, and the time is linear.
+
+    Args:
+        splits: the samples of each split.
+
+    Returns:
+        Groups of two and more (split, picture), in the order of the splits. A picture that
+        stands in two splits is a group, too.
+    """
+    places: dict[Path, list[str]] = defaultdict(list)
+    for name, samples in splits.items():
+        for sample in samples:
+            places[sample.path].append(name)
+    groups = [list(places)]
+    with ThreadPoolExecutor(_READERS) as pool:
+        for key in (_size, _head, _whole):
+            groups = [part for group in groups for part in _divide(group, key, pool)]
+    twin = {path: group for group in groups for path in group}
+    found, seen = [], set()
+    for path in places:
+        group = twin.get(path, [path])
+        members = [(name, member) for member in group for name in places[member]]
+        if len(members) > 1 and path not in seen:
+            seen.update(group)
+            found.append(members)
+    return found
+
+
+def describe(group: list[tuple[str, Path]], *, most: int = 4) -> str:
+    """Return one line that names the members of a group and their splits."""
+    shown = [f"{printable(path)} ({name})" for name, path in group[:most]]
+    rest = f" and {len(group) - most} more" if len(group) > most else ""
+    return " = ".join(shown) + rest
+
+
+def _divide(group: list[Path], key: Callable, pool: ThreadPoolExecutor) -> Iterable[list[Path]]:
+    """Yield the parts of a group that agree in `key`, and hold more than one."""
+    parts = defaultdict(list)
+    for path, value in zip(group, pool.map(key, group), strict=True):
+        if value is not None:
+            parts[value].append(path)
+    return (part for part in parts.values() if len(part) > 1)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:  # reported where it is decoded
+        return None
+
+
+def _head(path: Path) -> bytes | None:
+    return _digest(path, HEAD_BYTES)
+
+
+def _whole(path: Path) -> bytes | None:
+    return _digest(path, -1)
+
+
+def _digest(path: Path, count: int) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.blake2b(file.read(count)).digest()
+    except OSError:
+        return None

@@ -1,0 +1,87 @@
+"""Pictures with what is marked and what was found side by side, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from yolo.data.sample import Sample
+from yolo.draw import draw_detections, draw_ground_truth, grid, outline, shrunk
+from yolo.evaluation.matching import PictureResult
+from yolo.headers import printable
+from yolo.images import read_image
+from yolo.lettering import put_text, text_width
+from yolo.results import Detections
+
+WORST, BEST = 8, 4
+CELL, GAP, TEXT = 360, 6, 15
+INK, PAPER, RED = (20, 20, 20), (255, 255, 255), (220, 30, 30)
+
+
+def worst_and_best(
+    results: Sequence[PictureResult], *, worst: int = WORST, best: int = BEST
+) -> tuple[list[PictureResult], list[PictureResult]]:
+    """Choose the pictures to show, none twice; of the best ones those with the most objects.
+
+    Args:
+        results: by rising F1, as `picture_results` gives them.
+        worst: how many from the front, if they have mistakes.
+        best: how many from the end.
+    """
+    wrong = [result for result in results if result.f1 < 1][:worst]
+    rest = [result for result in results if result not in wrong]
+    good = sorted(rest, key=lambda result: (-result.f1, -result.hits))
+    return wrong, good[:best]
+
+
+def side_by_side(result: PictureResult, sample: Sample, classes) -> np.ndarray:
+    """Draw one picture twice, as marked and as found, under a line that counts the mistakes.
+
+    Missed objects and false detections have a thick red outline.
+
+    Args:
+        result: of this picture.
+        sample: the picture.
+        classes: class names.
+
+    Returns:
+        (H, W, 3) uint8 RGB, W at most 2 * CELL + GAP.
+    """
+    image, scale = shrunk(read_image(sample.path), CELL)
+    marked = replace(sample, boxes_xyxy=np.asarray(sample.boxes_xyxy) * scale)
+    boxes = result.found.boxes_xyxy * scale
+    found = Detections(boxes, result.found.scores, result.found.class_ids, tuple(classes))
+    left = draw_ground_truth(image, marked, classes)
+    outline(left, marked.boxes_xyxy[result.missed], RED)
+    right = draw_detections(image, found)
+    outline(right, boxes[result.false], RED)
+    gap = np.full((image.shape[0], GAP, 3), 255, np.uint8)
+    pair = np.concatenate([left, gap, right], axis=1)
+    caption = (
+        f"{printable(sample.path.name)}: {result.hits} found, {len(result.missed)} missed, "
+        f"{len(result.false)} false"
+    )
+    return np.concatenate([_line(caption, pair.shape[1]), pair])
+
+
+def sheet(pairs: Sequence[np.ndarray]) -> np.ndarray:
+    """Lay such pairs below each other, two in a row.
+
+    Args:
+        pairs: what `side_by_side` returned, in the order to show.
+
+    Returns:
+        (H, W, 3) uint8 RGB; an empty sheet where there is nothing to show.
+    """
+    return grid(list(pairs), 2 if len(pairs) > 1 else 1, cell=2 * CELL + GAP, tight=True)
+
+
+def _line(text: str, width: int) -> np.ndarray:
+    """Return a strip of paper with a line of text, cut where it does not fit."""
+    strip = np.full((2 * TEXT, width, 3), PAPER, np.uint8)
+    while text and text_width(text, TEXT) > width - 2 * GAP:
+        text = text[1:]  # the counts at the end matter more than the name's beginning
+    put_text(strip, text, (GAP, TEXT + TEXT // 3), TEXT, INK)
+    return strip

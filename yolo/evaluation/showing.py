@@ -1,0 +1,95 @@
+"""What a finished run shows: figures, curves, drawn pictures, and the report that holds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolo import draw
+from yolo.data.check import DataReport
+from yolo.data.sample import Sample
+from yolo.evaluation import data_plots, gallery, plots, run_report, voc
+from yolo.evaluation.matching import confusion_matrix, picture_results
+from yolo.evaluation.voc import VocResult
+from yolo.files import write_text
+from yolo.images import read_image
+from yolo.results import Detections
+
+EXAMPLES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Test:
+    """A split that a finished model was tried on.
+
+    Args:
+        name: the split.
+        samples: its pictures.
+        found: what the model found in them, one entry per sample.
+        classes: class names.
+        result: the average precision.
+    """
+
+    name: str
+    samples: Sequence[Sample]
+    found: list[Detections]
+    classes: tuple[str, ...]
+    result: VocResult
+
+
+def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], anchors) -> Path:
+    """Write all that a finished run has to show into its folder.
+
+    Args:
+        folder: the run folder.
+        test: how the best model did.
+        report: the check of the data.
+        train: the pictures trained on, for examples.
+        anchors: (K, 2) widths and heights of the model's anchors, or None.
+
+    Returns:
+        The report's page, `folder / "report.html"`.
+
+    Raises:
+        YoloError: matplotlib is missing, or the disk refuses.
+    """
+    figures = folder / "plots"
+    text = json.dumps(voc.to_json(test.result), indent=1, ensure_ascii=False) + "\n"
+    write_text(folder / f"{test.name}_results.json", text)
+    _draw_examples(folder, test)
+    if (folder / "results.csv").exists():
+        plots.plot_training(folder / "results.csv", figures / "training.png")
+    plots.plot_precision_recall(test.result, figures / "precision_recall.png")
+    plots.plot_average_precision(test.result, figures / "average_precision.png")
+    plots.plot_f1(test.result, figures / "f1.png")
+    matrix = confusion_matrix(test.found, test.samples, test.classes)
+    plots.plot_confusion(matrix, test.classes, figures / "confusion.png")
+    ranked = picture_results(test.found, test.samples, test.classes)
+    for name, chosen in zip(("worst", "best"), gallery.worst_and_best(ranked), strict=True):
+        for old in figures.glob(f"{name}_*.jpg"):  # of an earlier showing
+            old.unlink()
+        pairs = [
+            gallery.side_by_side(one, test.samples[one.index], test.classes) for one in chosen
+        ]  # fmt: skip
+        for i, pair in enumerate(pairs, 1):
+            draw.write_image(figures / f"{name}_{i}.jpg", pair)
+        draw.write_image(figures / f"{name}.jpg", gallery.sheet(pairs))
+    of_data = data_plots.write_all(report, train, anchors, figures)
+    return run_report.write(folder, test.name, report, of_data)
+
+
+def _draw_examples(folder: Path, test: Test) -> None:
+    """Draw the first pictures with what was found, each by itself and all on one sheet."""
+    pictures, names = [], set()
+    pairs = list(zip(test.samples, test.found, strict=True))[:EXAMPLES_SHOWN]
+    for sample, found in pairs:
+        picture = draw.draw_detections(read_image(sample.path), found[found.scores > 0.25])
+        name = f"{sample.path.stem}.jpg"
+        while name.lower() in names:
+            name = f"{Path(name).stem}_2.jpg"
+        names.add(name.lower())
+        draw.write_image(folder / "predictions" / name, picture)
+        pictures.append(picture)
+    draw.write_image(folder / "plots" / "predictions.jpg", draw.grid(pictures, 4, tight=True))

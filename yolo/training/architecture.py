@@ -1,0 +1,215 @@
+"""The model that a run's settings ask for, known before it is built; its anchors, and better ones.
+
+Nothing here needs TensorFlow, but for the anchors of a RetinaNet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from yolo import anchors, zoo
+from yolo.config import YOLOv4Config
+from yolo.data import anchor_fit
+from yolo.data.anchor_fit import Recall
+from yolo.data.sample import Sample
+from yolo.errors import ConfigError
+from yolo.files import write_text
+from yolo.images import SIZE_MULTIPLE
+from yolo.profiles import RetinaNetConfig
+from yolo.training.settings import RETINANETS, TrainConfig
+
+AUTO = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class AnchorFit:
+    """Anchors fitted to a data set, beside those that the model would have.
+
+    Args:
+        old: (K, 2) widths and heights.
+        new: (K, 2), the same as `old` where nothing was fitted.
+        before: what the old ones reach.
+        after: what the new ones reach.
+        better: whether the new ones are worth taking.
+    """
+
+    old: np.ndarray
+    new: np.ndarray
+    before: Recall
+    after: Recall
+    better: bool
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """The new anchors if they are better, else the old ones."""
+        return self.new if self.better else self.old
+
+
+def model_options(config: TrainConfig) -> dict:
+    """Return the options of `zoo.build` that a run's settings change.
+
+    Raises:
+        ConfigError: masks or the anchors' file cannot be read.
+    """
+    make = _retinanet_options if config.model in RETINANETS else _yolov4_options
+    return {"prior": config.prior, **make(config)}
+
+
+def _yolov4_options(config: TrainConfig) -> dict:
+    options = {}
+    if config.anchors and config.anchors != AUTO:
+        options["anchors"] = anchors.read_anchors(config.anchors)
+    if config.masks:
+        options["masks"] = _masks(config.masks)
+    if config.attention != "none":
+        options["attention"] = config.attention
+    return options
+
+
+def _retinanet_options(config: TrainConfig) -> dict:
+    options = {"profile": config.profile, "frozen_stages": config.frozen_stages}
+    if config.backbone:
+        options["backbone"] = config.backbone
+    if config.frozen_norm is not None:
+        options["frozen_norm"] = config.frozen_norm
+    elif not config.weights:  # fresh statistics are none to keep
+        options["frozen_norm"] = False
+    return options
+
+
+def anchor_recall(config: TrainConfig, samples: Sequence[Sample], classes) -> Recall:
+    """Return what the chosen model's anchors reach of the objects, at the chosen size.
+
+    YOLOv4 has its anchors in every cell, so their shapes decide; of RetinaNet's an object needs
+    one that overlaps it where both lie.
+
+    Args:
+        config: model, anchors, masks, image size and resize mode count.
+        samples: the pictures to train on.
+        classes: class names.
+    """
+    boxes, ids = anchor_fit.network_boxes(samples, config.image_size, config.resize)
+    if config.model in RETINANETS:
+        from yolo.retinanet.decode import make_anchors  # brings Keras
+
+        every = np.asarray(make_anchors(model_settings(config), _canvas(config)))
+        return anchor_fit.box_recall(boxes, ids, every, classes)
+    shapes, groups = anchor_shapes(config)
+    used = sorted({i for group in groups for i in group})
+    return anchor_fit.shape_recall(anchor_fit.box_sizes(boxes), ids, shapes[used], classes)
+
+
+def _canvas(config: TrainConfig) -> tuple[int, int]:
+    """Return the size of a picture on which every object of the data set has its place."""
+    if config.resize != "shorter":
+        return config.image_size
+    side = -(-max(config.image_size) // SIZE_MULTIPLE) * SIZE_MULTIPLE
+    return side, side
+
+
+def anchor_shapes(config: TrainConfig) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
+    """Return the chosen model's anchors (K, 2) and, for each stride, the indices of its own."""
+    settings = model_settings(config)
+    if config.model in RETINANETS:
+        per_cell = settings.anchors_per_cell
+        areas = np.outer(settings.anchor_sizes, settings.anchor_scales) ** 2
+        ratios = np.array(settings.anchor_ratios)  # height over width
+        area = np.repeat(areas[:, :, None], len(ratios), axis=2).reshape(-1)
+        ratio = np.resize(ratios, len(area))
+        shapes = np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)], axis=1)
+        levels = np.arange(len(shapes)).reshape(-1, per_cell)
+        return shapes, tuple(tuple(level) for level in levels.tolist())
+    return np.array(settings.anchors, np.float64), settings.masks
+
+
+def model_settings(config: TrainConfig) -> YOLOv4Config | RetinaNetConfig:
+    """Return the settings of the model's family without building it."""
+    return zoo.settings_of(config.model, **model_options(config))
+
+
+def fit_anchors(config: TrainConfig, samples: Sequence[Sample], classes) -> AnchorFit:
+    """Fit the model's anchors to the objects of a data set.
+
+    Args:
+        config: as for `anchor_recall`; `anchors` names the ones to start from.
+        samples: the pictures to train on.
+        classes: class names.
+
+    Raises:
+        ConfigError: the model is a RetinaNet.
+    """
+    if config.model in RETINANETS:
+        raise ConfigError(
+            f"anchors are fitted for YOLOv4 only; those of {config.model} follow from sizes, "
+            "scales and ratios, and --check tells how many objects they reach"
+        )
+    boxes, ids = anchor_fit.network_boxes(samples, config.image_size, config.resize)
+    sizes = anchor_fit.box_sizes(boxes)
+    old, groups = anchor_shapes(config)
+    new = anchor_fit.fit_shapes(sizes, old, groups, seed=config.seed)
+    used = sorted({i for group in groups for i in group})
+    before, after = (anchor_fit.shape_recall(sizes, ids, s[used], classes) for s in (old, new))
+    return AnchorFit(old, new, before, after, anchor_fit.is_better(after, before))
+
+
+def settle_anchors(
+    config: TrainConfig, samples: Sequence[Sample], classes, folder: Path, write: Callable
+) -> tuple[TrainConfig, AnchorFit | None]:
+    """Replace `--anchors auto` by a file of the anchors to take, and show why.
+
+    Args:
+        config: a run's settings.
+        samples: the pictures to train on.
+        classes: class names.
+        folder: where to write anchors.txt.
+        write: called with lines to show.
+
+    Returns:
+        The settings, and the fit if there was one.
+    """
+    if config.anchors != AUTO:
+        return config, None
+    fit = fit_anchors(config, samples, classes)
+    for line in describe_fit(fit, anchor_shapes(config)[1]):
+        write(line)
+    write_text(folder / "anchors.txt", anchors_text(fit.chosen))
+    return dataclasses.replace(config, anchors=str(folder / "anchors.txt")), fit
+
+
+def describe_fit(fit: AnchorFit, groups: Sequence[Sequence[int]]) -> list[str]:
+    """Return lines that show recall before and after, and what was decided."""
+    lines = []
+    for name, shapes, recall in (("now", fit.old, fit.before), ("fitted", fit.new, fit.after)):
+        strides = "  |  ".join(
+            "  ".join("{:.0f}x{:.0f}".format(*shapes[i]) for i in group) for group in groups
+        )
+        lines.append(
+            f"anchors {name}: best possible recall {recall.recall:.1%} at IoU {recall.iou:g}, "
+            f"mean IoU {recall.mean_iou:.3f}: {strides}"
+        )
+    for name, (count, share, _) in fit.before.per_class.items():
+        lines.append(f"  {name}: {share:.1%} -> {fit.after.per_class[name][1]:.1%} of {count}")
+    lines.append(
+        "the fitted anchors are taken" if fit.better
+        else "the fitted anchors are not clearly better; the present ones stay"
+    )  # fmt: skip
+    return lines
+
+
+def anchors_text(shapes: np.ndarray) -> str:
+    """Return anchors as the text of a file that `--anchors` takes."""
+    return ",  ".join(f"{w:g},{h:g}" for w, h in shapes) + "\n"
+
+
+def _masks(text: str):
+    """Return masks from "0,1,2/3,4,5"; a name is passed on."""
+    if text.isalpha():
+        return text
+    try:
+        return tuple(tuple(int(i) for i in level.split(",")) for level in text.split("/"))
+    except ValueError as error:
+        raise ConfigError(f"masks are like 0,1,2/3,4,5 or a name, not {text!r}") from error

@@ -1,0 +1,73 @@
+"""The check of a run's data: read by its settings, looked at on its network's scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from yolo.data import check
+from yolo.data.check import DataReport
+from yolo.data.findings import Findings, faults
+from yolo.data.sample import Sample
+from yolo.errors import DatasetError
+from yolo.training import architecture, dataset
+from yolo.training.dataset import TrainingData
+from yolo.training.settings import TrainConfig
+
+
+def read_and_check(
+    config: TrainConfig,
+    *,
+    decode: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[TrainingData | None, DataReport]:
+    """Read the data of a run and report on it; what was repaired is logged, too.
+
+    Args:
+        config: the settings; with `strict`, repairs and warnings are errors in the report.
+        decode: decode every picture; without it only headers and annotations are read.
+        on_progress: called with the pictures decoded and their number.
+
+    Returns:
+        The data, None if they cannot be used at all, and the report.
+
+    Raises:
+        ConfigError: the settings contradict each other.
+    """
+    source = str(config.data or config.train_list)
+    collected: list[Findings] = []
+    try:
+        data = dataset.open_data(config, collect=collected)
+    except DatasetError as error:
+        return None, check.failed(source, str(error), collected)
+    for findings in collected:
+        findings.log_repairs()
+    report = check.examine(
+        source, splits_of(data, config), data.classes, collected,
+        image_size=config.image_size, resize=config.resize, decode=decode,
+        on_progress=on_progress,
+    )  # fmt: skip
+    report = report.with_anchors(architecture.anchor_recall(config, data.train, data.classes))
+    return data, report.strict() if config.strict else report
+
+
+def splits_of(data: TrainingData, config: TrainConfig) -> dict[str, list[Sample]]:
+    """Return the pictures by split, each list once though it may serve for two purposes."""
+    splits = {config.train_split: data.train}
+    for name, samples in ((data.test_name, data.test), (config.val_split, data.val)):
+        if not any(samples is other for other in splits.values()):
+            splits[name] = samples
+    first = [config.train_split, config.val_split]
+    return {name: splits[name] for name in [*first, *splits] if name in splits}
+
+
+def refuse(report: DataReport) -> None:
+    """Stop where the data have errors.
+
+    Raises:
+        DatasetError: with the first 20 errors, one a line.
+    """
+    errors = report.of("error")
+    if len(errors) == 1 and not report.splits:
+        raise DatasetError(errors[0].place)
+    if errors:
+        raise DatasetError(faults(report.source, [f"{error.place}" for error in errors]))

@@ -1,0 +1,77 @@
+"""The batch size that memory allows: tried from above, halved when it does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from yolo.data.pipeline import steps_per_epoch
+from yolo.training.settings import TrainConfig
+
+# On a processor larger batches are no faster, and a system that runs out of memory ends the
+# process without asking.
+LARGEST = {"GPU": 64, "CPU": 16}
+FEWEST_STEPS = 16
+SMALLEST = 4  # to begin with: batch norm needs company
+
+
+def first_batch_size(pictures: int, *, gpus: int) -> int:
+    """Return the batch size that `auto` tries first.
+
+    Args:
+        pictures: in the training split; an epoch shall keep some steps.
+        gpus: how many GPUs the run has.
+
+    Returns:
+        A power of two, times the number of GPUs.
+
+    Example:
+        >>> [first_batch_size(n, gpus=1) for n in (8, 205, 20000)]
+        [4, 8, 64]
+    """
+    size = LARGEST["GPU" if gpus else "CPU"]
+    while size > SMALLEST and steps_per_epoch(pictures, size * max(gpus, 1)) < FEWEST_STEPS:
+        size //= 2
+    return size * max(gpus, 1)
+
+
+def halve_until_it_fits(
+    run: Callable[[TrainConfig], Path], config: TrainConfig, folder: Path, *, write: Callable,
+    least: int = 1,
+) -> Path:  # fmt: skip
+    """Run a training, and again with half the batch whenever memory runs out.
+
+    Once an epoch has been saved the batch is left alone: its size belongs to the schedule.
+
+    Args:
+        run: trains with the settings given.
+        config: the settings to begin with.
+        folder: the run folder.
+        write: called with a line for each smaller batch.
+        least: the smallest batch, the number of GPUs.
+
+    Returns:
+        What `run` returned.
+
+    Raises:
+        MemoryError: even the smallest batch does not fit, or memory ran out later.
+        tf.errors.ResourceExhaustedError: the same, on a GPU.
+    """
+    while True:
+        try:
+            return run(config)
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            if config.batch_size // 2 < least or (folder / "last.keras").exists():
+                raise
+        # Here the failed attempt is over and nothing holds its tensors any more.
+        keras.utils.clear_session()
+        gc.collect()
+        smaller = config.batch_size // 2
+        write(f"a batch of {config.batch_size} does not fit into memory: trying {smaller}")
+        frozen = config.freeze_batch_size and max(least, config.freeze_batch_size // 2)
+        config = dataclasses.replace(config, batch_size=smaller, freeze_batch_size=frozen)

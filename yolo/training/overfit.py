@@ -1,0 +1,93 @@
+"""A dry run on a handful of pictures: a model that cannot learn these will learn nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from yolo.data.pipeline import NOT_AUGMENTED
+from yolo.data.sample import Sample
+from yolo.errors import DatasetError
+from yolo.training import architecture, run_folder, trainer
+from yolo.training.dataset import TrainingData
+from yolo.training.settings import TrainConfig
+from yolo.training.watching import StopWhenLearned
+
+LEARNED = 0.95  # mAP50 on the pictures trained on
+STEPS_AN_EPOCH, EPOCHS = 25, 40
+
+
+def choose(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Choose pictures that between them show as many classes as they can, few objects first.
+
+    Args:
+        samples: the training pictures.
+        count: how many; fewer if there are not so many with objects.
+
+    Raises:
+        DatasetError: no picture has objects.
+    """
+    left = [sample for sample in samples if len(sample.class_ids)]
+    if not left:
+        raise DatasetError("no training picture has an object to learn")
+    chosen, known = [], set()
+    while left and len(chosen) < count:
+        best = max(left, key=lambda s: (len(set(s.class_ids.tolist()) - known), -len(s.class_ids)))
+        chosen.append(best)
+        left = [sample for sample in left if sample is not best]
+        known.update(best.class_ids.tolist())
+    return chosen
+
+
+def overfit_settings(config: TrainConfig, pictures: int) -> TrainConfig:
+    """Return a run's settings for learning a few pictures by heart: nothing varied, no stop.
+
+    Model, size, anchors, loss, optimizer, precision and weights stay as they are: these are what
+    is tried.
+    """
+    return dataclasses.replace(
+        config,
+        **dataclasses.asdict(NOT_AUGMENTED),
+        multi_scale=False,
+        batch_size=min(config.batch_size or pictures, pictures),
+        epochs=EPOCHS,
+        init_epoch=0,
+        freeze_epochs=0,
+        freeze_batch_size=None,
+        epochs_between_evaluations=2,
+        patience=0,
+        save_period=0,
+        name=None,
+        save_dir=str(Path(config.save_dir) / "overfit"),
+    )
+
+
+def overfit(
+    config: TrainConfig, data: TrainingData, count: int, *, write: Callable, live: bool = False
+) -> tuple[Path, TrainingData, TrainConfig]:
+    """Train on a few pictures until they are learned, or for 1,000 steps.
+
+    Args:
+        config: a run's settings.
+        data: its pictures.
+        count: how many to learn.
+        write: called with lines of progress.
+        live: whether a line can be replaced by the next.
+
+    Returns:
+        The best model, the few pictures as data for training and measuring, and the settings.
+    """
+    few = choose(data.train, count)
+    config = overfit_settings(config, len(few))
+    folder = run_folder.create(config)
+    config, _ = architecture.settle_anchors(config, data.train, data.classes, folder, write)
+    steps = max(1, -(-len(few) // config.batch_size))
+    times = max(1, STEPS_AN_EPOCH // steps)
+    repeated = dataclasses.replace(data, train=few * times, val=few, test=few, test_name="chosen")
+    run_folder.describe(folder, config, data.classes, {})
+    best = trainer.train(
+        config, repeated, folder, write=write, live=live,
+        callbacks=[StopWhenLearned(LEARNED, write)],
+    )  # fmt: skip
+    return best, dataclasses.replace(repeated, train=few), config

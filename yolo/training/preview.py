@@ -1,0 +1,85 @@
+"""Training batches as pictures: what the network really sees, and what it learns from there."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+
+from yolo.data import pipeline
+from yolo.data.anchor_fit import box_sizes
+from yolo.data.sample import Sample
+from yolo.detector import FAMILIES
+from yolo.draw import draw_ground_truth, grid, outline, write_image
+from yolo.drawing import class_color
+from yolo.training import settings
+from yolo.training.dataset import TrainingData
+from yolo.training.settings import TrainConfig
+
+ANCHOR_COLOUR = (255, 255, 255)
+CELL = 416
+
+
+def write_batches(
+    config: TrainConfig, data: TrainingData, architecture, count: int, folder: Path
+) -> list[tuple[Path, str]]:
+    """Draw the first batches of a run, as its seed and settings make them.
+
+    Args:
+        config: the run's settings.
+        data: its pictures.
+        architecture: the settings of the model's family, e.g. a `YOLOv4Config`.
+        count: how many batches.
+        folder: where to write batch_1.jpg and so on.
+
+    Returns:
+        For each batch the file and a line about it.
+    """
+    batches = pipeline.training_dataset(
+        data.train, image_size=config.image_size, batch_size=config.batch_size or 8,
+        augment=settings.augmentation(config), epochs=config.epochs, seed=config.seed,
+        first_epoch=config.init_epoch, resize=config.resize, multi_scale=config.multi_scale,
+    )  # fmt: skip
+    family = next(f for f, kind, _ in FAMILIES.values() if isinstance(architecture, kind))
+    loss = settings.loss_settings(config)
+    written = []
+    for number, (images, truth) in enumerate(itertools.islice(batches, count), 1):
+        images, boxes, ids = images.numpy(), truth["boxes"].numpy(), truth["classes"].numpy()
+        anchors = family.targets.matched_anchors(architecture, loss, images.shape[1:3], boxes, ids)
+        drawn = [
+            draw_batch_picture(*parts, data.classes)
+            for parts in zip(images, boxes, ids, anchors, strict=True)
+        ]
+        path = folder / f"batch_{number}.jpg"
+        write_image(path, grid(drawn, min(4, len(drawn)), cell=CELL, tight=True))
+        objects = int((ids >= 0).sum())
+        matched = sum(map(len, anchors))
+        written.append((path, f"{objects} objects, {matched} anchors learn them"))
+    return written
+
+
+def draw_batch_picture(image, boxes_xyxy, class_ids, anchors_xyxy, classes) -> np.ndarray:
+    """Draw one picture of a batch: thin white anchors under the coloured boxes.
+
+    Args:
+        image: (H, W, 3) uint8.
+        boxes_xyxy: (M, 4), with padding.
+        class_ids: (M,), -1 for padding.
+        anchors_xyxy: (k, 4).
+        classes: class names.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    canvas = np.array(image, np.uint8, order="C")
+    order = np.argsort(-box_sizes(anchors_xyxy).prod(axis=1), kind="stable")
+    outline(canvas, anchors_xyxy[order], ANCHOR_COLOUR, line=1)
+    there = class_ids >= 0
+    for class_id in np.unique(class_ids[there]):
+        outline(canvas, boxes_xyxy[class_ids == class_id], class_color(int(class_id)), line=3)
+    flags = np.zeros(int(there.sum()), bool)
+    sample = Sample(
+        Path(), boxes_xyxy[there], class_ids[there], flags, flags, canvas.shape[:2], ""
+    )  # fmt: skip
+    return draw_ground_truth(canvas, sample, classes)
