@@ -35,7 +35,7 @@ def test_every_setting_is_an_option_and_nothing_is_set_unless_given():
     known = options.train_parser()._option_string_actions
     for field in fields(TrainConfig):
         assert f"--{field.name.replace('_', '-')}" in known
-    assert set(parsed()) == {"verbose", "config", "resume"}
+    assert set(parsed()) == {"verbose", "config", "resume", "check"}
 
 
 @pytest.mark.parametrize(

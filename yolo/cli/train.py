@@ -9,7 +9,7 @@ from pathlib import Path
 
 from yolo import terminal
 from yolo.cli import common
-from yolo.errors import ConfigError, WeightsError
+from yolo.errors import ConfigError, DatasetError, WeightsError
 from yolo.training import settings, toml
 from yolo.training.settings import TrainConfig
 
@@ -45,6 +45,8 @@ def train(args, screen: terminal.Screen) -> int:
             given = {**toml.read_toml(args.config), **given}
         config = TrainConfig(**given)
         _refuse_idle(given, config)
+    if args.check:
+        return _check(config, given, screen)
     from yolo.training.devices import select_gpus
 
     terminal.import_tensorflow_quietly(
@@ -80,6 +82,32 @@ def train(args, screen: terminal.Screen) -> int:
         return 130
     _show_results(best, data, folder, screen)
     return 0
+
+
+def _check(config: TrainConfig, given: dict, screen) -> int:
+    """Read the data as a run would, decode every picture, and say what is wrong."""
+    from yolo.data.check import check_pictures
+    from yolo.training import dataset
+
+    if not (config.data or config.train_list or config.val_list):
+        config = _with_default_data(given, screen)
+    data = dataset.open_data(config)
+    samples = [*data.train, *data.val, *data.test]
+    paths = list(dict.fromkeys(sample.path for sample in samples))
+    found = check_pictures(
+        paths,
+        on_progress=lambda done, total: (
+            screen.live and screen.write(f"{done}/{total} pictures", end="\r")
+        ),
+    )
+    for finding in found:
+        screen.write(("error: " if finding.fatal else "warning: ") + finding.message)
+    bad = sum(finding.fatal for finding in found)
+    screen.write(
+        f"{common.count_pictures(len(paths))} decoded, {bad} not readable, "
+        f"{len(found) - bad} with complaints of the decoder"
+    )
+    return DatasetError.exit_code if bad else 0
 
 
 @contextlib.contextmanager
