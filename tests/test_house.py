@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up; a module imports from its own floor and those below it.
 FLOORS = (
     ("keras_focal",),
-    ("yolo.errors", "yolo.config", "yolo.profiles", "yolo.classes", "yolo.anchors"),
+    ("yolo.errors", "yolo.reading", "yolo.config", "yolo.profiles", "yolo.classes",
+     "yolo.anchors"),
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
      "yolo.annotation", "yolo.drawing", "yolo.layers", "yolo.lettering", "yolo.replicas",
      "yolo.anchor_loss", "yolo.schedules", "yolo.terminal", "yolo.exported", "yolo.postprocess"),
@@ -26,7 +27,7 @@ FLOORS = (
     ("yolo.yolov4", "yolo.retinanet"),
     ("yolo.detector",),
     ("yolo.zoo",),
-    ("yolo.saved", "yolo.complexity"),
+    ("yolo.saved", "yolo.archive", "yolo.complexity"),
     ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
     ("yolo.options",),
     ("yolo.cli",),

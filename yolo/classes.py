@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from yolo.errors import ConfigError
+from yolo.reading import read_lines_of
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -74,12 +75,7 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
     Raises:
         ConfigError: the file cannot be read, holds no name, or holds one twice.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: the class list is not UTF-8; save it as UTF-8") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the class list ({error.strerror})") from error
+    lines = read_lines_of(path, max_bytes=1 << 24, error=ConfigError)
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise ConfigError(f"{path}: no class name in the file; write one name a line")

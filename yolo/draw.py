@@ -11,8 +11,8 @@ from yolo.data.sample import Sample
 from yolo.drawing import draw_boxes
 from yolo.errors import YoloError
 from yolo.files import write_bytes
-from yolo.headers import printable
 from yolo.images import cv2, encode_image
+from yolo.reading import printable
 from yolo.results import Detections
 
 _GAP = 6

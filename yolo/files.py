@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from yolo.errors import YoloError
-from yolo.headers import printable
+from yolo.reading import printable
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
@@ -68,7 +68,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         YoloError: an error of the system; the old file is as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # Short, because a name may have 255 bytes and the file's own may have all of them
+    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from yolo.errors import ConfigError, DatasetError
-from yolo.headers import printable, read_header
+from yolo.headers import header_of, read_header
+from yolo.reading import printable, read_regular
 
 try:
     import cv2
@@ -24,12 +24,13 @@ SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read a picture as it is meant to be seen.
+    """Read a picture as it is meant to be seen; training, prediction and evaluation alike.
 
-    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB; transparency is dropped, so that
-    the colours under it appear; of an animation the first frame is taken. The orientation that
-    EXIF data name is applied for JPEG, PNG, WebP and TIFF; BMP and GIF have none. The format is
-    told from the content, whatever the file's extension.
+    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB (of a PNG's 16 bits the upper 8 are
+    taken, a TIFF's are scaled); transparency is dropped, so that the colours under it appear; of
+    an animation or of several pages the first is taken. The orientation that EXIF data name is
+    applied for JPEG, PNG, WebP and TIFF; BMP and GIF have none. The format is told from the
+    content, whatever the file's extension.
 
     Args:
         path: a JPEG, PNG, BMP, GIF, WebP or TIFF file; a link to one is followed.
@@ -39,17 +40,20 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
     Raises:
         DatasetError: the file is missing, no regular file, no picture, damaged, or larger than
-            100 megapixels.
+            `yolo.headers.allow_megapixels` lets it be, 100 megapixels by default.
     """
-    header = read_header(path)
-    image = None
+    data = read_regular(path)
+    header = header_of(data, path)
     try:
-        data = np.frombuffer(Path(path).read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except OSError as error:
-        raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from None
-    except (cv2.error, MemoryError):
-        pass
+        image = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:
+        image = None
+    except MemoryError:
+        raise DatasetError(
+            f"{printable(path)}: {header.width}x{header.height} pixels do not fit into the memory"
+        ) from None
     if image is None:
         raise DatasetError(
             f"{printable(path)}: a damaged {header.kind.upper()} picture (cut short?): "
@@ -62,7 +66,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             f"{printable(path)}: the header says {header.size[1]}x{header.size[0]} pixels, the "
             f"data hold {image.shape[1]}x{image.shape[0]}: save it again or remove it"
         )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)  # in place: no second copy
 
 
 def upright(image: np.ndarray, orientation: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import sys
 from difflib import get_close_matches
 
 from yolo.exported import RUNTIMES
+from yolo.headers import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
 from yolo.training.settings import TrainConfig
 
 # What `--save` can name, the writers of inference.writers. The first is always written.
@@ -146,6 +147,7 @@ def predict_parser() -> argparse.ArgumentParser:
                         help="show each picture in a window; any key goes on, q ends")  # fmt: skip
     output.add_argument("--benchmark", action="store_true",
                         help="write nothing; time every stage on these pictures")  # fmt: skip
+    _limit_option(parser)
     return parser
 
 
@@ -170,6 +172,10 @@ def evaluate_parser() -> argparse.ArgumentParser:
                         "pixel inside")  # fmt: skip
     parser.add_argument("--batch-size", type=count, default=8, metavar="N",
                         help="pictures at once (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--first-pixel", choices=("auto", "0", "1"), default="auto",
+                        help="number of the first pixel in VOC annotations; auto: 0 if any box "
+                        "starts there, else 1 (default: %(default)s)")  # fmt: skip
+    _limit_option(parser)
     parser.add_argument("--json", metavar="FILE", help="also write the results here")
     parser.add_argument("--results", metavar="FILE",
                         help="score this COCO results file against the --data file instead of "
@@ -242,6 +248,12 @@ def _weights_options(parser, *, runtime: bool = True) -> None:
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
                         help="network size for a Darknet file (default: 416) or for an export "
                         "with free sizes")  # fmt: skip
+
+
+def _limit_option(parser) -> None:
+    parser.add_argument("--max-megapixels", type=megapixels, default=MAX_MEGAPIXELS, metavar="N",
+                        help="refuse larger pictures, in millions of pixels, before decoding "
+                        "(default: %(default)g)")  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -366,6 +378,19 @@ def count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def megapixels(text: str) -> float:
+    """Return a number of megapixels above 0 and up to 1000."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= LARGEST_MEGAPIXELS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number above 0 and up to {LARGEST_MEGAPIXELS:g}"
+        )
+    return value
 
 
 def _shown(value) -> str:

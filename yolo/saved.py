@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import logging
-import zipfile
-import zlib
 from pathlib import Path
 
 import keras
 
-from yolo import zoo
+from yolo import archive, zoo
 from yolo.backbones import applications
 from yolo.classes import COCO_CATEGORIES, COCO_CLASSES, VOC_CLASSES
 from yolo.detector import Detector
 from yolo.errors import ConfigError, WeightsError
+from yolo.reading import printable
 from yolo.weights import catalog, darknet, torchvision, tutorial
 
 log = logging.getLogger("yolo")
-
-# What Keras, HDF5 and zipfile raise on damaged archives, depending on the damaged part.
-_DAMAGE = (
-    ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, RuntimeError,
-    ImportError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def load(path: str | Path, *, expected_classes=None) -> Detector:
@@ -38,27 +31,12 @@ def load(path: str | Path, *, expected_classes=None) -> Detector:
     located = catalog.locate(path)
     if located != Path(path):
         return open_weights(located)
-    path = located
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    if not zipfile.is_zipfile(path):
-        raise WeightsError(
-            f"{path}: not a complete model saved by this program ({path.stat().st_size} bytes "
-            "that are no .keras archive or a part of one)"
-        )
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except _DAMAGE as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
-        raise WeightsError(
-            f"{path}: not a complete model saved by this program ({reason})"
-        ) from error
-    if not isinstance(model, Detector):
-        raise WeightsError(f"{path}: holds a {type(model).__name__}, not a detector")
+    model = archive.load_detector(located)
     if expected_classes is not None and tuple(expected_classes) != model.classes:
         raise WeightsError(
-            f"{path}: was trained for the classes {', '.join(model.classes)}; the data has "
-            f"{', '.join(expected_classes)}"
+            f"{printable(path)}: was trained for the classes "
+            f"{printable(', '.join(model.classes))}; the data has "
+            f"{printable(', '.join(expected_classes))}"
         )
     return model
 
@@ -79,25 +57,26 @@ def transfer(model: Detector, path: str | Path) -> None:
         log.warning("%s: was made with other anchors, masks or attention than this model", path)
     by_name = {layer.name: layer for layer in source.network.layers if layer.weights}
     targets = [layer for layer in model.network.layers if layer.weights]
-    fresh = []
+    fresh, changes = [], []
     for layer in targets:
         other = by_name.get(layer.name)
         if other is not None and hasattr(layer, "outputs_per_anchor") and not same_classes:
-            fresh.append(f"{layer.name} (class logits)")
-            if _anchors_of(layer) == _anchors_of(other):
-                darknet.keep_classes_fresh(layer, *other.get_weights())
-                continue
-            fresh[-1] = layer.name
-            continue
-        if layer.name == "class_logits" and not same_classes:
+            if _same_but_classes(layer, other):
+                fresh.append(f"{layer.name} (class logits)")
+                changes.append(lambda a=layer, b=other: darknet.keep_classes_fresh(
+                    a, *b.get_weights()))  # fmt: skip
+            else:
+                fresh.append(layer.name)
+        elif layer.name == "class_logits" and not same_classes:
             fresh.append(layer.name)
-            continue
-        if other is None or [w.shape for w in other.weights] != [w.shape for w in layer.weights]:
+        elif other is None or [w.shape for w in other.weights] != [w.shape for w in layer.weights]:
             fresh.append(layer.name)
-            continue
-        layer.set_weights(other.get_weights())
+        else:
+            changes.append(lambda a=layer, b=other: a.set_weights(b.get_weights()))
     if len(fresh) == len(targets):
-        raise WeightsError(f"{path}: no layer of it fits {model.network.name}")
+        raise WeightsError(f"{printable(path)}: no layer of it fits {model.network.name}")
+    for change in changes:  # only now, when nothing can fail any more
+        change()
     log.info(
         "%s: loaded %d of %d layers; fresh: %s",
         path, len(targets) - len(fresh), len(targets), ", ".join(fresh) or "none",
@@ -136,8 +115,11 @@ def start_from(model: Detector, weights: str | Path) -> None:
         darknet.load(model, path)
 
 
-def _anchors_of(head) -> int:
-    return head.filters // head.outputs_per_anchor
+def _same_but_classes(head, other) -> bool:
+    """Tell whether two heads have the same inputs and as many anchors."""
+    anchors = [h.filters // h.outputs_per_anchor for h in (head, other)]
+    inputs = [h.weights[0].shape[:-1] for h in (head, other)]
+    return anchors[0] == anchors[1] and inputs[0] == inputs[1]
 
 
 def open_weights(path: str | Path, *, classes=None, image_size=None) -> Detector:

@@ -152,7 +152,7 @@ def huge_webp():
 
 def huge_png():
     head = b"IHDR" + struct.pack(">IIBBBBB", 30000, 30000, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + bytes(4) + bytes(20)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + bytes(8) + b"IEND" + bytes(4)
 
 
 @pytest.mark.parametrize(

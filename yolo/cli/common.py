@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from yolo import exported
@@ -10,6 +11,7 @@ from yolo.classes import read_classes
 from yolo.errors import ConfigError
 
 EXAMPLES_SHOWN = 8
+_LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a number and .jpg
 
 
 def runs_in_keras(args, weights) -> bool:
@@ -60,9 +62,12 @@ def counted(count: int, what: str) -> str:
 
 def free_name(path: Path, taken: set[str], suffix: str = ".jpg") -> str:
     """Return a name for a drawn picture that is neither taken nor a picture of the user's."""
-    name, number = f"{path.stem}{suffix}", 2
+    stem = path.stem
+    while len(os.fsencode(stem)) > _LONGEST_STEM:
+        stem = stem[:-1]
+    name, number = f"{stem}{suffix}", 2
     while name.lower() in taken:
-        name, number = f"{path.stem}_{number}{suffix}", number + 1
+        name, number = f"{stem}_{number}{suffix}", number + 1
     taken.add(name.lower())
     return name
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError
+from yolo.headers import allow_megapixels
 from yolo.training import toml
 from yolo.training.settings import TrainConfig
 
@@ -24,6 +25,7 @@ def evaluate(args, screen: terminal.Screen) -> int:
     from yolo.inference.predictor import detect_samples
     from yolo.training import dataset
 
+    allow_megapixels(args.max_megapixels)
     model = common.open_model(args, weights)
     root = args.data or dataset.default_data()[0]
     if Path(root).suffix.lower() == ".json":
@@ -32,8 +34,9 @@ def evaluate(args, screen: terminal.Screen) -> int:
         samples = coco_data.read_coco(root, args.images, classes=model.classes)
     else:
         samples = dataset.read_split(
-            root, args.split, classes=model.classes, seed=_seed_of_run(weights)
-        )
+            root, args.split, classes=model.classes, seed=_seed_of_run(weights),
+            first_pixel=args.first_pixel,
+        )  # fmt: skip
     screen.write(f"{weights} on {common.count_pictures(len(samples))} of {root}")
     progress = terminal.Progress(screen, len(samples), "pictures")
     found = detect_samples(

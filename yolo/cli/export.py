@@ -10,7 +10,7 @@ from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError
 from yolo.exported import runtime_of
-from yolo.headers import printable
+from yolo.reading import printable
 
 _MOST_CALIBRATION_PICTURES = 100
 

@@ -10,13 +10,15 @@ from yolo import terminal
 from yolo.cli import common
 from yolo.cli.benchmark import print_benchmark
 from yolo.errors import ConfigError, DatasetError
-from yolo.headers import printable
+from yolo.headers import allow_megapixels
+from yolo.reading import printable
 
 
 def predict(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
     if args.no_draw and args.heatmap:
         raise ConfigError("--heatmap lays colours over drawn pictures; leave out --no-draw")
+    allow_megapixels(args.max_megapixels)
     weights = args.weights or common.latest_run()
     found = _sources(args.sources)
     if common.runs_in_keras(args, weights):

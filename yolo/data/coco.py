@@ -13,7 +13,10 @@ from yolo.classes import UNUSED_NAMES, common_name
 from yolo.data.findings import Findings, MarkedObject, check_objects, nearest, short_list
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.headers import printable, read_header, regular_file
+from yolo.headers import read_header
+from yolo.reading import inside, printable, read_regular, shortened
+
+MAX_JSON_BYTES = 1 << 31
 
 
 def read_categories(annotation_json: str | os.PathLike) -> tuple[tuple[str, ...], list[int]]:
@@ -71,42 +74,52 @@ def read_coco(
     }
     findings = Findings(file)
     marked: dict[Any, list[MarkedObject]] = defaultdict(list)
-    pictures = {entry.get("id"): entry for entry in data["images"]}
+    pictures = _by_id(data["images"], file, findings)
+    known_ids = frozenset(ids)
     for number, item in enumerate(data["annotations"]):
-        label = f"annotation {item.get('id', f'number {number}')}"
-        if item.get("image_id") not in pictures:
-            findings.error(f"{file}: {label}: no picture with id {item.get('image_id')!r}")
-        elif item.get("category_id") not in ids:
-            findings.error(f"{file}: {label}: no category with id {item.get('category_id')!r}")
-        elif item["category_id"] in class_of:
+        label = f"annotation {shortened(item.get('id', f'number {number}'))}"
+        picture, category = (_plain(item.get(name)) for name in ("image_id", "category_id"))
+        if picture not in pictures:
+            findings.error(f"{file}: {label}: no picture with id {shortened(item.get('image_id'))}")
+        elif category not in known_ids:
+            findings.error(
+                f"{file}: {label}: no category with id {shortened(item.get('category_id'))}"
+            )
+        elif category in class_of:
             try:
-                x, y, width, height = (float(n) for n in item["bbox"])
-            except (KeyError, TypeError, ValueError):
+                box = item["bbox"]
+                x, y, width, height = (float(n) for n in box if isinstance(box, list))
+            except (KeyError, TypeError, ValueError, OverflowError):
                 findings.error(
-                    f"{file}: {label}: bbox {item.get('bbox')!r}; expected [x, y, width, height]"
+                    f"{file}: {label}: bbox {shortened(item.get('bbox'))}; expected "
+                    "[x, y, width, height]"
                 )
                 continue
             box = (x, y, x + width, y + height)
             difficult = bool(item.get("iscrowd", 0))
-            marked[item["image_id"]].append(
-                MarkedObject(label, class_of[item["category_id"]], box, difficult)
-            )
+            marked[picture].append(MarkedObject(label, class_of[category], box, difficult))
     samples = []
     for image_id, entry in pictures.items():
         name = entry.get("file_name")
-        if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
+        path = _picture(Path(image_folder), name)
+        if path is None:
             findings.error(
-                f"{file}: picture {image_id!r}: file_name {name!r}; expected a name in the folder"
+                f"{file}: picture {shortened(image_id)}: file_name {shortened(name)}; expected "
+                "a name in the folder"
             )
             continue
-        path = Path(image_folder) / name
         try:
-            size = read_header(path).size
+            header = read_header(path)
         except DatasetError as error:
             findings.error(str(error))
             continue
+        size = header.size
+        if header.frames > 1:
+            findings.warn("pictures of several frames, the first taken", printable(name))
         if (entry.get("height"), entry.get("width")) != size:
-            findings.warn("height and width are not the picture's, whose own are used", name)
+            findings.warn(
+                "height and width are not the picture's, whose own are used", printable(name)
+            )
         place = f"{file}: {printable(name)}"
         arrays = check_objects(marked[image_id], size, file=place, findings=findings)
         samples.append(Sample(path, size=size, image_id=str(image_id), **arrays))
@@ -114,12 +127,44 @@ def read_coco(
     return samples
 
 
+def _plain(value) -> Any:
+    """Return an id as it is, and None for what cannot be one."""
+    return value if isinstance(value, int | str) else None
+
+
+def _by_id(entries: list[dict], file: str, findings: Findings) -> dict[Any, dict]:
+    """Return the entries by their id; one without or with another's is noted."""
+    found: dict[Any, dict] = {}
+    for entry in entries:
+        key = _plain(entry.get("id"))
+        if key is None or key in found:
+            findings.error(
+                f"{file}: a picture with the id {shortened(entry.get('id'))}; expected a number "
+                "of its own"
+            )
+        else:
+            found[key] = entry
+    return found
+
+
+def _picture(folder: Path, name: object) -> Path | None:
+    """Return the path of a picture, None if the name leads out of the folder."""
+    if not isinstance(name, str) or not name or "\0" in name:
+        return None
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        return None
+    path = folder / name
+    return path if inside(path, folder, path.parent) else None
+
+
 def _load(path: str | os.PathLike) -> dict[str, list[dict]]:
-    regular_file(path, max_bytes=1 << 33)
+    data = read_regular(path, max_bytes=MAX_JSON_BYTES)
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetError(f"{printable(path)}: no readable JSON ({error})") from None
+        data = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(
+            f"{printable(path)}: no readable JSON ({printable(str(error))[:200]})"
+        ) from None
     for key in ("images", "annotations", "categories"):
         entries = data.get(key) if isinstance(data, dict) else None
         if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
@@ -133,8 +178,10 @@ def _load(path: str | os.PathLike) -> dict[str, list[dict]]:
 def _categories(data: dict, path: str | os.PathLike) -> tuple[tuple[str, ...], list[int]]:
     try:
         pairs = sorted((int(c["id"]), str(c["name"])) for c in data["categories"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise DatasetError(f"{printable(path)}: a category without id or name") from None
+    if len({category for category, _ in pairs}) < len(pairs):
+        raise DatasetError(f"{printable(path)}: two categories have the same id; correct the file")
     if not pairs:
         raise DatasetError(f"{printable(path)}: no categories; expected at least one")
     return tuple(name for _, name in pairs), [i for i, _ in pairs]

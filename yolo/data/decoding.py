@@ -12,13 +12,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from yolo.errors import DatasetError, YoloError
-from yolo.headers import printable
+from yolo.headers import allow_megapixels, allowed_megapixels
 from yolo.images import cv2, read_image
+from yolo.reading import printable
 
 SECONDS = 60.0  # for one picture; 100 megapixels take about two
 PICTURES_A_CHILD = 40  # fewer do not pay for a start
 # A plain subprocess: multiprocessing would run the caller's script again.
-_CODE = "import sys; sys.path[:] = sys.argv[1:]; from yolo.data.decoding import serve; serve()"
+_CODE = (
+    "import sys; sys.path[:] = sys.argv[2:]; from yolo.data.decoding import serve; "
+    "serve(float(sys.argv[1]))"
+)
 
 
 def decode_all(
@@ -117,10 +121,10 @@ class _Child:
         return f"{printable(path)}: the decoder {why}: save the picture again or remove it"
 
     def _start(self) -> bool:
+        command = [sys.executable, "-c", _CODE, str(allowed_megapixels()), *sys.path]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _CODE, *sys.path], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         if self.process.stdout.readline() == b"ready\n":
             return True
         if not self.stopped:
@@ -152,8 +156,13 @@ def _close(process: subprocess.Popen) -> None:
         pass
 
 
-def serve() -> None:
-    """Answer requests of a parent until it goes away: the child's side of `decode_all`."""
+def serve(megapixels: float) -> None:
+    """Answer requests of a parent until it goes away: the child's side of `decode_all`.
+
+    Args:
+        megapixels: the largest picture to decode.
+    """
+    allow_megapixels(megapixels)
     cv2.setNumThreads(1)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # decoders may print

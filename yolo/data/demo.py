@@ -12,8 +12,8 @@ import numpy as np
 from yolo.annotation import annotation_xml
 from yolo.data.shapes import SHAPES_CLASSES, draw_picture
 from yolo.errors import DatasetError
-from yolo.headers import printable
 from yolo.images import cv2
+from yolo.reading import printable
 
 log = logging.getLogger("yolo")
 

@@ -10,24 +10,31 @@ from pathlib import Path
 from yolo.data.findings import Findings, MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.headers import printable, read_header, regular_file
+from yolo.headers import read_header
+from yolo.reading import inside, printable, read_lines_of, shortened
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"
 _BOX = re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{4}}", re.IGNORECASE)
 
 
 def read_lines(
-    path: str | os.PathLike, *, classes: Sequence[str], collect: list[Findings] | None = None
+    path: str | os.PathLike,
+    *,
+    classes: Sequence[str],
+    root: str | os.PathLike | None = None,
+    collect: list[Findings] | None = None,
 ) -> list[Sample]:
     """Read a list such as 2007_train.txt: `picture x1,y1,x2,y2,class x1,y1,x2,y2,class ...`.
 
     Boxes are taken as they stand, in half-open pixels, class numbers from 0. The boxes are found
     from the right, so that the picture's path may hold blanks. A relative path starts at the
-    list's folder. A line with a picture and no boxes is a negative.
+    list's folder. A line with a picture and no boxes is a negative. No line leads out of `root`:
+    a list that came with somebody's pictures says nothing about the rest of the disk.
 
     Args:
         path: the list, in UTF-8.
         classes: class names; a line's class numbers count them from 0.
+        root: the folder that the pictures lie in or below; the list's own, if None.
         collect: takes what was found, repairs and faults; nothing is logged or raised for it.
 
     Returns:
@@ -37,11 +44,8 @@ def read_lines(
         DatasetError: the list is missing or faulty: the message names up to 20 lines.
     """
     path = Path(path)
-    regular_file(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{printable(path)}: no readable list in UTF-8 ({error})") from None
+    lines = read_lines_of(path)
+    root = Path(path.parent if root is None else root).absolute()
     findings = Findings(printable(path))
     samples = []
     for number, line in enumerate(lines, 1):
@@ -54,15 +58,17 @@ def read_lines(
             boxes[:0] = filter(None, [words.pop()])
         if len(words) > 1 and words[-1].count(",") >= 3:
             findings.error(
-                f"{place}: {printable(words[-1])!r}; expected x1,y1,x2,y2,class: correct the line"
+                f"{place}: {shortened(words[-1])}; expected x1,y1,x2,y2,class: correct the line"
             )
             continue
-        picture = path.parent / " ".join(words)
         try:
-            size = read_header(picture).size
+            picture = _picture(path.parent, " ".join(words), root)
+            header = read_header(picture)
         except DatasetError as error:
             findings.error(f"{place}: {error}")
             continue
+        if header.frames > 1:
+            findings.warn("pictures of several frames, the first taken", place)
         marked = []
         for i, box in enumerate(boxes, 1):
             *corners, class_id = (float(n) for n in box.split(","))
@@ -73,7 +79,23 @@ def read_lines(
                 )
                 continue
             marked.append(MarkedObject(f"box {i}", int(class_id), tuple(corners)))
-        arrays = check_objects(marked, size, file=place, findings=findings)
-        samples.append(Sample(picture, size=size, image_id=picture.stem, **arrays))
+        arrays = check_objects(marked, header.size, file=place, findings=findings)
+        samples.append(Sample(picture, size=header.size, image_id=picture.stem, **arrays))
     findings.finish(collect)
     return samples
+
+
+def _picture(folder: Path, name: str, root: Path) -> Path:
+    """Return the path that a line names, which must not lead out of `root`."""
+    path = Path(os.path.normpath(folder / name))  # "a/.." must not depend on what a is
+    if "\0" in name or not path.absolute().is_relative_to(Path(os.path.normpath(root))):
+        raise DatasetError(
+            f"{shortened(name)} leads out of {printable(root)}: correct the line, or name the "
+            "folder of the pictures with --list-root"
+        )
+    if not inside(path, root, path.parent):
+        raise DatasetError(
+            f"{printable(path)}: a link that leads out of {printable(root)}: put the file itself "
+            "there, or make the whole folder the link"
+        )
+    return path

@@ -13,7 +13,8 @@ from yolo.data.findings import Findings, MarkedObject, check_objects, nearest, s
 from yolo.data.sample import Sample
 from yolo.data.voc_xml import VocAnnotation, read_annotation
 from yolo.errors import DatasetError
-from yolo.headers import Header, printable, read_header
+from yolo.headers import Header, read_header
+from yolo.reading import inside, printable, read_lines_of, shortened
 
 log = logging.getLogger("yolo")
 
@@ -76,8 +77,6 @@ def read_split(
         log.info("%s: classes found: %s", printable(folder), short_list(classes, limit=80))
     if zero_based is None:
         zero_based = _counts_from_zero(folder)
-        if zero_based:
-            log.info("%s: pixels are counted from 0 (a corner of 0 occurs)", printable(folder))
     findings = Findings(f"{printable(folder)}, split {split}")
     pictures, annotations = _pictures(folder), _annotations(folder)
     ids = {name: i for i, name in enumerate(classes)}
@@ -85,28 +84,21 @@ def read_split(
     first_unknown: dict[str, str] = {}
     samples = []
     for stem in lists[split]:
-        path = annotations.get(stem, folder / "Annotations" / f"{stem}.xml")
-        found = pictures.get(stem, [])
-        if not found:
-            findings.error(
-                f"{printable(path)}: no picture {printable(stem)}.jpg (or another type) in "
-                f"{printable(folder / 'JPEGImages')}: add it or take the name off the list"
-            )
-        elif len(found) > 1:
-            names = short_list(printable(p.name) for p in found)
-            findings.warn("several pictures for one annotation, the first taken", names)
+        path, picture = _pair(folder, stem, annotations, pictures, findings)
+        if path is None or picture is None:
+            continue
         try:
             annotation = read_annotation(path)
-            header = read_header(found[0]) if found else None
+            header = read_header(picture)
         except DatasetError as error:
             findings.error(str(error))
             continue
-        if header is None:
-            continue
+        if header.frames > 1:
+            findings.warn("pictures of several frames, the first taken", printable(picture))
         _check_size(annotation, header, path, findings)
         marked = []
         for number, item in enumerate(annotation.objects, 1):
-            label = f"object {number} ({item.name!r})"
+            label = f"object {number} ({shortened(item.name)})"
             if item.fault:
                 findings.error(
                     f"{printable(path)}:{item.line}: {label}: {item.fault}: correct the file"
@@ -124,17 +116,53 @@ def read_split(
             findings=findings,
             first_pixel=0 if zero_based else 1,
         )
-        samples.append(Sample(found[0], size=header.size, image_id=stem, **arrays))
+        samples.append(Sample(picture, size=header.size, image_id=stem, **arrays))
     for name, count in unknown.items():
         findings.error(
-            f"{first_unknown[name]}: class {name!r} ({count} objects in this split) is not among "
-            f"{short_list(classes)}{nearest(name, classes)}: add it to the class list or correct "
-            "the files"
+            f"{first_unknown[name]}: class {shortened(name)} ({count} objects in this split) is "
+            f"not among {short_list(map(printable, classes))}{nearest(name, classes)}: add it to "
+            "the class list or correct the files"
         )
     findings.finish(collect)
     if collect is None:
         _describe(samples, findings.what)
     return samples
+
+
+def _pair(
+    folder: Path,
+    stem: str,
+    annotations: dict[str, Path],
+    pictures: dict[str, list[Path]],
+    findings: Findings,
+) -> tuple[Path | None, Path | None]:
+    """Return annotation and picture of a stem; what is missing is None and noted.
+
+    Both are looked up among the names that the folders hold: a list can name nothing else, and
+    <filename>, <folder> and <path> of the annotations are not looked at. A link that leads out
+    of the data set is refused like a missing file.
+    """
+    path, found = annotations.get(stem), pictures.get(stem, [])
+    wanted = printable(folder / "Annotations" / f"{stem}.xml")
+    if path is None:
+        findings.error(f"{wanted}: no such annotation: add it or take the name off the list")
+    if not found:
+        findings.error(
+            f"{wanted}: no picture {printable(stem)}.jpg (or another type) in "
+            f"{printable(folder / 'JPEGImages')}: add it or take the name off the list"
+        )
+    elif len(found) > 1:
+        names = short_list(printable(p.name) for p in found)
+        findings.warn("several pictures for one annotation, the first taken", names)
+    pair = [path, found[0] if found else None]
+    for i, file in enumerate(pair):
+        if file is not None and not inside(file, folder, file.parent):
+            findings.error(
+                f"{printable(file)}: a link that leads out of the data set: put the file itself "
+                "there, or make the whole folder the link"
+            )
+            pair[i] = None
+    return pair[0], pair[1]
 
 
 def find_classes(root: str | os.PathLike) -> tuple[str, ...]:
@@ -146,7 +174,7 @@ def find_classes(root: str | os.PathLike) -> tuple[str, ...]:
         DatasetError: no annotation names any object.
     """
     folder = _folder(root)
-    names = {item.name for a in _readable(folder) for item in a.objects if item.name}
+    names = {item.name for _, a in _readable(folder) for item in a.objects if item.name}
     if not names:
         raise DatasetError(
             f"{printable(folder / 'Annotations')}: no annotation names an object; expected VOC "
@@ -218,10 +246,7 @@ def _folder(root: str | os.PathLike) -> Path:
 
 
 def _read_list(path: Path, stems: set[str]) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{printable(path)}: no readable list in UTF-8 ({error})") from None
+    lines = read_lines_of(path)
     found: dict[str, None] = {}
     for line in lines:
         stem = line.strip()
@@ -232,7 +257,9 @@ def _read_list(path: Path, stems: set[str]) -> list[str]:
         if stem and stem not in stems and Path(stem).suffix.lower() in PICTURE_SUFFIXES:
             stem = stem[: stem.rindex(".")]
         if stem in found:
-            log.warning("%s: %s stands there twice; it is read once", path, printable(stem))
+            log.warning(
+                "%s: %s stands there twice; it is read once", printable(path), printable(stem)
+            )
         elif stem:
             found[stem] = None
     return list(found)
@@ -268,18 +295,30 @@ def _pictures(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _readable(folder: Path) -> Iterable[VocAnnotation]:
+def _readable(folder: Path) -> Iterable[tuple[Path, VocAnnotation]]:
     for path in sorted((folder / "Annotations").iterdir()):
-        if path.suffix.lower() == ".xml":
+        if path.suffix.lower() == ".xml" and inside(path, folder, path.parent):
             try:
-                yield read_annotation(path)
+                yield path, read_annotation(path)
             except DatasetError:
                 continue
 
 
 def _counts_from_zero(folder: Path) -> bool:
-    boxes = (item.box for a in _readable(folder) for item in a.objects if item.box)
-    return any(0 <= n < 1 for box in boxes for n in box[:2])
+    """Tell whether any box of the set starts at pixel 0, and say so."""
+    first, count, total = None, 0, 0
+    for path, annotation in _readable(folder):
+        for item in annotation.objects:
+            total += item.box is not None
+            if item.box and any(0 <= n < 1 for n in item.box[:2]):
+                first, count = first or path, count + 1
+    if count:
+        log.info(
+            "%s: pixels are counted from 0: %d of %d boxes start there, the first in %s "
+            "(--first-pixel 1 if those are mistakes)",
+            printable(folder), count, total, printable(first.name),
+        )  # fmt: skip
+    return count > 0
 
 
 def _check_size(annotation: VocAnnotation, header: Header, path: Path, findings: Findings) -> None:

@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 from xml.parsers import expat
 
@@ -16,9 +15,18 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from yolo.errors import DatasetError
-from yolo.headers import printable, regular_file
+from yolo.reading import printable, read_regular, regular_file, shortened
 
 MAX_XML_BYTES = 10_000_000
+MAX_ELEMENTS = 200_000
+MAX_DEPTH = 100
+# What labelling tools write. Others of Python's codecs are no encodings of text, or take minutes.
+ENCODINGS = frozenset(
+    "utf-8 utf-16 utf-16-le utf-16-be ascii gb2312 gbk gb18030 big5 big5hkscs shift_jis cp932 "
+    "euc_jp euc_kr cp949 koi8-r koi8-u".split()
+) | frozenset(f"cp{n}" for n in (437, 850, 866, 874, *range(1250, 1259))) | frozenset(
+    f"iso8859-{n}" for n in range(1, 17)
+)  # fmt: skip
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -71,7 +79,8 @@ def read_annotation(path: str | os.PathLike) -> VocAnnotation:
         The annotation.
 
     Raises:
-        DatasetError: missing, larger than 10 MB, no XML, with a document type, or its outermost
+        DatasetError: missing, larger than 10 MB, no XML, with a document type, in an unusual
+            encoding, with more than 200,000 elements or 100 within each other, or its outermost
             element is not <annotation>.
     """
     status = regular_file(path, max_bytes=MAX_XML_BYTES)
@@ -80,22 +89,26 @@ def read_annotation(path: str | os.PathLike) -> VocAnnotation:
 
 @lru_cache(maxsize=1 << 17)
 def _read(path: str, _size: int, _changed: int) -> VocAnnotation:
+    data = read_regular(path, max_bytes=MAX_XML_BYTES)
     try:
-        text = _text(Path(path).read_bytes())
+        text = _text(data)
+        if text.count("<") > 2 * MAX_ELEMENTS:
+            raise ValueError(f"more than {MAX_ELEMENTS} elements")
         root = fromstring(text, forbid_dtd=True)
+        _check_depth(root)
     except DefusedXmlException:
         raise DatasetError(
             f"{printable(path)}: has a document type or entities, which are refused: remove them"
         ) from None
     except (ParseError, ValueError, LookupError, RecursionError) as error:
         raise DatasetError(
-            f"{printable(path)}: no readable XML ({error}): correct or remove it"
+            f"{printable(path)}: no readable XML ({printable(str(error))[:200]}): correct or "
+            "remove it"
         ) from None
-    except OSError as error:
-        raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from None
     if root.tag != "annotation":
         raise DatasetError(
-            f"{printable(path)}: the outermost element is <{root.tag}>; expected <annotation>"
+            f"{printable(path)}: the outermost element is <{printable(root.tag)[:60]}>; expected "
+            "<annotation>"
         )
     size, lines = root.find("size"), _lines(text)
     pairs = zip(root.findall("object"), lines["object"], strict=True)
@@ -129,12 +142,26 @@ def _lines(text: str) -> dict[str, list[int]]:
     return lines
 
 
+def _check_depth(root: Element) -> None:
+    level, depth = [root], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} elements within each other")
+        level = [child for element in level for child in element]
+
+
 def _text(data: bytes) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16")
-    declared = re.match(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']+)", data)
-    encoding = declared[1].decode("ascii", "replace") if declared else "utf-8"
-    if codecs.lookup(encoding).name == "utf-8":
+    declared = re.match(
+        rb"(?:\xef\xbb\xbf)?\s{0,99}<\?xml[^>]{0,999}?encoding\s*=\s*[\"']([\w.:-]{1,40})", data
+    )
+    encoding = declared[1].decode("ascii") if declared else "utf-8"
+    name = codecs.lookup(encoding).name
+    if name not in ENCODINGS:
+        raise ValueError(f"the encoding {encoding} is not taken; save it as UTF-8")
+    if name == "utf-8":
         try:
             return data.decode("utf-8-sig").lstrip()
         except UnicodeDecodeError:
@@ -161,11 +188,11 @@ def _object(element: Element, line: int) -> VocObject:
         fault = fault or "no <bndbox>"
     else:
         for corner in CORNERS:
-            text = box.findtext(corner)
+            text = (box.findtext(corner) or "").strip()
             try:
-                numbers.append(float(text))
-            except (TypeError, ValueError):
-                found = "no value" if text is None or not text.strip() else repr(text.strip())
+                numbers.append(float(text if "_" not in text else "no number"))
+            except ValueError:
+                found = shortened(text) if text else "no value"
                 fault = fault or f"<{corner}> holds {found}; expected a number"
     flags = [(element.findtext(n) or "").strip() == "1" for n in ("difficult", "truncated")]
     return VocObject(name, tuple(numbers) if len(numbers) == 4 else None, *flags, fault, line)

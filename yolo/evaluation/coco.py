@@ -19,6 +19,7 @@ from yolo.data.sample import Sample
 from yolo.errors import DatasetError, YoloError
 from yolo.evaluation import align_classes
 from yolo.evaluation.report import number, text_table
+from yolo.reading import printable, read_regular, shortened
 from yolo.results import Detections
 
 METRICS = (
@@ -111,6 +112,7 @@ def evaluate_coco_files(ground_truth: Path, results: Path) -> dict:
             "images, annotations and categories."
         )
     wanted = {"image_id", "category_id", "bbox", "score"}
+    _check_truth(truth, ground_truth)
     known = {image["id"] for image in truth["images"]}
     if not isinstance(found, list):
         raise DatasetError(f"{results}: expected a JSON list of results, received an object.")
@@ -120,9 +122,14 @@ def evaluate_coco_files(ground_truth: Path, results: Path) -> dict:
                 f"{results}: result {i} lacks one of {', '.join(sorted(wanted))}. "
                 f"Received: {str(entry)[:80]}"
             )
-        if entry["image_id"] not in known:
+        if not _are_numbers(entry["bbox"], 4) or not _are_numbers([entry["score"]], 1):
             raise DatasetError(
-                f"{results}: result {i} has image_id {entry['image_id']!r}, "
+                f"{results}: result {i}: bbox {shortened(entry['bbox'])}, score "
+                f"{shortened(entry['score'])}; expected four numbers and one."
+            )
+        if not isinstance(entry["image_id"], int | str) or entry["image_id"] not in known:
+            raise DatasetError(
+                f"{results}: result {i} has image_id {shortened(entry['image_id'])}, "
                 f"which {ground_truth} does not list."
             )
     return _evaluate(truth, found)
@@ -188,12 +195,40 @@ def _to_xywh(boxes_xyxy) -> list[list[float]]:
 
 
 def _read_json(path: Path):
+    data = read_regular(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}).") from None
-    except ValueError as error:
-        raise DatasetError(f"{path}: not a JSON file in UTF-8 ({error}).") from None
+        return json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        reason = printable(str(error))[:200]
+        raise DatasetError(f"{printable(path)}: not a JSON file in UTF-8 ({reason}).") from None
+
+
+def _check_truth(truth: dict, path: Path) -> None:
+    """Refuse entries that the evaluation would trip over."""
+    for key, needed in (
+        ("images", ("id",)),
+        ("categories", ("id", "name")),
+        ("annotations", ("id", "image_id", "category_id", "bbox")),
+    ):
+        for i, entry in enumerate(truth[key]):
+            if not isinstance(entry, dict) or not all(name in entry for name in needed):
+                raise DatasetError(f"{path}: {key}, entry {i}: expected {', '.join(needed)}.")
+            ids = [entry[name] for name in needed if name.endswith("id")]
+            if not all(isinstance(value, int | str) for value in ids):
+                raise DatasetError(f"{path}: {key}, entry {i}: an id that is no number.")
+            if "bbox" in needed and not _are_numbers(entry["bbox"], 4):
+                raise DatasetError(
+                    f"{path}: annotation {shortened(entry['id'])}: bbox "
+                    f"{shortened(entry['bbox'])}; expected [x, y, width, height]."
+                )
+
+
+def _are_numbers(values, count: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(n, int | float) and abs(n) < 1e15 for n in values)
+    )
 
 
 def _silent(*_):

@@ -19,10 +19,10 @@ import numpy as np
 
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
-from yolo.headers import printable
 from yolo.images import fit_image, read_image
 from yolo.inference import tiles
 from yolo.inference.fitted import detect_fitted
+from yolo.reading import printable
 from yolo.results import Detections
 
 logger = logging.getLogger("yolo")

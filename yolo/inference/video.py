@@ -13,8 +13,8 @@ import numpy as np
 
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.files import replacing
-from yolo.headers import printable, regular_file
 from yolo.images import cv2
+from yolo.reading import printable, regular_file
 
 logger = logging.getLogger("yolo")
 

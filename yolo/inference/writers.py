@@ -16,8 +16,9 @@ from yolo.classes import COCO_CLASSES
 from yolo.draw import write_image
 from yolo.errors import ConfigError
 from yolo.files import write_bytes, write_text, write_with
-from yolo.headers import printable, read_header
+from yolo.headers import read_header
 from yolo.images import encode_image
+from yolo.reading import printable
 from yolo.results import CSV_COLUMNS, Detections
 
 _FORBIDDEN = '<>:"/\\|?*'  # in names of folders, on one system or another

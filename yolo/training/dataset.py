@@ -11,6 +11,7 @@ from yolo.data import coco, demo, lines, voc
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
+from yolo.headers import allow_megapixels
 from yolo.training.settings import TrainConfig
 
 log = logging.getLogger("yolo")
@@ -62,7 +63,10 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
         DatasetError: a folder, list or annotation is missing or faulty, or nothing is labelled.
         ConfigError: the settings contradict each other.
     """
+    allow_megapixels(config.max_megapixels)
     classes = read_classes(config.classes) if config.classes else None
+    if config.list_root and not config.train_list:
+        raise ConfigError("--list-root belongs to --train-list and --val-list")
     if config.train_list or config.val_list:
         return _from_lists(config, classes, collect)
     root = config.data
@@ -80,7 +84,14 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
         names["val"] = "test"
     names["test"] = "test" if "test" in lists else names["val"]
     read = {
-        name: read_split(root, name, classes=classes, seed=config.seed, collect=collect)
+        name: read_split(
+            root,
+            name,
+            classes=classes,
+            seed=config.seed,
+            first_pixel=config.first_pixel,
+            collect=collect,
+        )
         for name in sorted(set(names.values()))
         if name in lists or name == names["train"]
     }
@@ -109,11 +120,25 @@ def find_coco(root) -> dict[str, tuple[Path, Path]]:
     return found
 
 
-def read_split(root, split: str, *, classes, seed: int = 0, collect=None) -> list[Sample]:
-    """Read one split of a folder in VOC format or in COCO's layout."""
+def read_split(
+    root, split: str, *, classes, seed: int = 0, first_pixel: str = "auto", collect=None
+) -> list[Sample]:
+    """Read one split of a folder in VOC format or in COCO's layout.
+
+    Args:
+        root: the folder.
+        split: name of the split.
+        classes: names in the order of their ids.
+        seed: decides the split of a VOC folder without lists.
+        first_pixel: "0" or "1", how VOC annotations count; "auto" finds out.
+        collect: takes what was found; see `voc.read_split`.
+    """
     coco_files = find_coco(root)
     if not coco_files:
-        return voc.read_split(root, split, classes=classes, seed=seed, collect=collect)
+        zero_based = {"auto": None, "0": True, "1": False}[first_pixel]
+        return voc.read_split(
+            root, split, classes=classes, seed=seed, zero_based=zero_based, collect=collect
+        )
     if split not in coco_files:
         raise DatasetError(f"{root}: no split {split!r}; expected one of {', '.join(coco_files)}")
     return coco.read_coco(*coco_files[split], classes=classes, collect=collect)
@@ -124,8 +149,9 @@ def _from_lists(config: TrainConfig, classes, collect) -> TrainingData:
         raise ConfigError("give --data, or --train-list and --val-list, not both")
     if not (config.train_list and config.val_list and classes):
         raise ConfigError("the tutorial's lists need all of --train-list, --val-list and --classes")
-    train = lines.read_lines(config.train_list, classes=classes, collect=collect)
-    val = lines.read_lines(config.val_list, classes=classes, collect=collect)
+    root = config.list_root
+    train = lines.read_lines(config.train_list, classes=classes, root=root, collect=collect)
+    val = lines.read_lines(config.val_list, classes=classes, root=root, collect=collect)
     return _checked(TrainingData(classes, train, val, val, "val", {}), config.train_list)
 
 

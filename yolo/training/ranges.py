@@ -6,6 +6,7 @@ import math
 from dataclasses import fields
 
 from yolo.errors import ConfigError
+from yolo.headers import LARGEST_MEGAPIXELS
 
 
 def check(config) -> None:
@@ -42,6 +43,7 @@ def check(config) -> None:
         "save_period": (0, 10**6), "positive_iou": (0, 1), "freeze_batch_size": (1, 10**5),
         "min_box_pixels": (0, 1e4), "min_box_visible": (0, 1), "location_weight": (0, 1e6),
         "confidence_weight": (0, 1e6), "class_weight": (0, 1e6), "frozen_stages": (0, 5),
+        "max_megapixels": (0.001, LARGEST_MEGAPIXELS),
     }  # fmt: skip
     for name, (low, high) in ranges.items():
         value = getattr(config, name)

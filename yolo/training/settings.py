@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 
 from yolo.config import ATTENTIONS, LOSS_SCALINGS, AugmentConfig, LossSettings
+from yolo.headers import MAX_MEGAPIXELS
 from yolo.profiles import BOX_LOSSES, MATCHERS, PROFILES, RetinaNetLoss
 from yolo.training.ranges import check
 
@@ -92,6 +93,23 @@ class TrainConfig:
         False,
         "data",
         "let nothing pass that the check of the data repairs or warns of",
+    )
+
+    list_root: str | None = _option(
+        None,
+        "data",
+        "folder that the pictures of these lists lie in or below",
+        metavar="DIR",
+        default_text="each list's own folder",
+    )
+    first_pixel: str = _option(
+        "auto",
+        "data",
+        "number of the first pixel in VOC annotations; auto: 0 if any box starts there, else 1",
+        choices=("auto", "0", "1"),
+    )
+    max_megapixels: float = _option(
+        MAX_MEGAPIXELS, "data", "refuse larger pictures, in millions of pixels, before decoding"
     )
 
     # what learns

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from yolo import saved, zoo
 from yolo.data import pipeline
+from yolo.data.store import find_damaged
 from yolo.detector import Detector
 from yolo.errors import ConfigError, DatasetError
 from yolo.evaluation.voc import evaluate_voc
-from yolo.images import read_image
 from yolo.inference.predictor import detect_samples
 from yolo.schedules import WarmupDecay
 from yolo.training import architecture, run_folder, settings
@@ -177,9 +177,7 @@ def _pictures_named(samples):
         found = re.search(r"DatasetError: ([^\n]+)", str(error))
         if found is not None:
             raise DatasetError(found[1]) from error
-        # TensorFlow's JPEG decoder does not say which file it failed on; ours does.
-        for sample in samples:
-            read_image(sample.path)
+        find_damaged(samples)
         raise
 
 

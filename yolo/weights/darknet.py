@@ -18,6 +18,7 @@ from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.classes import COCO_CLASSES
 from yolo.errors import WeightsError
 from yolo.files import write_bytes
+from yolo.reading import open_regular, read_regular
 
 log = logging.getLogger("yolo")
 
@@ -26,6 +27,7 @@ log = logging.getLogger("yolo")
 PARTIAL_FILES = {21: (17,), 110: (72, 92)}
 # Networks that have only the backbone's convolutions, the first ones of each of these files.
 BACKBONES = {15: "yolov4-tiny", 72: "yolov4"}
+MAX_BYTES = 1 << 30  # four times yolov4 with COCO's classes
 _HEADER = np.array([0, 2, 5], "<i4").tobytes() + bytes(8)
 
 
@@ -131,7 +133,7 @@ def count_classes(path: str | Path) -> tuple[str, int] | None:
     Raises:
         WeightsError: the size fits neither network.
     """
-    floats = len(_read_floats(Path(path), _USUAL_SIZES))
+    floats = _count_floats(Path(path), _USUAL_SIZES)
     if floats in _PARTIAL_FLOATS.values():
         return None
     for name, (base, per_class) in _FLOATS.items():
@@ -214,28 +216,37 @@ def _plain(layer):
 
 def _read_floats(path: Path, expected: str) -> np.ndarray:
     """Return the floats behind the header; `expected` words the size for an error."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot read the weights ({error.strerror})") from error
-    if len(data) < 20:
+    data = read_regular(path, max_bytes=MAX_BYTES, error=WeightsError)
+    return np.frombuffer(data, "<f4", offset=_header_bytes(path, data[:20], len(data), expected))
+
+
+def _count_floats(path: Path, expected: str) -> int:
+    """Return the number of floats behind the header without reading them."""
+    with open_regular(path, max_bytes=MAX_BYTES, error=WeightsError) as file:
+        start, size = file.read(20), file.seek(0, 2)
+    return (size - _header_bytes(path, start, size, expected)) // 4
+
+
+def _header_bytes(path: Path, start: bytes, size: int, expected: str) -> int:
+    """Return the length of a file's header, 16 or 20, if the file can be one of Darknet's."""
+    if size < 20:
         raise WeightsError(
-            f"{path}: expected {expected}, found {len(data)} bytes, fewer than a Darknet header; "
+            f"{path}: expected {expected}, found {size} bytes, fewer than a Darknet header; "
             "download it again"
         )
-    major, minor, _ = np.frombuffer(data, "<i4", 3)
+    major, minor, _ = np.frombuffer(start, "<i4", 3)
     if not (0 <= major <= 1 and 0 <= minor <= 10):
         raise WeightsError(
             f"{path}: not a Darknet weights file (version {major}.{minor} in its header); "
             "a web page saved under this name looks like that too"
         )
     header = 20 if major * 10 + minor >= 2 else 16
-    if (len(data) - header) % 4:
+    if (size - header) % 4:
         raise WeightsError(
-            f"{path}: expected {expected}, found {len(data)} bytes, which are not a {header}-byte "
+            f"{path}: expected {expected}, found {size} bytes, which are not a {header}-byte "
             "header and whole float32 values of 4 bytes; the file is damaged, download it again"
         )
-    return np.frombuffer(data, "<f4", offset=header)
+    return header
 
 
 def _class_count(convolutions, found: int, path: Path) -> int:

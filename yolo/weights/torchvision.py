@@ -10,14 +10,17 @@ import json
 import logging
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from yolo.errors import WeightsError
+from yolo.reading import regular_file
 
 log = logging.getLogger("yolo")
 
+_MAX_BYTES = 1 << 32
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
 # torchvision runs its first published COCO weights with batch norm's epsilon at 0
 # (models/detection/retinanet.py, `overwrite_eps(model, 0.0)`); all others with 1e-5.
@@ -111,8 +114,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     Raises:
         WeightsError: the file is missing, damaged, or holds anything but tensors.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
+    regular_file(path, max_bytes=_MAX_BYTES, error=WeightsError)
     if path.suffix == ".npz":
         return _read_npz(path)
     if path.suffix == ".safetensors":
@@ -126,7 +128,10 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        ValueError, OSError, EOFError, KeyError, MemoryError, RuntimeError, NotImplementedError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise WeightsError(f"{path}: not a whole .npz archive of arrays ({error})") from error
 
 
@@ -172,7 +177,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             position = end
         if position != len(body):
             raise ValueError(f"{len(body) - position} bytes belong to no tensor")
-    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path}: not a valid .safetensors file ({error})") from error
     return tensors
 

@@ -143,7 +143,7 @@ def test_coco_weights_under_other_masks_are_warned_of(shared, caplog):
 
 
 def test_a_missing_file_is_one_line():
-    with pytest.raises(WeightsError, match="nowhere.weights: cannot read"):
+    with pytest.raises(WeightsError, match="nowhere.weights: cannot be opened: No such file"):
         darknet.load(_tiny(2), "nowhere.weights")
 
 

@@ -267,7 +267,7 @@ def test_files_that_are_none_are_named(tmp_path, name, content, message):
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=message):
         torchvision.read_tensors(path)
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="cannot be opened: No such file"):
         torchvision.read_tensors(tmp_path / "absent.pth")
 
 

@@ -1,0 +1,1 @@
+"""Fault tests at full count; `python -m benchmarks.faults` prints their table."""

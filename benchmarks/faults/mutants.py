@@ -1,0 +1,184 @@
+"""Damaged files by the thousand, read in a child process that may die without loss.
+
+`python -m benchmarks.faults.mutants KIND FIRST COUNT SEED FOLDER` is the child: it damages a good
+file of the kind COUNT times and reads each mutant as the program would. Mutant n follows from
+KIND, SEED and n alone, so that one that does harm can be made again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from yolo.errors import YoloError
+
+PATIENCE = 150.0  # seconds for one mutant, or the start, before its process is ended
+ROOT = Path(__file__).resolve().parents[2]
+NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, 2**24 - 1, 2**31 - 1, 2**31, 2**32 - 1)
+
+
+@dataclass
+class Report:
+    """What became of the mutants.
+
+    Args:
+        tried: mutants read.
+        outcomes: "read", "refused", or what should not be, to how often.
+        worst_seconds: the most processor time that one took.
+        worst_megabytes: the highest memory above that before the first mutant.
+        harm: the first mutants that did harm, as (number, what).
+    """
+
+    tried: int = 0
+    outcomes: Counter = field(default_factory=Counter)
+    worst_seconds: float = 0.0
+    worst_megabytes: float = 0.0
+    harm: list = field(default_factory=list)
+
+    @property
+    def survived(self) -> int:
+        """Mutants that were read or refused as they should be."""
+        return self.outcomes["read"] + self.outcomes["refused"]
+
+
+def fuzz(kind: str, count: int, *, seed: int, folder: Path, limit: float = 2.0) -> Report:
+    """Read `count` mutants in child processes, a new one where one died.
+
+    Args:
+        kind: a name in `benchmarks.faults.targets`.
+        count: mutants.
+        seed: decides them.
+        folder: for files of the children.
+        limit: seconds that one mutant may take.
+    """
+    report, first = Report(), 0
+    progress = folder / f"{kind}.progress"
+    while first < count:
+        progress.write_text(str(first), encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.faults.mutants", kind, str(first),
+             str(count - first), str(seed), str(folder), str(limit)],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
+        )  # fmt: skip
+        out = _watched(process, progress)
+        if process.returncode == 0:
+            _add(report, json.loads(out), count - first)
+            break
+        reached = int(progress.read_text(encoding="utf-8") or first)
+        what = f"ended its process ({process.returncode})"
+        report.tried += reached - first + 1
+        report.outcomes["read"] += reached - first
+        report.outcomes[what] += 1
+        report.harm.append((reached, what))
+        first = reached + 1
+    return report
+
+
+def _watched(process: subprocess.Popen, progress: Path) -> bytes:
+    """Return the child's output; end it where one mutant takes too long."""
+    while True:
+        try:
+            return process.communicate(timeout=10)[0]
+        except subprocess.TimeoutExpired:
+            if time.time() - progress.stat().st_mtime > PATIENCE:
+                process.kill()
+
+
+def _add(report: Report, found: dict, tried: int) -> None:
+    report.tried += tried
+    report.outcomes.update(found["outcomes"])
+    report.worst_seconds = max(report.worst_seconds, found["seconds"])
+    report.worst_megabytes = max(report.worst_megabytes, found["megabytes"])
+    report.harm += [tuple(entry) for entry in found["harm"]]
+
+
+def mutate(data: bytes, rng: np.random.Generator, *, head: int = 200) -> bytes:
+    """Damage a file: bytes, numbers, pieces; every second time near its start."""
+    data = bytearray(data)
+    for _ in range(int(rng.integers(1, 5))):
+        if not data:
+            break
+        end = min(head, len(data)) if rng.random() < 0.5 else len(data)
+        place = int(rng.integers(end))
+        kind = rng.integers(8)
+        if kind <= 2:
+            data[place] = int(rng.integers(256))
+        elif kind == 3:
+            data[place] ^= 1 << int(rng.integers(8))
+        elif kind == 4:
+            order, size = "<>"[int(rng.integers(2))], "HI"[int(rng.integers(2))]
+            number = NUMBERS[int(rng.integers(len(NUMBERS)))]
+            number &= 0xFFFF if size == "H" else 0xFFFFFFFF
+            part = struct.pack(order + size, number)
+            data[place : place + len(part)] = part
+        elif kind == 5:
+            data = data[: int(rng.integers(len(data)))] if rng.random() < 0.3 else data
+        elif kind == 6:
+            length = int(rng.integers(1, 64))
+            data[place:place] = data[max(0, place - length) : place]
+        else:
+            del data[place : place + int(rng.integers(1, 32))]
+    return bytes(data)
+
+
+def judged(read: Callable[[], object], path: str) -> str:
+    """Run a reader and say what it did: "read", "refused", or what it should not have done."""
+    try:
+        read()
+    except YoloError as error:
+        text = str(error)
+        first, *more = text.split("\n")  # of several faults in a file there is a line for each
+        if not all(Path(path).name in line for line in more or [first]):
+            return f"names no file: {text[:120]}"
+        if len(more) > 21 or max(map(len, text.split("\n"))) > 1000:
+            return f"is too long: {text[:120]!r}"
+        return "refused"
+    except Exception as error:  # noqa: BLE001 (that is what is looked for)
+        return f"raised {type(error).__name__}: {str(error)[:120]}"
+    return "read"
+
+
+def main(arguments: list[str]) -> None:
+    """Read mutants and write a report as JSON."""
+    import resource
+
+    kind, first, count, seed, folder, limit = arguments
+    target = importlib.import_module("benchmarks.faults.targets").TARGETS[kind](Path(folder))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcomes, worst, harm = Counter(), 0.0, []
+    with (Path(folder) / f"{kind}.progress").open("r+", encoding="utf-8") as progress:
+        for number in range(int(first), int(first) + int(count)):
+            progress.seek(0)
+            progress.write(str(number))
+            progress.flush()
+            rng = np.random.default_rng([int(seed), number])
+            read, path = target(rng, number)
+            started = time.process_time()  # what others do on this machine is not the file's fault
+            outcome = judged(read, path)
+            seconds = time.process_time() - started
+            worst = max(worst, seconds)
+            if seconds > float(limit):
+                outcome = f"took more than {limit} s"
+            outcomes[outcome] += 1
+            if outcome not in ("read", "refused") and len(harm) < 20:
+                harm.append((number, outcome))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report = {"outcomes": outcomes, "seconds": worst, "megabytes": (peak - before) / 1024,
+              "harm": harm}  # fmt: skip
+    sys.stdout.write(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

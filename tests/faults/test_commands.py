@@ -1,0 +1,144 @@
+"""The commands with bad files among good ones: every good result, a line for each bad one (T19)."""
+
+import json
+import logging
+import os
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks.faults.pictures import variants
+from yolo import cli, headers
+from yolo.cli import common
+from yolo.results import Detections
+
+JPEG = variants()["jpeg 420"]
+XML = (
+    "<annotation><object><name>dog</name><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>30</xmax>"
+    "<ymax>20</ymax></bndbox></object></annotation>"
+)
+
+
+class Nothing:
+    """A model that finds nothing, at once."""
+
+    classes, image_size, resize = ("dog",), (32, 32), "letterbox"
+
+    def detect(self, images, **_):
+        return [Detections.empty(self.classes) for _ in images]
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch, tmp_path):
+    log = logging.getLogger("yolo")
+    before = log.handlers[:], log.level, log.propagate
+    monkeypatch.setattr(common, "open_model", lambda args, weights: Nothing())
+    monkeypatch.chdir(tmp_path)
+    yield
+    log.handlers[:], log.level, log.propagate = before
+    headers.allow_megapixels(headers.MAX_MEGAPIXELS)
+
+
+BAD = {
+    "empty.jpg": b"",
+    "page.png": b"<html>quota exceeded</html>",
+    "cut.png": variants()["png rgb"][:-60],
+    "cut.jpg": JPEG[: len(JPEG) // 2],
+    "cut.gif": variants()["gif"][:-300],
+    "bomb.webp": b"RIFF\x1a\0\0\0WEBPVP8L\x0e\0\0\0\x2f\xfe\xbf\xff\x0f" + bytes(9),
+    "noise.bmp": b"BM" + bytes(range(200)),
+    "text.jpg": "不是图片".encode(),
+    "zeros.tif": bytes(1000),
+    "lie.png": variants()["png rgb"][:16] + b"\0\xff\0\0" + variants()["png rgb"][20:],
+}
+
+
+def test_predict_on_a_folder_with_good_and_bad_pictures(tmp_path, capsys):
+    good = list(variants().values())
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for n in range(100):
+        (folder / f"{n}.jpg").write_bytes(good[n % len(good)])
+    for name, data in BAD.items():
+        (folder / name).write_bytes(data)
+    assert cli.predict_main(["in", "--weights", "w", "--no-draw"]) == 1
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == "" and sum(bool(re.match(r"in/\d+\.jpg: nothing", x)) for x in lines) == 100
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert sorted(re.search(r"in/(\w+\.\w+): ", line)[1] for line in errors) == sorted(BAD)
+    assert lines[-2].startswith("100 pictures, results in ")
+    assert lines[-1] == "10 pictures left out, not readable"
+    entries = json.loads((tmp_path / "predictions" / "predictions.json").read_text("utf-8"))
+    assert [entry["file"] for entry in entries] == [f"in/{n}.jpg" for n in range(100)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_predict_draws_pictures_of_any_name(tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = ["n" * 251 + ".jpg", "n" * 250 + ".png", "狗" * 83 + ".jpg", "a\nb.jpg",
+             b"\xff.jpg".decode("utf-8", "surrogateescape")]  # fmt: skip
+    for name in names:
+        (folder / name).write_bytes(JPEG)
+    assert cli.predict_main(["in", "--weights", "w"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(names) + 1
+    assert len([p for p in (tmp_path / "predictions").iterdir() if p.suffix == ".jpg"]) == 5
+
+
+def test_the_limit_of_pixels_is_an_option(tmp_path, capsys):
+    (tmp_path / "a.jpg").write_bytes(JPEG)  # 61 x 47: 0.002867 megapixels
+    run = ["a.jpg", "--weights", "w", "--no-draw", "--max-megapixels"]
+    assert cli.predict_main([*run, "0.0028"]) == 1
+    assert (
+        "a.jpg: 61x47 pixels; expected at most 0.0028 megapixels: make the picture smaller or "
+        "raise --max-megapixels" in capsys.readouterr().out
+    )
+    assert cli.predict_main([*run, "0.0029"]) == 0
+    for value in ("0", "-1", "nan", "1001", "many"):
+        with pytest.raises(SystemExit) as caught:
+            cli.predict_main([*run, value])
+        assert caught.value.code == 2
+    assert "is not a number above 0 and up to 1000" in capsys.readouterr().err
+
+
+@pytest.fixture
+def data(tmp_path):
+    root = tmp_path / "VOC2007"
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (root / name).mkdir(parents=True)
+    for stem in "abc":
+        (root / "JPEGImages" / f"{stem}.jpg").write_bytes(JPEG)
+        (root / "Annotations" / f"{stem}.xml").write_text(XML, encoding="utf-8")
+    for split, stem in (("train", "a"), ("val", "b"), ("test", "c")):
+        (root / "ImageSets" / "Main" / f"{split}.txt").write_text(f"{stem}\n", encoding="utf-8")
+    return root
+
+
+def test_check_decodes_everything_and_trains_nothing(tmp_path, data, capsys):
+    before = {p: p.read_bytes() for p in data.rglob("*") if p.is_file()}
+    assert cli.train_main(["--check", "--data", "VOC2007"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "3 pictures decoded, 0 not readable, 0 with complaints of the decoder"
+    )
+    assert {p: p.read_bytes() for p in data.rglob("*") if p.is_file()} == before
+    (data / "JPEGImages" / "b.jpg").write_bytes(JPEG[:-200])
+    os.utime(data / "JPEGImages" / "b.jpg", ns=(1, 1))
+    assert cli.train_main(["--check", "--data", "VOC2007"]) == 3
+    out = capsys.readouterr().out
+    assert "error: VOC2007/JPEGImages/b.jpg: a damaged JPEG picture" in out
+    assert "3 pictures decoded, 1 not readable" in out and not (tmp_path / "logs").exists()
+
+
+def test_the_first_pixel_can_be_forced(tmp_path, data, capsys):
+    from yolo.training import dataset
+    from yolo.training.settings import TrainConfig
+
+    text = XML.replace("<xmin>5", "<xmin>0")
+    (data / "Annotations" / "a.xml").write_text(text, encoding="utf-8")
+    for first, corner in (("auto", 0), ("0", 0), ("1", -1)):
+        found = dataset.open_data(TrainConfig(data=str(data), first_pixel=first))
+        np.testing.assert_array_equal(found.train[0].boxes_xyxy[0, 0], max(corner, 0))
+        assert found.val[0].boxes_xyxy[0].tolist()[:2] == ([4, 4] if first == "1" else [5, 5])

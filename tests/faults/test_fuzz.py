@@ -1,0 +1,20 @@
+"""Damaged files are read or refused in a line, quickly, in little memory (T14, T15, T16)."""
+
+import sys
+
+import pytest
+
+from benchmarks.faults.inputs import KINDS, measure
+
+MEGABYTES = 900  # the promise is 1 GB
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="measures with `resource`")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutants(kind):
+    report = measure(kind, KINDS[kind][2])
+    assert not report.harm
+    assert report.survived == report.tried == KINDS[kind][2]
+    assert set(report.outcomes) == {"read", "refused"}  # the damage is neither total nor none
+    assert report.worst_megabytes < MEGABYTES

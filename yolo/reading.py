@@ -1,0 +1,155 @@
+"""Files of others: opened by ourselves, only if they are regular files of a sensible size."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from yolo.errors import DatasetError
+
+MAX_BYTES = 1 << 30
+_SHOWN = 60
+
+
+def printable(path: str | os.PathLike) -> str:
+    """Return a path as one line that any terminal can print, whatever bytes its name holds."""
+    text = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(value: object) -> str:
+    """Return a value found in a file as a message shows it: quoted, on one line, not too long.
+
+    Example:
+        >>> shortened("dog"), shortened("x" * 1000).count("x")
+        ("'dog'", 60)
+    """
+    if not isinstance(value, str):
+        value = repr(value)
+        return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+    return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
+
+
+def regular_file(
+    path: str | os.PathLike, *, max_bytes: int = MAX_BYTES, error: type[Exception] = DatasetError
+) -> os.stat_result:
+    """Return the file's status.
+
+    Args:
+        path: a file; a link to one is followed.
+        max_bytes: the largest size that is taken.
+        error: what to raise, called with one line.
+
+    Raises:
+        DatasetError: or `error`: there is no such file, it is no regular file (a folder, a pipe,
+            a socket, a device) or it is larger than `max_bytes`.
+    """
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError) as fault:
+        reason = getattr(fault, "strerror", None) or str(fault)
+        raise error(f"{printable(path)}: cannot be opened: {reason}") from None
+    _check(path, status, max_bytes, error)
+    return status
+
+
+def open_regular(
+    path: str | os.PathLike, *, max_bytes: int = MAX_BYTES, error: type[Exception] = DatasetError
+) -> BinaryIO:
+    """Open a file for reading, in such a way that none can block us.
+
+    What is opened is checked again after the opening: the name may have come to mean a pipe
+    since it was looked at.
+
+    Args:
+        path: as for `regular_file`.
+        max_bytes: as for `regular_file`.
+        error: as for `regular_file`.
+
+    Returns:
+        The open file; the caller closes it.
+
+    Raises:
+        DatasetError: or `error`: as `regular_file`, or the file cannot be read.
+    """
+    regular_file(path, max_bytes=max_bytes, error=error)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        file = open(os.open(path, flags), "rb")  # noqa: PTH123, SIM115 (a descriptor)
+    except OSError as fault:
+        raise error(f"{printable(path)}: cannot be read: {fault.strerror}") from None
+    try:
+        _check(path, os.fstat(file.fileno()), max_bytes, error)
+    except error:
+        file.close()
+        raise
+    return file
+
+
+def read_regular(
+    path: str | os.PathLike, *, max_bytes: int = MAX_BYTES, error: type[Exception] = DatasetError
+) -> bytes:
+    """Read a whole file as `open_regular` opens it, and never more than `max_bytes`.
+
+    Args:
+        path: as for `regular_file`.
+        max_bytes: as for `regular_file`.
+        error: as for `regular_file`.
+
+    Returns:
+        The content.
+
+    Raises:
+        DatasetError: or `error`: as `regular_file`, or the file cannot be read.
+    """
+    with open_regular(path, max_bytes=max_bytes, error=error) as file:
+        try:
+            data = file.read(max_bytes + 1)
+        except OSError as fault:
+            raise error(f"{printable(path)}: cannot be read: {fault.strerror}") from None
+    if len(data) > max_bytes:  # it grew meanwhile, or its system does not tell its size
+        raise error(f"{printable(path)}: more than {max_bytes} bytes, the most that is taken")
+    return data
+
+
+def read_lines_of(
+    path: str | os.PathLike, *, max_bytes: int = 1 << 28, error: type[Exception] = DatasetError
+) -> list[str]:
+    """Read the lines of a list in UTF-8, with or without a byte-order mark.
+
+    Args:
+        path: as for `regular_file`.
+        max_bytes: as for `regular_file`.
+        error: as for `regular_file`.
+
+    Raises:
+        DatasetError: or `error`: as `read_regular`, or it is not UTF-8.
+    """
+    data = read_regular(path, max_bytes=max_bytes, error=error)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise error(
+            f"{printable(path)}: no readable list in UTF-8 (byte {fault.start}): save it as UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def inside(path: Path, *folders: Path) -> bool:
+    """Tell whether a file, all links followed, lies in one of the folders or below it."""
+    if not path.is_symlink():  # the usual case: what a folder lists lies in it
+        return True
+    try:
+        real = path.resolve()
+        return any(real.is_relative_to(folder.resolve()) for folder in folders)
+    except (OSError, RuntimeError, ValueError):  # links in a circle
+        return False
+
+
+def _check(path, status: os.stat_result, max_bytes: int, error: type[Exception]) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise error(f"{printable(path)}: expected a file, found a folder, a pipe or a device")
+    if status.st_size > max_bytes:
+        raise error(f"{printable(path)}: {status.st_size} bytes; expected at most {max_bytes}")
