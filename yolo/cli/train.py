@@ -10,8 +10,10 @@ from pathlib import Path
 from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError, WeightsError
-from yolo.training import settings, toml
-from yolo.training.settings import TrainConfig
+from yolo.signals import Stop
+from yolo.training import run_folder, settings, toml
+from yolo.training.origin import FREE, refuse_differences, settings_of
+from yolo.training.settings import TrainConfig, resolved
 
 # What a run without any data of its own changes: small pictures, few epochs, focal loss. With
 # these the embedded data set is learned to mAP50 0.90 in about three minutes on two cores.
@@ -25,67 +27,70 @@ DEMO_SETTINGS = {
 }
 
 
-def train(args, screen: terminal.Screen) -> int:
+def train(args, screen: terminal.Screen, stop: Stop) -> int:
     """Run the command and return its exit code."""
     given = {
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(TrainConfig)
         if hasattr(args, field.name)
     }
+    if args.config:
+        given = {**toml.read_toml(args.config), **given}
     if args.resume:
-        if given or args.config:
-            name = next(iter(given), "config").replace("_", "-")
-            raise ConfigError(
-                f"--resume takes its settings from {args.resume}/config.toml; leave out --{name}"
-            )
-        folder = Path(args.resume)
-        config = _config_of_run(folder)
+        folder, resume = Path(args.resume), True
+        config = _config_of_run(folder, given)
     else:
-        if args.config:
-            given = {**toml.read_toml(args.config), **given}
         config = TrainConfig(**given)
         _refuse_idle(given, config)
+        folder, resume = _finished_before(config, given), False
+    if folder is not None and _nothing_to_do(folder, screen):
+        return 0
     from yolo.training.devices import select_gpus
 
     terminal.import_tensorflow_quietly(
         verbose=args.verbose, prepare=lambda: select_gpus(config.gpus)
     )
-    from yolo.training import dataset, run_folder, trainer
+    from yolo.training import dataset, trainer
+    from yolo.training.lock import lock
     from yolo.training.precision import choose_precision
 
-    if not (args.resume or config.data or config.train_list or config.val_list):
+    if not (resume or config.data or config.train_list or config.val_list):
         config = _with_default_data(given, screen)
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
-    if not args.resume:
+    if not resume:
         folder = run_folder.create(config)
+
+    def last_line():
+        run_folder.discard(folder)  # if nothing was saved in it
+        if not run_folder.checkpoint_steps(folder):
+            return "stopped before the first checkpoint; nothing was saved"
+        return f"stopped; go on with: python train.py --resume {common.quoted(folder)}"
+
+    stop.last_line = last_line
     screen.write(f"run folder: {folder}")
     try:
-        with terminal.Interrupt() as interrupt, _log_file(folder / "log.txt"):
+        with lock(folder), _log_file(folder / "log.txt"):
             data = dataset.open_data(config)
-            if not args.resume:
+            if not resume:
                 run_folder.describe(folder, config, data.classes, data.divided)
             best = trainer.train(
-                config, data, folder, resume=bool(args.resume),
-                write=interrupt.guard(screen.write), live=screen.live,
+                config, data, folder, resume=resume, write=screen.write, live=screen.live,
+                stop=stop,
             )  # fmt: skip
+            _show_results(best, data, folder, screen)
     finally:
-        resumable = (folder / "last.keras").exists()
-        run_folder.discard(folder)  # if nothing was saved in it
-    if interrupt.ended:
-        screen.finish()
-        if resumable:
-            screen.write(f"stopped; go on with: python train.py --resume {common.quoted(folder)}")
-        else:
-            screen.write("stopped before the first epoch was complete; nothing was saved")
-        return 130
-    _show_results(best, data, folder, screen)
+        run_folder.discard(folder)
     return 0
 
 
 @contextlib.contextmanager
 def _log_file(path: Path):
     """Write the package's log to a file, with every repaired annotation by name."""
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
+    handler.handleError = lambda record: None  # a full disk ends the run elsewhere, in one line
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     log = logging.getLogger("yolo")
     log.addHandler(handler)
@@ -93,7 +98,8 @@ def _log_file(path: Path):
         yield
     finally:
         log.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
 
 
 def _refuse_idle(given: dict, config: TrainConfig) -> None:
@@ -109,17 +115,49 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 
 
-def _config_of_run(folder: Path) -> TrainConfig:
-    """Return the settings of a run to go on with."""
+def _config_of_run(folder: Path, given: dict) -> TrainConfig:
+    """Return the settings of a run to go on with, and those given that it may change.
+
+    Raises:
+        ConfigError: this is no run, or what is given contradicts its settings.
+        WeightsError: nothing was saved in it.
+    """
     path = folder / "config.toml"
     if not path.is_file():
         raise ConfigError(f"--resume names the folder of a run; {folder} holds no config.toml")
-    if not (folder / "last.keras").is_file():
+    values = toml.read_toml(path)
+    config = TrainConfig(**values)
+    _compare(given, config, path)
+    if run_folder.epochs_if_complete(folder) is None and not run_folder.checkpoint_steps(folder):
         raise WeightsError(
-            f"{folder / 'last.keras'}: no such file: no epoch of this run was completed; start "
-            f"anew with the same settings: python train.py --config {common.quoted(path)}"
+            f"{folder / run_folder.CHECKPOINTS}: no checkpoint of this run was saved; start anew "
+            f"with the same settings: python train.py --config {common.quoted(path)}"
         )
-    return TrainConfig(**toml.read_toml(path))
+    return TrainConfig(**{**values, **{key: given[key] for key in given if key in FREE}})
+
+
+def _compare(given: dict, config: TrainConfig, place: Path) -> None:
+    """Refuse settings that a run was not started with."""
+    now = settings_of(dataclasses.replace(config, **given))
+    refuse_differences({key: now[key] for key in now if key in given}, settings_of(config), place)
+
+
+def _finished_before(config: TrainConfig, given: dict) -> Path | None:
+    """Return the folder of a finished run of this name and these settings, if there is one."""
+    folder = Path(config.save_dir) / (config.name or "")
+    if config.name is None or run_folder.epochs_if_complete(folder) is None:
+        return None
+    then, now = resolved(TrainConfig(**toml.read_toml(folder / "config.toml"))), resolved(config)
+    return folder if all(getattr(then, key) == getattr(now, key) for key in given) else None
+
+
+def _nothing_to_do(folder: Path, screen) -> bool:
+    """Say so if a run and the display of its results are finished."""
+    epochs = run_folder.epochs_if_complete(folder)
+    if epochs is None or not list(folder.glob("*_results.json")):
+        return False
+    screen.write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
+    return True
 
 
 def _with_default_data(given: dict, screen) -> TrainConfig:
@@ -152,7 +190,6 @@ def _show_results(best: Path, data, folder: Path, screen) -> None:
         f"\n{best} on the {data.test_name} split, {common.count_pictures(len(data.test))}:"
     )
     screen.write(voc.table(result))
-    write_text(folder / f"{data.test_name}_results.json", common.to_json_text(voc.to_json(result)))
     pictures, names = [], set()
     for sample, detections in list(zip(data.test, found, strict=True))[: common.EXAMPLES_SHOWN]:
         shown = detections[detections.scores > 0.25]
@@ -164,6 +201,8 @@ def _show_results(best: Path, data, folder: Path, screen) -> None:
     plots.plot_training(folder / "results.csv", folder / "plots" / "training.png")
     plots.plot_precision_recall(result, folder / "plots" / "precision_recall.png")
     plots.plot_average_precision(result, folder / "plots" / "average_precision.png")
+    # Last: that it is there says that the rest is.
+    write_text(folder / f"{data.test_name}_results.json", common.to_json_text(voc.to_json(result)))
     screen.write(f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split")
     screen.write(f"predictions drawn: {folder / 'plots' / 'predictions.jpg'}")
     screen.write(f"curves: {folder / 'plots' / 'training.png'}")
