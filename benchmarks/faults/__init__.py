@@ -1,1 +1,1 @@
-"""Faults on purpose, counted: python -m benchmarks.faults."""
+"""Fault tests at full count; `python -m benchmarks.faults` prints their table."""

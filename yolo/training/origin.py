@@ -32,9 +32,7 @@ def origin(config: TrainConfig, data, model) -> dict:
     found = {
         "classes": list(data.classes),
         "training pictures": f"{len(data.train)} (list {digest})",
-        **{
-            f"model's {key}": value for key, value in network.items()
-        },
+        **{f"model's {key}": value for key, value in network.items()},
         **settings_of(config),
     }
     return json.loads(json.dumps(found))

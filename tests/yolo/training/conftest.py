@@ -35,17 +35,17 @@ class StopsAfter(Stop):
 
 @pytest.fixture(scope="session")
 def small_run(shapes):
-    """Return a function that runs or resumes a training of a few steps.
+    """Return a function that runs or resumes a training of a few steps, eagerly.
 
     `interrupt_in` kills it before an epoch's end is saved; `stop_after` is a signal in a batch.
-    The network is `small`, with dropout; `real=True` takes YOLOv4-tiny, eagerly: tracing its
-    graph takes longer than these few steps do.
+    The network is `small`, with dropout; `real=True` takes YOLOv4-tiny. Tracing a graph takes
+    longer than these few steps do.
     """
 
     def run(save_dir, *, resume=False, interrupt_in=None, stop_after=0, real=False, **changes):
         config = TrainConfig(**{
             "data": str(shapes), "image_size": (64, 64), "epochs": 4, "batch_size": 4,
-            "precision": "float32", "eager": real, "save_dir": str(save_dir), "name": "run",
+            "precision": "float32", "eager": True, "save_dir": str(save_dir), "name": "run",
             "epochs_between_evaluations": 2, **changes,
         })  # fmt: skip
         data = dataset.open_data(config)
