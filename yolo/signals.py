@@ -59,6 +59,7 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             return self  # Python hands signals to the main thread only
         self._reader, self._writer = socket.socketpair()
+        self._reader.settimeout(0.1)
         self._writer.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
@@ -88,7 +89,6 @@ class Stop:
 
     def _watch(self):
         first = 0.0
-        self._reader.settimeout(0.1)
         while True:
             try:
                 numbers = self._reader.recv(64)
