@@ -145,8 +145,9 @@ class Toy:
             "--accumulate", "2",
         ]  # fmt: skip
         with (self.work / "out").open("w+b") as out, (self.work / "err").open("w+b") as err:
+            options = [str(option) for option in [*options, *arguments]]
             process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.faults.small", *map(str, [*options, *arguments])],
+                [sys.executable, "-m", "benchmarks.faults.small", *options],
                 stdout=out, stderr=err, preexec_fn=limits, cwd=self.work,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
             )  # fmt: skip

@@ -54,12 +54,13 @@ def test_a_stretch_that_nothing_ends_leaves_nothing_behind():
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def run(work, *numbers, between=1.0):
+def run(work, *numbers, before="pass", between=1.0):
     """Send signals to a process at work; return its exit code, output and seconds to its end."""
     code = (
         "import time\nfrom yolo.signals import Stop\n"
         "with Stop(grace=0.5) as stop:\n"
         "    stop.farewell = lambda: print('farewell', flush=True)\n"
+        f"    {before}\n"
         "    print('ready', flush=True)\n"
         f"    {work}\n"
         "print('end')\n"
@@ -92,12 +93,13 @@ def test_where_the_exception_is_lost_the_process_is_ended_after_a_grace():
 
 
 def test_a_second_signal_ends_at_once_what_only_notes_the_first():
-    work = "stop.defer(); time.sleep(30); time.sleep(30)"
-    code, out, seconds = run(work, signal.SIGINT, signal.SIGTERM)
+    work = "time.sleep(30); time.sleep(30)"
+    code, out, seconds = run(work, signal.SIGINT, signal.SIGTERM, before="stop.defer()")
     assert (code, out) == (143, "farewell\n") and seconds < 20
 
 
 def test_two_signals_of_one_sender_are_one():
-    work = "stop.defer(); time.sleep(2); print(stop.requested)"
-    code, out, _ = run(work, signal.SIGINT, signal.SIGINT, between=0.0)
+    work = "time.sleep(2); print(stop.requested)"
+    numbers = (signal.SIGINT, signal.SIGINT)
+    code, out, _ = run(work, *numbers, before="stop.defer()", between=0.0)
     assert (code, out) == (0, "True\nend\n")

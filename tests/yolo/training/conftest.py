@@ -19,6 +19,9 @@ def shapes(tmp_path_factory):
     return demo.write_shapes(tmp_path_factory.mktemp("data") / "shapes", train=8, val=4, test=4)
 
 
+REAL = network.build_network
+
+
 class StopsAfter(Stop):
     """Behaves as if Ctrl-C were pressed during a batch, counted from 1."""
 
@@ -58,8 +61,7 @@ def small_run(shapes):
             lines.append(text)
 
         with pytest.MonkeyPatch.context() as patch:
-            if not real:
-                patch.setattr(network, "build_network", small.build_network)
+            patch.setattr(network, "build_network", REAL if real else small.build_network)
             try:
                 trainer.train(
                     config, data, folder, resume=resume, write=write, stop=StopsAfter(stop_after)

@@ -6,12 +6,23 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks.faults import small
 from yolo import saved, zoo
 from yolo.errors import ConfigError
 from yolo.training import checkpoint, dataset, trainer
 from yolo.training.settings import TrainConfig
+from yolo.yolov4 import network
 
 FROZEN_FIRST = {"freeze_epochs": 2, "freeze_batch_size": 2, "save_period": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def real_network():
+    """Let saved models be those of the small network; return what builds the real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        real = network.build_network
+        patch.setattr(network, "build_network", small.build_network)
+        yield real
 
 
 def results(folder):
@@ -76,7 +87,10 @@ def test_results_have_each_epoch_once_with_the_same_figures(whole, pieces):
             assert a[key] == b[key], key
 
 
-def test_frozen_layers_keep_weights_and_statistics_until_they_are_freed(small_run, tmp_path):
+def test_frozen_layers_keep_weights_and_statistics_until_they_are_freed(
+    small_run, tmp_path, monkeypatch, real_network
+):
+    monkeypatch.setattr(network, "build_network", real_network)
     folder, _ = small_run(tmp_path, real=True, epochs_between_evaluations=0, **FROZEN_FIRST)
     after = {n: saved.load(folder / f"epoch_{n:04d}.keras") for n in (1, 2, 4)}
     keras.utils.set_random_seed(TrainConfig.seed)  # fresh weights follow from it
