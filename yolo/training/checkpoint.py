@@ -78,16 +78,16 @@ def save(folder: Path, state: State, model) -> Path:
 
 
 def prune(folder: Path, *, newest: int, keep: int) -> None:
-    """Remove all checkpoints but `keep` up to step `newest`, and what killed writers left.
+    """Remove all checkpoints but `keep` up to step `newest`.
 
     Those after `newest` were damaged, or the run would not have gone back before them.
     """
     kept = [step for step in checkpoint_steps(folder) if step <= newest][-keep:]
     whole = {checkpoint_path(folder, step) for step in kept}
-    for path in (folder / CHECKPOINTS).iterdir():
+    for path in (folder / CHECKPOINTS).glob("step-*"):
         if path not in whole:
             # Under a name that nobody reads: a kill in the middle leaves no half checkpoint.
-            doomed = path.with_name(f".{path.name.removeprefix('.')}.old.part")
+            doomed = path.with_name(f".{path.name}.old.part")
             with contextlib.suppress(OSError):
                 path.rename(doomed)
                 shutil.rmtree(doomed)

@@ -110,6 +110,16 @@ def noted_score(best: Path) -> tuple[float, int]:
         return -1.0, 0
 
 
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files that a killed run left; whoever holds the lock may."""
+    for path in sorted(folder.rglob(".*.part*"), reverse=True):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 def describe(folder: Path, config: TrainConfig, classes, splits: dict[str, list[str]]) -> None:
     """Write `config.toml`, `classes.txt` and, where we divided the data, `splits/<name>.txt`."""
     write_text(folder / "config.toml", write_toml(resolved(config)))

@@ -62,6 +62,7 @@ def train(
     if resume and epochs is not None:
         write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
         return folder / "best.keras"
+    run_folder.sweep(folder)
     strategy = _devices(config)
     if not tf.config.get_visible_devices("GPU"):
         tf.config.experimental.enable_op_determinism()

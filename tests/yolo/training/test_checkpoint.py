@@ -51,11 +51,19 @@ def test_the_last_two_are_kept(tmp_path, model):
     for step in (1, 2, 3, 20_000_000_000):
         checkpoint.save(tmp_path, State(step=step), model)
     assert run_folder.checkpoint_steps(tmp_path) == [3, 20_000_000_000]
-    remains = tmp_path / "checkpoints" / ".step-00000004.99.part"
-    remains.mkdir()
     checkpoint.save(tmp_path, State(step=5), model)  # the one after it was skipped as damaged
     assert run_folder.checkpoint_steps(tmp_path) == [3, 5]
-    assert not remains.exists()
+
+
+def test_what_a_killed_run_left_unfinished_is_swept_away(tmp_path, model):
+    checkpoint.save(tmp_path, State(step=1), model)
+    before = sorted(tmp_path.rglob("*"))
+    half = tmp_path / "checkpoints" / ".step-00000002.99.part"
+    half.mkdir()
+    for path in (half / "arrays.npz", tmp_path / ".best.99.part.keras"):
+        path.write_bytes(b"half")
+    run_folder.sweep(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_run_without_any(tmp_path):
