@@ -148,7 +148,7 @@ def test_what_the_frozen_phase_saves_is_the_optimizer_of_its_free_layers(small_r
     model = saved.load(folder / "last.keras")
     free = [w for la in model.network.layers if not la.name.startswith("backbone_")
             for w in la.trainable_weights]  # fmt: skip
-    sizes = sorted(w.shape for w in free)
+    sizes = sorted(tuple(w.shape) for w in free)
     kept = [a.shape for name, a in arrays.items() if name.startswith("optimizer") and a.ndim]
     assert sorted(kept) == sorted(sizes * 2)  # momenta and accumulated gradients
 
@@ -174,7 +174,7 @@ def test_resume_refuses_what_is_not_the_run_that_was_started(small_run, pieces, 
     assert "ema is 0.5, was 0.04" in message and "\n" not in message
     anchors = tmp_path / "anchors.txt"
     anchors.write_text("9,9, 20,20, 30,30, 40,40, 50,50, 60,60", encoding="utf-8")
-    with pytest.raises(ConfigError, match="network's anchors is .*9.0, 9.0.*, was "):
+    with pytest.raises(ConfigError, match="model's anchors is .*9.0, 9.0.*, was "):
         small_run(tmp_path, resume=True, anchors=str(anchors))
     # What does not change the training may change.
     small_run(tmp_path, resume=True, patience=3, epochs_between_evaluations=3, stop_after=1)
