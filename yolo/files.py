@@ -99,6 +99,8 @@ def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> No
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     old = path.with_name(f".{path.name}.{os.getpid()}.old.part")
+    # In a container a killed writer may have had the same number.
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
         write(temporary)
@@ -112,6 +114,8 @@ def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> No
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
+        if old.exists() and not path.exists():  # the second rename failed
+            old.rename(path)
         for remains in (temporary, old):
             shutil.rmtree(remains, ignore_errors=True)
 

@@ -65,6 +65,11 @@ def test_a_folder_is_replaced_whole(tmp_path, monkeypatch):
         with pytest.raises(YoloError, match=r"step-1: cannot be written \(No space left"):
             files.write_folder(path, fill("three"))
 
+    remains = path.with_name(f".step-1.{os.getpid()}.part")  # of a killed one of our number
+    remains.mkdir()
+    (remains / "b").write_bytes(b"half")
+    files.write_folder(path, fill("two"))
+
     def interrupted(folder):
         (folder / "a").write_bytes(b"half")
         raise KeyboardInterrupt
