@@ -71,15 +71,8 @@ def train(
     state, arrays = (checkpoint.newest(folder) if resume else None) or (State(), None)
     if arrays is None:
         state.epoch = config.init_epoch
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        with strategy.scope() if strategy else contextlib.nullcontext():
-            model = _build(config, data, fresh=arrays is None)
-            shadow = Detector.from_config(model.get_config())
-    finally:
-        # What is loaded after the run computes in the precision it would have in a new process.
-        keras.config.set_dtype_policy(before)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model, shadow = _models(config, data, precision, fresh=arrays is None)
     here = origin(config, data, model)
     refuse_differences(here, state.origin, folder)
     state.origin = here
@@ -106,6 +99,24 @@ def train(
         run.phase(model, phase, arrays)
         arrays = None
         use_averages(model)
+    _finish(model, shadow, folder, state, write)
+    return folder / "best.keras"
+
+
+def _models(config, data, precision: str, *, fresh: bool) -> tuple[Detector, Detector]:
+    """Return the detector to train and a second one like it, for measuring and saving."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = _build(config, data, fresh=fresh)
+        return model, Detector.from_config(model.get_config())
+    finally:
+        # What is loaded after the run computes in the precision it would have in a new process.
+        keras.config.set_dtype_policy(before)
+
+
+def _finish(model: Detector, shadow: Detector, folder: Path, state: State, write) -> None:
+    """See that there is a best model, and note that the run is complete."""
     if not (folder / "best.keras").exists():
         write("no measurement gave a number: the last model stands for the best")
         shadow.set_weights(model.get_weights())
@@ -113,7 +124,6 @@ def train(
         save_model(shadow, folder / "best.keras")
     run_folder.mark_complete(folder, state)
     checkpoint.prune(folder, newest=state.step, keep=1)
-    return folder / "best.keras"
 
 
 def _compile(model, config: TrainConfig, phase: Phase, pictures: int):
