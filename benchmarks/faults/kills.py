@@ -101,7 +101,8 @@ def _signal_once(toy, folder, number, code, when, ends):
     if number != signal.SIGKILL:
         last = (ended.out + ended.err).splitlines()[-1]
         assert re.search("go on with: python train.py --resume|nothing was saved|inter", last), last
-        assert ended.seconds < 10, f"{ended.seconds:.1f} s to its end"
+        # A batch here takes a tenth of a second; a busy machine stretches all of it.
+        assert ended.seconds < 6 or ended.busy < 5, f"{ended.seconds:.1f} s to its end"
     if (folder / "checkpoints").exists():
         resumed = toy.command("--resume", folder)
         assert resumed.code == 0, resumed.err[-300:]

@@ -28,13 +28,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Outcome(NamedTuple):
-    """How a process ended: exit code, output, seconds since what was done to it, peak MB."""
+    """How a process ended: exit code, output, seconds since the signal, peak MB.
+
+    `busy` is the processor's share of those seconds, which says more on a machine with other work.
+    """
 
     code: int
     out: str
     err: str
     seconds: float
     megabytes: float
+    busy: float
 
 
 class Meter:
@@ -151,8 +155,10 @@ class Toy:
                 stdout=out, stderr=err, preexec_fn=limits, cwd=self.work,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
             )  # fmt: skip
+            before = 0.0
             if send is not None:
                 when(process)
+                before = _cpu_seconds(process.pid)
                 with contextlib.suppress(ProcessLookupError):
                     process.send_signal(send)
             started = time.monotonic()
@@ -163,7 +169,14 @@ class Toy:
             for file in (out, err):
                 file.seek(0)
                 texts.append(file.read().decode("utf-8", "replace"))
-        return Outcome(code, *texts, seconds, usage.ru_maxrss / 1024)
+        busy = usage.ru_utime + usage.ru_stime - before
+        return Outcome(code, *texts, seconds, usage.ru_maxrss / 1024, busy)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def StopAfter(batches: int):  # noqa: N802  a class that is made when TensorFlow may be loaded
