@@ -207,7 +207,10 @@ class Detector(keras.Model):
             batch = ops.cast(ops.shape(y["boxes"])[0], "float32")
             tracker.update_state(parts[tracker.name] * replicas, sample_weight=batch)
         # Layers' own losses are a mean in Keras's eyes: every replica brings them whole.
-        return sum(parts.values()) + sum(self.losses, 0.0) / replicas
+        loss = sum(parts.values()) + sum(self.losses, 0.0) / replicas
+        # A loss that is no number can have gradients that are: it shall spoil them, for the
+        # optimizer to see. A finite one is left as it is, to the bit.
+        return loss * ops.where(ops.isfinite(loss), 1.0, float("nan"))
 
     def _average_positives(self, count, training):
         """Return the running mean of positive anchors, moved on by a batch when training."""

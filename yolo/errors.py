@@ -7,6 +7,10 @@ class YoloError(Exception):
     exit_code = 1
 
 
+class MemoryShortage(YoloError):
+    """A batch does not fit into memory."""
+
+
 class ConfigError(YoloError):
     """A setting, an option or a configuration file cannot be used as it is."""
 

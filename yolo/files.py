@@ -1,9 +1,10 @@
-"""Files written whole or not at all: a crash or a full disk leaves the old one."""
+"""Files and folders written whole or not at all: a crash or a full disk leaves the old one."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,12 +74,63 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        _sync(temporary)
         temporary.replace(path)
+        _sync(path.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise YoloError(f"{printable(path)}: cannot be written ({reason})") from error
+        raise _cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)  # still there after an error or an interrupt
+
+
+def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary folder beside `path`, then put it in its place.
+
+    Every file in it is on the disk before the folder has its name. A folder that has the name
+    already is removed first; until then it is whole.
+
+    Args:
+        path: the folder.
+        write: called with the temporary folder, which exists and is empty.
+
+    Raises:
+        YoloError: an error of the system while writing; a folder of that name is as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old.part")
+    # In a container a killed writer may have had the same number.
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        write(temporary)
+        for file in temporary.iterdir():
+            _sync(file)
+        _sync(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(old)
+        temporary.rename(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        if old.exists() and not path.exists():  # the second rename failed
+            old.rename(path)
+        for remains in (temporary, old):
+            shutil.rmtree(remains, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows syncs no folders
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _cannot_write(path: Path, error: OSError) -> YoloError:
+    return YoloError(f"{printable(path)}: cannot be written ({error.strerror or error})")

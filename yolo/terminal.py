@@ -6,10 +6,8 @@ import contextlib
 import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 
@@ -148,46 +146,6 @@ class ScreenHandler(logging.Handler):
         if record.levelno >= logging.WARNING:
             mark = colored("warning:", "yellow", self.screen.stream) + " "
         self.screen.write(mark + record.getMessage())
-
-
-class Interrupt:
-    """A stretch of work that Ctrl-C ends, whatever error that becomes inside TensorFlow.
-
-    A KeyboardInterrupt that arrives while compiled code calls back into Python can come out as
-    another exception, or not at all; whether the signal came tells them apart from real faults.
-
-    Attributes:
-        ended: whether the work was ended by Ctrl-C.
-    """
-
-    def __init__(self):
-        self.ended = self._came = False
-        self._before = None
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def guard(self, function: Callable) -> Callable:
-        """Return a function that also ends the work if a signal was lost on its way before."""
-
-        def guarded(*args, **kwargs):
-            function(*args, **kwargs)
-            if self._came:
-                raise KeyboardInterrupt
-
-        return guarded
-
-    def _note(self, number, frame):
-        self._came = True
-        signal.default_int_handler(number, frame)
-
-    def __exit__(self, kind, error, traceback) -> bool:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-        self.ended = kind is not None and (self._came or issubclass(kind, KeyboardInterrupt))
-        return self.ended
 
 
 def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None) -> None:

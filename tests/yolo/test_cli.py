@@ -1,9 +1,7 @@
 """The command line inside the process: options, exit codes, and what the terminal shows."""
 
-import contextlib
 import io
 import logging
-import signal
 from dataclasses import fields
 from pathlib import Path
 
@@ -117,7 +115,7 @@ def test_resuming_what_has_no_model_yet(tmp_path, capsys):
     (tmp_path / "config.toml").write_text("epochs = 2\n", encoding="utf-8")
     assert cli.train_main(["--resume", str(tmp_path)]) == 4
     text = capsys.readouterr().err
-    assert "no epoch of this run was completed" in text and "train.py --config " in text
+    assert "no checkpoint of this run was saved" in text and "train.py --config " in text
 
 
 def test_the_data_commands_take_the_settings_that_concern_them():
@@ -441,28 +439,3 @@ def test_a_failing_start_shows_what_tensorflow_said(capfd):
     with pytest.raises(RuntimeError):
         terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
     assert capfd.readouterr().err == "libcudart not found\n"
-
-
-def test_ctrl_c_is_told_apart_from_faults_whatever_it_turns_into():
-    with terminal.Interrupt() as interrupt:
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:
-            raise SystemError("returned a result with an exception set") from None
-    assert interrupt.ended
-    lines = []
-    with terminal.Interrupt() as interrupt:
-        write = interrupt.guard(lines.append)
-        write("before")
-        with contextlib.suppress(KeyboardInterrupt):  # as compiled code may do
-            signal.raise_signal(signal.SIGINT)
-        write("the next line ends it")
-        write("never")
-    assert interrupt.ended and lines == ["before", "the next line ends it"]
-    with pytest.raises(ZeroDivisionError), terminal.Interrupt() as interrupt:
-        raise ZeroDivisionError
-    assert not interrupt.ended
-    with terminal.Interrupt() as interrupt:
-        pass
-    assert not interrupt.ended
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -50,3 +50,31 @@ def test_the_temporary_name_keeps_the_suffix(tmp_path):
     seen = []
     files.write_with(tmp_path / "m.keras", lambda p: (seen.append(p.suffix), p.write_bytes(b"1")))
     assert seen == [".keras"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "step-1"
+
+    def fill(text):
+        return lambda folder: (folder / "a").write_text(text, encoding="utf-8")
+
+    files.write_folder(path, fill("one"))
+    files.write_folder(path, fill("two"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(YoloError, match=r"step-1: cannot be written \(No space left"):
+            files.write_folder(path, fill("three"))
+
+    remains = path.with_name(f".step-1.{os.getpid()}.part")  # of a killed one of our number
+    remains.mkdir()
+    (remains / "b").write_bytes(b"half")
+    files.write_folder(path, fill("two"))
+
+    def interrupted(folder):
+        (folder / "a").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.write_folder(path, interrupted)
+    assert [p.name for p in path.parent.iterdir()] == ["step-1"]
+    assert [(p.name, p.read_bytes()) for p in path.iterdir()] == [("a", b"two")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import shlex
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 
-from yolo import options, terminal
+from yolo import options, signals, terminal
 from yolo.errors import YoloError
 
 
@@ -18,10 +19,10 @@ def train_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `train.py`: train, evaluate, draw, and say how to go on."""
     from yolo.cli.train import train
 
+    stop = signals.Stop()
     command = typed(prog or "train.py", sys.argv[1:] if argv is None else argv)
-    return _run(
-        options.train_parser(), argv, lambda args, screen: train(args, screen, command), prog
-    )
+    run = functools.partial(train, command=command, stop=stop)
+    return _run(options.train_parser(), argv, run, prog, stop)
 
 
 def predict_main(argv: list[str] | None = None, prog: str | None = None) -> int:
@@ -105,8 +106,18 @@ def _overview() -> str:
     )
 
 
-def _run(parser: argparse.ArgumentParser, argv, command: Callable, prog: str | None) -> int:
-    """Parse, run, and turn what went wrong into one line and an exit code."""
+def _run(
+    parser: argparse.ArgumentParser, argv, command: Callable, prog: str | None, stop=None
+) -> int:
+    """Parse, run, and turn what went wrong into one line and an exit code.
+
+    Args:
+        parser: of the command's options.
+        argv: the options, those of the process for None.
+        command: called with the options and the screen; returns the exit code.
+        prog: what the command is called in its messages; None: the script's name.
+        stop: ends the command on a signal; it may know what to say then.
+    """
     parser.prog = prog or parser.prog
     args = parser.parse_args(argv)
     screen = terminal.Screen()
@@ -122,15 +133,26 @@ def _run(parser: argparse.ArgumentParser, argv, command: Callable, prog: str | N
         print(f"{parser.prog}: {word} {text}", file=sys.stderr)
         return code
 
+    stop = stop or signals.Stop()
+
+    def farewell():
+        screen.finish()
+        line = stop.last_line()
+        print(line or "interrupted", file=sys.stdout if line else sys.stderr, flush=True)
+
+    stop.farewell = farewell
     try:
-        return command(args, screen)
+        with stop:
+            return command(args, screen)
+    except signals.Stopped as stopped:
+        farewell()
+        return stopped.exit_code
     except YoloError as error:
         return fail(str(error), error.exit_code)
     except ImportError as error:
         return fail(f"{error}; run: pip install -e .", 1)
-    except KeyboardInterrupt:
-        screen.finish()
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt:  # from within, without a signal
+        farewell()
         return 130
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does; nobody is left to tell.

@@ -92,15 +92,9 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     from yolo.inference.predictor import detect_samples
     from yolo.training import dataset, overfit
 
-    with terminal.Interrupt() as interrupt:
-        best, few, _ = overfit.overfit(
-            config, dataset.open_data(config), count, write=interrupt.guard(screen.write),
-            live=screen.live,
-        )  # fmt: skip
-    if interrupt.ended:
-        screen.finish()
-        screen.write("stopped")
-        return 130
+    best, few, _ = overfit.overfit(
+        config, dataset.open_data(config), count, write=screen.write, live=screen.live
+    )
     found = detect_samples(saved.load(best), few.train)
     result = voc.evaluate_voc(found, few.train, few.classes)
     ranked = picture_results(found, few.train, few.classes)

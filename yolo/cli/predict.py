@@ -6,7 +6,7 @@ import contextlib
 from collections import Counter
 from pathlib import Path
 
-from yolo import terminal
+from yolo import signals, terminal
 from yolo.cli import common
 from yolo.cli.benchmark import print_benchmark
 from yolo.errors import ConfigError, DatasetError
@@ -43,15 +43,22 @@ def predict(args, screen: terminal.Screen) -> int:
         screen.write(reason)
         args.show = False
     run = _Run(args, model, settings, screen)
-    with terminal.Interrupt() as interrupt:
-        try:
-            run.look_at(found)
-        finally:
-            run.close()
+    stopped = None
+    try:
+        with signals.Stop() as stop:
+            try:
+                run.look_at(found)
+            finally:
+                stop.defer()  # what was found so far is written in peace
+                run.close()
+    except KeyboardInterrupt as error:
+        stopped = error
     run.report()
-    if interrupt.ended:
+    if stopped is not None:
         screen.write("stopped")
-        return 0 if isinstance(found[-1], int) else 130  # a camera ends in no other way
+        if isinstance(found[-1], int):  # a camera ends in no other way
+            return 0
+        return getattr(stopped, "exit_code", 130)
     return 1 if run.failed else 0
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from yolo import terminal
 from yolo.cli import common, look
 from yolo.errors import ConfigError, WeightsError
-from yolo.training import settings, toml
+from yolo.signals import Stop
+from yolo.training import run_folder, settings, toml
 from yolo.training.devices import select_gpus
-from yolo.training.settings import TrainConfig
+from yolo.training.origin import FREE, refuse_differences, settings_of
+from yolo.training.settings import TrainConfig, resolved
 
 # What a run without any data of its own changes: small pictures, few epochs, focal loss. With
 # these the embedded data set is learned to mAP50 0.90 in about three minutes on two cores.
@@ -27,36 +28,36 @@ DEMO_SETTINGS = {
 }
 
 
-def train(args, screen: terminal.Screen, command: str) -> int:
+def train(args, screen: terminal.Screen, command: str, stop: Stop) -> int:
     """Run the command, which the run notes as it was typed, and return its exit code."""
     given = {
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(TrainConfig)
         if hasattr(args, field.name)
     }
+    if args.config:
+        given = {**toml.read_toml(args.config), **given}
     if args.resume:
-        if given or args.config:
-            name = next(iter(given), "config").replace("_", "-")
-            raise ConfigError(
-                f"--resume takes its settings from {args.resume}/config.toml; leave out --{name}"
-            )
-        folder = Path(args.resume)
-        config = _config_of_run(folder)
+        folder, resume = Path(args.resume), True
+        config = _config_of_run(folder, given)
     else:
-        if args.config:
-            given = {**toml.read_toml(args.config), **given}
         config = TrainConfig(**given)
         _refuse_idle(given, config)
+        folder, resume = None, False
     if args.check:
         config = _with_data(config, given, screen)
         return look.check_data(config, Path(config.save_dir) / "check", screen, args.verbose)
+    if not (resume or args.show_batches or args.overfit):
+        folder = _finished_before(config, given)
+    if folder is not None and _nothing_to_do(folder, screen):
+        return 0
     terminal.import_tensorflow_quietly(
         verbose=args.verbose, prepare=lambda: select_gpus(config.gpus)
     )
-    from yolo.training import run_folder
+    from yolo.training.lock import lock
     from yolo.training.precision import choose_precision
 
-    if not args.resume:
+    if not resume:
         config = _with_data(config, given, screen)
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     if args.show_batches:
@@ -64,25 +65,25 @@ def train(args, screen: terminal.Screen, command: str) -> int:
         return look.show_batches(config, args.show_batches, out, screen)
     if args.overfit:
         return look.overfit(config, args.overfit, screen)
-    if not args.resume:
+    if not resume:
         folder = run_folder.create(config)
-    screen.write(f"run folder: {folder}")
-    run_folder.note_command(folder, command)
-    try:
-        with terminal.Interrupt() as interrupt, _log_file(folder / "log.txt"):
-            run = _Run(folder, bool(args.resume), interrupt.guard(screen.write), screen.live)
-            best = run.train(config)
-    finally:
-        resumable = (folder / "last.keras").exists()
+
+    def last_line():
         run_folder.discard(folder)  # if nothing was saved in it
-    if interrupt.ended:
-        screen.finish()
-        if resumable:
-            screen.write(f"stopped; go on with: python train.py --resume {common.quoted(folder)}")
-        else:
-            screen.write("stopped before the first epoch was complete; nothing was saved")
-        return 130
-    _show_results(best, run, screen)
+        if not run_folder.checkpoint_steps(folder):
+            return "stopped before the first checkpoint; nothing was saved"
+        return f"stopped; go on with: python train.py --resume {common.quoted(folder)}"
+
+    stop.last_line = last_line
+    screen.write(f"run folder: {folder}")
+    try:
+        with lock(folder), _log_file(folder / "log.txt"):
+            run_folder.note_command(folder, command)
+            run = _Run(folder, resume, screen, stop)
+            best = run.train(config)
+            _show_results(best, run, screen)
+    finally:
+        run_folder.discard(folder)
     return 0
 
 
@@ -92,12 +93,13 @@ class _Run:
     Args:
         folder: the run folder.
         resume: whether the run goes on.
-        write: called with lines to show.
-        live: whether a line can be replaced by the next.
+        screen: where to write.
+        stop: signals to end on.
     """
 
-    def __init__(self, folder: Path, resume: bool, write: Callable, live: bool):
-        self.folder, self.resume, self.write, self.live = folder, resume, write, live
+    def __init__(self, folder: Path, resume: bool, screen: terminal.Screen, stop: Stop):
+        self.folder, self.resume, self.stop = folder, resume, stop
+        self.write, self.live = screen.write, screen.live
         self.data = self.report = self.config = None
 
     def train(self, config: TrainConfig) -> Path:
@@ -129,20 +131,25 @@ class _Run:
 
     def _once(self, config: TrainConfig) -> Path:
         """Train with these settings, once they are written down."""
-        from yolo.training import run_folder, trainer
+        from yolo.training import trainer
 
         self.config = config
         if not self.resume:
             run_folder.describe(self.folder, config, self.data.classes, self.data.divided)
         return trainer.train(
-            config, self.data, self.folder, resume=self.resume, write=self.write, live=self.live
-        )
+            config, self.data, self.folder, resume=self.resume, write=self.write, live=self.live,
+            stop=self.stop,
+        )  # fmt: skip
 
 
 @contextlib.contextmanager
 def _log_file(path: Path):
     """Write the package's log to a file, with every repaired annotation by name."""
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
+    handler.handleError = lambda record: None  # a full disk ends the run elsewhere, in one line
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     log = logging.getLogger("yolo")
     log.addHandler(handler)
@@ -150,7 +157,8 @@ def _log_file(path: Path):
         yield
     finally:
         log.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
 
 
 def _refuse_idle(given: dict, config: TrainConfig) -> None:
@@ -166,17 +174,49 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 
 
-def _config_of_run(folder: Path) -> TrainConfig:
-    """Return the settings of a run to go on with."""
+def _config_of_run(folder: Path, given: dict) -> TrainConfig:
+    """Return the settings of a run to go on with, and those given that it may change.
+
+    Raises:
+        ConfigError: this is no run, or what is given contradicts its settings.
+        WeightsError: nothing was saved in it.
+    """
     path = folder / "config.toml"
     if not path.is_file():
         raise ConfigError(f"--resume names the folder of a run; {folder} holds no config.toml")
-    if not (folder / "last.keras").is_file():
+    values = toml.read_toml(path)
+    config = TrainConfig(**values)
+    _compare(given, config, path)
+    if run_folder.epochs_if_complete(folder) is None and not run_folder.checkpoint_steps(folder):
         raise WeightsError(
-            f"{folder / 'last.keras'}: no such file: no epoch of this run was completed; start "
-            f"anew with the same settings: python train.py --config {common.quoted(path)}"
+            f"{folder / run_folder.CHECKPOINTS}: no checkpoint of this run was saved; start anew "
+            f"with the same settings: python train.py --config {common.quoted(path)}"
         )
-    return TrainConfig(**toml.read_toml(path))
+    return TrainConfig(**{**values, **{key: given[key] for key in given if key in FREE}})
+
+
+def _compare(given: dict, config: TrainConfig, place: Path) -> None:
+    """Refuse settings that a run was not started with."""
+    now = settings_of(dataclasses.replace(config, **given))
+    refuse_differences({key: now[key] for key in now if key in given}, settings_of(config), place)
+
+
+def _finished_before(config: TrainConfig, given: dict) -> Path | None:
+    """Return the folder of a finished run of this name and these settings, if there is one."""
+    folder = Path(config.save_dir) / (config.name or "")
+    if config.name is None or run_folder.epochs_if_complete(folder) is None:
+        return None
+    then, now = resolved(TrainConfig(**toml.read_toml(folder / "config.toml"))), resolved(config)
+    return folder if all(getattr(then, key) == getattr(now, key) for key in given) else None
+
+
+def _nothing_to_do(folder: Path, screen) -> bool:
+    """Say so if a run and the display of its results are finished."""
+    epochs = run_folder.epochs_if_complete(folder)
+    if epochs is None or not (folder / "report.html").exists():
+        return False
+    screen.write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
+    return True
 
 
 def _with_data(config: TrainConfig, given: dict, screen) -> TrainConfig:

@@ -163,6 +163,20 @@ def _factor(chance: tf.Tensor, most: float) -> tf.Tensor:
     return most ** (2.0 * chance - 1.0)
 
 
+def joined_pictures(config: AugmentConfig, count: int, key: tuple) -> list[int]:
+    """Return the indices of the pictures that chance adds to the one drawn at `key`.
+
+    Args:
+        config: how pictures are varied.
+        count: pictures in the data set.
+        key: seed and position.
+    """
+    general = chances([6], *key)
+    others = [int(index) for index in chances([4], *key, salt=2, maxval=count)]
+    added = others[:3] if general[0] < config.mosaic else []
+    return added + (others[3:] if general[1] < config.mixup else [])
+
+
 def chances(shape: list[int], seed: int, key: tf.Tensor, *, salt: int = 0, maxval: int = 0):
     """Return float64 numbers in [0, 1), or int64 below maxval, that follow from the key."""
     seeds = tf.stack([tf.constant(seed * 4 + salt, tf.int64), key])

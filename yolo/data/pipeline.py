@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import tensorflow as tf
 
 from yolo.config import AugmentConfig
-from yolo.data.augmenter import Augmenter, chances
+from yolo.data.augmenter import Augmenter, chances, joined_pictures
 from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.errors import ConfigError
@@ -49,13 +50,14 @@ def training_dataset(
     epochs: int,
     seed: int = 0,
     first_epoch: int = 0,
+    first_batch: int = 0,
     resize: str = "letterbox",
     multi_scale: bool = False,
 ) -> tf.data.Dataset:
     """Return endless batches of shuffled, augmented pictures.
 
     What a batch holds follows from the seed, the epoch and the position in it, and from nothing
-    else: a run that starts at `first_epoch` sees what an uninterrupted one sees from there on.
+    else: a run that starts later sees what an uninterrupted one sees from there on.
     Each epoch draws every picture at most once (where there are fewer pictures than a batch
     holds, they repeat), in an order of its own. Difficult objects are learned like all others.
 
@@ -69,6 +71,7 @@ def training_dataset(
         epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
         seed: decides order and variation.
         first_epoch: where to start, from 0.
+        first_batch: where to start in that epoch, from 0.
         resize: "letterbox", "stretch" or "shorter", what the variation starts from.
         multi_scale: draw a new size every 10 batches, multiples of 32 from 0.7 to 1.4 times
             `image_size`; with "shorter" a shorter side from 0.8 to 1.0 times.
@@ -94,9 +97,7 @@ def training_dataset(
         sizes = tf.constant(sizes, tf.int32)
 
     def one(position: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        epoch, place = position // per_epoch, position % per_epoch
-        order = tf.stack([tf.constant(seed, tf.int64), epoch * batch_size + place // count])
-        index = tf.random.experimental.index_shuffle(place % count, seed=order, max_index=count - 1)
+        epoch, index = _drawn(position, count, batch_size, seed)
         special = tf.cast(epoch, tf.float64) < special_epochs
         size = sizes[0]
         if multi_scale:
@@ -107,8 +108,43 @@ def training_dataset(
         image.set_shape((None, None, 3) if various else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 
-    dataset = tf.data.Dataset.counter(first_epoch * per_epoch)
+    dataset = tf.data.Dataset.counter(first_epoch * per_epoch + first_batch * batch_size)
     return _batches(dataset, one, batch_size, drop_remainder=True, various=resize == "shorter")
+
+
+def _drawn(position: tf.Tensor, count: int, batch_size: int, seed: int):
+    """Return the epoch of a place in the endless row of pictures, and which picture is there."""
+    per_epoch = steps_per_epoch(count, batch_size) * batch_size
+    epoch, place = position // per_epoch, position % per_epoch
+    order = tf.stack([tf.constant(seed, tf.int64), epoch * batch_size + place // count])
+    return epoch, tf.random.experimental.index_shuffle(
+        place % count, seed=order, max_index=count - 1
+    )
+
+
+def pictures_of_batch(
+    samples: Sequence[Sample], epoch: int, batch: int, *, batch_size: int,
+    augment: AugmentConfig, epochs: int, seed: int = 0,
+) -> list[Path]:  # fmt: skip
+    """Return the pictures that `training_dataset` puts into a batch, joined ones included.
+
+    Args:
+        samples: as for `training_dataset`, like the rest.
+        epoch: from 0.
+        batch: its number in the epoch, from 0.
+        batch_size: pictures in a batch.
+        augment: how pictures are varied.
+        epochs: of the whole training.
+        seed: of the training.
+    """
+    count, found = len(samples), []
+    start = (epoch * steps_per_epoch(count, batch_size) + batch) * batch_size
+    for position in range(start, start + batch_size):
+        key = tf.constant(position, tf.int64)
+        found.append(_drawn(key, count, batch_size, seed)[1])
+        if epoch < augment.special_aug_ratio * epochs:
+            found += joined_pictures(augment, count, (seed, key))
+    return list(dict.fromkeys(samples[int(index)].path for index in found))
 
 
 def evaluation_dataset(

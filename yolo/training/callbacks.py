@@ -1,4 +1,4 @@
-"""What happens between steps and epochs: progress, mAP, best and last model, results."""
+"""What happens between steps: progress, checkpoints, and the end at a loss that is no number."""
 
 from __future__ import annotations
 
@@ -11,25 +11,43 @@ import keras
 import numpy as np
 
 from yolo.errors import YoloError
-from yolo.training import run_folder
-from yolo.training.optimizer import averaged_variables
+from yolo.headers import printable
+from yolo.training import checkpoint
+from yolo.training.optimizer import refused_a_step
+
+PICTURES_NAMED = 8
+SECONDS_BETWEEN_CHECKPOINTS = 600
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Ends the run when the loss is not a number, before anything is saved."""
+    """Ends the run when a loss or a gradient is not a number; the step was not taken.
+
+    Args:
+        state: where the run is, before the batch that ends.
+        pictures: returns the paths of the pictures in a batch, given epoch and batch from 0.
+    """
+
+    def __init__(self, state, pictures: Callable):
+        super().__init__()
+        self.state, self.pictures = state, pictures
 
     def on_train_batch_end(self, batch, logs=None):
-        """Check the running mean of the loss."""
-        if not math.isfinite(float(logs["loss"])):
-            parts = ", ".join(
-                name for name, value in logs.items()
-                if name != "loss" and not math.isfinite(float(value))
-            )  # fmt: skip
-            raise YoloError(
-                f"the loss is no longer a finite number (step {batch + 1} of the epoch, in: "
-                f"{parts or 'the sum'}); nothing of this epoch is saved. Usual cures: a lower "
-                "--learning-rate, more --warmup-steps, --precision float32"
-            )
+        """Check the epoch's running means, and whether the optimizer refused the step."""
+        bad = [name for name, value in logs.items() if not math.isfinite(float(value))]
+        if not bad and not refused_a_step(self.model.optimizer):
+            return
+        parts = [name for name in bad if name != "loss"]
+        what = ", ".join(parts or bad or ["the gradient"])
+        names = [printable(path) for path in self.pictures(self.state.epoch, self.state.batch)]
+        shown = ", ".join(names[:PICTURES_NAMED])
+        if len(names) > PICTURES_NAMED:
+            shown += f" and {len(names) - PICTURES_NAMED} more"
+        raise YoloError(
+            f"{what} is not a finite number in step {self.state.step + 1} (epoch "
+            f"{self.state.epoch + 1}, batch {self.state.batch + 1}), with the pictures {shown}; "
+            "the step was not taken and nothing of it is saved. Usual cures: a lower "
+            "--learning-rate, more --warmup-steps, --precision float32"
+        )
 
 
 class Progress(keras.callbacks.Callback):
@@ -41,14 +59,17 @@ class Progress(keras.callbacks.Callback):
         steps: steps an epoch.
         batch_size: pictures a step.
         last_epoch: number of the run's last epoch.
+        skipped: steps of the first epoch that were done before.
     """
 
     def __init__(
-        self, write: Callable, *, live: bool, steps: int, batch_size: int, last_epoch: int
-    ):
+        self, write: Callable, *, live: bool, steps: int, batch_size: int, last_epoch: int,
+        skipped: int = 0,
+    ):  # fmt: skip
         super().__init__()
         self.write, self.live = write, live
         self.steps, self.batch_size, self.last_epoch = steps, batch_size, last_epoch
+        self.skipped = skipped
         self.durations = []
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -60,7 +81,8 @@ class Progress(keras.callbacks.Callback):
         now = time.monotonic()
         if self.live and now - self.shown > 0.5:
             self.shown = now
-            self.write(self._line(batch + 1, logs, now - self.started), end="\r")
+            done = self.skipped + batch + 1
+            self.write(self._line(done, logs, now - self.started), end="\r")
 
     def on_epoch_end(self, epoch, logs=None):
         """Show the finished epoch."""
@@ -68,125 +90,80 @@ class Progress(keras.callbacks.Callback):
         # The first epoch compiles; it tells little of those to come.
         self.durations.append(elapsed)
         self.write(self._line(self.steps, logs, elapsed))
+        self.skipped = 0
 
     def _line(self, step, logs, elapsed) -> str:
-        typical = float(np.median(self.durations[1:] or [elapsed * self.steps / step]))
+        here = step - self.skipped
+        typical = float(np.median(self.durations[1:] or [elapsed * self.steps / here]))
         left = typical * (self.last_epoch - self.epoch - 1) + max(
             0.0, typical * (1 - step / self.steps)
         )
         parts = "  ".join(
             f"{name.removesuffix('_loss')} {float(logs[name]):.4f}"
             for name in logs
-            if name.endswith("_loss") and not name.startswith("val_")
+            if name.endswith("_loss")
         )
         rate = float(np.asarray(self.model.optimizer.learning_rate))
         text = (
             f"epoch {self.epoch + 1}/{self.last_epoch}  loss {float(logs['loss']):.4f} ({parts})"
-            f"  rate {rate:.2g}  {step * self.batch_size / max(elapsed, 1e-9):.0f} pictures/s"
+            f"  rate {rate:.2g}  {here * self.batch_size / max(elapsed, 1e-9):.0f} pictures/s"
         )
         if step < self.steps:
             text += f"  {step}/{self.steps}"
-        if "val_loss" in logs:
-            text += f"  val {float(logs['val_loss']):.4f}"
         return f"{text}  {clock(elapsed)}" + (f", {clock(left)} left" if left >= 1 else "")
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Measures mAP, saves the best and the last model, and writes `results.csv`.
-
-    The best model is kept in a second detector, which takes the averaged weights for
-    measuring; the training model and its optimizer are never touched.
+    """Saves the run at the end of every epoch, every few minutes, and when a signal asks.
 
     Args:
         folder: the run folder.
-        shadow: a detector like the one trained, not compiled.
-        measure: returns mAP50 of a detector, 0..1.
-        every: epochs from one measurement to the next; 0: only the last.
-        patience: measurements without a better one before the run stops; 0: never.
-        save_period: keep the model of every so manieth epoch; 0: none.
-        last_epoch: number of the run's last epoch.
-        write: called with a line to show.
+        state: where the run is; kept up to date.
+        steps: batches an epoch.
+        stop: the signals.
+        finish_epoch: called with the model and the epoch's figures once its batches are saved.
+        arrays: of the checkpoint that this run goes on from, if any.
     """
 
-    def __init__(
-        self, folder: Path, shadow, measure, *, every, patience, save_period, last_epoch, write
-    ):
+    def __init__(self, folder: Path, state, *, steps: int, stop, finish_epoch, arrays=None):
         super().__init__()
-        self.folder, self.shadow, self.measure = folder, shadow, measure
-        self.every, self.patience, self.save_period = every, patience, save_period
-        self.last_epoch, self.write = last_epoch, write
+        self.folder, self.state, self.steps = folder, state, steps
+        self.stop, self.finish_epoch, self.arrays = stop, finish_epoch, arrays
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
-        self.started = time.monotonic()
+        """Start the clock; in the middle of an epoch, also from what was measured in it."""
+        if self.state.batch and self.arrays is not None:
+            checkpoint.restore_metrics(self.model, self.arrays)
+        self.arrays = None
+        self.started = time.monotonic() - self.state.seconds
+        self.saved = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Count the batch, and save when it is time."""
+        self.state.batch += 1
+        self.state.step += 1
+        self.stop.defer()  # from the first batch on there is something to lose
+        if self.state.batch == self.steps:
+            return  # the end of the epoch saves
+        if self.stop.requested or time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+            self._save()
+            self.stop_if_requested()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Measure when it is time, then save."""
-        done = epoch + 1
-        row = {name: float(value) for name, value in logs.items()}
-        row |= {
-            "epoch": done,
-            "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
-        }
-        state = {"best_map50": -1.0, "best_epoch": 0, "without_better": 0} | self.model.notes
-        state["epoch"] = done
-        self._refuse_non_finite(done)
-        self.copy_weights()
-        if done == self.last_epoch or (self.every and done % self.every == 0):
-            # Measuring takes a while; who stops it shall not lose the epoch.
-            self._save(row, dict(state))
-            score = float(self.measure(self.shadow))
-            row["mAP50"] = score
-            run_folder.cut_results(self.folder / "results.csv", epoch)
-            better = score > state["best_map50"]
-            if better:
-                state |= {"best_map50": score, "best_epoch": done, "without_better": 0}
-                self.shadow.notes = {"epoch": done, "val_map50": score}
-                run_folder.save_model(self.shadow, self.folder / "best.keras")
-            else:
-                state["without_better"] += 1
-            self.write(
-                f"  mAP50 {score:.4f}" + ("  best so far, saved" if better else
-                f"  (best {state['best_map50']:.4f} in epoch {state['best_epoch']})")
-            )  # fmt: skip
-            if self.patience and state["without_better"] >= self.patience:
-                self.write(f"  no better mAP50 for {self.patience} measurements: stopping")
-                state["stopped"] = True
-                self.model.stop_training = True
-        if self.save_period and done % self.save_period == 0:
-            run_folder.save_model(self.shadow, self.folder / f"epoch_{done:04d}.keras")
-        self._save(row, state)
+        """Save first, then measure: who stops the measurement shall not lose the epoch."""
+        self._save()
+        self.stop.allow()
+        self.finish_epoch(self.model, {name: float(value) for name, value in logs.items()})
 
-    def _save(self, row, state):
-        """Write the epoch's row and the model to resume from.
+    def stop_if_requested(self):
+        """End the run if a signal has come."""
+        if self.stop.requested:
+            self.stop.allow()
 
-        The row first: a resumed run drops the rows of epochs that the model does not have.
-        """
-        row["seconds"] = round(time.monotonic() - self.started, 2)
-        run_folder.append_results(self.folder / "results.csv", row)
-        self.model.notes = state
-        run_folder.save_model(self.model, self.folder / "last.keras")
-
-    def _refuse_non_finite(self, epoch):
-        """End the run before a weight that is no number is saved."""
-        for variable in self.model.trainable_variables:
-            if not np.isfinite(variable.numpy()).all():
-                raise YoloError(
-                    f"a weight of {variable.path} is no longer a finite number after epoch "
-                    f"{epoch}; the saved models are from before. Usual cures: a lower "
-                    "--learning-rate, more --warmup-steps, --precision float32"
-                )
-
-    def copy_weights(self):
-        """Give the shadow the averaged weights, or the current ones where none are averaged."""
-        averages = averaged_variables(self.model.optimizer)
-        trainable = {id(v): i for i, v in enumerate(self.model.trainable_variables)}
-        pairs = zip(self.shadow.network.variables, self.model.network.variables, strict=True)
-        for target, source in pairs:
-            index = trainable.get(id(source))
-            if averages is not None and index is not None:
-                source = averages[index]
-            target.assign(source.numpy() if hasattr(source, "numpy") else source)
+    def _save(self):
+        self.state.seconds = time.monotonic() - self.started
+        checkpoint.save(self.folder, self.state, self.model)
+        self.saved = time.monotonic()
 
 
 def clock(seconds: float) -> str:

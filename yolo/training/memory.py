@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 
 from yolo.data.pipeline import steps_per_epoch
+from yolo.errors import MemoryShortage
+from yolo.training import run_folder
 from yolo.training.settings import TrainConfig
 
 # On a processor larger batches are no faster, and a system that runs out of memory ends the
@@ -46,7 +48,7 @@ def halve_until_it_fits(
 ) -> Path:  # fmt: skip
     """Run a training, and again with half the batch whenever memory runs out.
 
-    Once an epoch has been saved the batch is left alone: its size belongs to the schedule.
+    Once anything has been saved the batch is left alone: its size belongs to the schedule.
 
     Args:
         run: trains with the settings given.
@@ -65,8 +67,8 @@ def halve_until_it_fits(
     while True:
         try:
             return run(config)
-        except (MemoryError, tf.errors.ResourceExhaustedError):
-            if config.batch_size // 2 < least or (folder / "last.keras").exists():
+        except (MemoryShortage, MemoryError, tf.errors.ResourceExhaustedError):
+            if config.batch_size // 2 < least or run_folder.checkpoint_steps(folder):
                 raise
         # Here the failed attempt is over and nothing holds its tensors any more.
         keras.utils.clear_session()

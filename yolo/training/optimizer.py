@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import keras
+from keras import ops
 
+from yolo.training import guard
 from yolo.training.settings import LEARNING_RATES, TrainConfig
 
 
@@ -46,11 +47,11 @@ def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
     if momentum is not None:
         common["ema_momentum"] = min(momentum, 0.9998)
     if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(
+        optimizer = guard.GuardedSGD(
             momentum=config.momentum, nesterov=config.momentum > 0, **common
         )
     else:
-        kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[config.optimizer]
+        kind = {"adam": guard.GuardedAdam, "adamw": guard.GuardedAdamW}[config.optimizer]
         common["weight_decay"] = config.weight_decay
         optimizer = kind(beta_1=config.momentum, **common)
     if config.weight_decay:
@@ -62,5 +63,21 @@ def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
 
 def averaged_variables(optimizer):
     """Return the optimizer's averages of the trainable variables, in their order, or None."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)  # mixed_float16 wraps it
-    return inner._model_variables_moving_average if inner.use_ema else None
+    optimizer = _inner(optimizer)
+    return optimizer._model_variables_moving_average if optimizer.use_ema else None
+
+
+def use_averages(model) -> None:
+    """Give the model the averaged weights, if there are any."""
+    averages = averaged_variables(model.optimizer)
+    for variable, average in zip(model.trainable_variables, averages or (), strict=bool(averages)):
+        variable.assign(average)
+
+
+def refused_a_step(optimizer) -> bool:
+    """Tell whether a step was not taken because of a gradient that is no finite number."""
+    return bool(int(ops.convert_to_numpy(_inner(optimizer).refused)))
+
+
+def _inner(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)  # mixed_float16 wraps it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from difflib import get_close_matches
 
 from yolo.errors import ConfigError
 from yolo.headers import LARGEST_MEGAPIXELS
@@ -29,7 +30,9 @@ def check(config) -> None:
         choices = field_.metadata.get("choices")
         value = getattr(config, field_.name)
         if choices and value is not None and value not in choices:
-            raise ConfigError(f"{field_.name} is one of {', '.join(choices)}, not {value!r}")
+            near = get_close_matches(str(value), choices, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{field_.name} is one of {', '.join(choices)}, not {value!r}{hint}")
     ranges = {
         "mosaic": (0, 1), "mixup": (0, 1), "special_aug_ratio": (0, 1), "flip": (0, 1),
         "vertical_flip": (0, 1), "translate": (0, 1), "aspect": (0, 0.9), "hue": (0, 0.5),

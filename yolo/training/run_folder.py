@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import math
+import re
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 from yolo.errors import ConfigError, YoloError
-from yolo.files import write_text, write_with
+from yolo.files import write_text
 from yolo.training.settings import TrainConfig, resolved
 from yolo.training.toml import write_toml
 
+COMPLETE = "complete.json"
+CHECKPOINTS = "checkpoints"
 COLUMNS = (
     "epoch", "loss", "location_loss", "confidence_loss", "class_loss", "val_loss", "mAP50",
     "learning_rate", "seconds",
@@ -36,8 +41,8 @@ def create(config: TrainConfig) -> Path:
     if folder.exists():
         way = (
             f"go on with it: --resume {folder}"
-            if (folder / "last.keras").exists()
-            else "remove it, no epoch was completed in it"
+            if checkpoint_steps(folder)
+            else "remove it, nothing was saved in it"
         )
         raise ConfigError(f"{folder}: a run of this name exists; choose another --name or {way}")
     try:
@@ -48,14 +53,71 @@ def create(config: TrainConfig) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Remove the folder of a run that failed before its first model was saved.
+    """Remove the folder of a run that failed before anything of it was saved.
 
     What went wrong at the start must not stand in the way of the next attempt.
     """
-    if not (folder / "last.keras").exists():
+    if not (checkpoint_steps(folder) or (folder / "last.keras").exists()):
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.parent.rmdir()  # if it is empty
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Return the folder of the checkpoint that a run has, or will have, of a step."""
+    return folder / CHECKPOINTS / f"step-{step:08d}"
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """Return the steps of which a run has checkpoints, whole or not, in rising order."""
+    try:
+        names = [path.name for path in (folder / CHECKPOINTS).iterdir()]
+    except OSError:
+        return []
+    return sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d{8,}", name))
+
+
+def mark_complete(folder: Path, state) -> None:
+    """Note that a run has come to its end."""
+    found = {"epochs": state.epoch, "best_epoch": state.best_epoch, "best_map50": state.best_map50}
+    write_text(folder / COMPLETE, json.dumps(found, allow_nan=False) + "\n")
+
+
+def epochs_if_complete(folder: Path) -> int | None:
+    """Return how many epochs a finished run has, None for one that is not finished.
+
+    Raises:
+        ConfigError: the note of its end cannot be read.
+    """
+    path = folder / COMPLETE
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["epochs"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: not the note of a finished run ({error}); remove it to go on"
+        ) from error
+
+
+def noted_score(best: Path) -> tuple[float, int]:
+    """Return the score and the epoch that a `best.keras` was saved with, (-1, 0) if none."""
+    try:
+        with zipfile.ZipFile(best) as archive:
+            notes = json.loads(archive.read("config.json"))["config"]["notes"]
+        return float(notes["val_map50"]), int(notes["epoch"])
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return -1.0, 0
+
+
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files that a killed run left; whoever holds the lock may."""
+    for path in sorted(folder.rglob(".*.part*"), reverse=True):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def describe(folder: Path, config: TrainConfig, classes, splits: dict[str, list[str]]) -> None:
@@ -74,72 +136,61 @@ def note_command(folder: Path, command: str) -> None:
     write_text(path, f"{before}{command}\n")
 
 
-def save_model(model, path: Path) -> None:
-    """Save a Keras model whole or not at all; Keras itself truncates the old file first.
-
-    Raises:
-        YoloError: the disk is full or the folder cannot be written; the old file is intact.
-    """
-    write_with(path, model.save)
-
-
 def append_results(path: Path, row: dict) -> None:
-    """Append an epoch's row to `results.csv`, with a header when the file is new.
+    """Add an epoch's row to `results.csv`; a figure that is not finite is left out.
 
     `results.jsonl` beside it gets the same row with all that Keras logged, one object a line.
     """
-    try:
-        _write_rows(path, [row], "a" if path.exists() else "w")
-        with path.with_suffix(".jsonl").open("a", encoding="utf-8") as file:
-            file.write(_json_line(row))
-    except OSError as error:
-        raise YoloError(f"{path}: cannot write ({error.strerror})") from error
+    row = {
+        name: "" if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+    _write_rows(path, [*_read_rows(path), row])
+    lines = path.with_suffix(".jsonl")
+    before = lines.read_text(encoding="utf-8") if lines.exists() else ""
+    found = {name: None if value == "" else value for name, value in row.items()}
+    write_text(lines, f"{before}{json.dumps(found)}\n")
 
 
 def cut_results(path: Path, epochs: int) -> None:
     """Drop the rows of epochs after `epochs`, which a resumed run does again."""
+    if path.exists():
+        _write_rows(path, [row for row in _read_rows(path) if int(row["epoch"]) <= epochs])
+    _cut_json_lines(path.with_suffix(".jsonl"), epochs)
+
+
+def _read_rows(path: Path) -> list[dict]:
     if not path.exists():
-        return
+        return []
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["epoch"].isdecimal()]
-        temporary = path.with_name(f".{path.name}.part")
-        _write_rows(temporary, [row for row in rows if int(row["epoch"]) <= epochs], "w")
-        temporary.replace(path)
-        _cut_json_lines(path.with_suffix(".jsonl"), epochs)
+            return [row for row in csv.DictReader(file) if row["epoch"].isdecimal()]
     except OSError as error:
-        raise YoloError(f"{path}: cannot write ({error.strerror})") from error
-    except (KeyError, ValueError, csv.Error) as error:
+        raise YoloError(f"{path}: cannot be read ({error.strerror})") from error
+    except (KeyError, ValueError, AttributeError, csv.Error) as error:
         raise YoloError(
             f"{path}: not a table of results ({error!r}); move it away to go on"
         ) from error
 
 
-def _json_line(row: dict) -> str:
-    """Return a row as a line of JSON, which knows no nan and no infinity."""
-    finite = {k: v if not isinstance(v, float) or math.isfinite(v) else None
-              for k, v in row.items()}  # fmt: skip
-    return json.dumps(finite) + "\n"
-
-
 def _cut_json_lines(path: Path, epochs: int) -> None:
-    """Keep the complete lines of epochs up to `epochs`."""
+    """Keep the lines of epochs up to `epochs`."""
     if not path.exists():
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             epoch = json.loads(line)["epoch"]
-        except (ValueError, KeyError, TypeError):  # cut short by a crash
+        except (ValueError, KeyError, TypeError):  # somebody wrote in it
             continue
         if epoch <= epochs:
             kept.append(line + "\n")
     write_text(path, "".join(kept))
 
 
-def _write_rows(path: Path, rows: list[dict], mode: str) -> None:
-    with path.open(mode, encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
-        if mode == "w":
-            writer.writeheader()
-        writer.writerows(rows)
+def _write_rows(path: Path, rows: list[dict]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

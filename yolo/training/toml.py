@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import fields
 from difflib import get_close_matches
@@ -15,13 +16,21 @@ def read_toml(path: str | Path) -> dict:
     """Read settings from a TOML file, as plain values under the names of `TrainConfig`.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, or has a key that is no setting.
+        ConfigError: the file cannot be read, is no TOML, or has a key that is no setting or is
+            given twice.
     """
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        text = Path(path).read_text(encoding="utf-8-sig")
+        values = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the settings ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a TOML file ({error})") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        keys = re.findall(r"^\s*([\w-]+)\s*=", text, re.MULTILINE)
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ConfigError(f"{path}: {key} is given {keys.count(key)} times") from error
         raise ConfigError(f"{path}: not a TOML file ({error})") from error
     for key, value in values.items():
         check_key(key, f"{path}: ")

@@ -13,6 +13,7 @@ from yolo.data.augmenter import Augmenter
 from yolo.data.pipeline import (
     NOT_AUGMENTED,
     evaluation_dataset,
+    pictures_of_batch,
     steps_per_epoch,
     training_dataset,
 )
@@ -415,3 +416,26 @@ def test_room_for_mosaic_and_mixup():
         for a, b in itertools.product((0.0, 1.0), repeat=2)
     ]
     assert rooms == [3, 6, 12, 15]
+
+
+def test_a_run_that_starts_within_an_epoch_sees_what_an_unbroken_one_sees(samples):
+    unbroken = take(training(samples), 5)
+    for epoch, batch in ((0, 1), (1, 1), (2, 0)):
+        rest = training(samples, first_epoch=epoch, first_batch=batch)
+        assert same(take(rest, 1), unbroken[2 * epoch + batch :][:1])
+
+
+@pytest.mark.parametrize("augment", [NOT_AUGMENTED, STRONG])
+def test_the_pictures_of_a_batch_are_named(tmp_path, augment):
+    """Each picture is its class; what a batch shows must have been named, joined ones too."""
+    whole = [make(tmp_path, f"n{n}", boxes=[(0, 0, 160, 120)], classes=[n]) for n in range(9)]
+    for epoch, batch in ((0, 0), (1, 1), (8, 0)):
+        ((_, _, classes),) = take(training(whole, augment, first_epoch=epoch, first_batch=batch), 1)
+        seen = {int(n) for n in classes.ravel() if n >= 0}
+        named = pictures_of_batch(
+            whole, epoch, batch, batch_size=4, augment=augment, epochs=10, seed=5
+        )
+        named = {int(path.stem[1:]) for path in named}
+        assert seen <= named and len(named) >= 4
+        # Without joining, and after the epochs with it, just these.
+        assert named == seen or (augment is STRONG and epoch < 7)

@@ -1,11 +1,16 @@
 """A handful of drawn pictures, and short runs of the smallest network on them."""
 
+import signal
+
 import keras
 import pytest
 
+from benchmarks.faults import small
 from yolo.data import demo
+from yolo.signals import Stop
 from yolo.training import dataset, run_folder, trainer
 from yolo.training.settings import TrainConfig
+from yolo.yolov4 import network
 
 
 @pytest.fixture(scope="session")
@@ -14,15 +19,33 @@ def shapes(tmp_path_factory):
     return demo.write_shapes(tmp_path_factory.mktemp("data") / "shapes", train=8, val=4, test=4)
 
 
+REAL = network.build_network
+
+
+class StopsAfter(Stop):
+    """Behaves as if Ctrl-C were pressed during a batch, counted from 1."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def defer(self):
+        super().defer()
+        self.left -= 1
+        if self.left == 0:
+            self.number = signal.SIGINT
+
+
 @pytest.fixture(scope="session")
 def small_run(shapes):
     """Return a function that runs or resumes a training of a few steps, eagerly.
 
-    Tracing the network's graph takes longer than these few steps do; the scripts' tests train
-    with the graph.
+    `interrupt_in` kills it before an epoch's end is saved; `stop_after` is a signal in a batch.
+    The network is `small`, with dropout; `real=True` takes YOLOv4-tiny. Tracing a graph takes
+    longer than these few steps do.
     """
 
-    def run(save_dir, *, resume=False, interrupt_in=None, **changes):
+    def run(save_dir, *, resume=False, interrupt_in=None, stop_after=0, real=False, **changes):
         config = TrainConfig(**{
             "data": str(shapes), "image_size": (64, 64), "epochs": 4, "batch_size": 4,
             "precision": "float32", "eager": True, "save_dir": str(save_dir), "name": "run",
@@ -37,10 +60,14 @@ def small_run(shapes):
                 raise KeyboardInterrupt
             lines.append(text)
 
-        try:
-            trainer.train(config, data, folder, resume=resume, write=write)
-        except KeyboardInterrupt:
-            lines.append("interrupted")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(network, "build_network", REAL if real else small.build_network)
+            try:
+                trainer.train(
+                    config, data, folder, resume=resume, write=write, stop=StopsAfter(stop_after)
+                )
+            except KeyboardInterrupt:
+                lines.append("interrupted")
         return folder, lines
 
     return run

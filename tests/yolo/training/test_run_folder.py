@@ -1,34 +1,17 @@
 """The run folder: made once, described, and never left with half a file."""
 
 import errno
+import math
 import os
-from pathlib import Path
 
 import pytest
 
-from yolo import files
+from yolo import files, zoo
 from yolo.errors import ConfigError, YoloError
 from yolo.training import devices, precision, run_folder
+from yolo.training.checkpoint import State
 from yolo.training.settings import TrainConfig, resolved
 from yolo.training.toml import read_toml
-
-
-def full(*args, **kwargs):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
-class Saves:
-    def __init__(self, text):
-        self.text = text
-
-    def save(self, path):
-        Path(path).write_text(self.text, encoding="utf-8")
-
-
-class FillsTheDisk:
-    def save(self, path):
-        Path(path).write_bytes(b"half a fi")
-        full()
 
 
 def test_a_run_has_the_name_given_or_the_time(tmp_path):
@@ -41,9 +24,9 @@ def test_a_run_has_the_name_given_or_the_time(tmp_path):
 def test_a_name_is_used_once(tmp_path):
     config = TrainConfig(save_dir=str(tmp_path), name="a")
     folder = run_folder.create(config)
-    with pytest.raises(ConfigError, match="another --name or remove it, no epoch was completed"):
+    with pytest.raises(ConfigError, match="another --name or remove it, nothing was saved"):
         run_folder.create(config)
-    (folder / "last.keras").touch()
+    (folder / "checkpoints" / "step-00000012").mkdir(parents=True)
     with pytest.raises(ConfigError, match="--name or go on with it: --resume .*a$"):
         run_folder.create(config)
 
@@ -74,31 +57,23 @@ def test_description(tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_a_model_that_cannot_be_saved_leaves_the_old_one(tmp_path, monkeypatch):
-    path = tmp_path / "best.keras"
-    run_folder.save_model(Saves("old"), path)
-    with pytest.raises(YoloError, match=r"best\.keras: cannot be written .*No space left"):
-        run_folder.save_model(FillsTheDisk(), path)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(YoloError, match="cannot be written"):
-            run_folder.save_model(Saves("new"), path)
-    assert path.read_text(encoding="utf-8") == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["best.keras"]
+def test_a_run_is_complete_when_it_says_so(tmp_path):
+    assert run_folder.epochs_if_complete(tmp_path) is None
+    run_folder.mark_complete(tmp_path, State(epoch=7, best_map50=0.5, best_epoch=3))
+    assert run_folder.epochs_if_complete(tmp_path) == 7
+    files.write_text(tmp_path / "complete.json", "{}")
+    with pytest.raises(ConfigError, match="complete.json: not the note of a finished run"):
+        run_folder.epochs_if_complete(tmp_path)
 
 
-def test_an_interrupted_save_leaves_the_old_model_and_no_remains(tmp_path):
-    class Interrupted:
-        def save(self, path):
-            Path(path).write_bytes(b"half")
-            raise KeyboardInterrupt
-
-    path = tmp_path / "last.keras"
-    run_folder.save_model(Saves("old"), path)
-    with pytest.raises(KeyboardInterrupt):
-        run_folder.save_model(Interrupted(), path)
-    assert [p.name for p in tmp_path.iterdir()] == ["last.keras"]
-    assert path.read_text(encoding="utf-8") == "old"
+def test_the_score_of_the_best_model_is_read_from_its_file(tmp_path):
+    model = zoo.build("yolov4-tiny", classes=["a"], image_size=(64, 64))
+    model.notes = {"epoch": 3, "val_map50": 0.25}
+    model.save(tmp_path / "best.keras")
+    assert run_folder.noted_score(tmp_path / "best.keras") == (0.25, 3)
+    assert run_folder.noted_score(tmp_path / "absent.keras") == (-1, 0)
+    (tmp_path / "cut.keras").write_bytes((tmp_path / "best.keras").read_bytes()[:9000])
+    assert run_folder.noted_score(tmp_path / "cut.keras") == (-1, 0)
 
 
 # ------------------------------------------------------------------------------- results
@@ -129,7 +104,22 @@ def test_rows_that_will_be_done_again_are_cut(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"results.csv", "results.jsonl"}
 
 
-def test_a_row_that_a_crash_cut_short_does_no_harm(tmp_path):
+def test_a_table_is_replaced_whole(tmp_path, monkeypatch):
+    path = tmp_path / "results.csv"
+    run_folder.append_results(path, {"epoch": 1, "loss": 2.0, "mAP50": math.nan})
+    before = path.read_text(encoding="utf-8")
+    assert before.splitlines()[1] == "1,2.0,,,,,,,", "what is no number is left out"
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(YoloError, match=r"results\.csv: cannot be written \(No space left"):
+        run_folder.append_results(path, {"epoch": 2})
+    assert path.read_text(encoding="utf-8") == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_rows_that_somebody_cut_short_do_no_harm(tmp_path):
     path = tmp_path / "results.csv"
     run_folder.append_results(path, {"epoch": 1, "loss": 2})
     with path.open("a", encoding="utf-8") as file:
@@ -143,11 +133,6 @@ def test_a_file_that_is_no_table_of_results(tmp_path):
     path.write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(YoloError, match=r"results\.csv: not a table of results"):
         run_folder.cut_results(path, 2)
-
-
-def test_results_that_cannot_be_written(tmp_path):
-    with pytest.raises(YoloError, match=r"cannot write \(No such file or directory\)"):
-        run_folder.append_results(tmp_path / "absent" / "results.csv", {"epoch": 1})
 
 
 # ------------------------------------------------------------------------------- machine

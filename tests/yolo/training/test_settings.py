@@ -88,6 +88,7 @@ def test_a_size_that_is_no_multiple_gets_the_nearest_proposed():
 
 def test_choices_are_named():
     assert refused(loss="huber") == "loss is one of cross-entropy, focal, not 'huber'"
+    assert refused(optimizer="adamv").endswith("not 'adamv'; did you mean 'adam'?")
 
 
 # ---------------------------------------------------------------------------------- TOML
@@ -164,6 +165,17 @@ def test_a_name_near_to_nothing_points_to_the_list():
 )
 def test_a_wrong_type_is_named_in_words(tmp_path, line, words):
     assert words in fault(tmp_path, line + "\n")
+
+
+def test_a_key_given_twice(tmp_path):
+    text = "epochs = 3\nseed = 1\nepochs = 4\n"
+    assert fault(tmp_path, text).endswith("settings.toml: epochs is given 2 times")
+
+
+@pytest.mark.parametrize("line", ["mosaic = nan", "scale = [0.5, inf]", "hue = -inf"])
+def test_numbers_that_are_none_are_out_of_range(tmp_path, line):
+    with pytest.raises(ConfigError, match=f"{line.split()[0]} "):
+        TrainConfig(**read_toml(written(tmp_path, line + "\n")))
 
 
 def test_no_toml_at_all(tmp_path):

@@ -1,0 +1,61 @@
+"""train.py with a network of a few thousand weights, dropout included.
+
+What is under test is the run around the network, which a small one shows in seconds.
+
+    python -m benchmarks.faults.small --data VOCdevkit/VOC2007 --image-size 64 --epochs 3
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def build_network(config, num_classes: int):
+    """Return a network with the inputs, outputs and layer names of YOLOv4-tiny's.
+
+    Args:
+        config: a `YOLOv4Config` of the variant "yolov4-tiny".
+        num_classes: C.
+    """
+    import keras
+
+    from yolo.layers import ConvNorm
+    from yolo.yolov4.network import HeadBias
+
+    outputs = 5 + num_classes
+    images = keras.Input((None, None, 3), name="images", dtype="float32")
+    x = keras.layers.Rescaling(1 / 255, name="rescale", dtype="float32")(images)
+    for number in range(4):
+        x = ConvNorm(8, 3, stride=2, name=f"backbone_conv_{number:03}")(x)
+    maps = {16: x, 32: ConvNorm(16, 3, stride=2, name="neck_conv_004")(x)}
+    for stride, features in maps.items():
+        features = keras.layers.Dropout(0.3, name=f"dropout_{stride}")(features)
+        head = keras.layers.Conv2D(
+            len(config.mask(stride)) * outputs, 1, dtype="float32", name=f"head_conv_{stride:03}",
+            bias_initializer=HeadBias(config.prior, outputs),
+        )  # fmt: skip
+        head.outputs_per_anchor = outputs
+        maps[stride] = head(features)
+    return keras.Model(images, maps, name="small")
+
+
+def main(argv: list[str]) -> int:
+    """Run train.py with the small network."""
+    import yolo.cli
+    from yolo.cli import train
+    from yolo.training import run_folder  # noqa: F401  what train.py loads before TensorFlow
+
+    real = train.terminal.import_tensorflow_quietly
+
+    def then_swap(**options):
+        real(**options)
+        from yolo.yolov4 import network
+
+        network.build_network = build_network
+
+    train.terminal.import_tensorflow_quietly = then_swap
+    return yolo.cli.train_main(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,213 @@
+"""A training of seconds to bring faults upon: eight drawn pictures, the small network."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.faults import small
+from benchmarks.faults.table import Row
+
+SETTINGS = {
+    "image_size": (64, 64), "epochs": 3, "batch_size": 2, "precision": "float32", "eager": True,
+    "epochs_between_evaluations": 2, "accumulate": 2,
+}  # fmt: skip
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Outcome(NamedTuple):
+    """How a process ended: exit code, output, seconds since the signal, peak MB.
+
+    `busy` is the processor's share of those seconds, which says more on a machine with other work.
+    """
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    megabytes: float
+    busy: float
+
+
+class Meter:
+    """Counts trials, and keeps the worst time and memory growth of any."""
+
+    def __init__(self, fault: str):
+        self.fault, self.tried, self.survived = fault, 0, 0
+        self.seconds = self.megabytes = 0.0
+        self.failures = []
+
+    @contextlib.contextmanager
+    def trial(self, name=""):
+        """Time a trial; it survives if it raises no AssertionError."""
+        self.tried += 1
+        started, before = time.monotonic(), _resident()
+        try:
+            yield
+            self.survived += 1
+        except AssertionError as error:
+            self.failures.append(f"{self.fault} {name}: {error}")
+        self.seconds = max(self.seconds, time.monotonic() - started)
+        self.megabytes = max(self.megabytes, _resident() - before)
+
+    def row(self) -> Row:
+        """Return the table's row; show what failed."""
+        for line in self.failures:
+            print(line, file=sys.stderr)
+        return Row(self.fault, self.tried, self.survived, self.seconds, self.megabytes)
+
+
+def _resident() -> float:
+    """Return the megabytes that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+class Toy:
+    """The toy training: in this process, or as a command.
+
+    Args:
+        work: an empty folder.
+    """
+
+    def __init__(self, work: Path):
+        from yolo.data import demo
+        from yolo.yolov4 import network
+
+        network.build_network = small.build_network
+        self.work = work
+        self.data = demo.write_shapes(work / "shapes", train=8, val=4, test=4)
+        self._reference = None
+
+    def config(self, folder: Path, **changes):
+        """Return the settings of a run in `folder`."""
+        from yolo.training.settings import TrainConfig
+
+        return TrainConfig(**{
+            **SETTINGS, "data": str(self.data), "save_dir": str(folder.parent),
+            "name": folder.name, **changes,
+        })  # fmt: skip
+
+    def train(self, folder: Path, *, stop=None, **changes) -> list[str]:
+        """Start a run, or go on with the one in `folder`; return its lines."""
+        from yolo.training import dataset, run_folder, trainer
+
+        config, lines = self.config(folder, **changes), []
+        resume = bool(run_folder.checkpoint_steps(folder))
+        if not folder.exists():
+            run_folder.create(config)
+        trainer.train(
+            config, dataset.open_data(config), folder, resume=resume, stop=stop,
+            write=lambda text, end="\n": lines.append(text),
+        )  # fmt: skip
+        return lines
+
+    def train_until(self, folder: Path, batches: int, **changes) -> None:
+        """Train for some batches, as if Ctrl-C came then."""
+        from yolo.signals import Stopped
+
+        with contextlib.suppress(Stopped):
+            self.train(folder, stop=StopAfter(batches), **changes)
+
+    @property
+    def reference(self) -> str:
+        """The weights that an undisturbed run ends with."""
+        if self._reference is None:
+            self.train(self.work / "reference")
+            self._reference = weights_of(self.work / "reference")
+        return self._reference
+
+    def copy_of(self, folder: Path) -> Path:
+        """Return a new copy of a run's folder."""
+        target = folder.with_name(f"{folder.name}-{time.monotonic_ns()}")
+        return Path(shutil.copytree(folder, target))
+
+    def command(self, *arguments, limits=None, send=None, when=None) -> Outcome:
+        """Run train.py with the small network; perhaps send a signal and time its end.
+
+        Args:
+            *arguments: its options, besides those of `SETTINGS` for a new run.
+            limits: called in the child before it starts, to set limits.
+            send: a signal.
+            when: called with the process; returns when it is time for the signal.
+        """
+        options = [] if "--resume" in arguments else [
+            "--data", self.data, "--image-size", "64", "--epochs", "3", "--batch-size", "2",
+            "--precision", "float32", "--eager", "--epochs-between-evaluations", "2",
+            "--accumulate", "2",
+        ]  # fmt: skip
+        with (self.work / "out").open("w+b") as out, (self.work / "err").open("w+b") as err:
+            options = [str(option) for option in [*options, *arguments]]
+            process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.faults.small", *options],
+                stdout=out, stderr=err, preexec_fn=limits, cwd=self.work,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+            )  # fmt: skip
+            before = 0.0
+            if send is not None:
+                when(process)
+                before = _cpu_seconds(process.pid)
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(send)
+            started = time.monotonic()
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.monotonic() - started
+            process.returncode = code = os.waitstatus_to_exitcode(status)
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read().decode("utf-8", "replace"))
+        busy = usage.ru_utime + usage.ru_stime - before
+        return Outcome(code, *texts, seconds, usage.ru_maxrss / 1024, busy)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def StopAfter(batches: int):  # noqa: N802  a class that is made when TensorFlow may be loaded
+    """Return a `Stop` that behaves as if Ctrl-C were pressed during a batch, counted from 1."""
+    from yolo.signals import Stop
+
+    class After(Stop):
+        left = batches
+
+        def defer(self):
+            super().defer()
+            self.left -= 1
+            self.number = signal.SIGINT if self.left == 0 else self.number
+
+    return After()
+
+
+def weights_of(folder: Path) -> str:
+    """Return a digest of all weights of a run's last and best models."""
+    from yolo import saved
+
+    digest = hashlib.sha256()
+    for name in ("last.keras", "best.keras"):
+        for weight in saved.load(folder / name).weights:
+            digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def assert_one_line(outcome: Outcome, code: int, words: str) -> None:
+    """Demand an exit code and one line on standard error, with these words and no traceback."""
+    assert outcome.code == code, f"exit code {outcome.code}: {outcome.err[-300:]}"
+    lines = outcome.err.splitlines()
+    assert len(lines) == 1, outcome.err[-500:]
+    assert re.search(words, lines[0]), lines[0]

@@ -1,0 +1,26 @@
+"""T1 to T13, the faults of training, in their quick form; the full counts are a benchmark's."""
+
+import os
+
+import pytest
+
+from benchmarks.faults import training
+from benchmarks.faults.toy import Toy
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals, limits and /proc of Unix")
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    from yolo.yolov4 import network
+
+    real = network.build_network
+    yield Toy(tmp_path_factory.mktemp("toy"))
+    network.build_network = real
+
+
+@pytest.mark.parametrize("case", training.CASES, ids=lambda case: case.__name__)
+def test_it_survives(toy, case, capfd):
+    rows = training.rows_of(case, toy, quick=True)
+    assert rows and all(row.tried > 0 for row in rows)
+    assert all(row.survived == row.tried for row in rows), capfd.readouterr().err

@@ -1,0 +1,105 @@
+"""SIGINT and SIGTERM: raised, deferred, turned back, and never lost."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from yolo.errors import ConfigError
+from yolo.signals import Stop, Stopped
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_raises_and_has_its_exit_code(number, code):
+    with pytest.raises(Stopped) as caught, Stop():
+        signal.raise_signal(number)
+    assert caught.value.exit_code == code
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_deferred_signal_waits_to_be_allowed():
+    with pytest.raises(Stopped), Stop() as stop:
+        stop.defer()
+        assert not stop.requested
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        stop.allow()
+        pytest.fail("the signal was lost")
+
+
+def test_whatever_error_a_signal_becomes_it_is_told_apart_from_faults():
+    with pytest.raises(Stopped), Stop():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:  # as compiled code may do
+            raise SystemError("returned a result with an exception set") from None
+    with pytest.raises(ZeroDivisionError), Stop():
+        raise ZeroDivisionError
+    # What is wrong is said even if somebody also pressed Ctrl-C.
+    with pytest.raises(ConfigError), Stop() as stop:
+        stop.defer()
+        signal.raise_signal(signal.SIGINT)
+        raise ConfigError("the disk is full")
+
+
+def test_a_stretch_that_nothing_ends_leaves_nothing_behind():
+    with Stop() as stop:
+        pass
+    assert not stop.requested
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def run(work, *numbers, before="pass", between=1.0):
+    """Send signals to a process at work; return its exit code, output and seconds to its end."""
+    code = (
+        "import time\nfrom yolo.signals import Stop\n"
+        "with Stop(grace=0.5) as stop:\n"
+        "    stop.farewell = lambda: print('farewell', flush=True)\n"
+        f"    {before}\n"
+        "    print('ready', flush=True)\n"
+        f"    {work}\n"
+        "print('end')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "ready\n"
+    started = time.monotonic()
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(between)
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, out, time.monotonic() - started
+
+
+SWALLOWS = """
+    while True:
+        try:
+            time.sleep(1)
+        except KeyboardInterrupt:
+            pass  # as compiled code may do
+"""
+
+
+def test_where_the_exception_is_lost_the_process_is_ended_after_a_grace():
+    code, out, seconds = run(SWALLOWS.strip(), signal.SIGINT)
+    assert (code, out) == (130, "farewell\n") and 0.5 <= seconds < 20
+
+
+def test_a_second_signal_ends_at_once_what_only_notes_the_first():
+    work = "time.sleep(30); time.sleep(30)"
+    code, out, seconds = run(work, signal.SIGINT, signal.SIGTERM, before="stop.defer()")
+    assert (code, out) == (143, "farewell\n") and seconds < 20
+
+
+def test_two_signals_of_one_sender_are_one():
+    work = "time.sleep(2); print(stop.requested)"
+    numbers = (signal.SIGINT, signal.SIGINT)
+    code, out, _ = run(work, *numbers, before="stop.defer()", between=0.0)
+    assert (code, out) == (0, "True\nend\n")

@@ -1,0 +1,128 @@
+"""The end of an epoch: its figures, the best and the last model, its row in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from yolo.files import write_with
+from yolo.training import run_folder
+from yolo.training.checkpoint import State, refuse_non_finite
+from yolo.training.optimizer import averaged_variables
+from yolo.training.settings import TrainConfig
+
+
+class EpochEnd:
+    """Measures, saves the best and the last model, and writes `results.csv`.
+
+    It follows the checkpoint of the epoch's last batch, so that a crash in its middle has it
+    done again from there, to the same end. Models are saved from a second detector, which takes
+    the averaged weights for measuring; the training model and its optimizer are never touched.
+
+    Args:
+        folder: the run folder.
+        state: where the run is; moved on to the next epoch.
+        shadow: a detector like the one trained, not compiled.
+        measure: returns mAP50 of a detector, 0..1.
+        config: the run's settings.
+        write: called with a line to show.
+
+    Attributes:
+        stopped: whether patience has ended the run.
+    """
+
+    def __init__(
+        self, folder: Path, state: State, shadow, *, measure: Callable, config: TrainConfig, write
+    ):
+        self.folder, self.state, self.shadow = folder, state, shadow
+        self.measure, self.config, self.write = measure, config, write
+        self.stopped = False
+        score, epoch = run_folder.noted_score(folder / "best.keras")
+        if score > state.best_map50:  # after going back further than to the last epoch
+            state.best_map50, state.best_epoch = score, epoch
+
+    def __call__(self, model, logs: dict, validate: Callable | None = None):
+        """Finish the epoch that `state` is in.
+
+        Args:
+            model: the detector trained.
+            logs: the epoch's figures.
+            validate: returns the loss on the validation pictures; None where there is none.
+        """
+        config, state = self.config, self.state
+        done = state.epoch + 1
+        row = {
+            **logs,
+            "epoch": done,
+            "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
+            "seconds": round(state.seconds, 2),
+        }
+        copy_weights(model, self.shadow, averaged=True)
+        every = config.epochs_between_evaluations
+        if done == config.epochs or (every and done % every == 0):
+            if validate is not None:
+                row["val_loss"] = validate()
+            row["mAP50"] = float(self.measure(self.shadow))
+            self._judge(row["mAP50"], done, row.get("val_loss"))
+        if config.save_period and done % config.save_period == 0:
+            self.shadow.notes = {"epoch": done}
+            save_model(self.shadow, self.folder / f"epoch_{done:04d}.keras")
+        run_folder.cut_results(self.folder / "results.csv", done - 1)
+        run_folder.append_results(self.folder / "results.csv", row)
+        copy_weights(model, self.shadow, averaged=False)
+        self.shadow.notes = {"epoch": done}
+        save_model(self.shadow, self.folder / "last.keras")
+        state.epoch, state.batch, state.seconds = done, 0, 0.0
+        if self.stopped:
+            model.stop_training = True
+
+    def _judge(self, score: float, done: int, val_loss: float | None) -> None:
+        """Compare with the best so far; a score that is no number is no better than any."""
+        state, patience = self.state, self.config.patience
+        # Equal and of this very epoch: measured again after a crash.
+        if score > state.best_map50 or (score, done) == (state.best_map50, state.best_epoch):
+            state.best_map50, state.best_epoch, state.without_better = score, done, 0
+            self.shadow.notes = {"epoch": done, "val_map50": score}
+            save_model(self.shadow, self.folder / "best.keras")
+            verdict = "  best so far, saved"
+        else:
+            state.without_better += 1
+            verdict = f"  (best {state.best_map50:.4f} in epoch {state.best_epoch})"
+        loss = "" if val_loss is None else f"  val loss {val_loss:.4f}"
+        self.write(f"  mAP50 {score:.4f}{loss}{verdict}")
+        if patience and state.without_better >= patience:
+            self.write(f"  no better mAP50 for {patience} measurements: stopping")
+            self.stopped = True
+
+
+def save_model(model, path: Path) -> None:
+    """Save a Keras model whole or not at all; Keras itself truncates the old file first.
+
+    Raises:
+        YoloError: the disk is full, the folder cannot be written, or a weight is no finite
+            number; the old file is intact.
+    """
+    for variable in model.weights:
+        refuse_non_finite(ops.convert_to_numpy(variable), variable.path)
+    write_with(path, model.save)
+
+
+def copy_weights(model, shadow, *, averaged: bool) -> None:
+    """Give a second detector the weights of the one trained.
+
+    Args:
+        model: the detector trained.
+        shadow: the other one.
+        averaged: take the averages of those weights that have one.
+    """
+    averages = averaged_variables(model.optimizer) if averaged else None
+    trainable = {id(v): i for i, v in enumerate(model.trainable_variables)}
+    pairs = zip(shadow.variables, model.variables, strict=True)
+    for target, source in pairs:
+        index = trainable.get(id(source))
+        if averages is not None and index is not None:
+            source = averages[index]
+        target.assign(ops.convert_to_numpy(source))

@@ -1,0 +1,94 @@
+"""Optimizers that refuse a step whose gradient is no finite number, inside the compiled step."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from yolo.replicas import sum_over_replicas
+
+
+class Guard:
+    """Mixed into an optimizer: a step with a gradient that is not finite changes nothing.
+
+    Neither weights nor momenta, averages or the count of iterations move; `refused` becomes 1 for
+    the host to see. On several replicas all refuse if one must. The price is one sum over each
+    gradient. (A loss that is not finite makes its gradients so: see `Detector.compute_loss`.)
+
+    The averaged weights stay where they are when `fit` ends: a training that is resumed in the
+    middle of an epoch is two fits, and only its owner knows when the averages are wanted.
+    """
+
+    def build(self, variables):
+        """Create the optimizer's variables, and the mark of a refused step."""
+        if not self.built:
+            self.refused = self.add_variable((), dtype="int32", name="refused")
+        super().build(variables)
+
+    def finalize_variable_values(self, var_list):
+        """Leave the model's weights as trained; `use_averages` puts the averages in."""
+
+    def apply(self, grads, trainable_variables=None):
+        """Take the step if every gradient of every replica is finite."""
+        if keras.backend.backend() != "tensorflow":
+            super().apply(grads, trainable_variables)  # guarded by `stateless_apply`
+            return
+        import tensorflow as tf
+
+        if not self.built:
+            self.build(trainable_variables)
+        finite = ops.isfinite(sum_over_replicas(_sum(grads)))
+
+        def step():
+            super(Guard, self).apply(grads, trainable_variables)
+
+        def refuse():
+            self.refused.assign(1)
+
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync == 1:
+            ops.cond(finite, step, refuse)
+            return
+
+        # A branch may not merge replicas, which the optimizer does: so merge first, branch then.
+        def merged(strategy, grads, variables, finite):
+            def step():
+                strategy.extended.call_for_each_replica(
+                    super(Guard, self).apply, args=(grads, variables)
+                )
+
+            ops.cond(strategy.experimental_local_results(finite)[0], step, refuse)
+
+        context.merge_call(merged, args=(grads, trainable_variables, finite))
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        """Return the step's values if every gradient is finite, else those given (JAX)."""
+        place = next(i for i, v in enumerate(self.variables) if v is self.refused)
+        refused = list(optimizer_variables)
+        refused[place] = ops.ones_like(refused[place])
+        step = super().stateless_apply
+        return ops.cond(
+            ops.isfinite(_sum(grads)),
+            lambda: step(optimizer_variables, grads, trainable_variables),
+            lambda: (list(trainable_variables), refused),
+        )
+
+
+def _sum(grads):
+    """Return a scalar that is finite only if all gradients are."""
+    return sum(ops.cast(ops.sum(grad), "float32") for grad in grads if grad is not None)
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class GuardedSGD(Guard, keras.optimizers.SGD):
+    """SGD that refuses steps that are not finite."""
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class GuardedAdam(Guard, keras.optimizers.Adam):
+    """Adam that refuses steps that are not finite."""
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class GuardedAdamW(Guard, keras.optimizers.AdamW):
+    """AdamW that refuses steps that are not finite."""

@@ -1,0 +1,148 @@
+"""A run at work: its phases, the epochs in them, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from yolo.data import pipeline
+from yolo.data.store import find_damaged
+from yolo.detector import Detector
+from yolo.errors import DatasetError, MemoryShortage
+from yolo.signals import Stop
+from yolo.training import checkpoint, settings
+from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
+from yolo.training.checkpoint import State
+from yolo.training.dataset import TrainingData
+from yolo.training.epoch_end import EpochEnd
+from yolo.training.settings import TrainConfig
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of epochs with one batch size and one set of trainable layers."""
+
+    first: int
+    last: int
+    batch_size: int
+    frozen: bool
+
+
+def phases(config: TrainConfig) -> list[Phase]:
+    """Return the run's phases: frozen backbone first where that is wanted, then all layers."""
+    cut = min(config.freeze_epochs, config.epochs)
+    frozen = Phase(config.init_epoch, cut, config.freeze_batch_size or config.batch_size, True)
+    free = Phase(max(cut, config.init_epoch), config.epochs, config.batch_size, False)
+    return [phase for phase in (frozen, free) if phase.last > phase.first]
+
+
+@dataclass
+class Run:
+    """A run at work: its settings, its pictures, and where it is."""
+
+    config: TrainConfig
+    data: TrainingData
+    folder: Path
+    state: State
+    end: EpochEnd
+    write: Callable
+    live: bool
+    stop: Stop
+    more: Sequence = ()  # Keras callbacks that come after the run's own
+
+    def phase(self, model: Detector, phase: Phase, arrays: dict | None) -> None:
+        """Train from where the run is to the end of a phase.
+
+        Args:
+            model: the detector, compiled and with the weights of where the run is.
+            phase: the phase.
+            arrays: the checkpoint that the run goes on from, None at the start of a phase.
+        """
+        steps = pipeline.steps_per_epoch(len(self.data.train), phase.batch_size)
+        state, validate = self.state, self._validation(model, phase)
+        with _errors_named(self.data, phase, self.config):
+            if state.batch == steps:  # all but the end of the epoch was saved
+                checkpoint.restore_metrics(model, arrays)
+                logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+                self.end(model, logs, validate)
+            if state.epoch >= phase.last or self.end.stopped:
+                return
+            self.write(
+                f"epochs {state.epoch + 1} to {phase.last}: {steps} steps of {phase.batch_size} "
+                + ("pictures, backbone frozen" if phase.frozen else "pictures")
+                + (f", going on after step {state.batch}" if state.batch else "")
+            )
+            if state.batch:  # the rest of an epoch is a fit of its own, with fewer steps
+                self._fit(model, phase, steps, state.epoch + 1, validate, arrays)
+            if state.epoch < phase.last and not self.end.stopped:
+                self._fit(model, phase, steps, phase.last, validate, None)
+
+    def _fit(self, model, phase, steps, last, validate, arrays) -> None:
+        state, config = self.state, self.config
+        skipped = state.batch
+        drawing = {"augment": settings.augmentation(config), "epochs": config.epochs,
+                   "seed": config.seed, "batch_size": phase.batch_size}  # fmt: skip
+        batches = pipeline.training_dataset(
+            self.data.train, first_epoch=state.epoch, first_batch=skipped, resize=config.resize,
+            image_size=config.image_size, multi_scale=config.multi_scale, **drawing,
+        )  # fmt: skip
+        if config.loader_threads:
+            options = tf.data.Options()
+            options.threading.private_threadpool_size = config.loader_threads
+            batches = batches.with_options(options)
+
+        def pictures(epoch, batch):
+            return pipeline.pictures_of_batch(self.data.train, epoch, batch, **drawing)
+
+        model.fit(
+            batches,
+            steps_per_epoch=steps - skipped,
+            initial_epoch=state.epoch,
+            epochs=last,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                StopOnNonFinite(state, pictures),
+                Progress(self.write, live=self.live, steps=steps, batch_size=phase.batch_size,
+                         last_epoch=config.epochs, skipped=skipped),
+                Checkpoints(self.folder, state, steps=steps, stop=self.stop, arrays=arrays,
+                            finish_epoch=lambda model, logs: self.end(model, logs, validate)),
+                *self.more,
+            ],
+        )  # fmt: skip
+
+    def _validation(self, model, phase) -> Callable | None:
+        """Return what computes the loss on the validation pictures."""
+        config = self.config
+        if not (config.epochs_between_evaluations and self.data.val):
+            return None
+        batches = pipeline.evaluation_dataset(
+            self.data.val, image_size=config.image_size, batch_size=phase.batch_size,
+            resize=config.resize,
+        )  # fmt: skip
+        return lambda: float(model.evaluate(batches, verbose=0, return_dict=True)["loss"])
+
+
+@contextlib.contextmanager
+def _errors_named(data: TrainingData, phase: Phase, config: TrainConfig):
+    """Turn TensorFlow's report of a picture it cannot read, or of too little memory, into ours."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        height, width = config.image_size
+        smaller = f"--batch-size {phase.batch_size // 2} or a" if phase.batch_size > 1 else "a"
+        raise MemoryShortage(
+            f"out of memory with {phase.batch_size} pictures of {width}x{height} a step; try "
+            f"{smaller} smaller --image-size in a new run"
+        ) from error
+    except tf.errors.OpError as error:
+        found = re.search(r"DatasetError: ([^\n]+)", str(error))
+        if found is not None:
+            raise DatasetError(found[1]) from error
+        find_damaged([*data.train, *data.val])
+        raise
