@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from yolo.detector import Detector
-from yolo.training import memory
+from yolo.training import memory, run_folder
 from yolo.training.settings import TrainConfig
 
 
@@ -55,7 +55,7 @@ def test_a_batch_of_one_is_the_end(tmp_path):
 
 
 def test_a_run_with_saved_epochs_keeps_its_batch(tmp_path):
-    (tmp_path / "last.keras").touch()
+    run_folder.checkpoint_path(tmp_path, 4).mkdir(parents=True)
     tried = []
     with pytest.raises(tf.errors.ResourceExhaustedError):
         memory.halve_until_it_fits(

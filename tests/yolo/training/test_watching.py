@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import zipfile
 
 import pytest
 import tensorflow as tf
@@ -15,7 +16,7 @@ class Model:
     """What the callbacks use of a detector."""
 
     def __init__(self):
-        self.notes, self.stop_training = {}, False
+        self.stop_training = False
 
 
 def test_curves_are_drawn_as_often_as_costs_little(tmp_path, monkeypatch):
@@ -45,12 +46,15 @@ def test_the_picture_of_the_curves_is_there_after_an_epoch(tmp_path):
     assert (tmp_path / "plots" / "training.png").stat().st_size > 1000
 
 
-def test_a_run_ends_when_it_has_learned():
+def test_a_run_ends_when_it_has_learned(tmp_path):
     lines = []
-    callback = watching.StopWhenLearned(0.9, lines.append)
+    callback = watching.StopWhenLearned(0.9, tmp_path, lines.append)
     callback.set_model(model := Model())
     for score, stopped in ((None, False), (0.89, False), (0.9, True)):
-        model.notes = {} if score is None else {"best_map50": score}
+        if score is not None:
+            with zipfile.ZipFile(tmp_path / "best.keras", "w") as archive:
+                notes = {"val_map50": score, "epoch": 1}
+                archive.writestr("config.json", json.dumps({"config": {"notes": notes}}))
         callback.on_epoch_end(0)
         assert model.stop_training == stopped == bool(lines)
 
