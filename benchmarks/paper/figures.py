@@ -52,32 +52,36 @@ def anchor_probabilities(detector, samples, batch_size: int = 4):
     return np.concatenate(found), np.concatenate(labels).astype(np.int8)
 
 
-def keep_curves(detector, samples, path: Path) -> None:
+def keep_curves(detector, samples, path: Path, *, steps: int) -> None:
     """Write figure 4's curves for a trained detector, so that it can be drawn without it.
+
+    Those of a detector that was trained for longer stay.
 
     Args:
         detector: a RetinaNet, trained with the focal loss.
         samples: pictures that it did not learn from.
-        path: a CSV file of side, number of samples, gamma, fraction of the samples and share of
-            the loss.
+        path: a CSV file of training steps, side, number of samples, gamma, fraction of the
+            samples and share of the loss.
+        steps: that it was trained for.
     """
+    if path.exists() and read_curves(path)[0] > steps:
+        return
     p, labels = anchor_probabilities(detector, samples)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("side", "samples", "gamma", "fraction", "share"))
+    writer.writerow(("steps", "side", "samples", "gamma", "fraction", "share"))
     for side, curves in analysis.cumulative_loss(p, labels).items():
         for gamma, (samples_below, share) in curves.items():
             for fraction, value in zip(
                 FRACTIONS, np.interp(FRACTIONS, samples_below, share), strict=True
             ):
-                writer.writerow(
-                    (side, len(share) - 1, f"{gamma:g}", f"{fraction:.4f}", f"{value:.6f}")
-                )
+                kept = f"{gamma:g}", f"{fraction:.4f}", f"{value:.6f}"
+                writer.writerow((steps, side, len(share) - 1, *kept))
     write_text(path, text.getvalue())
 
 
 def read_curves(path: Path):
-    """Return {side: (samples, {gamma: (fractions, shares)})} of a file of `keep_curves`."""
+    """Return the steps and {side: (samples, {gamma: (fractions, shares)})} of such a file."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     curves = {}
@@ -91,7 +95,7 @@ def read_curves(path: Path):
             for gamma in sorted({float(row["gamma"]) for row in own})
         }
         curves[side] = (int(own[0]["samples"]), by_gamma)
-    return curves
+    return int(rows[0]["steps"]), curves
 
 
 def curve_files(folder: Path) -> dict[str, Path]:
@@ -121,7 +125,7 @@ def draw(results_folder: Path, folder: Path = FOLDER) -> list[Path]:
     for name, path in curve_files(results_folder).items():
         figure, axes = _figure(2)
         for side, ax in zip(SIDES, axes, strict=True):
-            count, curves = read_curves(path)[side]
+            count, curves = read_curves(path)[1][side]
             analysis.plot_cumulative_loss(curves, ax, side=f"{side} ({count:,})")
         figure.suptitle(name)
         paths.append(_save(figure, folder / f"figure4_{name}.png"))

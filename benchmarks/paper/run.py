@@ -93,6 +93,7 @@ def train(arm: Arm, data: Data, settings: Settings, seed: int, write):
 def _build(arm: Arm, classes, settings: Settings):
     from yolo import saved, zoo
     from yolo.anchors import YOLOV4_TINY_ANCHORS
+    from yolo.layers import NORM_MOMENTUM, ConvNorm
 
     side = settings.image_size
     if arm.model == "yolov4-tiny":
@@ -107,6 +108,11 @@ def _build(arm: Arm, classes, settings: Settings):
     )
     if settings.weights:
         saved.start_from(detector, settings.weights)
+    # Batch norm's averages forget what they started from within a tenth of the steps; the usual
+    # momentum looks back over a hundred, which may be all there are.
+    for layer in detector.network.layers:
+        if isinstance(layer, ConvNorm):
+            layer.norm.momentum = min(NORM_MOMENTUM, 1 - 10 / max(settings.steps, 20))
     return detector
 
 
@@ -191,7 +197,8 @@ def run(what: Run, folder: str | None, settings: Settings, write, *, path=result
     if what.arm == FOCAL and what.seed == 1 and not diverged_at:
         from benchmarks.paper import figures
 
-        figures.keep_curves(detector, data.test, path.parent / f"figure4_{what.data_set}.csv")
+        kept = path.parent / f"figure4_{what.data_set}.csv"
+        figures.keep_curves(detector, data.test, kept, steps=settings.steps)
     results.append(row, path)
     return row
 

@@ -202,7 +202,8 @@ def _times(rows) -> str:
 
 def _figure_4(folder: Path) -> Iterable[str]:
     for name, path in figures.curve_files(folder).items():
-        positives, negatives = (figures.read_curves(path)[side] for side in figures.SIDES)
+        steps, curves = figures.read_curves(path)
+        positives, negatives = (curves[side] for side in figures.SIDES)
         hardest = [
             f"γ = {gamma:g}: {100 * share_of_hardest(curve, 0.2):.0f} %"
             for gamma, curve in positives[1].items()
@@ -214,9 +215,9 @@ def _figure_4(folder: Path) -> Iterable[str]:
         yield "\n\n".join([
             f"### Figure 4 on {name}",
             f"![Cumulative loss of positives and negatives](figures/figure4_{name}.png)",
-            f"From the detector trained with the focal loss and the first seed, on the test "
-            f"pictures: {positives[0]:,} positive and {negatives[0]:,} negative decisions (every "
-            "class of every anchor that is not ignored).",
+            f"From the detector trained with the focal loss and the first seed for {steps} steps, "
+            f"on the test pictures: {positives[0]:,} positive and {negatives[0]:,} negative "
+            "decisions (every class of every anchor that is not ignored).",
             f"Share of the positives' loss in their hardest fifth: {', '.join(hardest)} (the "
             "paper: about half, whatever γ). Share of the negatives' loss in their hardest "
             f"hundredth: {', '.join(rest)} (the paper: with γ = 2 the vast majority comes from a "

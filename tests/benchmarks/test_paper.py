@@ -184,7 +184,7 @@ def small_set(tmp_path_factory):
     return demo.write_shapes(root, train=6, val=1, test=3)
 
 
-def test_an_arm_is_trained_scored_and_written_down(small_set, tmp_path):
+def test_an_arm_is_trained_scored_and_written_down(small_set, tmp_path, monkeypatch):
     from benchmarks.paper import run as runner
     from benchmarks.paper.data import Data
     from yolo.data import voc
@@ -192,16 +192,11 @@ def test_an_arm_is_trained_scored_and_written_down(small_set, tmp_path):
     classes = voc.find_classes(small_set)
     train, test = (voc.read_split(small_set, name, classes=classes) for name in ("train", "test"))
     opened = []
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(
+    monkeypatch.setattr(
         runner, "open_set", lambda *given: opened.append(given) or Data(classes, train, test)
     )
-    try:
-        path = tmp_path / "r.csv"
-        what = Run("shapes", "yolo-tutorial-focal", 1)
-        written = runner.run(what, str(small_set), SETTINGS, print, path=path)
-    finally:
-        monkey.undo()
+    path, what = tmp_path / "r.csv", Run("shapes", "yolo-tutorial-focal", 1)
+    written = runner.run(what, str(small_set), SETTINGS, print, path=path)
     assert opened == [("shapes", str(small_set))]
     (kept,) = results.read(path)
     assert {name: str(value) for name, value in written.items()} == kept
@@ -209,7 +204,7 @@ def test_an_arm_is_trained_scored_and_written_down(small_set, tmp_path):
     assert results.finished(results.with_settings([kept], results.key(SETTINGS))) == {what}
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_scores_nothing(small_set, tmp_path):
+def test_a_loss_that_is_no_number_ends_the_run():
     from benchmarks.paper import run as runner
 
     watch = runner._watch(10, print)
@@ -268,10 +263,14 @@ def test_figure_4_is_kept_and_read_back(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     p, labels = rng.random(500), rng.integers(0, 2, 500)
     monkeypatch.setattr(figures, "anchor_probabilities", lambda *_: (p, labels))
-    figures.keep_curves(None, None, tmp_path / "figure4_x.csv")
+    figures.keep_curves(None, None, tmp_path / "figure4_x.csv", steps=300)
+    monkeypatch.setattr(figures, "anchor_probabilities", lambda *_: (p / 2, labels))
+    figures.keep_curves(None, None, tmp_path / "figure4_x.csv", steps=100)  # does not replace it
     (name, path), = figures.curve_files(tmp_path).items()  # fmt: skip
     assert name == "x"
-    for side, (count, curves) in figures.read_curves(path).items():
+    steps, both = figures.read_curves(path)
+    assert steps == 300
+    for side, (count, curves) in both.items():
         assert count == (labels == (side == "positives")).sum()
         fractions, shares = curves[2.0]
         exact = np.interp(fractions, *cumulative_loss(p, labels)[side][2.0])
