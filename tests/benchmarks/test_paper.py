@@ -54,6 +54,38 @@ def test_the_losses_of_the_arms_are_what_their_names_say():
         assert (arm.prior == 0.5) == ("no prior" in arm.label)
 
 
+@pytest.mark.parametrize("name", [n for n, arm in ARMS.items() if "retinanet" in arm.model])
+def test_every_retinanet_arm_has_a_finite_loss_that_pulls_on_objects_and_background(name):
+    import numpy as np
+    import tensorflow as tf
+
+    from yolo.anchor_loss import AnchorLoss
+    from yolo.profiles import RetinaNetLoss, from_profile
+    from yolo.retinanet.decode import make_anchors
+    from yolo.retinanet.loss import detection_loss
+    from yolo.retinanet.targets import assign
+
+    config, size = from_profile("paper", anchor_sizes=(8, 16, 32, 64, 128)), (64, 64)
+    boxes, ids = np.array([[[4, 4, 20, 20]]], "float32"), np.array([[1]], "int32")
+    anchors = np.array(make_anchors(config, size))
+    matched = np.array(assign(config, RetinaNetLoss(), size, anchors, boxes, ids).matched)
+    rng = np.random.default_rng(0)
+    logits = tf.constant(rng.normal(-2, 1, (1, len(anchors), 2)), tf.float32)
+    deltas = tf.constant(rng.normal(0, 0.1, (1, len(anchors), 4)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        parts = detection_loss(
+            config, RetinaNetLoss(), {"class_logits": logits, "box_deltas": deltas}, size, boxes,
+            ids, num_classes=2, anchor_loss=AnchorLoss(ARMS[name].loss()),
+        )  # fmt: skip
+    slopes = np.array(tape.gradient(parts["class_loss"], logits))
+    assert 0 < float(parts["class_loss"]) < np.inf and np.isfinite(slopes).all()
+    assert (slopes[matched >= 0][:, 1] < 0).any() and (slopes[matched == -1] > 0).any()
+    if name.startswith("ohem"):
+        taught = (slopes != 0).any(axis=-1).sum()
+        assert taught <= ARMS[name].loss().hardest < len(anchors)
+
+
 def test_arms_shared_by_tables_are_run_once():
     runs = plan(["shapes", "bccd"], ["1a", "1b", "3"], 2)
     assert len(runs) == len(set(runs)) == 2 * 2 * (7 + 7 + 2)
