@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.annotation import annotation_xml
-from yolo.data.shapes import SHAPES_CLASSES, draw_picture
+from yolo.data.shapes import FULL, SHAPES_CLASSES, Drawing, draw_picture
 from yolo.errors import DatasetError
 from yolo.images import cv2
 from yolo.reading import printable
@@ -21,8 +21,9 @@ VERSION = 1  # goes up when the drawings change, so that older folders are drawn
 
 
 def write_shapes(
-    root: str | os.PathLike, *, seed: int = 0, train: int = 320, val: int = 40, test: int = 80
-) -> Path:
+    root: str | os.PathLike, *, seed: int = 0, train: int = 320, val: int = 40, test: int = 80,
+    drawing: Drawing = FULL,
+) -> Path:  # fmt: skip
     """Draw the demonstration data set, unless it is there already.
 
     The tree appears complete or not at all. One that stands in the way and is not the same data
@@ -34,6 +35,7 @@ def write_shapes(
         train: pictures in the training split.
         val: pictures in the validation split.
         test: pictures in the test split.
+        drawing: how full the pictures are, e.g. `yolo.data.shapes.IMBALANCED`.
 
     Returns:
         The folder `root`/VOCdevkit/VOC2007 with Annotations, JPEGImages and ImageSets/Main.
@@ -49,13 +51,16 @@ def write_shapes(
         f"version {VERSION}, seed {seed}, train {train}, val {val}, test {test}\n"
         f"classes: {', '.join(SHAPES_CLASSES)}\n"
     )
+    if drawing != FULL:
+        about += f"{drawing}\n"
     folder = root / "VOCdevkit" / "VOC2007"
     if _is_complete(folder, about, lists):
         return folder
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".drawing-") as temporary:
-            _write_tree(Path(temporary) / "VOCdevkit" / "VOC2007", about, lists, seed)
+            tree = Path(temporary) / "VOCdevkit" / "VOC2007"
+            _write_tree(tree, about, lists, seed, drawing)
             _set_aside(root / "VOCdevkit")
             (Path(temporary) / "VOCdevkit").rename(root / "VOCdevkit")
     except OSError as error:
@@ -112,11 +117,13 @@ def _set_aside(folder: Path) -> None:
     )
 
 
-def _write_tree(folder: Path, about: str, lists: dict[str, list[str]], seed: int) -> None:
+def _write_tree(
+    folder: Path, about: str, lists: dict[str, list[str]], seed: int, drawing: Drawing
+) -> None:
     for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (folder / part).mkdir(parents=True)
     for stem in lists["trainval"] + lists["test"]:
-        image, objects = draw_picture(np.random.default_rng([seed, int(stem)]))
+        image, objects = draw_picture(np.random.default_rng([seed, int(stem)]), drawing=drawing)
         _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
         (folder / "JPEGImages" / f"{stem}.jpg").write_bytes(data.tobytes())
         text = annotation_xml(f"{stem}.jpg", image.shape[:2], objects)

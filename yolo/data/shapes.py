@@ -14,12 +14,31 @@ from yolo.images import cv2
 SHAPES_CLASSES = ("circle", "cross", "grid", "square", "star", "triangle", "zigzag")
 SIZE = (240, 320)
 FINE = 3  # shapes are drawn this much larger and then reduced, for smooth edges
-RADIUS = (16.0, 52.0)
-MOST_OBJECTS = 7
 MOST_IOU = 0.3
 MOST_COVERED, DIFFICULT_COVERED = 0.35, 0.25  # shares of a box that later shapes may cover
 MOST_OVER = 0.6  # share of a new box that may lie over an earlier one
 LEAST_INSIDE = 0.6  # share of a shape that must lie inside the picture
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How full the pictures are; fewer and smaller objects make detection more imbalanced.
+
+    Args:
+        radius: (smallest, largest) in pixels; small ones are as frequent as large ones, by
+            their logarithm.
+        objects: (fewest, most) in a picture that has any.
+        empty: share of the pictures that have none, 0..1.
+    """
+
+    radius: tuple[float, float] = (16.0, 52.0)
+    objects: tuple[int, int] = (2, 7)
+    empty: float = 0.03
+
+
+FULL = Drawing()
+# About one anchor in two thousand meets an object, and most pictures have none.
+IMBALANCED = Drawing(radius=(9.0, 18.0), objects=(1, 2), empty=0.5)
 
 
 @dataclass(frozen=True)
@@ -33,19 +52,21 @@ class DrawnObject:
 
 
 def draw_picture(
-    rng: np.random.Generator, size: tuple[int, int] = SIZE
+    rng: np.random.Generator, size: tuple[int, int] = SIZE, drawing: Drawing = FULL
 ) -> tuple[np.ndarray, list[DrawnObject]]:
     """Draw one picture: a textured background and up to seven shapes, in a few none.
 
     Args:
         rng: the only source of chance.
         size: (height, width).
+        drawing: how many objects it gets, and how large.
 
     Returns:
         The picture, (*size, 3) uint8 RGB, and its objects.
     """
     image = _background(rng, size)
-    wanted = 0 if rng.random() < 0.03 else int(rng.integers(2, MOST_OBJECTS + 1))
+    fewest, most = drawing.objects
+    wanted = 0 if rng.random() < drawing.empty else int(rng.integers(fewest, most + 1))
     names: list[str] = []
     patches: list[_Patch] = []
     covered: list[float] = []
@@ -53,7 +74,7 @@ def draw_picture(
         if len(names) == wanted:
             break
         name = SHAPES_CLASSES[rng.integers(len(SHAPES_CLASSES))]
-        patch = _shape(rng, name, size)
+        patch = _shape(rng, name, size, drawing.radius)
         if patch is None or any(_iou(p.box, patch.box) > MOST_IOU for p in patches):
             continue
         hidden = [c + _overlap(p.box, patch.box) for p, c in zip(patches, covered, strict=True)]
@@ -135,10 +156,12 @@ class _Patch:
     inside: float
 
 
-def _shape(rng: np.random.Generator, name: str, size: tuple[int, int]) -> _Patch | None:
+def _shape(
+    rng: np.random.Generator, name: str, size: tuple[int, int], radii: tuple[float, float]
+) -> _Patch | None:
     """Place and draw a shape's opacity; None if less than `LEAST_INSIDE` of it is inside."""
     height, width = size
-    low, high = RADIUS
+    low, high = radii
     radius = low * (high / low) ** rng.random()
     turn = rng.uniform(-math.pi, math.pi) if name in FREE_TURN else rng.uniform(-0.45, 0.45)
     stretch = rng.uniform(0.85, 1.18)

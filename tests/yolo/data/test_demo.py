@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from yolo.data.demo import annotation_xml, write_shapes
-from yolo.data.shapes import SHAPES_CLASSES, DrawnObject, draw_picture
+from yolo.data.shapes import FULL, IMBALANCED, SHAPES_CLASSES, Drawing, DrawnObject, draw_picture
 from yolo.data.voc import find_classes, read_split, splits
 from yolo.images import read_image
 
@@ -36,6 +36,25 @@ def test_the_seed_decides_every_byte(drawn, tmp_path):
     assert snapshot(write_shapes(tmp_path / "a", **COUNTS)) == snapshot(drawn)
     other = snapshot(write_shapes(tmp_path / "b", seed=1, **COUNTS))
     assert other.keys() == snapshot(drawn).keys() and other != snapshot(drawn)
+
+
+def test_an_imbalanced_set_has_few_small_objects_and_many_pictures_without(tmp_path):
+    folder = write_shapes(tmp_path, train=60, val=1, test=1, drawing=IMBALANCED)
+    samples = read_split(folder, "train", classes=SHAPES_CLASSES)
+    counts = np.array([len(sample.class_ids) for sample in samples])
+    assert 0.3 < (counts == 0).mean() < 0.7 and set(counts) == {0, 1, 2}
+    sides = np.concatenate(
+        [sample.boxes_xyxy[:, 2:] - sample.boxes_xyxy[:, :2] for sample in samples]
+    )
+    assert sides.max() < 55 and np.median(sides) < 35  # up to 104, were they like FULL's
+    full = write_shapes(tmp_path, train=60, val=1, test=1)
+    assert snapshot(full) != snapshot(tmp_path / "VOCdevkit.old1" / "VOC2007")
+
+
+def test_the_drawing_changes_nothing_unless_it_is_given():
+    plain, objects = draw_picture(np.random.default_rng(5))
+    same, others = draw_picture(np.random.default_rng(5), drawing=Drawing((16, 52), (2, 7), 0.03))
+    assert np.array_equal(plain, same) and objects == others and Drawing() == FULL
 
 
 def test_a_complete_set_is_used_again_and_additions_stay(tmp_path):
