@@ -258,18 +258,19 @@ class Detector(keras.Model):
             self.architecture, outputs, tuple(image_size), len(self.classes)
         )
 
-    @property
-    def inference(self) -> keras.Model:
-        """The network with its decoding: images to {"boxes": (B, N, 4), "scores": (B, N, C)}.
+    def inference_model(self) -> keras.Model:
+        """Return the network with its decoding: images to {"boxes": ..., "scores": ...}.
 
-        It shares the detector's weights; this is the graph that is exported.
+        It shares the detector's weights; this is the graph that is exported. (Keras's saving
+        reads every property, and would then find the weights under two names.)
         """
         if self._inference is None:
             decode = Decode(self._family, self.architecture, len(self.classes), name="decode")
             # The functional graph keeps the outputs as they were given, keyed by stride.
             found = decode(self.network(self.network.input), self.network.input)
-            self._set_untracked("_inference", keras.Model(self.network.input, found))
-        return self._inference
+            model = keras.Model(self.network.input, found)
+            self._set_untracked("_inference", lambda: model)  # hidden from Keras's saving, too
+        return self._inference()
 
     def predict_raw(self, images) -> dict:
         """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.
@@ -277,7 +278,7 @@ class Detector(keras.Model):
         Args:
             images: (B, H, W, 3) of any size in multiples of 32; boxes are in its pixels.
         """
-        return self.inference.predict_on_batch(images)
+        return self.inference_model().predict_on_batch(images)
 
     def detect(
         self, images, *, score_threshold=None, iou_threshold=None, max_detections=100, clip=False,

@@ -40,7 +40,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def get_config(self):
         """Return the arguments."""
-        return {**super().get_config(), "frozen": self.frozen}
+        config = super().get_config()
+        return {**config, "frozen": True} if self.frozen else config
 
     def call(self, inputs, training=None, mask=None):
         """Normalise (batch, h, w, channels) by the batch when training, else by the averages."""

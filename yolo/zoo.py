@@ -77,7 +77,8 @@ def settings_of(name: str, **options) -> YOLOv4Config | RetinaNetConfig:
         near = get_close_matches(name, ZOO, 1)
         raise ConfigError(
             f"no model is called {name!r}; "
-            + (f"did you mean {near[0]}?" if near else f"there are {', '.join(ZOO)}")
+            + (f"did you mean {near[0]}? " if near else "")
+            + f"there are {', '.join(ZOO)}"
         )
     settings = ZOO[name]
     kind = RetinaNetConfig if isinstance(settings, dict) else YOLOv4Config

@@ -185,7 +185,7 @@ def test_configs_of_other_things(tmp_path, name):
 def test_configs_with_other_values(tmp_path, good, name):
     config = {**good[0], "config": {**good[0]["config"], **INSIDE[name]}}
     _, seconds = refused(written(tmp_path / "a.keras", config, good[1]))
-    assert seconds < 0.5
+    assert seconds < 1.5  # on a busy machine; 0.01 on a quiet one
 
 
 @pytest.mark.parametrize("name", ARCHITECTURE)
@@ -193,7 +193,7 @@ def test_architectures_with_other_values(tmp_path, good, name):
     inner = {**good[0]["config"]["architecture"], **ARCHITECTURE[name]}
     config = {**good[0], "config": {**good[0]["config"], "architecture": inner}}
     _, seconds = refused(written(tmp_path / "a.keras", config, good[1]))
-    assert seconds < 0.5
+    assert seconds < 1.5  # on a busy machine; 0.01 on a quiet one
 
 
 NONE = {
@@ -219,7 +219,7 @@ def test_configs_that_are_none(tmp_path, config):
     else:
         written(path, config, b"")
     _, seconds = refused(path)
-    assert seconds < 0.5
+    assert seconds < 1.5  # on a busy machine; 0.01 on a quiet one
 
 
 def test_a_zip_bomb(tmp_path, good):

@@ -1,6 +1,7 @@
 """The faults of VOC data sets seen in the wild, row by row, with the words said (T22)."""
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_a_row_of_the_table(data, caplog, fault):
     if boxes is None:
         with pytest.raises(DatasetError) as caught:
             read_split(data, "train", classes=["dog"])
-        assert str(caught.value) == words
+        assert re.sub(r"(\.xml):\d+", r"\1", str(caught.value)) == words
     else:
         (sample,) = read_split(data, "train", classes=["dog"])
         if isinstance(boxes, int):
@@ -107,7 +108,7 @@ def test_a_row_of_the_table(data, caplog, fault):
         else:
             np.testing.assert_array_equal(sample.boxes_xyxy, np.reshape(boxes, (-1, 4)))
         warned = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-        said = [r.getMessage() for r in caplog.records]
+        said = [re.sub(r"(\.xml):\d+", r"\1", r.getMessage()) for r in caplog.records]
         assert not words or any(words == m or (len(words) < 60 and words in m) for m in said)
         assert len(warned) == (words in said and "counted from" not in words)
     assert {p: p.read_bytes() for p in data.rglob("*") if p.is_file()} == before

@@ -64,7 +64,7 @@ def test_class_files(tmp_path, content, names):
         ("", "no class name in the file; write one name a line"),
         ("\n \n", "no class name"),
         ("cat\ndog\ncat \n", "a class name stands twice: cat"),
-        ("红".encode("gbk"), "not UTF-8; save it as UTF-8"),
+        ("红".encode("gbk"), "save it as UTF-8"),
     ],
 )
 def test_class_files_that_are_none(tmp_path, content, words):
@@ -99,4 +99,4 @@ def test_anchor_files_that_are_none(tmp_path, content, words):
 @pytest.mark.parametrize("read", [read_classes, read_anchors])
 def test_a_table_that_is_not_there(tmp_path, read):
     assert "No such file or directory" in refused(read, tmp_path / "absent.txt")
-    assert "cannot read" in refused(read, tmp_path)
+    assert refused(read, tmp_path).startswith(f"{tmp_path}: ")

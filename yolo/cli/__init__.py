@@ -122,8 +122,9 @@ def _run(
     args = parser.parse_args(argv)
     screen = terminal.Screen()
     log = logging.getLogger("yolo")
-    log.handlers[:] = [terminal.ScreenHandler(screen)]
-    log.handlers[0].setLevel(logging.DEBUG if args.verbose else logging.INFO)
+    handler = terminal.ScreenHandler(screen)
+    handler.setLevel(logging.DEBUG if args.verbose else logging.INFO)
+    log.handlers[:] = [handler]
     log.setLevel(logging.DEBUG)
     log.propagate = False
 
@@ -162,6 +163,9 @@ def _run(
         return fail(str(error), 1)
     except _out_of_memory():
         return fail("out of memory; a smaller --batch-size or --image-size needs less", 1)
+    finally:
+        log.removeHandler(handler)  # its stream may not outlive the command
+        log.propagate = True
 
 
 def typed(prog: str, argv: list[str]) -> str:

@@ -64,10 +64,12 @@ class Graph(tf.Module):
         super().__init__()
         # A Keras model as an attribute would be saved with all its functions, whose outputs are
         # keyed by stride; a SavedModel has no place for numbers as keys. The variables suffice.
-        self.variables_of_model = [variable.value for variable in detector.inference.variables]
+        self.variables_of_model = [
+            variable.value for variable in detector.inference_model().variables
+        ]
         heads = {output._keras_history.operation.name for output in detector.network.outputs}
         self.float_parts = ["/decode", *(f"/{name}" for name in sorted(heads))]
-        self._infer = lambda images: detector.inference(images, training=False)
+        self._infer = lambda images: detector.inference_model()(images, training=False)
         self.thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
         self.max_detections = max_detections
         shape = (None, None, None, 3) if dynamic else (1, *detector.image_size, 3)
