@@ -186,8 +186,9 @@ def _places(layer, place: str) -> Iterator[tuple[str, keras.Variable]]:
         yield from _numbered(layer.layers, f"{place}/layers")
         return
     inner = {n: v for n, v in vars(layer).items() if isinstance(v, keras.layers.Layer)}
-    theirs = {id(v) for part in inner.values() for v in part.variables}
-    own = [v for v in layer.variables if id(v) not in theirs]
+    # `weights` leaves out the state of random numbers, which prediction has no use for.
+    theirs = {id(v) for part in inner.values() for v in part.weights}
+    own = [v for v in layer.weights if id(v) not in theirs]
     own.sort(key=lambda variable: not variable.trainable)  # Keras saves these first
     yield from ((f"{place}/vars/{i}", variable) for i, variable in enumerate(own))
     for name, part in inner.items():
@@ -236,7 +237,7 @@ def _tensors(file: h5py.File) -> set[str]:
     found: set[str] = set()
 
     def note(name: str, item) -> None:
-        if isinstance(item, h5py.Dataset):
+        if isinstance(item, h5py.Dataset) and "/seed_generator/" not in name:
             found.add(f"layers/{name}")
 
     file["layers"].visititems(note)

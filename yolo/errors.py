@@ -7,10 +7,6 @@ class YoloError(Exception):
     exit_code = 1
 
 
-class MemoryShortage(YoloError):
-    """A batch does not fit into memory."""
-
-
 class ConfigError(YoloError):
     """A setting, an option or a configuration file cannot be used as it is."""
 
@@ -27,3 +23,7 @@ class WeightsError(YoloError):
     """A weights file is damaged or does not fit the model."""
 
     exit_code = 4
+
+
+class OutOfMemory(YoloError, MemoryError):
+    """The work at hand does not fit into memory."""

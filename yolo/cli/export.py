@@ -74,7 +74,8 @@ def data_pictures(data: str) -> list[Path]:
     elif any((root / part).is_dir() for part in ("Annotations", "VOC2007", "VOC2012", "VOCdevkit")):
         samples = voc.read_split(root, "train", classes=voc.find_classes(root))
     else:
-        return sources.find_pictures([data])
+        found = sources.find_sources([data])
+        return [one for one in found if not isinstance(one, int) and not sources.is_video(one)]
     return [sample.path for sample in samples]
 
 

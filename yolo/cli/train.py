@@ -13,6 +13,7 @@ from yolo.errors import ConfigError, WeightsError
 from yolo.signals import Stop
 from yolo.training import run_folder, settings, toml
 from yolo.training.devices import select_gpus
+from yolo.training.lock import lock
 from yolo.training.origin import FREE, refuse_differences, settings_of
 from yolo.training.settings import TrainConfig, resolved
 
@@ -28,7 +29,7 @@ DEMO_SETTINGS = {
 }
 
 
-def train(args, screen: terminal.Screen, command: str, stop: Stop) -> int:
+def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     """Run the command, which the run notes as it was typed, and return its exit code."""
     given = {
         field.name: getattr(args, field.name)
@@ -38,26 +39,24 @@ def train(args, screen: terminal.Screen, command: str, stop: Stop) -> int:
     if args.config:
         given = {**toml.read_toml(args.config), **given}
     if args.resume:
-        folder, resume = Path(args.resume), True
+        folder = Path(args.resume)
         config = _config_of_run(folder, given)
     else:
         config = TrainConfig(**given)
         _refuse_idle(given, config)
-        folder, resume = None, False
+        folder = None
     if args.check:
         config = _with_data(config, given, screen)
         return look.check_data(config, Path(config.save_dir) / "check", screen, args.verbose)
-    if not (resume or args.show_batches or args.overfit):
-        folder = _finished_before(config, given)
-    if folder is not None and _nothing_to_do(folder, screen):
+    looks = args.show_batches or args.overfit
+    if not looks and _nothing_to_do(folder or _finished_before(config, given), screen):
         return 0
     terminal.import_tensorflow_quietly(
         verbose=args.verbose, prepare=lambda: select_gpus(config.gpus)
     )
-    from yolo.training.lock import lock
     from yolo.training.precision import choose_precision
 
-    if not resume:
+    if not args.resume:
         config = _with_data(config, given, screen)
     config = dataclasses.replace(config, precision=choose_precision(config.precision))
     if args.show_batches:
@@ -65,26 +64,25 @@ def train(args, screen: terminal.Screen, command: str, stop: Stop) -> int:
         return look.show_batches(config, args.show_batches, out, screen)
     if args.overfit:
         return look.overfit(config, args.overfit, screen)
-    if not resume:
-        folder = run_folder.create(config)
-
-    def last_line():
-        run_folder.discard(folder)  # if nothing was saved in it
-        if not run_folder.checkpoint_steps(folder):
-            return "stopped before the first checkpoint; nothing was saved"
-        return f"stopped; go on with: python train.py --resume {common.quoted(folder)}"
-
-    stop.last_line = last_line
+    folder = folder or run_folder.create(config)
+    stop.last_line = lambda: _last_line(folder)
     screen.write(f"run folder: {folder}")
     try:
         with lock(folder), _log_file(folder / "log.txt"):
             run_folder.note_command(folder, command)
-            run = _Run(folder, resume, screen, stop)
-            best = run.train(config)
-            _show_results(best, run, screen)
+            run = _Run(folder, bool(args.resume), screen, stop)
+            _show_results(run.train(config), run, screen)
     finally:
-        run_folder.discard(folder)
+        run_folder.discard(folder)  # if nothing was saved in it
     return 0
+
+
+def _last_line(folder: Path) -> str:
+    """Return what is said when a signal ends a run."""
+    run_folder.discard(folder)  # if nothing was saved in it
+    if not run_folder.checkpoint_steps(folder):
+        return "stopped before the first checkpoint; nothing was saved"
+    return f"stopped; go on with: python train.py --resume {common.quoted(folder)}"
 
 
 class _Run:
@@ -93,8 +91,8 @@ class _Run:
     Args:
         folder: the run folder.
         resume: whether the run goes on.
-        screen: where to write.
-        stop: signals to end on.
+        screen: for lines to show.
+        stop: ends the run on a signal.
     """
 
     def __init__(self, folder: Path, resume: bool, screen: terminal.Screen, stop: Stop):
@@ -210,9 +208,9 @@ def _finished_before(config: TrainConfig, given: dict) -> Path | None:
     return folder if all(getattr(then, key) == getattr(now, key) for key in given) else None
 
 
-def _nothing_to_do(folder: Path, screen) -> bool:
-    """Say so if a run and the display of its results are finished."""
-    epochs = run_folder.epochs_if_complete(folder)
+def _nothing_to_do(folder: Path | None, screen) -> bool:
+    """Say so if a run and the display of its results, which ends with its page, are finished."""
+    epochs = run_folder.epochs_if_complete(folder) if folder else None
     if epochs is None or not (folder / "report.html").exists():
         return False
     screen.write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")

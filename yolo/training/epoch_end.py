@@ -50,7 +50,7 @@ class EpochEnd:
         Args:
             model: the detector trained.
             logs: the epoch's figures.
-            validate: returns the loss on the validation pictures; None where there is none.
+            validate: returns `val_loss` and its parts; None where there is none.
         """
         config, state = self.config, self.state
         done = state.epoch + 1
@@ -64,7 +64,7 @@ class EpochEnd:
         every = config.epochs_between_evaluations
         if done == config.epochs or (every and done % every == 0):
             if validate is not None:
-                row["val_loss"] = validate()
+                row |= validate()
             row["mAP50"] = float(self.measure(self.shadow))
             self._judge(row["mAP50"], done, row.get("val_loss"))
         if config.save_period and done % config.save_period == 0:
@@ -76,6 +76,7 @@ class EpochEnd:
         self.shadow.notes = {"epoch": done}
         save_model(self.shadow, self.folder / "last.keras")
         state.epoch, state.batch, state.seconds = done, 0, 0.0
+        model.notes = {"epoch": done, "best_map50": state.best_map50}
         if self.stopped:
             model.stop_training = True
 

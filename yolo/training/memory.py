@@ -11,8 +11,7 @@ import keras
 import tensorflow as tf
 
 from yolo.data.pipeline import steps_per_epoch
-from yolo.errors import MemoryShortage
-from yolo.training import run_folder
+from yolo.training.run_folder import checkpoint_steps
 from yolo.training.settings import TrainConfig
 
 # On a processor larger batches are no faster, and a system that runs out of memory ends the
@@ -48,7 +47,7 @@ def halve_until_it_fits(
 ) -> Path:  # fmt: skip
     """Run a training, and again with half the batch whenever memory runs out.
 
-    Once anything has been saved the batch is left alone: its size belongs to the schedule.
+    Once a checkpoint has been saved the batch is left alone: its size belongs to the schedule.
 
     Args:
         run: trains with the settings given.
@@ -67,8 +66,8 @@ def halve_until_it_fits(
     while True:
         try:
             return run(config)
-        except (MemoryShortage, MemoryError, tf.errors.ResourceExhaustedError):
-            if config.batch_size // 2 < least or run_folder.checkpoint_steps(folder):
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            if config.batch_size // 2 < least or checkpoint_steps(folder):
                 raise
         # Here the failed attempt is over and nothing holds its tensors any more.
         keras.utils.clear_session()

@@ -14,7 +14,7 @@ from yolo.training.settings import TrainConfig, resolved
 FREE = (
     "data", "classes", "train_split", "train_list", "val_list", "weights", "anchors", "masks",
     "epochs_between_evaluations", "patience", "save_period", "save_dir", "name", "gpus",
-    "loader_threads", "eager",
+    "loader_threads", "eager", "strict", "list_root", "max_megapixels", "tensorboard",
 )  # fmt: skip
 
 

@@ -88,6 +88,6 @@ def overfit(
     run_folder.describe(folder, config, data.classes, {})
     best = trainer.train(
         config, repeated, folder, write=write, live=live,
-        callbacks=[StopWhenLearned(LEARNED, folder, write)],
+        callbacks=[StopWhenLearned(LEARNED, write)],
     )  # fmt: skip
     return best, dataclasses.replace(repeated, train=few), config

@@ -13,7 +13,7 @@ import tensorflow as tf
 from yolo.data import pipeline
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
-from yolo.errors import DatasetError, MemoryShortage
+from yolo.errors import DatasetError, OutOfMemory
 from yolo.signals import Stop
 from yolo.training import checkpoint, settings
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
@@ -53,7 +53,7 @@ class Run:
     write: Callable
     live: bool
     stop: Stop
-    more: Sequence = ()  # Keras callbacks that come after the run's own
+    more: Sequence = ()
 
     def phase(self, model: Detector, phase: Phase, arrays: dict | None) -> None:
         """Train from where the run is to the end of a phase.
@@ -115,9 +115,10 @@ class Run:
                 *self.more,
             ],
         )  # fmt: skip
+        self.end.stopped |= model.stop_training
 
     def _validation(self, model, phase) -> Callable | None:
-        """Return what computes the loss on the validation pictures."""
+        """Return what computes the losses on the validation pictures."""
         config = self.config
         if not (config.epochs_between_evaluations and self.data.val):
             return None
@@ -125,7 +126,12 @@ class Run:
             self.data.val, image_size=config.image_size, batch_size=phase.batch_size,
             resize=config.resize,
         )  # fmt: skip
-        return lambda: float(model.evaluate(batches, verbose=0, return_dict=True)["loss"])
+
+        def validate() -> dict[str, float]:
+            found = model.evaluate(batches, verbose=0, return_dict=True)
+            return {f"val_{name}": float(value) for name, value in found.items()}
+
+        return validate
 
 
 @contextlib.contextmanager
@@ -136,7 +142,7 @@ def _errors_named(data: TrainingData, phase: Phase, config: TrainConfig):
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         height, width = config.image_size
         smaller = f"--batch-size {phase.batch_size // 2} or a" if phase.batch_size > 1 else "a"
-        raise MemoryShortage(
+        raise OutOfMemory(
             f"out of memory with {phase.batch_size} pictures of {width}x{height} a step; try "
             f"{smaller} smaller --image-size in a new run"
         ) from error

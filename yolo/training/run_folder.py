@@ -141,15 +141,14 @@ def append_results(path: Path, row: dict) -> None:
 
     `results.jsonl` beside it gets the same row with all that Keras logged, one object a line.
     """
-    row = {
-        name: "" if isinstance(value, float) and not math.isfinite(value) else value
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in row.items()
     }
-    _write_rows(path, [*_read_rows(path), row])
+    _write_rows(path, [*_read_rows(path), finite])
     lines = path.with_suffix(".jsonl")
     before = lines.read_text(encoding="utf-8") if lines.exists() else ""
-    found = {name: None if value == "" else value for name, value in row.items()}
-    write_text(lines, f"{before}{json.dumps(found)}\n")
+    write_text(lines, before + json.dumps(finite) + "\n")
 
 
 def cut_results(path: Path, epochs: int) -> None:
@@ -174,14 +173,14 @@ def _read_rows(path: Path) -> list[dict]:
 
 
 def _cut_json_lines(path: Path, epochs: int) -> None:
-    """Keep the lines of epochs up to `epochs`."""
+    """Keep the complete lines of epochs up to `epochs`."""
     if not path.exists():
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             epoch = json.loads(line)["epoch"]
-        except (ValueError, KeyError, TypeError):  # somebody wrote in it
+        except (ValueError, KeyError, TypeError):  # cut short by a crash
             continue
         if epoch <= epochs:
             kept.append(line + "\n")

@@ -36,7 +36,7 @@ log = logging.getLogger("yolo")
 def train(
     config: TrainConfig, data: TrainingData, folder: Path, *, resume: bool = False,
     write: Callable = lambda text, end="\n": log.info("%s", text), live: bool = False,
-    stop: Stop | None = None, callbacks: Sequence = (),
+    callbacks: Sequence = (), stop: Stop | None = None,
 ) -> Path:  # fmt: skip
     """Train a detector and return the path of its best model.
 
@@ -50,8 +50,8 @@ def train(
         resume: go on from the newest checkpoint in the folder.
         write: called with lines of progress.
         live: whether a line can be replaced by the next.
-        stop: signals to end on, with a checkpoint of the batch at hand; none by default.
         callbacks: Keras callbacks besides the run's own, called after them.
+        stop: signals to end on, with a checkpoint of the batch at hand; none by default.
 
     Returns:
         `folder / "best.keras"`.

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from yolo.errors import ConfigError
 from yolo.evaluation.plots import plot_training
-from yolo.training import run_folder
 from yolo.training.settings import TrainConfig
 
 DRAWING_SHARE = 0.03  # of the run's time, at most
@@ -99,17 +98,16 @@ class StopWhenLearned(keras.callbacks.Callback):
 
     Args:
         goal: mAP50, 0..1.
-        folder: the run folder, whose `best.keras` notes the score.
         write: called with a line when it is reached.
     """
 
-    def __init__(self, goal: float, folder: Path, write: Callable):
+    def __init__(self, goal: float, write: Callable):
         super().__init__()
-        self.goal, self.folder, self.write = goal, folder, write
+        self.goal, self.write = goal, write
 
     def on_epoch_end(self, epoch, logs=None):
-        """Compare what the end of the epoch has measured."""
-        if run_folder.noted_score(self.folder / "best.keras")[0] >= self.goal:
+        """Compare what the checkpoints' callback measured."""
+        if self.model.notes.get("best_map50", -1.0) >= self.goal:
             self.write(f"  mAP50 has reached {self.goal:g}: enough")
             self.model.stop_training = True
 

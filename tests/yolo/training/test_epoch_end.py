@@ -146,7 +146,7 @@ def test_it_measures_every_so_many_epochs_and_after_the_last(tmp_path, every, me
 
 def test_the_validation_loss_is_shown_and_kept(tmp_path):
     end, model, lines = make(tmp_path, [0.5])
-    end(model, {"loss": 1.0}, lambda: 3.25)
+    end(model, {"loss": 1.0}, lambda: {"val_loss": 3.25, "val_class_loss": 0.5})
     assert lines == ["  mAP50 0.5000  val loss 3.2500  best so far, saved"]
     assert ",3.25,0.5," in (tmp_path / "results.csv").read_text(encoding="utf-8")
 

