@@ -22,6 +22,7 @@ from yolo.training.settings import TrainConfig, resolved
 DEMO_SETTINGS = {
     "image_size": (192, 256),
     "loss": "focal",
+    "confidence_weight": 2.0,
     "epochs": 30,
     "batch_size": 16,
     "learning_rate": 0.01,
