@@ -16,8 +16,8 @@ test: $(VENV)/installed-dev
 
 test-backends: $(BACKENDS)/installed
 	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal tests/backends
-	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal \
-	  tests/backends tests/yolo/weights/test_torchvision.py
+	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal tests/backends
+	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/yolo/weights/test_torchvision.py
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
