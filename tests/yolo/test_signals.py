@@ -70,6 +70,7 @@ def run(work, *numbers, before="pass", between=1.0):
         text=True,
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # until it is at work
     started = time.monotonic()
     for number in numbers:
         process.send_signal(number)

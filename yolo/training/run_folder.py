@@ -92,7 +92,7 @@ def epochs_if_complete(folder: Path) -> int | None:
     path = folder / COMPLETE
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["epochs"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
