@@ -86,6 +86,13 @@ def test_a_size_that_is_no_multiple_gets_the_nearest_proposed():
     assert refused(image_size=(10, 10)).endswith("try 32x32")
 
 
+def test_the_models_to_choose_from_are_those_of_the_zoo():
+    from yolo.zoo import ZOO
+
+    assert settings.MODELS == tuple(ZOO)
+    assert set(settings.RETINANETS) == {name for name in ZOO if name.startswith("retinanet")}
+
+
 def test_choices_are_named():
     assert refused(loss="huber") == "loss is one of cross-entropy, focal, not 'huber'"
     assert refused(optimizer="adamv").endswith("not 'adamv'; did you mean 'adam'?")
