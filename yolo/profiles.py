@@ -31,6 +31,8 @@ class RetinaNetConfig:
             picture side // cells, as torchvision does.
         anchor_order: in a cell, "ratio-major" (all scales of a ratio together) or "scale-major".
         p6_from: "c5" or "p5", the map that P6 is made from.
+        channels: of the feature pyramid and of the subnets; fewer than the paper's 256 for small
+            machines, a multiple of 32.
         head_norm: "none" or "group", group norm with 32 groups in the subnets.
         box_coding: "centre" (offsets of the centre over the anchor's size and logarithms of the
             size's ratio) or "corner" (offsets of the corners over the anchor's size).
@@ -67,6 +69,7 @@ class RetinaNetConfig:
     rounded_anchors: bool = False
     anchor_order: str = "ratio-major"
     p6_from: str = "c5"
+    channels: int = 256
     head_norm: str = "none"
     box_coding: str = "centre"
     box_std: float = 1.0
@@ -95,6 +98,8 @@ class RetinaNetConfig:
                 raise ConfigError(
                     f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}"
                 )
+        if not (self.channels > 0 and self.channels % 32 == 0):
+            raise ConfigError(f"channels is a multiple of 32, not {self.channels}")
         if not 0 < self.prior < 1:
             raise ConfigError(f"prior is a probability between 0 and 1, not {self.prior}")
         if not 0 <= self.frozen_stages <= 5:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-CHANNELS = 256
-
 
 class AddEnlarged(keras.layers.Layer):
     """Adds the coarser map, doubled by nearest neighbour and cut to the finer one's size.
@@ -25,12 +23,13 @@ class AddEnlarged(keras.layers.Layer):
         return fine_shape
 
 
-def fpn(maps, *, p6_from: str = "c5") -> dict:
-    """Return {8, 16, 32, 64, 128: (batch, h, w, 256)}, P3 to P7 by stride.
+def fpn(maps, *, p6_from: str = "c5", channels: int = 256) -> dict:
+    """Return {8, 16, 32, 64, 128: (batch, h, w, channels)}, P3 to P7 by stride.
 
     Args:
         maps: {8, 16, 32: (batch, h, w, channels)}, C3 to C5.
         p6_from: "c5" or "p5": what P6 is made from.
+        channels: of every level.
 
     Reference:
         Lin et al. (2017), Feature Pyramid Networks, section 3; P6 and P7: Focal Loss, footnote 2.
@@ -38,25 +37,25 @@ def fpn(maps, *, p6_from: str = "c5") -> dict:
     finer = {}
     above = None
     for level in (5, 4, 3):
-        inner = keras.layers.Conv2D(CHANNELS, 1, name=f"fpn_inner_{level}")(maps[2**level])
+        inner = keras.layers.Conv2D(channels, 1, name=f"fpn_inner_{level}")(maps[2**level])
         above = inner if above is None else AddEnlarged(name=f"fpn_sum_{level}")(inner, above)
         finer[level] = above
     outputs = {
         2**level: keras.layers.Conv2D(
-            CHANNELS, 3, padding="same", name=f"fpn_output_{level}"
+            channels, 3, padding="same", name=f"fpn_output_{level}"
         )(finer[level])
         for level in (3, 4, 5)
     }  # fmt: skip
-    outputs[64] = _half(maps[32] if p6_from == "c5" else outputs[32], "fpn_p6")
-    outputs[128] = _half(keras.layers.ReLU(name="fpn_p6_relu")(outputs[64]), "fpn_p7")
+    outputs[64] = _half(maps[32] if p6_from == "c5" else outputs[32], channels, "fpn_p6")
+    outputs[128] = _half(keras.layers.ReLU(name="fpn_p6_relu")(outputs[64]), channels, "fpn_p7")
     return outputs
 
 
-def _half(x, name):
+def _half(x, channels, name):
     """Halve a map by a 3x3 convolution padded by one on each side, odd sides up.
 
     Keras's "same" would pad even sides on one end only and shift the level by half a cell
     against weights trained elsewhere.
     """
     x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    return keras.layers.Conv2D(CHANNELS, 3, strides=2, name=name)(x)
+    return keras.layers.Conv2D(channels, 3, strides=2, name=name)(x)

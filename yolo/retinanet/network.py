@@ -9,7 +9,7 @@ from keras_focal import PriorProbability
 from yolo.backbones import applications
 from yolo.backbones.csp_darknet import NumberedConvolutions, csp_darknet_53, csp_darknet_tiny
 from yolo.backbones.resnet import resnet
-from yolo.necks.fpn import CHANNELS, fpn
+from yolo.necks.fpn import fpn
 from yolo.profiles import DARKNETS, RESNETS, RetinaNetConfig
 
 SUBNET_DEPTH = 4
@@ -100,7 +100,7 @@ def build_network(config: RetinaNetConfig, num_classes: int) -> keras.Model:
         Lin et al. (2017), Focal Loss for Dense Object Detection, section 4.
     """
     images = keras.Input((None, None, 3), name="images", dtype="float32")
-    levels = fpn(_backbone(config, images), p6_from=config.p6_from)
+    levels = fpn(_backbone(config, images), p6_from=config.p6_from, channels=config.channels)
     anchors = config.anchors_per_cell
     outputs = {
         "class_logits": _subnet(
@@ -154,7 +154,8 @@ def _subnet(config: RetinaNetConfig, levels: dict, part: str, output: Output):
         grouped = config.head_norm == "group"
         layers.append(
             keras.layers.Conv2D(
-                CHANNELS, 3, padding="same", use_bias=not grouped, name=f"{part}_subnet_{index}",
+                config.channels, 3, padding="same", use_bias=not grouped,
+                name=f"{part}_subnet_{index}",
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
             )
         )  # fmt: skip

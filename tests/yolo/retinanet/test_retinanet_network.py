@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 
 import keras
 import numpy as np
@@ -68,6 +69,23 @@ def test_outputs_are_torchvisions(version, shared, tmp_path):
         error = np.abs((value.transpose(0, 3, 1, 2) if value.ndim == 4 else value) - wanted)
         assert error.max() < 1e-3 and error.mean() < 1e-4, name
     np.testing.assert_array_equal(model.anchors((128, 192)), expected["anchors"])
+
+
+def test_fewer_channels_make_a_pyramid_and_subnets_of_as_many():
+    build = partial(yolo.build, "retinanet-csp-tiny", classes=["a"], image_size=(64, 64))
+    narrow, usual = build(channels=64), build()
+    widths = [
+        layer.filters
+        for layer in narrow.network.layers
+        if isinstance(layer, keras.layers.Conv2D) and layer.name.startswith(("fpn", "class", "box"))
+    ]
+    assert widths == [64] * (3 + 3 + 2 + 4 + 4)
+    # Each subnet has four 3x3 convolutions of channels to channels.
+    saved = 8 * (9 * 256 * 256 + 256 - 9 * 64 * 64 - 64)
+    assert usual.count_params() - narrow.count_params() > saved
+    assert narrow.network(np.zeros((1, 64, 64, 3), "uint8"))["box_deltas"].shape == (1, 774, 4)
+    with pytest.raises(ConfigError, match="channels is a multiple of 32, not 100"):
+        build(channels=100)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (75, 100), (33, 65)])
