@@ -113,7 +113,7 @@ def _show_plan(wanted, left, settings: Settings, rows, write) -> None:
         f"{len(wanted)} runs of {settings.steps} steps of {settings.batch_size} pictures of "
         f"{settings.image_size} pixels, {len(wanted) - len(left)} of them done; left: "
         + (", ".join(f"{count} x {model}" for model, count in models.items()) or "none")
-        + f", about {_clock(total)} on 2 quiet cores"
+        + f", about {_clock(total)} of processor time"
     )
 
 
@@ -124,7 +124,7 @@ def _do(left: list[Run], folders, settings: Settings, path: Path, write) -> int:
         remaining = sum(seconds(later, settings, rows) for later in left[number - 1 :])
         write(
             f"{number}/{len(left)} {run.data_set}, {run.arm}, seed {run.seed} "
-            f"({_clock(remaining)} left)"
+            f"({_clock(remaining)} of processor time left)"
         )
         task = asdict(run) | {
             "folder": folders.get(run.data_set), "settings": asdict(settings),

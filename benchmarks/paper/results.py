@@ -14,7 +14,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "results"
 PATH = FOLDER / "paper.csv"
 COLUMNS = (
     "data_set", "arm", "seed", "steps", "image_size", "batch_size", "weights", "precision",
-    "AP", "AP50", "AP75", "mAP50", "loss", "diverged_at", "seconds", "processor",
+    "AP", "AP50", "AP75", "mAP50", "loss", "diverged_at", "seconds",
+    "processor_seconds", "processor",
 )  # fmt: skip
 # What two runs must have in common to stand in one table.
 SETTINGS = ("steps", "image_size", "batch_size", "weights")

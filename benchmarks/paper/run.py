@@ -196,6 +196,7 @@ def run(what: Run, folder: str | None, settings: Settings, write, *, path=result
         **{name: f"{value:.5f}" for name, value in scores.items()},
         "precision": detector.network.dtype_policy.name, "loss": f"{loss:.5g}",
         "diverged_at": diverged_at, "seconds": round(time.monotonic() - started, 1),
+        "processor_seconds": round(time.process_time(), 1),
         "processor": f"{platform.machine()}, {os.cpu_count()} cores",
     }  # fmt: skip
     if what.arm == FOCAL and what.seed == 1 and not diverged_at:
