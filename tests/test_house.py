@@ -30,7 +30,7 @@ FLOORS = (
     ("yolo.zoo",),
     ("yolo.saved", "yolo.archive", "yolo.complexity"),
     ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
-    ("yolo.options",),
+    ("yolo.option_values", "yolo.options"),
     ("yolo.cli",),
     ("yolo.__main__",),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The options of each command, and how their values are read."""
+"""The options of each command."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ import sys
 from difflib import get_close_matches
 
 from yolo.exported import RUNTIMES
-from yolo.headers import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
+from yolo.headers import MAX_MEGAPIXELS
+from yolo.option_values import (
+    SAVE_KINDS,
+    any_size,
+    batch_size,
+    count,
+    image_size,
+    kinds,
+    megapixels,
+    number_pair,
+    share,
+    tile_size,
+)  # fmt: skip
 from yolo.training.settings import TrainConfig
-
-# What `--save` can name, the writers of inference.writers. The first is always written.
-SAVE_KINDS = ("json", "csv", "coco", "voc", "yolo", "crops", "counts")
 
 
 def train_parser() -> argparse.ArgumentParser:
@@ -293,104 +302,6 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
         "--verbose", action="store_true", help="show TensorFlow's own messages and more of ours"
     )
     return parser
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """Return (height, width), multiples of 32, from "416" or "320x416"."""
-    sides = any_size(text)
-    if any(side % 32 for side in sides):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
-        )
-    return sides
-
-
-def any_size(text: str) -> tuple[int, int]:
-    """Return two sides of at least 32 pixels from "416" or "800x1333"."""
-    try:
-        sides = [int(side) for side in text.lower().replace(",", "x").split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2) or any(side < 32 for side in sides):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
-        )
-    return (sides[0], sides[-1])
-
-
-def tile_size(text: str) -> tuple[int, int] | str:
-    """Return (height, width) from "640" or "480x640", or "auto"."""
-    if text == "auto":
-        return text
-    try:
-        sides = [int(side) for side in text.lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2) or min(sides) < 32:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not the size of a tile: 640 or 480x640 (height x width), 32 pixels or "
-            "more"
-        )
-    return (sides[0], sides[-1])
-
-
-def kinds(text: str) -> tuple[str, ...]:
-    """Return the words of `--save`, each once."""
-    words = [word.strip().lower() for word in text.split(",") if word.strip()]
-    for word in words:
-        if word not in SAVE_KINDS:
-            near = get_close_matches(word, SAVE_KINDS, 1)
-            raise argparse.ArgumentTypeError(
-                f"there is no {word!r}; did you mean {near[0]}?"
-                if near
-                else f"there is no {word!r}; expected some of {','.join(SAVE_KINDS)}"
-            )
-    return tuple(dict.fromkeys(words))
-
-
-def batch_size(text: str) -> int:
-    """Return a number of pictures, 0 for "auto"."""
-    return 0 if text == "auto" else count(text)
-
-
-def number_pair(text: str) -> tuple[float, float]:
-    """Return two numbers from "0.6,1.5"."""
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH, e.g. 0.6,1.5") from None
-    return (low, high)
-
-
-def share(text: str) -> float:
-    """Return a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
-
-
-def count(text: str) -> int:
-    """Return a whole number from 1 on."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
-
-
-def megapixels(text: str) -> float:
-    """Return a number of megapixels above 0 and up to 1000."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= LARGEST_MEGAPIXELS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number above 0 and up to {LARGEST_MEGAPIXELS:g}"
-        )
-    return value
 
 
 def _shown(value) -> str:

@@ -63,24 +63,6 @@ def test_options_have_the_type_of_their_setting(arguments, name, value):
     TrainConfig(**{name: found})
 
 
-@pytest.mark.parametrize("text", ["0", "100", "416x", "a", "416x416x3", "-32", "31x32", ""])
-def test_sizes_that_are_none(text):
-    with pytest.raises(Exception, match="is not a size: 416 or 320x416"):
-        options.image_size(text)
-
-
-@pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "a", ""])
-def test_shares_that_are_none(text):
-    with pytest.raises(Exception, match="is not a number from 0 to 1"):
-        options.share(text)
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "a", ""])
-def test_counts_that_are_none(text):
-    with pytest.raises(Exception, match="is not a whole number from 1 on"):
-        options.count(text)
-
-
 def test_an_option_wins_over_the_file_and_the_file_over_the_default(tmp_path, capsys):
     path = tmp_path / "settings.toml"
     path.write_text('epochs = 0\ndata = "nowhere"\n', encoding="utf-8")
@@ -111,6 +93,21 @@ def test_lists_of_the_tutorial(tmp_path, monkeypatch, capsys, arguments, words):
     assert not list(tmp_path.iterdir()), "nothing is drawn for a run that cannot start"
 
 
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--profile", "fizyr"], "--profile belongs to RetinaNet, not yolov4-tiny"),
+        (["--model", "retinanet", "--iou", "giou"], "--iou belongs to YOLOv4, not retinanet"),
+        (["--model", "retinanet", "--attention", "none", "--profile", "paper"], "no such folder"),
+    ],
+)
+def test_settings_of_the_other_family_are_refused_unless_they_are_the_default(
+    tmp_path, capsys, arguments, words
+):
+    cli.train_main(["--data", str(tmp_path / "absent"), *arguments])
+    assert words in capsys.readouterr().err
+
+
 def test_resuming_what_has_no_model_yet(tmp_path, capsys):
     (tmp_path / "config.toml").write_text("epochs = 2\n", encoding="utf-8")
     assert cli.train_main(["--resume", str(tmp_path)]) == 4
@@ -134,7 +131,9 @@ def test_a_command_can_be_typed_again():
 def test_progress_is_a_bar_on_a_terminal_and_four_lines_elsewhere(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    plain, live = terminal.Screen(io.StringIO()), terminal.Screen(Terminal())
+    tty = io.StringIO()
+    tty.isatty = lambda: True
+    plain, live = terminal.Screen(io.StringIO()), terminal.Screen(tty)
     for screen in (plain, live):
         now[0] = 0.0
         bar = progress.Progress(screen, "pictures")
@@ -247,28 +246,6 @@ def test_a_tile_may_stand_alone(arguments, tile, sources):
     assert (args.tile, args.sources) == (tile, sources)
 
 
-@pytest.mark.parametrize("text", ["20", "640x", "0", "a", "1x2x3"])
-def test_tiles_that_are_none(text):
-    with pytest.raises(Exception, match="is not the size of a tile"):
-        options.tile_size(text)
-
-
-def test_what_can_be_saved_is_what_there_are_writers_for():
-    from yolo.inference.writers import WRITERS
-
-    assert options.SAVE_KINDS == tuple(WRITERS)
-    assert options.kinds("csv, VOC,csv,") == ("csv", "voc")
-
-
-@pytest.mark.parametrize(
-    "text, words",
-    [("cvs", "no 'cvs'; did you mean csv"), ("xlsx", "expected some of json,csv,coco,voc")],
-)
-def test_what_cannot_be_saved(text, words):
-    with pytest.raises(Exception, match=words):
-        options.kinds(text)
-
-
 # ------------------------------------------------------------------------------ python -m yolo
 
 
@@ -310,132 +287,3 @@ def test_the_commands_are_the_functions_of_the_scripts(monkeypatch):
     monkeypatch.setattr("yolo.cli.evaluate.evaluate", lambda args, screen: seen.append(args) or 7)
     assert cli.main(["evaluate", "--score", "0.5"]) == 7 == cli.evaluate_main(["--score", "0.5"])
     assert seen[0] == seen[1]
-
-
-# --------------------------------------------------------------------------------- colours
-
-
-@pytest.mark.parametrize(
-    "variables, is_colored",
-    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
-)
-def test_colours_can_be_refused(monkeypatch, variables, is_colored):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    text = terminal.colored("error:", "red", Terminal())
-    assert text == ("\x1b[31merror:\x1b[0m" if is_colored else "error:")
-    assert terminal.colored("error:", "red", io.StringIO()) == "error:", "a file has no colours"
-
-
-# -------------------------------------------------------------------------------- progress
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-def steps(stream, total, taken):
-    clock = Clock()
-    progress = terminal.Progress(terminal.Screen(stream), total, "pictures", clock=clock)
-    for done, seconds in taken:
-        clock.now += seconds
-        progress.step(done)
-    return stream.getvalue()
-
-
-def test_progress_knows_how_long_it_takes_still():
-    # The first picture takes nine seconds of compiling, the next ones half a second each.
-    text = steps(Terminal(), 100, [(1, 9), (2, 0.5), (11, 4.5)])
-    assert text.endswith("11/100 pictures, 2 a second, 0:44 left")
-    assert "1/100 pictures\r" in text
-
-
-def test_progress_of_slow_and_of_endless_work():
-    assert "3/5 pictures, 4 s each, 0:08 left" in steps(Terminal(), 5, [(1, 1), (3, 8)])
-    assert steps(Terminal(), None, [(1, 1), (9, 2)]).endswith("9 pictures, 4 a second")
-
-
-def test_progress_does_not_flood():
-    assert steps(Terminal(), 1000, [(i, 0.01) for i in range(1, 41)]).count("\r") < 8
-    assert steps(io.StringIO(), 1000, [(i, 1) for i in range(1, 71)]).count("\n") == 2
-    assert steps(io.StringIO(), 3, [(i, 1) for i in range(1, 4)]) == "", "a log needs no end mark"
-
-
-# --------------------------------------------------------------------------------- screen
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_a_live_line_is_replaced_by_the_next():
-    screen = terminal.Screen(Terminal())
-    screen.write("one", end="\r")
-    screen.write("two", end="\r")
-    screen.write("three")
-    screen.finish()
-    assert screen.stream.getvalue() == "one\r   \rtwo\r   \rthree\n"
-
-
-def test_a_live_line_is_ended_once():
-    screen = terminal.Screen(Terminal())
-    screen.write("one", end="\r")
-    screen.finish()
-    screen.finish()
-    screen.write("two")
-    assert screen.stream.getvalue() == "one\ntwo\n"
-
-
-def test_a_live_line_stays_within_the_terminal(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "10")
-    screen = terminal.Screen(Terminal())
-    screen.write("0123456789abc", end="\r")
-    assert screen.stream.getvalue() == "012345678"
-
-
-def test_a_name_that_the_terminal_cannot_show_does_not_end_the_program():
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
-    screen = terminal.Screen(stream)
-    screen.write("猫.jpg: 1 cat")
-    assert stream.buffer.getvalue() == b"\\u732b.jpg: 1 cat\n" and not screen.live
-
-
-def test_the_log_marks_warnings():
-    screen = terminal.Screen(io.StringIO())
-    log = logging.Logger("x")
-    log.addHandler(terminal.ScreenHandler(screen))
-    log.info("%d pictures", 3)
-    log.warning("a box was cut")
-    assert screen.stream.getvalue() == "3 pictures\nwarning: a box was cut\n"
-
-
-def test_tensorflow_starts_quietly_and_what_is_to_be_done_before_is_done(capfd):
-    called = []
-    terminal.import_tensorflow_quietly(verbose=False, prepare=lambda: called.append(1))
-    assert called == [1] and capfd.readouterr() == ("", "")
-
-    def fail():
-        raise ConfigError("gpus names GPUs 0..1")
-
-    with pytest.raises(ConfigError):
-        terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_failing_start_shows_what_tensorflow_said(capfd):
-    import os
-
-    def fail():
-        os.write(2, b"libcudart not found\n")
-        raise RuntimeError("no start")
-
-    with pytest.raises(RuntimeError):
-        terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
-    assert capfd.readouterr().err == "libcudart not found\n"

@@ -164,11 +164,12 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
     """Refuse options that would be read by nobody."""
     if config.loss != "focal" and {"focal_alpha", "focal_gamma"} & set(given):
         raise ConfigError("--focal-alpha and --focal-gamma need --loss focal")
-    retina = config.model in settings.RETINANETS
-    for name in settings.YOLOV4_ONLY if retina else settings.RETINANET_ONLY:
-        if name in given and given[name] != getattr(TrainConfig, name):
-            family = "YOLOv4" if retina else "RetinaNet"
-            raise ConfigError(f"--{name.replace('_', '-')} belongs to {family}, not {config.model}")
+    family = "retinanet" if config.model in settings.RETINANETS else "yolov4"
+    for field in dataclasses.fields(TrainConfig):
+        only, name = field.metadata.get("only", family), field.name
+        if only != family and given.get(name, field.default) != field.default:
+            owner = {"yolov4": "YOLOv4", "retinanet": "RetinaNet"}[only]
+            raise ConfigError(f"--{name.replace('_', '-')} belongs to {owner}, not {config.model}")
     if not config.freeze_epochs and "freeze_batch_size" in given:
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 

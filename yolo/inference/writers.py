@@ -217,7 +217,7 @@ class CountsFile:
         return [*(counts[i] for i in range(len(self._classes))), counts.total()]
 
 
-# The words of --save; options.SAVE_KINDS lists them, too, for --help without NumPy.
+# The words of --save; option_values.SAVE_KINDS lists them, too, for --help without NumPy.
 WRITERS = {
     "json": JsonFile,
     "csv": CsvFile,

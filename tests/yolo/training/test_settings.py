@@ -9,6 +9,7 @@ from yolo.config import LOSS_SCALINGS, AugmentConfig, LossSettings
 from yolo.errors import ConfigError
 from yolo.training import settings
 from yolo.training.settings import TrainConfig
+from yolo.training.settings.model import MODELS
 from yolo.training.toml import check_key, read_toml, write_toml
 
 
@@ -89,7 +90,7 @@ def test_a_size_that_is_no_multiple_gets_the_nearest_proposed():
 def test_the_models_to_choose_from_are_those_of_the_zoo():
     from yolo.zoo import ZOO
 
-    assert settings.MODELS == tuple(ZOO)
+    assert MODELS == tuple(ZOO)
     assert set(settings.RETINANETS) == {name for name in ZOO if name.startswith("retinanet")}
 
 

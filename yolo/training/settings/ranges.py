@@ -7,7 +7,6 @@ from dataclasses import fields
 from difflib import get_close_matches
 
 from yolo.errors import ConfigError
-from yolo.headers import LARGEST_MEGAPIXELS
 
 
 def check(config) -> None:
@@ -33,25 +32,11 @@ def check(config) -> None:
             near = get_close_matches(str(value), choices, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"{field_.name} is one of {', '.join(choices)}, not {value!r}{hint}")
-    ranges = {
-        "mosaic": (0, 1), "mixup": (0, 1), "special_aug_ratio": (0, 1), "flip": (0, 1),
-        "vertical_flip": (0, 1), "translate": (0, 1), "aspect": (0, 0.9), "hue": (0, 0.5),
-        "saturation": (0, 10), "value": (0, 10), "focal_gamma": (0, 20), "focal_alpha": (0, 1),
-        "label_smoothing": (0, 1), "ignore_iou": (0, 1), "epochs": (1, 10**6),
-        "batch_size": (0, 10**5), "freeze_epochs": (0, 10**6), "accumulate": (1, 10**4),
-        "ema": (0, 1), "min_learning_rate_ratio": (0, 1), "momentum": (0, 0.9999),
-        "weight_decay": (0, 1), "clip_norm": (0, 1e9), "init_epoch": (0, config.epochs - 1),
-        "epochs_between_evaluations": (0, 10**6), "patience": (0, 10**6), "seed": (0, 2**31 - 1),
-        "loader_threads": (0, 1024), "nominal_batch": (0, 10**5), "warmup_steps": (0, 10**7),
-        "save_period": (0, 10**6), "positive_iou": (0, 1), "freeze_batch_size": (1, 10**5),
-        "min_box_pixels": (0, 1e4), "min_box_visible": (0, 1), "location_weight": (0, 1e6),
-        "confidence_weight": (0, 1e6), "class_weight": (0, 1e6), "frozen_stages": (0, 5),
-        "max_megapixels": (0.001, LARGEST_MEGAPIXELS),
-    }  # fmt: skip
-    for name, (low, high) in ranges.items():
-        value = getattr(config, name)
-        if value is not None and not low <= value <= high:
-            raise ConfigError(f"{name} lies in {low} to {high}, not {value}")
+        low, high = field_.metadata.get("within", (None, None))
+        if None not in (low, value) and not low <= value <= high:
+            raise ConfigError(f"{field_.name} lies in {low} to {high}, not {value}")
+    if not 0 <= config.init_epoch < config.epochs:
+        raise ConfigError(f"init_epoch lies in 0 to {config.epochs - 1}, not {config.init_epoch}")
     if config.learning_rate is not None and not 0 < config.learning_rate <= 10:
         raise ConfigError(f"learning_rate lies above 0 and up to 10, not {config.learning_rate}")
     if not 0 < config.prior < 1:

@@ -1,0 +1,137 @@
+"""What the terminal shows: colours, progress, live lines, the log, TensorFlow's start."""
+
+import io
+import logging
+import os
+
+import pytest
+
+from yolo import terminal
+from yolo.errors import ConfigError
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+# --------------------------------------------------------------------------------- colours
+
+
+@pytest.mark.parametrize(
+    "variables, is_colored",
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_can_be_refused(monkeypatch, variables, is_colored):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    text = terminal.colored("error:", "red", Terminal())
+    assert text == ("\x1b[31merror:\x1b[0m" if is_colored else "error:")
+    assert terminal.colored("error:", "red", io.StringIO()) == "error:", "a file has no colours"
+
+
+# -------------------------------------------------------------------------------- progress
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def steps(stream, total, taken):
+    clock = Clock()
+    progress = terminal.Progress(terminal.Screen(stream), total, "pictures", clock=clock)
+    for done, seconds in taken:
+        clock.now += seconds
+        progress.step(done)
+    return stream.getvalue()
+
+
+def test_progress_knows_how_long_it_takes_still():
+    # The first picture takes nine seconds of compiling, the next ones half a second each.
+    text = steps(Terminal(), 100, [(1, 9), (2, 0.5), (11, 4.5)])
+    assert text.endswith("11/100 pictures, 2 a second, 0:44 left")
+    assert "1/100 pictures\r" in text
+
+
+def test_progress_of_slow_and_of_endless_work():
+    assert "3/5 pictures, 4 s each, 0:08 left" in steps(Terminal(), 5, [(1, 1), (3, 8)])
+    assert steps(Terminal(), None, [(1, 1), (9, 2)]).endswith("9 pictures, 4 a second")
+
+
+def test_progress_does_not_flood():
+    assert steps(Terminal(), 1000, [(i, 0.01) for i in range(1, 41)]).count("\r") < 8
+    assert steps(io.StringIO(), 1000, [(i, 1) for i in range(1, 71)]).count("\n") == 2
+    assert steps(io.StringIO(), 3, [(i, 1) for i in range(1, 4)]) == "", "a log needs no end mark"
+
+
+# --------------------------------------------------------------------------------- screen
+
+
+def test_a_live_line_is_replaced_by_the_next():
+    screen = terminal.Screen(Terminal())
+    screen.write("one", end="\r")
+    screen.write("two", end="\r")
+    screen.write("three")
+    screen.finish()
+    assert screen.stream.getvalue() == "one\r   \rtwo\r   \rthree\n"
+
+
+def test_a_live_line_is_ended_once():
+    screen = terminal.Screen(Terminal())
+    screen.write("one", end="\r")
+    screen.finish()
+    screen.finish()
+    screen.write("two")
+    assert screen.stream.getvalue() == "one\ntwo\n"
+
+
+def test_a_live_line_stays_within_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10")
+    screen = terminal.Screen(Terminal())
+    screen.write("0123456789abc", end="\r")
+    assert screen.stream.getvalue() == "012345678"
+
+
+def test_a_name_that_the_terminal_cannot_show_does_not_end_the_program():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
+    screen = terminal.Screen(stream)
+    screen.write("猫.jpg: 1 cat")
+    assert stream.buffer.getvalue() == b"\\u732b.jpg: 1 cat\n" and not screen.live
+
+
+def test_the_log_marks_warnings():
+    screen = terminal.Screen(io.StringIO())
+    log = logging.Logger("x")
+    log.addHandler(terminal.ScreenHandler(screen))
+    log.info("%d pictures", 3)
+    log.warning("a box was cut")
+    assert screen.stream.getvalue() == "3 pictures\nwarning: a box was cut\n"
+
+
+def test_tensorflow_starts_quietly_and_what_is_to_be_done_before_is_done(capfd):
+    called = []
+    terminal.import_tensorflow_quietly(verbose=False, prepare=lambda: called.append(1))
+    assert called == [1] and capfd.readouterr() == ("", "")
+
+    def fail():
+        raise ConfigError("gpus names GPUs 0..1")
+
+    with pytest.raises(ConfigError):
+        terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_failing_start_shows_what_tensorflow_said(capfd):
+    def fail():
+        os.write(2, b"libcudart not found\n")
+        raise RuntimeError("no start")
+
+    with pytest.raises(RuntimeError):
+        terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
+    assert capfd.readouterr().err == "libcudart not found\n"

@@ -1,0 +1,45 @@
+"""How a run goes about it: what it measures and keeps, where, and on what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from yolo.training.settings.option import option
+
+run_option = partial(option, "run")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What is measured, what is kept, and the machine."""
+
+    epochs_between_evaluations: int = run_option(
+        5,
+        "epochs from one mAP measurement to the next; 0: only at the end (eval_flag, eval_period)",
+        within=(0, 10**6),
+    )
+    patience: int = run_option(
+        0, "stop after this many measurements without a better mAP; 0: never", within=(0, 10**6)
+    )
+    save_period: int = run_option(
+        0, "also keep the model of every so manieth epoch; 0: only best and last", within=(0, 10**6)
+    )
+    save_dir: str = run_option("logs", "folder for runs", metavar="DIR")
+    name: str | None = run_option(None, "name of the run's folder", default_text="date and time")
+    seed: int = run_option(
+        11, "order, augmentation and fresh weights follow from it", within=(0, 2**31 - 1)
+    )
+    precision: str = run_option(
+        "auto",
+        "auto: bfloat16 where the processor is fast at it",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    gpus: str | None = run_option(
+        None, "GPUs to use: 0 or 0,1; none: the processor (train_gpu)", default_text="all"
+    )
+    loader_threads: int = run_option(
+        0, "threads that read and augment (num_workers); 0: as many as help", within=(0, 1024)
+    )
+    tensorboard: bool = run_option(False, "also write the figures for TensorBoard")
+    eager: bool = run_option(False, "run step by step, for debugging")

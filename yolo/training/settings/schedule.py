@@ -1,0 +1,76 @@
+"""How long a run learns, in what steps, and by which rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from yolo.training.settings.option import option
+
+schedule_option = partial(option, "schedule")
+optimizer_option = partial(option, "optimizer")
+LEARNING_RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """Epochs, batches and learning rates."""
+
+    epochs: int = schedule_option(
+        100, "epochs in all (the tutorial's UnFreeze_Epoch)", within=(1, 10**6)
+    )
+    batch_size: int = schedule_option(
+        8,
+        "pictures a step (Unfreeze_batch_size); auto (0 in TOML): what fits into memory",
+        within=(0, 10**5),
+    )
+    freeze_epochs: int = schedule_option(
+        0, "first epochs, with the backbone frozen (Freeze_Train, Freeze_Epoch)", within=(0, 10**6)
+    )
+    freeze_batch_size: int | None = schedule_option(
+        None, "pictures a step while frozen", default_text="--batch-size", within=(1, 10**5)
+    )
+    init_epoch: int = schedule_option(0, "count epochs from here, to go on from --weights by hand")
+    learning_rate: float | None = schedule_option(
+        None,
+        "highest learning rate, for --nominal-batch pictures a step (Init_lr)",
+        default_text="0.01 for sgd, 0.001 for adam and adamw",
+    )
+    min_learning_rate_ratio: float = schedule_option(
+        0.01, "last learning rate as a share of the highest (Min_lr / Init_lr)", within=(0, 1)
+    )
+    nominal_batch: int = schedule_option(
+        8,
+        "the learning rate grows with batch size / this, at most fourfold; 0: not at all",
+        within=(0, 10**5),
+    )
+    lr_decay: str = schedule_option("cos", "shape of the descent", choices=("cos", "step"))
+    warmup_steps: int = schedule_option(
+        100, "steps of linear warm-up, at most a tenth of a phase's", within=(0, 10**7)
+    )
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """What makes a step of a gradient."""
+
+    optimizer: str = optimizer_option(
+        "sgd",
+        "sgd has Nesterov momentum; weight decay is decoupled",
+        choices=("sgd", "adam", "adamw"),
+    )
+    momentum: float = optimizer_option(0.937, "momentum of sgd, beta 1 of adam", within=(0, 0.9999))
+    weight_decay: float = optimizer_option(
+        5e-4, "decay of the convolution kernels, times the learning rate", within=(0, 1)
+    )
+    clip_norm: float = optimizer_option(
+        10.0, "largest norm of the whole gradient; 0: no limit", within=(0, 1e9)
+    )
+    accumulate: int = optimizer_option(
+        1, "batches whose gradients make one update", within=(1, 10**4)
+    )
+    ema: float = optimizer_option(
+        0.04,
+        "best.keras holds weights averaged over about this share of the run; 0: the last ones",
+        within=(0, 1),
+    )
