@@ -10,6 +10,7 @@ from yolo.errors import ConfigError
 
 RESNETS = ("resnet-18", "resnet-34", "resnet-50", "resnet-101", "resnet-152")
 DARKNETS = ("csp-darknet-53", "csp-darknet-tiny")
+HEAD_NORMS = ("none", "group")
 BOX_LOSSES = ("smooth_l1", "l1", "giou")
 MATCHERS = ("iou", "atss")
 # log(1000 / 16): a box at most 62.5 times as wide as its anchor (Detectron's BBOX_XFORM_CLIP).
@@ -162,7 +163,7 @@ class RetinaNetLoss:
 _CHOICES = {
     "anchor_order": ("ratio-major", "scale-major"),
     "p6_from": ("c5", "p5"),
-    "head_norm": ("none", "group"),
+    "head_norm": HEAD_NORMS,
     "box_coding": ("centre", "corner"),
     "preprocessing": ("torch", "caffe", "detectron2"),
     "normalizer": ("batch", "picture", "average"),

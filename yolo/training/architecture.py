@@ -71,9 +71,14 @@ def _yolov4_options(config: TrainConfig) -> dict:
 
 
 def _retinanet_options(config: TrainConfig) -> dict:
-    options = {"profile": config.profile, "frozen_stages": config.frozen_stages}
-    if config.backbone:
-        options["backbone"] = config.backbone
+    options = {
+        "profile": config.profile,
+        "channels": config.channels,
+        "frozen_stages": config.frozen_stages,
+    }
+    for name in ("backbone", "head_norm"):
+        if getattr(config, name) is not None:
+            options[name] = getattr(config, name)
     if config.frozen_norm is not None:
         options["frozen_norm"] = config.frozen_norm
     elif not config.weights:  # fresh statistics are none to keep

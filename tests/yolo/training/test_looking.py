@@ -52,6 +52,18 @@ def test_the_models_anchors_follow_from_the_settings(tmp_path):
         architecture.model_options(TrainConfig(masks="0,1/b"))
 
 
+def test_a_retinanets_width_and_norm_follow_from_the_settings():
+    given = {"model": "retinanet-csp-tiny", "channels": 64, "head_norm": "group"}
+    made = architecture.model_settings(TrainConfig(**given))
+    assert (made.channels, made.head_norm) == (64, "group")
+    usual = architecture.model_settings(TrainConfig(model="retinanet-csp-tiny"))
+    assert (usual.channels, usual.head_norm) == (256, "none")
+    second = TrainConfig(model="retinanet-csp-tiny", profile="torchvision-v2")
+    assert architecture.model_settings(second).head_norm == "group"
+    with pytest.raises(ConfigError, match="channels is a multiple of 32, not 40"):
+        architecture.model_settings(TrainConfig(**given | {"channels": 40}))
+
+
 def test_fitted_anchors_are_shown_and_taken_if_better(config, tmp_path):
     data = dataset.open_data(config)
     fit = architecture.fit_anchors(config, data.train, data.classes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from yolo.config import ATTENTIONS
-from yolo.profiles import BOX_LOSSES, MATCHERS, PROFILES
+from yolo.profiles import BOX_LOSSES, HEAD_NORMS, MATCHERS, PROFILES
 from yolo.training.settings.option import option
 
 RETINANETS = (
@@ -79,6 +79,18 @@ class RetinaNetSettings:
         "of keras.applications, e.g. mobilenet_v2",
         metavar="NAME",
         default_text="the model's own",
+    )
+    channels: int = retinanet_option(
+        256,
+        "of the feature pyramid and the subnets, a multiple of 32; 64 trains several times as "
+        "fast on a small machine",
+        within=(32, 1024),
+    )
+    head_norm: str | None = retinanet_option(
+        None,
+        "group: group norm in the subnets, which learn sooner with it",
+        choices=HEAD_NORMS,
+        default_text="the profile's",
     )
     frozen_norm: bool | None = retinanet_option(
         None,
