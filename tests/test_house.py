@@ -1,24 +1,18 @@
-"""The rules of the house: which way imports go, who prints, what a repository may hold."""
+"""The rules of the house: which way imports go, who prints, how files are opened."""
 
 import ast
-import configparser
-import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from yolo.anchors import YOLOV4_ANCHORS, YOLOV4_TINY_ANCHORS, read_anchors
-from yolo.classes import COCO_CLASSES, VOC_CLASSES, read_classes
-
 ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up; a module imports from its own floor and those below it.
 FLOORS = (
     ("keras_focal",),
-    ("yolo.errors", "yolo.reading", "yolo.config", "yolo.profiles", "yolo.classes",
+    ("yolo.early", "yolo.errors", "yolo.reading", "yolo.config", "yolo.profiles", "yolo.classes",
      "yolo.anchors"),
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
      "yolo.annotation", "yolo.drawing", "yolo.layers", "yolo.lettering", "yolo.replicas",
@@ -306,108 +300,5 @@ def test_scripts_only_call_the_command_line():
     for script in ("train", "predict", "evaluate"):
         path = ROOT / f"{script}.py"
         modules = {module for _, module in imports_of(path)}
-        assert modules == {"sys", "yolo.cli"}, f"{script}.py imports {modules}"
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 10
-
-
-# --------------------------------------------------------------------------- repository
-
-
-@pytest.fixture(scope="module")
-def repository_files():
-    if not (ROOT / ".git").exists():
-        pytest.skip("no git repository here")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True,
-    )  # fmt: skip
-    paths = [ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
-    return [path for path in paths if path.is_file()]
-
-
-def test_the_repository_holds_no_model(repository_files):
-    model = re.compile(
-        r"\.(keras|h5|hdf5|weights|conv\.\d+|onnx|tflite|pb|pt|pth|ckpt|safetensors|npz|pkl)$"
-    )
-    found = [str(path.relative_to(ROOT)) for path in repository_files if model.search(path.name)]
-    large = [
-        str(path.relative_to(ROOT)) for path in repository_files if path.stat().st_size > 2**20
-    ]
-    assert not found and not large
-
-
-def test_the_repository_names_no_path_of_a_machine(repository_files):
-    folders = "|".join(("work", "root", "home", "Users", "tmp"))
-    machine = re.compile(rf"(?<![\w.~>}}*-])/({folders})/[A-Za-z0-9_]")
-    found = []
-    for path in repository_files:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError:
-            continue  # a picture
-        found += [
-            f"{path.relative_to(ROOT).as_posix()}:{number}: {line.strip()[:80]}"
-            for number, line in enumerate(lines, 1)
-            if machine.search(line)
-        ]
-    assert not found, "\n".join(found)
-
-
-# ------------------------------------------------------------------------------- tables
-
-
-def test_class_files_are_the_tables():
-    assert read_classes(ROOT / "model_data" / "voc_classes.txt") == VOC_CLASSES
-    assert read_classes(ROOT / "model_data" / "coco_classes.txt") == COCO_CLASSES
-
-
-def test_anchor_files_are_the_tables():
-    assert read_anchors(ROOT / "model_data" / "yolo_anchors.txt") == YOLOV4_ANCHORS
-    assert read_anchors(ROOT / "model_data" / "yolo_tiny_anchors.txt") == YOLOV4_TINY_ANCHORS
-
-
-# ------------------------------------------------------------------------------ package
-
-
-@pytest.fixture(scope="module")
-def package():
-    parser = configparser.ConfigParser()
-    parser.read(ROOT / "setup.cfg", encoding="utf-8")
-    return parser
-
-
-def test_the_version_is_read_without_importing_keras(package):
-    """setuptools takes a literal from the source; anything else would import the package."""
-    module, _, name = package["metadata"]["version"].removeprefix("attr: ").rpartition(".")
-    tree = ast.parse((ROOT / module / "__init__.py").read_text(encoding="utf-8"))
-    values = [
-        node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == name
-    ]
-    assert len(values) == 1 and re.fullmatch(r"\d+\.\d+\.\d+", values[0])
-
-
-def test_files_that_the_package_names_exist(package):
-    about = package["metadata"]["long_description"]
-    for name in (about.removeprefix("file: "), package["metadata"]["license_files"]):
-        assert (ROOT / name).read_text(encoding="utf-8").strip(), f"{name} is missing or empty"
-
-
-def test_every_import_is_a_declared_dependency(package):
-    distributions = {"cv2": "opencv-python-headless", "PIL": "pillow",
-                     "faster_coco_eval": "faster-coco-eval",
-                     "ai_edge_litert": "ai-edge-litert"}  # fmt: skip
-    declared = package["options"]["install_requires"] + "\n".join(
-        package["options.extras_require"].values()
-    )
-    known = {re.split(r"[><=\[;~! ]", line.strip())[0] for line in declared.splitlines()}
-    # Pillow is used where it happens to be installed, without being asked for.
-    known |= {"keras_focal", "yolo", "pillow"}
-    for path in sources("keras_focal", "yolo"):
-        for line, module in imports_of(path):
-            head = module.split(".")[0]
-            if head not in sys.stdlib_module_names:
-                assert distributions.get(head, head) in known, (
-                    f"{path.relative_to(ROOT)}:{line}: {head} is not in setup.cfg"
-                )
+        assert modules == {"sys", "yolo.early", "yolo.cli"}, f"{script}.py imports {modules}"
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 12

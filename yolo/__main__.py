@@ -2,7 +2,10 @@
 
 import sys
 
-from yolo.cli import main
+from yolo import early
 
 if __name__ == "__main__":
+    early.end_on_signals()
+    from yolo.cli import main
+
     sys.exit(main())
