@@ -1,5 +1,6 @@
-"""What all tests share: the folder of reference data, and a quiet TensorFlow."""
+"""What all tests share: the folder of reference data, a quiet TensorFlow, and commands."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -23,3 +24,27 @@ def shared() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before():
+    """Give the package's log back as it was: a command sends it to its own screen."""
+    log = logging.getLogger("yolo")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before
+
+
+@pytest.fixture
+def outcome(capsys):
+    """Return a function that calls a command with arguments: (exit code, output, errors)."""
+
+    def of(command, *arguments):
+        capsys.readouterr()
+        try:
+            code = command([str(argument) for argument in arguments])
+        except SystemExit as ended:  # as argparse does
+            code = ended.code
+        return code, *capsys.readouterr()
+
+    return of

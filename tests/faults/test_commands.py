@@ -1,7 +1,6 @@
 """The commands with bad files among good ones: every good result, a line for each bad one (T19)."""
 
 import json
-import logging
 import os
 import re
 import sys
@@ -32,12 +31,9 @@ class Nothing:
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch, tmp_path):
-    log = logging.getLogger("yolo")
-    before = log.handlers[:], log.level, log.propagate
     monkeypatch.setattr(common, "open_model", lambda args, weights: Nothing())
     monkeypatch.chdir(tmp_path)
     yield
-    log.handlers[:], log.level, log.propagate = before
     headers.allow_megapixels(headers.MAX_MEGAPIXELS)
 
 
@@ -55,7 +51,7 @@ BAD = {
 }
 
 
-def test_predict_on_a_folder_with_good_and_bad_pictures(tmp_path, capsys):
+def test_predict_on_a_folder_with_good_and_bad_pictures(tmp_path, outcome):
     good = list(variants().values())
     folder = tmp_path / "in"
     folder.mkdir()
@@ -63,10 +59,10 @@ def test_predict_on_a_folder_with_good_and_bad_pictures(tmp_path, capsys):
         (folder / f"{n}.jpg").write_bytes(good[n % len(good)])
     for name, data in BAD.items():
         (folder / name).write_bytes(data)
-    assert cli.predict_main(["in", "--weights", "w", "--no-draw"]) == 1
-    out, err = capsys.readouterr()
+    code, out, err = outcome(cli.predict_main, "in", "--weights", "w", "--no-draw")
     lines = out.splitlines()
-    assert err == "" and sum(bool(re.match(r"in/\d+\.jpg: nothing", x)) for x in lines) == 100
+    assert (code, err) == (1, "")
+    assert sum(bool(re.match(r"in/\d+\.jpg: nothing", x)) for x in lines) == 100
     errors = [line for line in lines if line.startswith("error: ")]
     assert sorted(re.search(r"in/(\w+\.\w+): ", line)[1] for line in errors) == sorted(BAD)
     assert lines[-2].startswith("100 pictures, results in ")
@@ -76,34 +72,31 @@ def test_predict_on_a_folder_with_good_and_bad_pictures(tmp_path, capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_predict_draws_pictures_of_any_name(tmp_path, capsys):
+def test_predict_draws_pictures_of_any_name(tmp_path, outcome):
     folder = tmp_path / "in"
     folder.mkdir()
     names = ["n" * 251 + ".jpg", "n" * 250 + ".png", "狗" * 83 + ".jpg", "a\nb.jpg",
              b"\xff.jpg".decode("utf-8", "surrogateescape")]  # fmt: skip
     for name in names:
         (folder / name).write_bytes(JPEG)
-    assert cli.predict_main(["in", "--weights", "w"]) == 0
-    assert (
-        len(capsys.readouterr().out.splitlines()) == len(names) + 2
-    )  # and all together, and where they are
+    code, out, _ = outcome(cli.predict_main, "in", "--weights", "w")
+    # And all together, and where they are
+    assert code == 0 and len(out.splitlines()) == len(names) + 2
     assert len([p for p in (tmp_path / "predictions").iterdir() if p.suffix == ".jpg"]) == 5
 
 
-def test_the_limit_of_pixels_is_an_option(tmp_path, capsys):
+def test_the_limit_of_pixels_is_an_option(tmp_path, outcome):
     (tmp_path / "a.jpg").write_bytes(JPEG)  # 61 x 47: 0.002867 megapixels
     run = ["a.jpg", "--weights", "w", "--no-draw", "--max-megapixels"]
-    assert cli.predict_main([*run, "0.0028"]) == 1
-    assert (
+    code, out, _ = outcome(cli.predict_main, *run, "0.0028")
+    assert code == 1 and (
         "a.jpg: 61x47 pixels; expected at most 0.0028 megapixels: make the picture smaller or "
-        "raise --max-megapixels" in capsys.readouterr().out
+        "raise --max-megapixels" in out
     )
-    assert cli.predict_main([*run, "0.0029"]) == 0
+    assert outcome(cli.predict_main, *run, "0.0029")[0] == 0
     for value in ("0", "-1", "nan", "1001", "many"):
-        with pytest.raises(SystemExit) as caught:
-            cli.predict_main([*run, value])
-        assert caught.value.code == 2
-    assert "is not a number above 0 and up to 1000" in capsys.readouterr().err
+        code, _, err = outcome(cli.predict_main, *run, value)
+        assert code == 2 and "is not a number above 0 and up to 1000" in err
 
 
 @pytest.fixture
@@ -119,15 +112,15 @@ def data(tmp_path):
     return root
 
 
-def test_check_decodes_everything_and_trains_nothing(tmp_path, data, capsys):
+def test_check_decodes_everything_and_trains_nothing(tmp_path, data, outcome):
     before = {p: p.read_bytes() for p in data.rglob("*") if p.is_file()}
-    assert cli.train_main(["--check", "--data", "VOC2007"]) == 0
-    assert "0 errors" in capsys.readouterr().out
+    code, out, _ = outcome(cli.train_main, "--check", "--data", "VOC2007")
+    assert code == 0 and "0 errors" in out
     assert {p: p.read_bytes() for p in data.rglob("*") if p.is_file()} == before
     (data / "JPEGImages" / "b.jpg").write_bytes(JPEG[:-200])
     os.utime(data / "JPEGImages" / "b.jpg", ns=(1, 1))
-    assert cli.train_main(["--check", "--data", "VOC2007"]) == 3
-    out = capsys.readouterr().out
+    code, out, _ = outcome(cli.train_main, "--check", "--data", "VOC2007")
+    assert code == 3
     assert "VOC2007/JPEGImages/b.jpg: a damaged JPEG picture" in out
     assert {path.name for path in (tmp_path / "logs").iterdir()} == {"check"}
 

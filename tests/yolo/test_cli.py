@@ -1,7 +1,6 @@
 """The command line inside the process: options, exit codes, and what the terminal shows."""
 
 import io
-import logging
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,14 +11,6 @@ from yolo import cli, options, terminal
 from yolo.cli import common, progress, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
 from yolo.training.settings import TrainConfig
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before():
-    log = logging.getLogger("yolo")
-    before = log.handlers[:], log.level, log.propagate
-    yield
-    log.handlers[:], log.level, log.propagate = before
 
 
 def parsed(*arguments):
@@ -63,13 +54,13 @@ def test_options_have_the_type_of_their_setting(arguments, name, value):
     TrainConfig(**{name: found})
 
 
-def test_an_option_wins_over_the_file_and_the_file_over_the_default(tmp_path, capsys):
+def test_an_option_wins_over_the_file_and_the_file_over_the_default(tmp_path, outcome):
     path = tmp_path / "settings.toml"
     path.write_text('epochs = 0\ndata = "nowhere"\n', encoding="utf-8")
-    assert cli.train_main(["--config", str(path)]) == 2
-    assert "epochs lies in" in capsys.readouterr().err
-    assert cli.train_main(["--config", str(path), "--epochs", "1"]) == 3
-    assert "nowhere: no such folder" in capsys.readouterr().err
+    code, _, err = outcome(cli.train_main, "--config", path)
+    assert code == 2 and "epochs lies in" in err
+    code, _, err = outcome(cli.train_main, "--config", path, "--epochs", "1")
+    assert code == 3 and "nowhere: no such folder" in err
 
 
 def test_the_settings_of_a_run_without_data_can_be_changed():
@@ -86,10 +77,10 @@ def test_the_settings_of_a_run_without_data_can_be_changed():
         (["--val-list", "a.txt"], "need all of"),
     ],
 )
-def test_lists_of_the_tutorial(tmp_path, monkeypatch, capsys, arguments, words):
+def test_lists_of_the_tutorial(tmp_path, monkeypatch, outcome, arguments, words):
     monkeypatch.chdir(tmp_path)
-    assert cli.train_main(arguments) == 2
-    assert words in capsys.readouterr().err
+    code, _, err = outcome(cli.train_main, *arguments)
+    assert code == 2 and words in err
     assert not list(tmp_path.iterdir()), "nothing is drawn for a run that cannot start"
 
 
@@ -102,17 +93,17 @@ def test_lists_of_the_tutorial(tmp_path, monkeypatch, capsys, arguments, words):
     ],
 )
 def test_settings_of_the_other_family_are_refused_unless_they_are_the_default(
-    tmp_path, capsys, arguments, words
+    tmp_path, outcome, arguments, words
 ):
-    cli.train_main(["--data", str(tmp_path / "absent"), *arguments])
-    assert words in capsys.readouterr().err
+    _, _, err = outcome(cli.train_main, "--data", tmp_path / "absent", *arguments)
+    assert words in err
 
 
-def test_resuming_what_has_no_model_yet(tmp_path, capsys):
+def test_resuming_what_has_no_model_yet(tmp_path, outcome):
     (tmp_path / "config.toml").write_text("epochs = 2\n", encoding="utf-8")
-    assert cli.train_main(["--resume", str(tmp_path)]) == 4
-    text = capsys.readouterr().err
-    assert "no checkpoint of this run was saved" in text and "train.py --config " in text
+    code, _, err = outcome(cli.train_main, "--resume", tmp_path)
+    assert code == 4
+    assert "no checkpoint of this run was saved" in err and "train.py --config " in err
 
 
 def test_the_data_commands_take_the_settings_that_concern_them():
@@ -151,15 +142,14 @@ def test_progress_is_a_bar_on_a_terminal_and_four_lines_elsewhere(monkeypatch):
 # ------------------------------------------------------------------------------ exit codes
 
 
-def outcome(monkeypatch, capsys, error, *arguments):
+def ended_by(monkeypatch, outcome, error):
     def fail(args, screen):
         screen.live = True
         screen.write("half a line", end="\r")
         raise error
 
     monkeypatch.setattr("yolo.cli.predict.predict", fail)
-    code = cli.predict_main(["a.jpg", *arguments])
-    out, err = capsys.readouterr()
+    code, out, err = outcome(cli.predict_main, "a.jpg")
     assert out.endswith("half a line\n"), "the error starts on a line of its own"
     assert len(err.splitlines()) == 1
     return code, err
@@ -169,25 +159,25 @@ def outcome(monkeypatch, capsys, error, *arguments):
     "error, code",
     [(YoloError, 1), (ConfigError, 2), (DatasetError, 3), (WeightsError, 4)],
 )
-def test_our_errors_are_one_line_and_their_code(monkeypatch, capsys, error, code):
-    assert outcome(monkeypatch, capsys, error("x.xml: bad")) == (
+def test_our_errors_are_one_line_and_their_code(monkeypatch, outcome, error, code):
+    assert ended_by(monkeypatch, outcome, error("x.xml: bad")) == (
         code, "predict.py: error: x.xml: bad\n",
     )  # fmt: skip
 
 
-def test_a_missing_package_says_how_to_get_it(monkeypatch, capsys):
+def test_a_missing_package_says_how_to_get_it(monkeypatch, outcome):
     error = ModuleNotFoundError("No module named 'cv2'")
-    code, text = outcome(monkeypatch, capsys, error)
+    code, text = ended_by(monkeypatch, outcome, error)
     assert code == 1 and "No module named 'cv2'; run: pip install" in text
 
 
-def test_an_interrupt_is_130(monkeypatch, capsys):
-    assert outcome(monkeypatch, capsys, KeyboardInterrupt()) == (130, "interrupted\n")
+def test_an_interrupt_is_130(monkeypatch, outcome):
+    assert ended_by(monkeypatch, outcome, KeyboardInterrupt()) == (130, "interrupted\n")
 
 
-def test_errors_of_the_system_are_one_line_too(monkeypatch, capsys):
+def test_errors_of_the_system_are_one_line_too(monkeypatch, outcome):
     error = PermissionError(13, "Permission denied", "logs")
-    code, err = outcome(monkeypatch, capsys, error)
+    code, err = ended_by(monkeypatch, outcome, error)
     assert code == 1 and "Permission denied" in err and "logs" in err
 
 
@@ -196,8 +186,8 @@ def test_errors_of_the_system_are_one_line_too(monkeypatch, capsys):
     [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")],
     ids=["memory", "tensorflow"],
 )
-def test_too_little_memory_says_what_needs_less(monkeypatch, capsys, error):
-    code, text = outcome(monkeypatch, capsys, error)
+def test_too_little_memory_says_what_needs_less(monkeypatch, outcome, error):
+    code, text = ended_by(monkeypatch, outcome, error)
     assert (code, "a smaller --batch-size or --image-size" in text) == (1, True)
 
 
@@ -259,25 +249,20 @@ def test_a_tile_may_stand_alone(arguments, tile, sources):
         (["xyz"], 2, "there is no command 'xyz'; there are train, predict"),
     ],
 )
-def test_the_commands_in_one(capsys, arguments, code, words):
-    assert cli.main(arguments) == code
-    out, err = capsys.readouterr()
-    assert words in (err if code else out) and not (out if code else err)
+def test_the_commands_in_one(outcome, arguments, code, words):
+    found, out, err = outcome(cli.main, *arguments)
+    assert found == code and words in (err if code else out) and not (out if code else err)
 
 
 @pytest.mark.parametrize("command", list(cli.COMMANDS))
-def test_every_command_knows_its_name(capsys, command):
-    with pytest.raises(SystemExit) as ended:
-        cli.main([command, "--help"])
-    assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: python -m yolo {command} ")
+def test_every_command_knows_its_name(outcome, command):
+    code, out, _ = outcome(cli.main, command, "--help")
+    assert code == 0 and out.startswith(f"usage: python -m yolo {command} ")
 
 
-def test_a_usage_error_names_the_command_as_it_was_typed(capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["predict", "--bacth-size", "3"])
-    text = capsys.readouterr().err
-    assert ended.value.code == 2
+def test_a_usage_error_names_the_command_as_it_was_typed(outcome):
+    code, _, text = outcome(cli.main, "predict", "--bacth-size", "3")
+    assert code == 2
     assert text.startswith("python -m yolo predict: error: there is no option --bacth-size; did")
     assert "(all options: python -m yolo predict --help)" in text
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import logging
 
 import numpy as np
 import pytest
@@ -18,22 +17,18 @@ BOX = (20, 30, 60, 50)
 
 
 @pytest.fixture
-def predict(monkeypatch, tmp_path, spot_finder, capsys):
+def predict(monkeypatch, tmp_path, spot_finder, outcome):
     """Return a function that runs the command and returns its code, output and errors."""
     monkeypatch.chdir(tmp_path)
     model = spot_finder()
     monkeypatch.setattr(common, "open_model", lambda args, weights: model)
     monkeypatch.setattr("yolo.terminal.import_tensorflow_quietly", lambda **_: None)
-    log = logging.getLogger("yolo")
-    before = log.handlers[:], log.level, log.propagate
 
     def run(*arguments):
-        code = cli.predict_main([*map(str, arguments), "--weights", "any.keras"])
-        return code, *capsys.readouterr()
+        return outcome(cli.predict_main, *arguments, "--weights", "any.keras")
 
     run.model = model
-    yield run
-    log.handlers[:], log.level, log.propagate = before
+    return run
 
 
 @pytest.fixture

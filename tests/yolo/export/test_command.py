@@ -1,7 +1,6 @@
 """`python -m yolo export` inside the process, and what takes the file that it writes."""
 
 import json
-import logging
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,14 +16,6 @@ from yolo.draw import write_image
 from yolo.exported import ExportInfo, read_info
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before():
-    log = logging.getLogger("yolo")
-    before = log.handlers[:], log.level, log.propagate
-    yield
-    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +40,15 @@ def pictures(folder, *names):
     return folder
 
 
-def test_an_export_is_compared_written_and_used(weights, tmp_path, monkeypatch, capsys):
+def test_an_export_is_compared_written_and_used(weights, tmp_path, monkeypatch, outcome):
     monkeypatch.chdir(pictures(tmp_path, "a.png"))
-    code = cli.main([
-        "export", "--weights", str(weights), "--format", "saved_model", "--picture", "a.png",
+    code, out, err = outcome(
+        cli.main, "export", "--weights", weights, "--format", "saved_model", "--picture", "a.png",
         "--image-size", "64x96", "--max-detections", "7",
-    ])  # fmt: skip
-    out, err = capsys.readouterr()
+    )  # fmt: skip
     target = weights.with_name("best_saved_model")
-    assert (code, err) == (
-        0,
-        "",
-    ) and "compared with Keras on a.png: scores differ by at most" in out
+    assert (code, err) == (0, "")
+    assert "compared with Keras on a.png: scores differ by at most" in out
     assert f"written: {target} (" in out and "MB)" in out
     info = read_info(target)
     assert info.image_size == (64, 96) and info.max_detections == 7 and info.nms
@@ -81,24 +69,26 @@ def test_an_export_is_compared_written_and_used(weights, tmp_path, monkeypatch, 
         (["--format", "saved_model", "--picture", "no.png"], 3, "no.png"),
     ],
 )
-def test_what_cannot_be_is_one_line(weights, tmp_path, monkeypatch, capsys, arguments, code, words):
+def test_what_cannot_be_is_one_line(
+    weights, tmp_path, monkeypatch, outcome, arguments, code, words
+):
     monkeypatch.chdir(pictures(tmp_path, "a.png"))
-    assert cli.main(["export", "--weights", str(weights), *arguments]) == code
-    err = capsys.readouterr().err
-    assert words in err and err.startswith("python -m yolo export: error: ")
+    found, _, err = outcome(cli.main, "export", "--weights", weights, *arguments)
+    assert found == code and words in err and err.startswith("python -m yolo export: error: ")
     assert len(err.splitlines()) == 1
 
 
-def test_an_export_is_not_exported_again(tmp_path, capsys):
-    assert cli.main(["export", "--weights", "best.onnx", "--format", "litert"]) == 2
-    assert "best.onnx is an export already" in capsys.readouterr().err
+def test_an_export_is_not_exported_again(outcome):
+    code, _, err = outcome(cli.main, "export", "--weights", "best.onnx", "--format", "litert")
+    assert code == 2 and "best.onnx is an export already" in err
 
 
-def test_a_runtime_without_its_file_says_how_to_write_it(weights, tmp_path, monkeypatch, capsys):
+def test_a_runtime_without_its_file_says_how_to_write_it(weights, tmp_path, monkeypatch, outcome):
     monkeypatch.chdir(pictures(tmp_path, "a.png"))
-    code = cli.main(["predict", "a.png", "--weights", str(weights), "--runtime", "litert"])
-    assert code == 4
-    assert "write it with: python -m yolo export --weights " in capsys.readouterr().err
+    code, _, err = outcome(
+        cli.main, "predict", "a.png", "--weights", weights, "--runtime", "litert"
+    )
+    assert code == 4 and "write it with: python -m yolo export --weights " in err
 
 
 def test_pictures_for_int8_are_those_to_train_on(tmp_path):

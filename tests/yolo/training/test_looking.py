@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,6 @@ from yolo.images import read_image
 from yolo.terminal import Screen
 from yolo.training import architecture, data_check, dataset, overfit, preview
 from yolo.training.settings import TrainConfig
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before():
-    log = logging.getLogger("yolo")
-    before = log.handlers[:], log.level, log.propagate
-    yield
-    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture
