@@ -1,8 +1,10 @@
-"""A small data set in VOC format, written object by object."""
+"""A small data set in VOC format, written object by object; pictures of one bright object."""
 
 import cv2
 import numpy as np
 import pytest
+
+from tests.yolo.data.batches import make
 
 
 class VocFolder:
@@ -52,3 +54,18 @@ class VocFolder:
 @pytest.fixture
 def voc_folder(tmp_path):
     return VocFolder(tmp_path / "VOCdevkit" / "VOC2007")
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """Eleven pictures of many shapes, each with one bright rectangle; number 4 has none."""
+    folder = tmp_path_factory.mktemp("图 片")
+    rng = np.random.default_rng(1)
+    made = []
+    for n in range(11):
+        height, width = (int(x) for x in rng.integers(60, 200, 2))
+        x1, y1 = int(rng.integers(5, width // 3)), int(rng.integers(5, height // 3))
+        box = (x1, y1, x1 + width // 2, y1 + height // 2)
+        boxes = [] if n == 4 else [box]
+        made.append(make(folder, f"p {n}", size=(height, width), boxes=boxes, background=10 * n))
+    return made
