@@ -5,24 +5,12 @@ from __future__ import annotations
 from yolo import terminal
 from yolo.errors import ConfigError
 
-# What people have lying about, for each model; `train.py --weights` and `predict.py --weights`
-# take these files.
-KNOWN_WEIGHTS = {
-    "yolov4": ("yolov4.weights", "yolov4.conv.137"),
-    "yolov4-tiny": ("yolov4-tiny.weights", "yolov4-tiny.conv.29"),
-    "retinanet": ("torchvision's retinanet_resnet50_fpn*.pth", "resnet50*.pth"),
-    "retinanet-r18": ("torchvision's resnet18*.pth",),
-    "retinanet-r34": ("torchvision's resnet34*.pth",),
-    "retinanet-r50": ("torchvision's retinanet_resnet50_fpn*.pth", "resnet50*.pth"),
-    "retinanet-r101": ("torchvision's resnet101*.pth",),
-    "retinanet-r152": ("torchvision's resnet152*.pth",),
-}
-
 
 def models(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.complexity import multiply_adds
+    from yolo.weights.catalog import CATALOG
     from yolo.zoo import ZOO, build
 
     for name in args.names:
@@ -33,12 +21,14 @@ def models(args, screen: terminal.Screen) -> int:
     size = args.image_size
     shown = "x".join(str(side) for side in size)
     screen.write(f"{args.num_classes} classes, pictures of {shown}; GFLOPs are two a multiply-add")
-    screen.write(f"{'model':<18}{'parameters':>13}{'GFLOPs':>9}  {'strides':<20}weights to be had")
+    screen.write(
+        f"{'model':<18}{'parameters':>13}{'GFLOPs':>9}  {'strides':<20}--weights to be had"
+    )
     for name in args.names or ZOO:
         detector = build(name, classes=classes, image_size=size)
         strides = ", ".join(str(stride) for stride in detector.architecture.strides)
         flops = 2 * multiply_adds(detector.network, size)
-        weights = ", ".join(KNOWN_WEIGHTS.get(name, ())) or "none known"
+        weights = ", ".join(key for key, entry in CATALOG.items() if name in entry.models)
         screen.write(
             f"{name:<18}{detector.count_params():>13,}{flops / 1e9:>9.2f}  {strides:<20}{weights}"
         )

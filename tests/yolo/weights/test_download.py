@@ -183,7 +183,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def offered(monkeypatch, url, **known):
-    entry = catalog.Entry(url, "test", **known)
+    entry = catalog.Entry(url, "test", ("yolov4-tiny",), **known)
     monkeypatch.setitem(catalog.CATALOG, "yolov4-tiny-coco", entry)
 
 
@@ -227,6 +227,12 @@ def test_names_that_are_nearly_one(cache):
         catalog.locate("yolov4-tiny-cocoo")
     with pytest.raises(WeightsError, match="no such file; --weights yolov4-backbone downloads it"):
         catalog.locate("weights/yolov4.conv.137")
+
+
+def test_every_model_has_weights_in_the_catalogue_and_these_name_no_other():
+    from yolo.zoo import ZOO
+
+    assert {name for entry in catalog.CATALOG.values() for name in entry.models} == set(ZOO)
 
 
 def test_the_catalogue_is_plausible():
