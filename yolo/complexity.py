@@ -34,19 +34,21 @@ def multiply_adds(network: keras.Model, image_size: tuple[int, int]) -> int:
     import tensorflow as tf
 
     shape = tf.TensorSpec((1, *image_size, 3), "float32")
-    return _count(
-        tf.function(lambda x: network(x, training=False)).get_concrete_function(shape).graph
-    )
+    before = tf.config.functions_run_eagerly()
+    # Keras compiles convolutions in groups as functions of their own; so they stand in this one.
+    tf.config.run_functions_eagerly(True)
+    try:
+        function = tf.function(lambda picture: network(picture, training=False))
+        operations = function.get_concrete_function(shape).graph.get_operations()
+    finally:
+        tf.config.run_functions_eagerly(before)
+    return sum(_of_one(operation) for operation in operations)
 
 
-def _count(graph) -> int:
-    total = 0
-    for operation in graph.get_operations():
-        if operation.type in ("Conv2D", "DepthwiseConv2dNative"):
-            # At each place of the map, (1, h, w, c), every value of the kernel is used once.
-            height, width = operation.outputs[0].shape[1:3]
-            total += height * width * operation.inputs[1].shape.num_elements()
-        elif operation.type.endswith("PartitionedCall"):
-            # Keras compiles convolutions in groups as functions of their own.
-            total += _count(graph._get_function(operation.get_attr("f").name).graph)
-    return total
+def _of_one(operation) -> int:
+    """Return the multiply-adds of a convolution, 0 for anything else."""
+    if operation.type not in ("Conv2D", "DepthwiseConv2dNative"):
+        return 0
+    # At each place of the map, (1, h, w, c), every value of the kernel is used once.
+    height, width = operation.outputs[0].shape[1:3]
+    return height * width * operation.inputs[1].shape.num_elements()
