@@ -12,6 +12,8 @@ from yolo.headers import header_of, read_header
 from yolo.reading import printable, read_regular
 
 try:
+    # FFmpeg inside OpenCV asks once how much it shall say; our own messages say what is wrong.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     import cv2
 except ImportError as error:
     raise ConfigError(

@@ -167,8 +167,7 @@ class VideoWriter:
 
 @contextlib.contextmanager
 def _quiet():
-    """Keep OpenCV's and FFmpeg's own messages off the terminal: ours say what is wrong."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+    """Keep OpenCV's own messages off the terminal, as `yolo.images` does FFmpeg's."""
     logging_of_cv2 = cv2.utils.logging
     before = logging_of_cv2.setLogLevel(logging_of_cv2.LOG_LEVEL_SILENT)
     try:
