@@ -17,7 +17,7 @@ FLOORS = (
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
      "yolo.annotation", "yolo.drawing", "yolo.layers", "yolo.lettering", "yolo.replicas",
      "yolo.anchor_loss", "yolo.schedules", "yolo.terminal", "yolo.exported", "yolo.postprocess",
-     "yolo.signals"),
+     "yolo.signals", "yolo.sealed"),
     ("yolo.data", "yolo.backbones", "yolo.necks", "yolo.weights", "yolo.draw"),
     ("yolo.yolov4", "yolo.retinanet"),
     ("yolo.detector",),

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from yolo.errors import ConfigError, DatasetError
-from yolo.reading import open_regular, printable, regular_file
+from yolo.reading import FilePart, open_regular, printable, read_regular, regular_file
 
 MAX_MEGAPIXELS = 100.0
 LARGEST_MEGAPIXELS = 1000.0  # OpenCV itself stops at 2**30 pixels
@@ -82,13 +82,16 @@ class Header:
 def read_header(path: str | os.PathLike) -> Header:
     """Read a picture's header.
 
-    The answer is remembered as long as the file's size and time of change stay the same.
+    The answer is remembered as long as the file's size and time of change stay the same; a
+    part of a file is read anew.
 
     Raises:
         DatasetError: the file cannot be read, is in none of the known formats, its header is
             cut short or says more than the file can hold, or the picture is larger than
             `allow_megapixels` lets it be.
     """
+    if isinstance(path, FilePart):
+        return header_of(read_regular(path), path)
     status = regular_file(path)
     header = _read(os.fspath(path), status.st_size, status.st_mtime_ns)
     _check(path, header, status.st_size)

@@ -4,13 +4,47 @@ from __future__ import annotations
 
 import os
 import stat
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from yolo.errors import DatasetError
 
 MAX_BYTES = 1 << 30
+MAX_WHOLE_BYTES = 1 << 40  # of a file of which parts are read
 _SHOWN = 60
+
+
+@dataclass(frozen=True)
+class FilePart(os.PathLike):
+    """A file that lies inside a larger one, as a picture lies in a shard.
+
+    `read_regular` reads it like any other; messages name it as the larger file and its own name.
+
+    Args:
+        file: the larger file.
+        start: where the part begins, in bytes.
+        length: its bytes.
+        crc32: zlib's checksum of them.
+        name: what the part is called.
+    """
+
+    file: Path
+    start: int
+    length: int
+    crc32: int
+    name: str
+
+    def __fspath__(self) -> str:
+        return f"{self.file}:{self.name}"
+
+    __str__ = __fspath__
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix, as a path has it."""
+        return Path(self.name).stem
 
 
 def printable(path: str | os.PathLike) -> str:
@@ -94,7 +128,7 @@ def read_regular(
     """Read a whole file as `open_regular` opens it, and never more than `max_bytes`.
 
     Args:
-        path: as for `regular_file`.
+        path: as for `regular_file`, or a `FilePart`, whose checksum is compared.
         max_bytes: as for `regular_file`.
         error: as for `regular_file`.
 
@@ -104,6 +138,8 @@ def read_regular(
     Raises:
         DatasetError: or `error`: as `regular_file`, or the file cannot be read.
     """
+    if isinstance(path, FilePart):
+        return _read_part(path, max_bytes, error)
     with open_regular(path, max_bytes=max_bytes, error=error) as file:
         try:
             data = file.read(max_bytes + 1)
@@ -146,6 +182,23 @@ def inside(path: Path, *folders: Path) -> bool:
         return any(real.is_relative_to(folder.resolve()) for folder in folders)
     except (OSError, RuntimeError, ValueError):  # links in a circle
         return False
+
+
+def _read_part(part: FilePart, max_bytes: int, error: type[Exception]) -> bytes:
+    if part.length > max_bytes:
+        raise error(f"{printable(part)}: {part.length} bytes; expected at most {max_bytes}")
+    with open_regular(part.file, max_bytes=MAX_WHOLE_BYTES, error=error) as file:
+        try:
+            file.seek(part.start)
+            data = file.read(part.length)
+        except OSError as fault:
+            raise error(f"{printable(part)}: cannot be read: {fault.strerror}") from None
+    if len(data) != part.length or zlib.crc32(data) != part.crc32:
+        raise error(
+            f"{printable(part)}: damaged (not the bytes that were written there): write the "
+            "shards again"
+        )
+    return data
 
 
 def _check(path, status: os.stat_result, max_bytes: int, error: type[Exception]) -> None:

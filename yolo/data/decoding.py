@@ -14,7 +14,7 @@ from pathlib import Path
 from yolo.errors import DatasetError, YoloError
 from yolo.headers import allow_megapixels, allowed_megapixels
 from yolo.images import cv2, read_image
-from yolo.reading import printable
+from yolo.reading import FilePart, printable
 
 SECONDS = 60.0  # for one picture; 100 megapixels take about two
 PICTURES_A_CHILD = 40  # fewer do not pay for a start
@@ -104,7 +104,7 @@ class _Child:
         process = self.process
         self.late, self.since = False, time.monotonic()
         try:
-            process.stdin.write(os.fsencode(path).hex().encode() + b"\n")
+            process.stdin.write(_request(path))
             process.stdin.flush()
             answer = process.stdout.readline()
         except (OSError, ValueError):  # it died before, or was stopped
@@ -148,6 +148,20 @@ class _Child:
             _close(self.process)
 
 
+def _request(path: Path | FilePart) -> bytes:
+    """Return the line that asks a child for a picture; JSON keeps any name on one line."""
+    if isinstance(path, FilePart):
+        parts = [str(path.file), path.start, path.length, path.crc32, path.name]
+    else:
+        parts = [os.fspath(path)]
+    return json.dumps(parts).encode("ascii") + b"\n"
+
+
+def _requested(line: bytes) -> Path | FilePart:
+    file, *part = json.loads(line)
+    return FilePart(Path(file), *part) if part else Path(file)
+
+
 def _close(process: subprocess.Popen) -> None:
     process.stdout.close()
     try:
@@ -171,7 +185,7 @@ def serve(megapixels: float) -> None:
     for line in sys.stdin.buffer:
         fault = ""
         try:
-            read_image(os.fsdecode(bytes.fromhex(line.decode())))
+            read_image(_requested(line))
         except DatasetError as error:
             fault = str(error)
         answers.write(json.dumps(fault).encode() + b"\n")

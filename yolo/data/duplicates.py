@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from yolo.data.sample import Sample
+from yolo.errors import DatasetError
 from yolo.headers import printable
+from yolo.reading import FilePart, read_regular
 
 HEAD_BYTES = 1 << 16
 _READERS = 4
@@ -63,7 +65,9 @@ def _divide(group: list[Path], key: Callable, pool: ThreadPoolExecutor) -> Itera
     return (part for part in parts.values() if len(part) > 1)
 
 
-def _size(path: Path) -> int | None:
+def _size(path: Path | FilePart) -> int | None:
+    if isinstance(path, FilePart):
+        return path.length
     try:
         return path.stat().st_size
     except OSError:  # reported where it is decoded
@@ -78,9 +82,11 @@ def _whole(path: Path) -> bytes | None:
     return _digest(path, -1)
 
 
-def _digest(path: Path, count: int) -> bytes | None:
+def _digest(path: Path | FilePart, count: int) -> bytes | None:
     try:
+        if isinstance(path, FilePart):
+            return hashlib.blake2b(read_regular(path)[: None if count < 0 else count]).digest()
         with path.open("rb") as file:
             return hashlib.blake2b(file.read(count)).digest()
-    except OSError:
+    except (OSError, DatasetError):
         return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+
+from yolo.reading import FilePart
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,7 +15,7 @@ class Sample:
     """A picture's path and the objects that people marked in it.
 
     Args:
-        path: the picture file.
+        path: the picture file, or its part of a shard.
         boxes_xyxy: (n, 4) float32 pixels, half-open, origin top-left, inside the picture.
         class_ids: (n,) int32 indices into the data set's class list.
         difficult: (n,) bool, objects that evaluation after PASCAL VOC ignores.
@@ -22,9 +24,10 @@ class Sample:
         image_id: what names the picture in results: the stem for VOC, the id for COCO.
         origin: the annotation that it was read from, as messages name it.
         lines: (n,) where each object stands in that file, 0 where lines mean nothing.
+        plain_jpeg: what `images.image_info` says of the file, where it was looked at already.
     """
 
-    path: Path
+    path: Path | FilePart
     boxes_xyxy: np.ndarray
     class_ids: np.ndarray
     difficult: np.ndarray
@@ -33,6 +36,11 @@ class Sample:
     image_id: str
     origin: str = ""
     lines: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False)
+    plain_jpeg: bool | None = None
+
+    def with_class_ids(self, class_ids: np.ndarray) -> Sample:
+        """Return the same picture with other class ids (n,) int32."""
+        return replace(self, class_ids=class_ids)
 
     def place(self, index: int) -> str:
         """Name one object for a message: its file and line, or its number."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +12,7 @@ import tensorflow as tf
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.images import RESIZE_MODES, image_info, read_image
-from yolo.reading import printable
+from yolo.reading import FilePart, printable, read_regular
 
 # libjpeg computes the colours at a window's edge as if the picture ended there, where neighbours
 # share colour samples. A window wider by this shows inside exactly what the whole picture shows.
@@ -21,6 +22,8 @@ _DCT = "INTEGER_ACCURATE"  # with it TensorFlow computes the pixels that OpenCV 
 
 class Store:
     """Holds paths, sizes and objects of a data set for use inside tf.data.
+
+    Pictures are files of their own or parts of shards; what comes out is the same.
 
     Args:
         samples: the pictures.
@@ -43,11 +46,13 @@ class Store:
         self.most_objects = max(1, int(counts.max()))
         plain = [_is_plain(sample) for sample in samples]
         self._all_plain = all(plain)
+        self._files = [sample.path for sample in samples]
+        self._in_parts = any(isinstance(path, FilePart) for path in self._files)
         boxes = [np.zeros((1, 4), np.float32), *(sample.boxes_xyxy for sample in samples)]
         ids = [np.zeros(1, np.int32), *(sample.class_ids for sample in samples)]
         with tf.device("CPU"):  # where tf.data runs
             self._plain = tf.constant(plain)
-            self._paths = tf.constant([os.fsencode(sample.path) for sample in samples])
+            self._paths = tf.constant([os.fsencode(path) for path in self._files])
             self._sizes = tf.constant([sample.size for sample in samples], tf.float64)
             self._counts = tf.constant(counts)
             self._starts = tf.constant(np.cumsum(counts) - counts)
@@ -76,15 +81,15 @@ class Store:
         Returns:
             (*size, 3) uint8, RGB, upright.
         """
-        path = self._paths[index]
 
         def fast() -> tf.Tensor:
             # For training's sake: OpenCV gives the same pixels and takes half as long again.
             width = tf.cast(self._sizes[index, 1], tf.int32)
+            data = self._plain_bytes(index)
             left = tf.maximum(start[1] - _BESIDE, 0)
             right = tf.minimum(start[1] + size[1] + _BESIDE, width)
             wider = tf.image.decode_and_crop_jpeg(
-                tf.io.read_file(path),
+                data,
                 tf.stack([start[0], left, size[0], right - left]),
                 channels=3,
                 dct_method=_DCT,
@@ -93,12 +98,25 @@ class Store:
 
         def general() -> tf.Tensor:
             image = tf.numpy_function(
-                lambda name: read_image(os.fsdecode(name)), [path], tf.uint8, stateful=False
+                lambda i: read_image(self._files[i]), [index], tf.uint8, stateful=False
             )
             image = tf.ensure_shape(image, (None, None, 3))
             return tf.slice(image, tf.pad(start, [[0, 1]]), tf.concat([size, [3]], axis=0))
 
         return fast() if self._all_plain else tf.cond(self._plain[index], fast, general)
+
+    def _plain_bytes(self, index: tf.Tensor) -> tf.Tensor:
+        """Return the content of a picture file that TensorFlow decodes, () string."""
+        if not self._in_parts:
+            return tf.io.read_file(self._paths[index])
+        data = tf.numpy_function(
+            lambda i: read_regular(self._files[i]), [index], tf.string, stateful=False
+        )
+        # Its header was not looked at when the data set was opened, only the index over it.
+        shape = tf.io.extract_jpeg_shape(data, output_type=tf.int32)
+        size = tf.cast(self._sizes[index], tf.int32)
+        with tf.control_dependencies([tf.debugging.assert_equal(shape[:2], size)]):
+            return tf.identity(data)
 
 
 def find_damaged(samples: Sequence[Sample]) -> None:
@@ -109,9 +127,9 @@ def find_damaged(samples: Sequence[Sample]) -> None:
     """
     for sample in samples:
         read_image(sample.path)
-        if _is_plain(sample):
+        if _is_plain(replace(sample, plain_jpeg=None)):
             try:
-                tf.io.decode_jpeg(tf.io.read_file(os.fsencode(sample.path)), dct_method=_DCT)
+                tf.io.decode_jpeg(read_regular(sample.path), dct_method=_DCT)
             except tf.errors.InvalidArgumentError:
                 raise DatasetError(
                     f"{printable(sample.path)}: a damaged JPEG picture (its data end early): "
@@ -120,6 +138,8 @@ def find_damaged(samples: Sequence[Sample]) -> None:
 
 
 def _is_plain(sample: Sample) -> bool:
+    if sample.plain_jpeg is not None:
+        return sample.plain_jpeg
     height, width, plain = image_info(sample.path)
     if (height, width) != tuple(sample.size):
         raise DatasetError(

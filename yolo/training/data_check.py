@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from yolo.data import check
+from yolo.data import check, shards
 from yolo.data.check import DataReport
 from yolo.data.findings import Findings, faults
 from yolo.data.sample import Sample
@@ -41,6 +41,10 @@ def read_and_check(
         return None, check.failed(source, str(error), collected)
     for findings in collected:
         findings.log_repairs()
+    if decode and config.data and shards.is_shards(config.data):
+        collected.append(Findings(source))
+        for line in shards.Shards(config.data).damaged():
+            collected[-1].error(line)
     report = check.examine(
         source, splits_of(data, config), data.classes, collected,
         image_size=config.image_size, resize=config.resize, decode=decode,

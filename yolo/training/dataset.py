@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yolo.classes import read_classes
-from yolo.data import coco, demo, lines, voc
+from yolo.data import coco, demo, lines, shards, voc
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
@@ -70,14 +70,10 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
     if config.train_list or config.val_list:
         return _from_lists(config, classes, collect)
     root = config.data
-    coco_files = find_coco(root)
     if classes is None:
-        if coco_files:
-            classes = coco.read_categories(next(iter(coco_files.values()))[0])[0]
-        else:
-            classes = voc.find_classes(root)
+        classes = _classes_of(root)
         log.info("classes found in the annotations: %s", ", ".join(classes))
-    lists = dict.fromkeys(coco_files) if coco_files else voc.splits(root, seed=config.seed)
+    lists, drawn = _lists_of(root, config.seed)
     names = {"train": config.train_split, "val": config.val_split}
     if names["val"] not in lists and "test" in lists:
         log.warning("%s has no list %r; measuring on 'test' instead", root, names["val"])
@@ -96,8 +92,27 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
         if name in lists or name == names["train"]
     }
     train, val, test = (read.get(name, []) for name in names.values())
-    divided = {} if coco_files or voc.is_own_split(root) else lists
+    divided = lists if drawn else {}
     return _checked(TrainingData(classes, train, val, test, names["test"], divided), root)
+
+
+def _classes_of(root) -> tuple[str, ...]:
+    """Return the classes that a folder's annotations name."""
+    if shards.is_shards(root):
+        return shards.Shards(root).classes
+    for annotation_json, _ in find_coco(root).values():
+        return coco.read_categories(annotation_json)[0]
+    return voc.find_classes(root)
+
+
+def _lists_of(root, seed: int) -> tuple[dict, bool]:
+    """Return a folder's splits, and whether they were drawn because it has none of its own."""
+    if shards.is_shards(root):
+        return dict.fromkeys(shards.Shards(root).splits), False
+    coco_files = find_coco(root)
+    if coco_files:
+        return dict.fromkeys(coco_files), False
+    return voc.splits(root, seed=seed), not voc.is_own_split(root)
 
 
 def find_coco(root) -> dict[str, tuple[Path, Path]]:
@@ -123,7 +138,7 @@ def find_coco(root) -> dict[str, tuple[Path, Path]]:
 def read_split(
     root, split: str, *, classes, seed: int = 0, first_pixel: str = "auto", collect=None
 ) -> list[Sample]:
-    """Read one split of a folder in VOC format or in COCO's layout.
+    """Read one split of a folder in VOC format, in COCO's layout or in shards.
 
     Args:
         root: the folder.
@@ -133,6 +148,8 @@ def read_split(
         first_pixel: "0" or "1", how VOC annotations count; "auto" finds out.
         collect: takes what was found; see `voc.read_split`.
     """
+    if shards.is_shards(root):
+        return shards.Shards(root).read_split(split, classes=classes)
     coco_files = find_coco(root)
     if not coco_files:
         zero_based = {"auto": None, "0": True, "1": False}[first_pixel]
