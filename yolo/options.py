@@ -19,6 +19,7 @@ from yolo.option_values import (
     kinds,
     megapixels,
     number_pair,
+    shard,
     share,
     tile_size,
 )  # fmt: skip
@@ -75,9 +76,29 @@ def anchors_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _data_options(parser) -> None:
+def shards_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m yolo shards`."""
+    parser = _parser(
+        "python -m yolo shards",
+        "Copy a data set into TFRecord shards with an index, for train.py --data. Batches are the "
+        "same as from the files.",
+    )
+    _data_options(parser, names=("seed",))
+    parser.add_argument("--out", required=True, metavar="DIR",
+                        help="the folder to make; what is there already is never "
+                        "replaced")  # fmt: skip
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--shard-size", type=count, default=256, metavar="MB",
+                     help="fill each shard up to this size (default: %(default)s)")  # fmt: skip
+    how.add_argument("--num-shards", type=count, metavar="N",
+                     help="divide each split into N shards instead")  # fmt: skip
+    return parser
+
+
+def _data_options(
+    parser, names=("model", "image_size", "resize", "anchors", "masks", "seed")
+) -> None:
     parser.add_argument("--config", metavar="FILE", help="TOML file of settings")
-    names = ("model", "image_size", "resize", "anchors", "masks", "seed")
     _settings_options(parser, groups=("data",), names=names)
 
 
@@ -142,6 +163,7 @@ def predict_parser() -> argparse.ArgumentParser:
                         "pictures")  # fmt: skip
     search.add_argument("--batch-size", type=count, default=8, metavar="N",
                         help="pictures or tiles at once (default: %(default)s)")  # fmt: skip
+    _shard_option(parser)
     output = parser.add_argument_group("what is written")
     output.add_argument("--out", default="predictions", metavar="DIR",
                         help="folder for drawn pictures and predictions.json "
@@ -164,8 +186,9 @@ def evaluate_parser() -> argparse.ArgumentParser:
     """Return the parser of `evaluate.py`."""
     parser = _parser("evaluate.py", "Measure average precision, after VOC and COCO.")
     parser.add_argument("--data", metavar="DIR",
-                        help="VOC folder, COCO folder or COCO instances .json file; without it "
-                        "VOCdevkit/ in the current folder, else the embedded data set")  # fmt: skip
+                        help="VOC folder, COCO folder, folder of shards or COCO instances .json "
+                        "file; without it VOCdevkit/ in the current folder, else the embedded "
+                        "data set")  # fmt: skip
     parser.add_argument("--images", metavar="DIR", help="picture folder of a COCO file")
     parser.add_argument("--split", default="test", metavar="NAME",
                         help="list in ImageSets/Main (default: %(default)s)")  # fmt: skip
@@ -185,6 +208,10 @@ def evaluate_parser() -> argparse.ArgumentParser:
                         help="number of the first pixel in VOC annotations; auto: 0 if any box "
                         "starts there, else 1 (default: %(default)s)")  # fmt: skip
     _limit_option(parser)
+    _shard_option(parser)
+    parser.add_argument("--out", default="evaluation", metavar="DIR",
+                        help="where --shard writes what it found "
+                        "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="also write the results here")
     parser.add_argument("--results", metavar="FILE",
                         help="score this COCO results file against the --data file instead of "
@@ -257,6 +284,29 @@ def _weights_options(parser, *, runtime: bool = True) -> None:
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
                         help="network size for a Darknet file (default: 416) or for an export "
                         "with free sizes")  # fmt: skip
+
+
+def merge_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m yolo merge`."""
+    parser = _parser(
+        "python -m yolo merge",
+        "Put together what the shards of one run of evaluate.py or predict.py found. The result "
+        "is that of a run without --shard.",
+    )
+    parser.add_argument("shards", nargs="+", metavar="SHARD",
+                        help="files shard-*-of-*.json, or folders that hold them")  # fmt: skip
+    parser.add_argument("--out", metavar="DIR",
+                        help="for predictions: where to write (default: beside the "
+                        "shards)")  # fmt: skip
+    parser.add_argument("--json", metavar="FILE",
+                        help="for evaluations: also write the results here")  # fmt: skip
+    return parser
+
+
+def _shard_option(parser) -> None:
+    parser.add_argument("--shard", type=shard, metavar="I/N",
+                        help="look at the I-th of N parts of the pictures only, I from 1; python "
+                        "-m yolo merge puts all N together")  # fmt: skip
 
 
 def _limit_option(parser) -> None:

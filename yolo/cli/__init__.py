@@ -67,6 +67,20 @@ def anchors_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     return _run(options.anchors_parser(), argv, anchors, prog)
 
 
+def shards_main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run `python -m yolo shards`: copy a data set into TFRecord shards."""
+    from yolo.cli.shards import shards
+
+    return _run(options.shards_parser(), argv, shards, prog)
+
+
+def merge_main(argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run `python -m yolo merge`: put together what the shards of a run found."""
+    from yolo.cli.merge import merge
+
+    return _run(options.merge_parser(), argv, merge, prog)
+
+
 # What `python -m yolo` understands: the function behind each word, and what it does.
 COMMANDS: dict[str, tuple[Callable, str]] = {
     "train": (train_main, "train a detector on labelled pictures"),
@@ -76,6 +90,8 @@ COMMANDS: dict[str, tuple[Callable, str]] = {
     "models": (models_main, "list the models, their sizes and their weights"),
     "check": (check_main, "report what a data set holds and what is wrong with it"),
     "anchors": (anchors_main, "fit anchors to a data set"),
+    "merge": (merge_main, "put together what evaluate or predict found in shards"),
+    "shards": (shards_main, "copy a data set into TFRecord shards"),
 }
 
 

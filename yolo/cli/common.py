@@ -72,6 +72,14 @@ def free_name(path: Path, taken: set[str], suffix: str = ".jpg") -> str:
     return name
 
 
+def shard_line(path: Path, pictures: int, shard) -> str:
+    """Return the line that a finished shard of a run ends with."""
+    return (
+        f"shard {shard.number} of {shard.of}, {count_pictures(pictures)}: {path}; when all are "
+        f"there: python -m yolo merge {quoted(path.parent)}"
+    )
+
+
 def quoted(path) -> str:
     """Return a path as a shell wants it typed."""
     text = str(path)

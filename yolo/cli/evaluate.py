@@ -14,14 +14,15 @@ from yolo.training.settings import TrainConfig
 
 def evaluate(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
+    if args.shard and (args.json or args.results):
+        word = "--json" if args.json else "--results"
+        raise ConfigError(f"{word} does not go with --shard: python -m yolo merge scores them all")
     if args.results:
         return _score_results(args, screen)
     weights = args.weights or common.latest_run()
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.data import coco as coco_data
-    from yolo.evaluation import coco, voc
-    from yolo.files import write_text
     from yolo.inference.predictor import detect_samples
     from yolo.training import dataset
 
@@ -38,23 +39,76 @@ def evaluate(args, screen: terminal.Screen) -> int:
             first_pixel=args.first_pixel,
         )  # fmt: skip
     screen.write(f"{weights} on {common.count_pictures(len(samples))} of {root}")
+    settings = {
+        "score_threshold": args.score, "iou_threshold": args.iou, "batch_size": args.batch_size,
+    }  # fmt: skip
+    if args.shard:
+        return _evaluate_shard(args, model, weights, samples, settings, screen)
     progress = terminal.Progress(screen, len(samples), "pictures")
     found = detect_samples(
-        model, samples, score_threshold=args.score, iou_threshold=args.iou,
-        batch_size=args.batch_size,
-        on_progress=lambda done, total: progress.step(done),
-    )  # fmt: skip
-    result = voc.evaluate_voc(
-        found, samples, model.classes, iou_threshold=args.match_iou,
+        model, samples, **settings, on_progress=lambda done, total: progress.step(done)
+    )
+    show_scores(
+        found, samples, model.classes, screen, json=args.json, match_iou=args.match_iou,
         inclusive_pixels=args.inclusive_pixels,
     )  # fmt: skip
-    coco_result = coco.evaluate_coco(found, samples, model.classes)
+    return 0
+
+
+def show_scores(
+    found, samples, classes, screen: terminal.Screen, *, json: str | None, match_iou: float,
+    inclusive_pixels: bool,
+) -> None:  # fmt: skip
+    """Score detections, show the tables, and write the figures where a file is named.
+
+    Args:
+        found: one `Detections` per sample.
+        samples: the labelled pictures.
+        classes: class names.
+        screen: where to show them.
+        json: the file to write, or None.
+        match_iou: overlap that is a hit, for VOC.
+        inclusive_pixels: whether 1 is added to widths and heights.
+    """
+    from yolo.evaluation import coco, voc
+    from yolo.files import write_text
+
+    result = voc.evaluate_voc(
+        found, samples, classes, iou_threshold=match_iou, inclusive_pixels=inclusive_pixels
+    )
+    coco_result = coco.evaluate_coco(found, samples, classes)
     screen.write(voc.table(result))
     screen.write(coco.table(coco_result))
-    if args.json:
+    if json:
         text = common.to_json_text({"voc": voc.to_json(result), "coco": coco_result})
-        write_text(Path(args.json), text)
-        screen.write(f"written: {args.json}")
+        write_text(Path(json), text)
+        screen.write(f"written: {json}")
+
+
+def _evaluate_shard(args, model, weights, samples, settings: dict, screen) -> int:
+    """Look at one part of the pictures, and leave the scores to the merge of all."""
+    from yolo.inference import shards
+    from yolo.inference.predictor import detect_samples
+
+    run = shards.Run(
+        kind="evaluate", model=shards.model_digest(model, weights),
+        data=shards.samples_digest(samples), pictures=len(samples), classes=model.classes,
+        settings={**settings, "image_size": list(model.image_size), "match_iou": args.match_iou,
+                  "inclusive_pixels": args.inclusive_pixels},
+    )  # fmt: skip
+    shard = shards.Shard(*args.shard)
+    mine = [samples[i] for i in run.part(shard)]
+    progress = terminal.Progress(screen, len(mine), "pictures")
+    found = detect_samples(
+        model, mine, **settings, whole=len(samples),
+        on_progress=lambda done, total: progress.step(done),
+    )  # fmt: skip
+    entries = [
+        {**shards.pack_sample(sample), **shards.pack_detections(one)}
+        for sample, one in zip(mine, found, strict=True)
+    ]
+    path = shards.write_shard(args.out, run, shard, entries)
+    screen.write(common.shard_line(path, len(mine), shard))
     return 0
 
 

@@ -10,7 +10,7 @@ from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError
 from yolo.exported import runtime_of
-from yolo.reading import printable
+from yolo.reading import FilePart, printable
 
 _MOST_CALIBRATION_PICTURES = 100
 
@@ -59,15 +59,19 @@ def export(args, screen: terminal.Screen) -> int:
     return 0
 
 
-def data_pictures(data: str) -> list[Path]:
+def data_pictures(data: str) -> list[Path | FilePart]:
     """Return the pictures of a data set's training split, or of any folder."""
-    from yolo.data import coco, voc
+    from yolo.data import coco, shards, voc
     from yolo.inference import sources
     from yolo.training import dataset
 
     root = Path(data)
     coco_files = dataset.find_coco(root)
-    if coco_files:
+    if shards.is_shards(root):
+        packed = shards.Shards(root)
+        first = next((name for name in packed.splits if name.startswith("train")), packed.splits[0])
+        samples = packed.read_split(first)
+    elif coco_files:
         split = next((name for name in coco_files if name.startswith("train")), None)
         file, pictures = coco_files[split or next(iter(coco_files))]
         samples = coco.read_coco(file, pictures, classes=coco.read_categories(file)[0])

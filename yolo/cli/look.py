@@ -21,7 +21,7 @@ REASONS = (
 
 def check(args, screen: terminal.Screen) -> int:
     """Run `python -m yolo check` and return its exit code."""
-    config = _with_data(_config(args), screen)
+    config = _with_data(config_of(args), screen)
     return check_data(config, Path(args.out), screen, args.verbose)
 
 
@@ -56,7 +56,7 @@ def anchors(args, screen: terminal.Screen) -> int:
     from yolo.files import write_text
     from yolo.training import architecture, dataset
 
-    config = _with_data(_config(args), screen)
+    config = _with_data(config_of(args), screen)
     data = dataset.open_data(config)
     fit = architecture.fit_anchors(config, data.train, data.classes)
     for line in architecture.describe_fit(fit, architecture.anchor_shapes(config)[1]):
@@ -113,7 +113,7 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     return 1
 
 
-def _config(args) -> TrainConfig:
+def config_of(args) -> TrainConfig:
     """Return the settings that a command's options and its file give."""
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     given = {name: value for name, value in vars(args).items() if name in names}

@@ -18,6 +18,8 @@ def predict(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
     if args.no_draw and args.heatmap:
         raise ConfigError("--heatmap lays colours over drawn pictures; leave out --no-draw")
+    if args.shard:
+        _refuse_with_shard(args)
     allow_megapixels(args.max_megapixels)
     weights = args.weights or common.latest_run()
     found = _sources(args.sources)
@@ -43,11 +45,14 @@ def predict(args, screen: terminal.Screen) -> int:
         screen.write(reason)
         args.show = False
     run = _Run(args, model, settings, screen)
+    if args.shard:
+        found = run.take_share(found, weights)
     stopped = None
     try:
         with signals.Stop() as stop:
             try:
                 run.look_at(found)
+                run.complete = True
             finally:
                 stop.defer()  # what was found so far is written in peace
                 run.close()
@@ -56,10 +61,26 @@ def predict(args, screen: terminal.Screen) -> int:
     run.report()
     if stopped is not None:
         screen.write("stopped")
-        if isinstance(found[-1], int):  # a camera ends in no other way
+        if args.shard:
+            screen.write("this shard is not written: run it again")
+        elif isinstance(found[-1], int):  # a camera ends in no other way
             return 0
         return getattr(stopped, "exit_code", 130)
     return 1 if run.failed else 0
+
+
+def _refuse_with_shard(args) -> None:
+    """Refuse what a part of a run cannot do."""
+    words = {"benchmark": "--benchmark", "show": "--show"}
+    given = [word for name, word in words.items() if getattr(args, name)]
+    if given:
+        raise ConfigError(
+            f"{given[0]} does not go with --shard, a part of a run that nobody watches"
+        )
+    if "voc" in args.save:
+        raise ConfigError(
+            "--save voc does not go with --shard: give each process a .txt list of its own pictures"
+        )
 
 
 def _usual_iou(model) -> float:
@@ -90,23 +111,56 @@ class _Run:
     """One run of the command: what it draws and writes, and what it has seen so far."""
 
     def __init__(self, args, model, settings: dict, screen: terminal.Screen):
-        from yolo.inference.writers import WRITERS
+        from yolo.inference.writers import LISTS, WRITERS
 
         self.args, self.model, self.settings, self.screen = args, model, settings, screen
         self.out = Path(args.out)
+        self.kinds = tuple(dict.fromkeys(("json", *args.save)))
+        left = LISTS if args.shard else ()
         self.writers = [
-            WRITERS[kind](self.out, model.classes) for kind in dict.fromkeys(("json", *args.save))
+            WRITERS[kind](self.out, model.classes) for kind in self.kinds if kind not in left
         ]
         self.failed, self.looked_at, self.counts = [], Counter(), Counter()
         self.names: set[str] = set()
+        self.stems: dict[Path, str] = {}
+        self.share, self.entries, self.complete = None, [], False
+
+    def take_share(self, found: list[Path | int], weights) -> list[Path]:
+        """Return the pictures of this process, which is one of several.
+
+        Raises:
+            ConfigError: there are videos or cameras among them all.
+        """
+        from yolo.inference import shards
+        from yolo.inference.sources import is_video
+
+        for source in found:
+            if isinstance(source, int) or is_video(source):
+                raise ConfigError(
+                    f"{printable(str(source))}: --shard divides pictures; look at videos and "
+                    "cameras in a run of their own"
+                )
+        settings = {name: list(value) if isinstance(value, tuple) else value
+                    for name, value in self.settings.items()}  # fmt: skip
+        settings |= {"save": list(self.kinds), "image_size": list(self.model.image_size)}
+        run = shards.Run(
+            kind="predict", model=shards.model_digest(self.model, weights),
+            data=shards.paths_digest(found), pictures=len(found),
+            classes=tuple(self.model.classes), settings=settings,
+        )  # fmt: skip
+        shard = shards.Shard(*self.args.shard)
+        self.share = (run, shard)
+        self.settings["whole"] = len(found)
+        self._name(found)
+        return [found[i] for i in run.part(shard)]
 
     def look_at(self, found: list[Path | int]) -> None:
         """Go through all pictures, then all videos and cameras, until told to end."""
         from yolo.inference.sources import is_video
 
         pictures = [s for s in found if not isinstance(s, int) and not is_video(s)]
-        # Drawn pictures never take the name of one that is read.
-        self.names |= {path.name.lower() for path in found if _is_in(path, self.out)}
+        if self.share is None:
+            self._name(found)
         if pictures and not self._pictures(pictures):
             return
         for source in found:
@@ -117,6 +171,16 @@ class _Run:
                 except DatasetError as error:
                     self._fail(source, error)
 
+    def _name(self, found: list[Path | int]) -> None:
+        """Give every picture a name for its files, the same whichever process looks at it."""
+        from yolo.inference.sources import is_video
+
+        # Drawn pictures never take the name of one that is read.
+        self.names |= {path.name.lower() for path in found if _is_in(path, self.out)}
+        for path in found:
+            if not isinstance(path, int) and not is_video(path):
+                self.stems[path] = Path(common.free_name(path, self.names)).stem
+
     def _pictures(self, paths: list[Path]) -> bool:
         """Detect in picture files; tell whether to go on."""
         from yolo.inference import predictor
@@ -124,7 +188,7 @@ class _Run:
         progress = terminal.Progress(self.screen, len(paths), "pictures")
         results = predictor.predict(self.model, paths, on_error=self._fail, **self.settings)
         for number, (path, image, found) in enumerate(results, 1):
-            stem = Path(common.free_name(path, self.names)).stem
+            stem = self.stems[path]
             drawn = None if self.args.no_draw else self.out / f"{stem}.jpg"
             more = self._take(
                 image, found, source=printable(path), stem=stem, path=path, drawn=drawn
@@ -186,6 +250,8 @@ class _Run:
         result = Result(image=image, found=found, drawn=drawn, **about)
         for writer in self.writers:
             writer.add(result)
+        if self.share is not None:
+            self.entries.append(_entry(result))
         return not self.args.show or window.show(picture, wait=result.frame is None)
 
     def _drawn(self, image, found):
@@ -212,6 +278,13 @@ class _Run:
         """Write what is written at the end; after an interrupt, what there is so far."""
         for writer in self.writers:
             writer.close()
+        if self.share is not None and self.complete:
+            from yolo.inference import shards
+
+            failed = [printable(path) for path in self.failed]
+            path = shards.write_shard(self.out, *self.share, self.entries, failed)
+            pictures = len(self.entries) + len(failed)
+            self.screen.write(common.shard_line(path, pictures, self.share[1]))
 
     def report(self) -> None:
         """Say what was looked at, what was found, and where it is written."""
@@ -221,13 +294,26 @@ class _Run:
         text = ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
         if self.looked_at["picture"] > 1:
             self.screen.write(f"all together: {text or 'nothing found'}")
-        self.screen.write(f"{looked or 'no picture'}, results in {self.writers[0].path}")
-        for writer in self.writers[1:]:
+        if self.share is None:
+            self.screen.write(f"{looked or 'no picture'}, results in {self.writers[0].path}")
+        for writer in self.writers[self.share is None :]:
             self.screen.write(f"written: {writer.path}")
         if self.failed:
             videos = any(isinstance(one, int) or is_video(one) for one in self.failed)
             failed = common.counted(len(self.failed), "source" if videos else "picture")
             self.screen.write(f"{failed} left out, not readable")
+
+
+def _entry(result) -> dict:
+    """Return what a merge needs of one picture's result, as plain values."""
+    from yolo.inference.shards import pack_detections
+
+    return {
+        "file": result.source, "path": str(result.path), "stem": result.stem,
+        "size": [int(side) for side in result.image.shape[:2]],
+        "drawn": None if result.drawn is None else str(result.drawn),
+        **pack_detections(result.found),
+    }  # fmt: skip
 
 
 def _is_in(path: Path | int, folder: Path) -> bool:

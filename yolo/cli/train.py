@@ -10,6 +10,7 @@ from pathlib import Path
 from yolo import terminal
 from yolo.cli import common, look
 from yolo.errors import ConfigError, WeightsError
+from yolo.reading import FilePart
 from yolo.signals import Stop
 from yolo.training import run_folder, settings, toml
 from yolo.training.devices import select_gpus
@@ -258,6 +259,8 @@ def _show_results(best: Path, run: _Run, screen) -> None:
     screen.write(f"worst pictures first: {folder / 'plots' / 'worst.jpg'}")
     screen.write(f"everything on one page: {page}")
     example = data.test[0].path
+    if isinstance(example, FilePart):  # predict.py takes pictures, not their places in shards
+        example = "PICTURE"
     screen.write(
         f"go on with: python predict.py {common.quoted(example)} --weights {common.quoted(best)}"
     )

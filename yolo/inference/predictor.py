@@ -22,7 +22,7 @@ from yolo.errors import ConfigError, DatasetError
 from yolo.images import fit_image, read_image
 from yolo.inference import tiles
 from yolo.inference.fitted import detect_fitted
-from yolo.reading import printable
+from yolo.reading import FilePart, printable
 from yolo.results import Detections
 
 logger = logging.getLogger("yolo")
@@ -45,6 +45,8 @@ class Settings:
         tile: (height, width) in pixels of the picture: look at overlapping tiles of this size
             besides the whole, see `tiles.detect_tiled`; None looks at the whole only.
         clip: cut boxes at the picture's edge, and drop those outside it.
+        whole: pictures of the run of which these are a part, see `shards`; None: these are all.
+            The model gets batches as large as the whole run would give it.
 
     Raises:
         ConfigError: `batch_size` is below 1.
@@ -57,6 +59,7 @@ class Settings:
     classes: Iterable[str] | None = None
     tile: tuple[int, int] | None = None
     clip: bool = True
+    whole: int | None = None
 
     def __post_init__(self):
         if self.batch_size < 1:
@@ -89,9 +92,11 @@ def predict(
     Raises:
         ConfigError: a name in `classes` is none of the model's, or `batch_size` is below 1.
     """
-    paths, chosen = [Path(path) for path in paths], Settings(**settings)
+    paths = [path if isinstance(path, FilePart) else Path(path) for path in paths]
+    chosen = Settings(**settings)
     if chosen.tile is None:  # with tiles, one picture already fills batches
-        chosen = replace(chosen, batch_size=min(chosen.batch_size, max(len(paths), 1)))
+        count = len(paths) if chosen.whole is None else chosen.whole
+        chosen = replace(chosen, batch_size=min(chosen.batch_size, max(count, 1)))
     ahead = 2 if chosen.tile else 2 * chosen.batch_size + _READERS
     yield from _detect(model, paths, read_image, chosen, ahead, on_error or _warn)
 
@@ -180,6 +185,7 @@ def detect_samples(
     max_detections: int = 300,
     batch_size: int = 8,
     clip: bool = False,
+    whole: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Detections]:
     """Detect in all pictures of a data set, for evaluation.
@@ -194,6 +200,7 @@ def detect_samples(
         max_detections: the most detections per picture; COCO's figures use the best 100.
         batch_size: pictures per call of the model.
         clip: cut boxes at the picture's edge; Darknet and COCO's tools score them uncut.
+        whole: as for `Settings`.
         on_progress: called with the pictures done and their number.
 
     Returns:
@@ -211,6 +218,7 @@ def detect_samples(
         iou_threshold=iou_threshold,
         max_detections=max_detections,
         clip=clip,
+        whole=whole,
         on_error=_give_up,
     ):
         found.append(detections)

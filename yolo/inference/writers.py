@@ -227,6 +227,8 @@ WRITERS = {
     "crops": Crops,
     "counts": CountsFile,
 }
+# Those that are one list of all pictures: a shard of a run leaves them to the merge.
+LISTS = ("json", "csv", "coco", "counts")
 # The category ids of COCO's 80 classes among the 91 of its paper, in the order of the classes.
 COCO_CATEGORY_IDS = tuple(
     i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)

@@ -18,8 +18,8 @@ class DataSettings:
     data: str | None = data_option(
         None,
         "VOC folder, e.g. VOCdevkit/VOC2007, or a folder in COCO's layout "
-        "(annotations/instances_<split>.json); without it VOCdevkit/ in the current folder, "
-        "else a data set that the program draws",
+        "(annotations/instances_<split>.json), or of shards (python -m yolo shards); without it "
+        "VOCdevkit/ in the current folder, else a data set that the program draws",
         metavar="DIR",
     )
     classes: str | None = data_option(
