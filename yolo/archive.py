@@ -167,9 +167,8 @@ def layout(model: Detector) -> Iterator[tuple[str, keras.Variable]]:
     first version; within a layer its own variables are numbered, and layers that it holds go by
     the names of their attributes.
     """
-    if model.running_positives is not None:
-        yield "vars/0", model.running_positives
-    yield from _numbered(model.network.layers, "layers/functional/layers")
+    parts = [model.network] if model.loss_state is None else [model.network, model.loss_state]
+    yield from _numbered(parts, "layers")
 
 
 def _numbered(layers, place: str) -> Iterator[tuple[str, keras.Variable]]:

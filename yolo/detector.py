@@ -16,6 +16,7 @@ from yolo import (
 )
 from yolo.anchor_loss import AnchorLoss, resolve
 from yolo.config import LossSettings, YOLOv4Config
+from yolo.data import labels
 from yolo.postprocess import find_objects
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
 from yolo.replicas import num_replicas
@@ -27,7 +28,6 @@ FAMILIES = {
     "yolov4": (yolov4, YOLOv4Config, LossSettings),
     "retinanet": (retinanet, RetinaNetConfig, RetinaNetLoss),
 }
-AVERAGE_START, AVERAGE_KEPT = 100.0, 0.9  # detectron2's running mean of positive anchors
 
 
 class Decode(keras.layers.Layer):
@@ -112,13 +112,7 @@ class Detector(keras.Model):
         self.network = family.network.build_network(architecture, len(self.classes))
         self.part_trackers = [keras.metrics.Mean(name=part) for part in family.loss.PARTS]
         self.loss_settings = FAMILIES[self.family_name][2]()
-        self.running_positives = None
-        if getattr(architecture, "normalizer", None) == "average":
-            self.running_positives = self.add_weight(
-                shape=(), initializer=keras.initializers.Constant(AVERAGE_START), trainable=False,
-                dtype="float32", autocast=False, aggregation="only_first_replica",
-                name="running_positives",
-            )  # fmt: skip
+        self.loss_state = family.loss.make_state(architecture)
         self._element_loss = None
         self._set_untracked("_inference", None)
         self.built = True
@@ -168,6 +162,34 @@ class Detector(keras.Model):
         super().compile(optimizer=optimizer, **kwargs)
         self._set_untracked("_loss_source", source)
 
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Train as Keras's `fit` does, and end at a class id that the model does not have.
+
+        Args:
+            x: a `tf.data.Dataset` of (images, {"boxes": ..., "classes": ...}), or images.
+            y: {"boxes": ..., "classes": ...} for images.
+            *args: as in Keras.
+            **kwargs: as in Keras; `validation_data` is looked at, too.
+
+        Raises:
+            ValueError: a `tf.data.Dataset` or an array holds such an id; the message names it.
+        """
+        if kwargs.get("validation_data") is not None:
+            data = kwargs["validation_data"]
+            kwargs["validation_data"] = labels.checked(data, len(self.classes))
+        with labels.explained():
+            return super().fit(*self._checked(x, y), *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Return the losses as Keras's `evaluate` does; for arguments and errors see `fit`."""
+        with labels.explained():
+            return super().evaluate(*self._checked(x, y), *args, **kwargs)
+
+    def _checked(self, x, y):
+        if y is None:
+            return labels.checked(x, len(self.classes)), None
+        return labels.checked((x, y), len(self.classes))
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of a batch and note its parts; what `fit` and `evaluate` call.
 
@@ -186,8 +208,8 @@ class Detector(keras.Model):
                 "Detector takes no sample_weight; repeat or leave out pictures instead."
             )
         state = {}
-        if self.running_positives is not None:
-            state["average"] = lambda count: self._average_positives(count, training)
+        if self.loss_state is not None:
+            state["average"] = lambda count: self.loss_state(count, training=training)
         parts = self._family.loss.detection_loss(
             self.architecture,
             self.loss_settings,
@@ -211,13 +233,6 @@ class Detector(keras.Model):
         # A loss that is no number can have gradients that are: it shall spoil them, for the
         # optimizer to see. A finite one is left as it is, to the bit.
         return loss * ops.where(ops.isfinite(loss), 1.0, float("nan"))
-
-    def _average_positives(self, count, training):
-        """Return the running mean of positive anchors, moved on by a batch when training."""
-        if training:
-            moved = AVERAGE_KEPT * self.running_positives + (1.0 - AVERAGE_KEPT) * count
-            self.running_positives.assign(moved)
-        return ops.convert_to_tensor(self.running_positives)
 
     def set_backbone_trainable(self, trainable: bool) -> None:
         """Freeze or free the backbone, all but what the model's settings keep frozen for good.

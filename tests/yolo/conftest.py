@@ -1,5 +1,9 @@
 """What tests of several packages share: a stand-in for the network that finds red spots."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -63,3 +67,20 @@ def spots():
         return image
 
     return paint
+
+
+@pytest.fixture
+def two_replicas():
+    """Return a function that runs `train_on_replicas.py` and returns the words of its lines."""
+
+    def run(name, loss, rate, *profiles):
+        words = [sys.executable, "-m", "tests.yolo.train_on_replicas", name, loss, str(rate)]
+        done = subprocess.run(
+            [*words, *profiles],
+            cwd=Path(__file__).resolve().parents[2], capture_output=True, encoding="utf-8",
+            timeout=600,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        return [line.split() for line in done.stdout.splitlines()[-len(profiles) :]]
+
+    return run

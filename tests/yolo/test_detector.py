@@ -199,48 +199,11 @@ def test_losses_that_layers_add_are_kept():
     )
 
 
-REPLICAS = """
-import keras, numpy as np, sys, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import keras_focal, yolo
-rng = np.random.default_rng(0)
-images = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
-boxes = np.zeros((4, 3, 4), "float32")
-classes = np.full((4, 3), -1, "int32")
-boxes[:2, :, 2:] = [[20, 30], [50, 60], [12, 16]]  # all objects lie on the first replica
-classes[:2] = 1
-data = tf.data.Dataset.from_tensor_slices((images, {"boxes": boxes, "classes": classes}))
-
-def train(strategy):
-    with strategy.scope():
-        keras.utils.set_random_seed(1)
-        model = yolo.build("yolov4-tiny", classes=["a", "b"], image_size=(64, 64))
-        for layer in model.network.layers:  # norm statistics are each replica's own
-            if hasattr(layer, "norm"):
-                layer.norm.trainable = False
-                layer.call = lambda x, training=None, layer=layer: type(layer).call(layer, x, False)
-        model.compile(keras.optimizers.SGD(0.1), loss=sys.argv[1])
-    history = model.fit(data.batch(4), epochs=2, verbose=0, shuffle=False)
-    return model.get_weights(), history.history
-
-one, first = train(tf.distribute.OneDeviceStrategy("CPU:0"))
-two, second = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-print(max(float(abs(a - b).max()) for a, b in zip(one, two)))
-print(max(abs(first[name][-1] - second[name][-1]) for name in first))
-"""
-
-
 @pytest.mark.parametrize("loss", ["focal", "cross-entropy"])
-def test_two_replicas_take_the_step_of_one(loss):
+def test_two_replicas_take_the_step_of_one(two_replicas, loss):
     """The normalisers are those of the whole batch, however it is shared out."""
-    run = subprocess.run(
-        [sys.executable, "-c", REPLICAS, loss],
-        capture_output=True, text=True, encoding="utf-8", timeout=300,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr[-2000:]
-    weights, logs = (float(line) for line in run.stdout.split()[-2:])
-    assert weights < 1e-5 and logs < 1e-4
+    ((_, weights, logs),) = two_replicas("yolov4-tiny", loss, 0.1, "none")
+    assert float(weights) < 1e-5 and float(logs) < 1e-4
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (1, 64, 64, 3), (2, 100, 50, 3)])

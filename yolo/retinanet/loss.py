@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 from keras import ops
 
 from yolo.boxes import box_similarity
@@ -11,6 +12,7 @@ from yolo.retinanet.decode import decode_boxes, encode_boxes, make_anchors
 from yolo.retinanet.targets import IGNORED, assign, overlaps
 
 PARTS = ("location_loss", "class_loss")
+AVERAGE_START, AVERAGE_KEPT = 100.0, 0.9  # those of detectron2
 
 
 def default_settings(config: RetinaNetConfig, loss) -> RetinaNetLoss:
@@ -21,6 +23,39 @@ def default_settings(config: RetinaNetConfig, loss) -> RetinaNetLoss:
         loss: a Keras loss, or a function.
     """
     return RetinaNetLoss(**PROFILES[config.profile].loss)
+
+
+class RunningPositives(keras.layers.Layer):
+    """The running mean of the number of positive anchors in a batch, by which losses are divided.
+
+    A layer, so that the model which holds it saves it; it has nothing to train.
+
+    Reference:
+        detectron2/modeling/meta_arch/dense_detector.py, `_ema_update`.
+    """
+
+    def __init__(self):
+        super().__init__(dtype="float32", name="running_positives")
+        self.mean = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(AVERAGE_START), trainable=False,
+            dtype="float32", autocast=False, aggregation="only_first_replica", name="mean",
+        )  # fmt: skip
+        self.built = True
+
+    def call(self, count, training=None):
+        """Return the mean, a scalar, moved on by a batch's count when training."""
+        if training:
+            self.mean.assign(AVERAGE_KEPT * self.mean + (1.0 - AVERAGE_KEPT) * count)
+        return ops.convert_to_tensor(self.mean)
+
+
+def make_state(config: RetinaNetConfig) -> RunningPositives | None:
+    """Return what the loss remembers from batch to batch, None if nothing.
+
+    Args:
+        config: the network's settings.
+    """
+    return RunningPositives() if config.normalizer == "average" else None
 
 
 def detection_loss(
@@ -41,8 +76,8 @@ def detection_loss(
         class_ids: (batch, M) int32, -1 for padding.
         num_classes: K.
         anchor_loss: an `AnchorLoss` for the class logits.
-        average: function from the number of positives to its running mean, for the normaliser
-            "average"; None divides by the number itself.
+        average: the state that `make_state` made, which takes the number of positives and
+            returns its running mean; None divides by the number itself.
 
     Returns:
         Scalars "location_loss" and "class_loss"; their sum is the loss.

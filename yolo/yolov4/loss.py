@@ -28,6 +28,15 @@ def default_settings(config: YOLOv4Config, loss) -> LossSettings:
     return LossSettings(**LOSS_SCALINGS[scaling])
 
 
+def make_state(config: YOLOv4Config) -> None:
+    """Return what the loss remembers from batch to batch: nothing.
+
+    Args:
+        config: the network's settings.
+    """
+    return None
+
+
 def detection_loss(
     config: YOLOv4Config, settings: LossSettings, maps, image_size, boxes_xyxy, class_ids, *,
     num_classes: int, anchor_loss,

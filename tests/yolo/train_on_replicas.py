@@ -1,0 +1,56 @@
+"""Train on one device and on two replicas; print by how much weights and logs then differ.
+
+A program of its own, since devices are divided before TensorFlow starts. Its arguments are a
+model, a loss, a learning rate and profiles ("none" for a model without); a line for each profile.
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import yolo
+
+
+def pictures():
+    """Return four pictures of which the first replica gets all objects."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
+    boxes = np.zeros((4, 3, 4), "float32")
+    classes = np.full((4, 3), -1, "int32")
+    boxes[:2, :, 2:] = [[30, 30], [50, 60], [24, 40]]
+    classes[:2] = 1
+    return tf.data.Dataset.from_tensor_slices((images, {"boxes": boxes, "classes": classes}))
+
+
+def train(strategy, name, loss, rate, profile):
+    """Return weights and history of two steps."""
+    options = {} if profile == "none" else {"profile": profile, "frozen_norm": True}
+    with strategy.scope():
+        keras.utils.set_random_seed(1)
+        model = yolo.build(name, classes=["a", "b"], image_size=(64, 64), **options)
+        for layer in model.network.layers if profile == "none" else ():
+            if hasattr(layer, "norm"):  # whose statistics are each replica's own
+                layer.norm.trainable = False
+                layer.call = lambda x, training=None, layer=layer: type(layer).call(layer, x, False)
+        model.compile(keras.optimizers.SGD(rate), loss=loss)
+    history = model.fit(pictures().batch(4), epochs=2, verbose=0, shuffle=False)
+    return model.get_weights(), history.history
+
+
+def main(name, loss, rate, *profiles):
+    """Print profile, largest difference of the weights and of the last logs."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    alone = tf.distribute.OneDeviceStrategy("CPU:0")
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    for profile in profiles:
+        one, first = train(alone, name, loss, float(rate), profile)
+        two, second = train(mirrored, name, loss, float(rate), profile)
+        weights = max(float(abs(a - b).max()) for a, b in zip(one, two, strict=True))
+        print(profile, weights, max(abs(first[key][-1] - second[key][-1]) for key in first))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
