@@ -104,9 +104,10 @@ class Progress(keras.callbacks.Callback):
             if name.endswith("_loss")
         )
         rate = float(np.asarray(self.model.optimizer.learning_rate))
+        speed = here * self.batch_size / max(elapsed, 1e-9)
         text = (
             f"epoch {self.epoch + 1}/{self.last_epoch}  loss {float(logs['loss']):.4f} ({parts})"
-            f"  rate {rate:.2g}  {here * self.batch_size / max(elapsed, 1e-9):.0f} pictures/s"
+            f"  rate {rate:.2g}  {speed:.{0 if speed >= 10 else 1}f} pictures/s"
         )
         if step < self.steps:
             text += f"  {step}/{self.steps}"

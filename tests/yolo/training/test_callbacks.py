@@ -159,4 +159,4 @@ def test_progress_of_the_rest_of_an_epoch_counts_what_was_done_before(monkeypatc
     progress.on_epoch_begin(0)
     now[0] = 1.0
     progress.on_train_batch_end(0, {"loss": 2.0})
-    assert shown[0].endswith("8 pictures/s  3/4  0:01, 0:01 left")
+    assert shown[0].endswith("8.0 pictures/s  3/4  0:01, 0:01 left")
