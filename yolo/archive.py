@@ -25,6 +25,7 @@ import numpy as np
 from yolo.detector import FAMILIES, Detector
 from yolo.errors import WeightsError, YoloError
 from yolo.images import RESIZE_MODES
+from yolo.profiles import RetinaNetConfig
 from yolo.reading import open_regular, printable, shortened
 
 MAX_ARCHIVE_BYTES = 1 << 33
@@ -114,10 +115,11 @@ def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
     try:
         architecture = FAMILIES[config.pop("family")][1](**config.pop("architecture"))
         # The last convolutions grow with classes and anchors, each output from 128 channels or more
-        anchors = sum(len(mask) for mask in getattr(architecture, "masks", ()))
-        for sides in ("anchor_scales", "anchor_ratios"):
-            anchors = max(anchors, 1) * len(getattr(architecture, sides, (1,)))
-        least = 4 * 128 * max(anchors, 1) * len(config["classes"])
+        if isinstance(architecture, RetinaNetConfig):
+            anchors = architecture.anchors_per_cell
+        else:
+            anchors = sum(len(mask) for mask in architecture.masks)
+        least = 4 * 128 * anchors * len(config["classes"])
         if least > weight_bytes:
             raise WeightsError(
                 f"{printable(path)}: {len(config['classes'])} classes and {anchors} anchors need "

@@ -31,6 +31,8 @@ class RetinaNetConfig:
         rounded_anchors: sizes cut to whole pixels, corners rounded, and the stride taken as
             picture side // cells, as torchvision does.
         anchor_order: in a cell, "ratio-major" (all scales of a ratio together) or "scale-major".
+        anchors: (width, height) in pixels, the same number for each of P3 to P7, finest first:
+            instead of those that follow from sizes, scales and ratios; empty for these.
         p6_from: "c5" or "p5", the map that P6 is made from.
         channels: of the feature pyramid and of the subnets; fewer than the paper's 256 for small
             machines, a multiple of 32.
@@ -69,6 +71,7 @@ class RetinaNetConfig:
     anchor_offset: float = 0.5
     rounded_anchors: bool = False
     anchor_order: str = "ratio-major"
+    anchors: tuple[tuple[float, float], ...] = ()
     p6_from: str = "c5"
     channels: int = 256
     head_norm: str = "none"
@@ -94,6 +97,13 @@ class RetinaNetConfig:
             raise ConfigError(
                 f"anchor_sizes has one side for each of P3 to P7; received {self.anchor_sizes}"
             )
+        object.__setattr__(self, "anchors", tuple((float(w), float(h)) for w, h in self.anchors))
+        uneven = len(self.anchors) % len(self.strides)
+        if uneven or not all(min(pair) > 0 for pair in self.anchors):
+            raise ConfigError(
+                "anchors of a RetinaNet are pairs above 0, equally many for each of P3 to P7; "
+                f"received {len(self.anchors)}"
+            )
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(
@@ -114,6 +124,8 @@ class RetinaNetConfig:
     @property
     def anchors_per_cell(self) -> int:
         """Anchors that stand in one cell of a level."""
+        if self.anchors:
+            return len(self.anchors) // len(self.strides)
         return len(self.anchor_scales) * len(self.anchor_ratios)
 
 

@@ -57,6 +57,8 @@ def anchors(args, screen: terminal.Screen) -> int:
     from yolo.training import architecture, dataset
 
     config = _with_data(config_of(args), screen)
+    if config.model in RETINANETS:  # whose anchors are made with Keras
+        terminal.import_tensorflow_quietly(verbose=args.verbose)
     data = dataset.open_data(config)
     fit = architecture.fit_anchors(config, data.train, data.classes)
     for line in architecture.describe_fit(fit, architecture.anchor_shapes(config)[1]):

@@ -17,7 +17,7 @@ from yolo.headers import printable
 
 TINY = 4.0  # pixels of the network's picture; below it hardly anything is left to see
 UNEQUAL, FEW = 10, 20
-POOR_RECALL = 0.9
+POOR_RECALL, CLASSES_NAMED = 0.9, 3
 ALIKE = 0.85
 NO_ANCHOR = "objects that no anchor resembles"
 # What a problem means: an error stops a run; a repair was made in memory and a warning is a
@@ -92,12 +92,15 @@ class DataReport:
     def with_anchors(self, recall: Recall) -> DataReport:
         """Return the report with what the anchors reach, and a note where that is little."""
         problems = [problem for problem in self.problems if problem.kind != NO_ANCHOR]
-        if recall.recall < POOR_RECALL:
-            place = (
-                f"{1 - recall.recall:.1%} of them at IoU {recall.iou:g}; a larger --image-size, "
-                "and for YOLOv4 --anchors auto, may help"
-            )
-            problems.append(Problem("note", NO_ANCHOR, place))
+        left_out = {name: 1 - share for name, (_, share, _) in recall.per_class.items()}
+        poor = [name for name, share in left_out.items() if 1 - share < POOR_RECALL]
+        if poor:
+            worst = sorted(poor, key=left_out.get, reverse=True)[:CLASSES_NAMED]
+            text = ", ".join(f"{left_out[name]:.1%} of {printable(name)}" for name in worst)
+            unnamed = len(poor) - len(worst)
+            more = f" and of {unnamed} classes more" if unnamed else ""
+            mend = f"at IoU {recall.iou:g}; --anchors auto or a larger --image-size may help"
+            problems.append(Problem("note", NO_ANCHOR, f"{text}{more}, {mend}"))
         return replace(self, anchors=recall, problems=_sorted(problems))
 
 

@@ -28,8 +28,12 @@ def at_most(count, limit: int):
 def cell_anchors(config: RetinaNetConfig, level: int) -> np.ndarray:
     """Return the anchors of one cell around its centre, (A, 4) float32 xyxy.
 
-    Width is sqrt(area / ratio), height ratio times that, with ratio = height / width.
+    Width is sqrt(area / ratio), height ratio times that, with ratio = height / width; or both are
+    those of `config.anchors`, in their order.
     """
+    if config.anchors:
+        own = np.array(config.anchors, "float32").reshape(len(config.strides), -1, 2)[level]
+        return np.concatenate([-own, own], axis=-1) / 2
     scales = np.array(config.anchor_scales) * config.anchor_sizes[level]
     root = np.sqrt(np.array(config.anchor_ratios, "float32"))
     if config.rounded_anchors:

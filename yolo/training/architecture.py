@@ -56,13 +56,14 @@ def model_options(config: TrainConfig) -> dict:
         ConfigError: masks or the anchors' file cannot be read.
     """
     make = _retinanet_options if config.model in RETINANETS else _yolov4_options
-    return {"prior": config.prior, **make(config)}
+    options = {"prior": config.prior, **make(config)}
+    if config.anchors and config.anchors != AUTO:
+        options["anchors"] = anchors.read_anchors(config.anchors)
+    return options
 
 
 def _yolov4_options(config: TrainConfig) -> dict:
     options = {}
-    if config.anchors and config.anchors != AUTO:
-        options["anchors"] = anchors.read_anchors(config.anchors)
     if config.masks:
         options["masks"] = _masks(config.masks)
     if config.attention != "none":
@@ -98,14 +99,19 @@ def anchor_recall(config: TrainConfig, samples: Sequence[Sample], classes) -> Re
         classes: class names.
     """
     boxes, ids = anchor_fit.network_boxes(samples, config.image_size, config.resize)
+    return _recall(config, model_settings(config), boxes, ids, classes)
+
+
+def _recall(config: TrainConfig, settings, boxes, ids, classes) -> Recall:
+    """Return what the anchors of a model's settings reach of boxes (N, 4) on its picture."""
     if config.model in RETINANETS:
         from yolo.retinanet.decode import make_anchors  # brings Keras
 
-        every = np.asarray(make_anchors(model_settings(config), _canvas(config)))
+        every = np.asarray(make_anchors(settings, _canvas(config)))
         return anchor_fit.box_recall(boxes, ids, every, classes)
-    shapes, groups = anchor_shapes(config)
-    used = sorted({i for group in groups for i in group})
-    return anchor_fit.shape_recall(anchor_fit.box_sizes(boxes), ids, shapes[used], classes)
+    used = sorted({i for group in settings.masks for i in group})
+    shapes = np.array(settings.anchors, np.float64)[used]
+    return anchor_fit.shape_recall(anchor_fit.box_sizes(boxes), ids, shapes, classes)
 
 
 def _canvas(config: TrainConfig) -> tuple[int, int]:
@@ -119,16 +125,17 @@ def _canvas(config: TrainConfig) -> tuple[int, int]:
 def anchor_shapes(config: TrainConfig) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
     """Return the chosen model's anchors (K, 2) and, for each stride, the indices of its own."""
     settings = model_settings(config)
-    if config.model in RETINANETS:
-        per_cell = settings.anchors_per_cell
+    if config.model not in RETINANETS:
+        return np.array(settings.anchors, np.float64), settings.masks
+    shapes = np.array(settings.anchors, np.float64)
+    if not settings.anchors:
         areas = np.outer(settings.anchor_sizes, settings.anchor_scales) ** 2
         ratios = np.array(settings.anchor_ratios)  # height over width
         area = np.repeat(areas[:, :, None], len(ratios), axis=2).reshape(-1)
         ratio = np.resize(ratios, len(area))
         shapes = np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)], axis=1)
-        levels = np.arange(len(shapes)).reshape(-1, per_cell)
-        return shapes, tuple(tuple(level) for level in levels.tolist())
-    return np.array(settings.anchors, np.float64), settings.masks
+    levels = np.arange(len(shapes)).reshape(-1, settings.anchors_per_cell)
+    return shapes, tuple(tuple(level) for level in levels.tolist())
 
 
 def model_settings(config: TrainConfig) -> YOLOv4Config | RetinaNetConfig:
@@ -143,21 +150,13 @@ def fit_anchors(config: TrainConfig, samples: Sequence[Sample], classes) -> Anch
         config: as for `anchor_recall`; `anchors` names the ones to start from.
         samples: the pictures to train on.
         classes: class names.
-
-    Raises:
-        ConfigError: the model is a RetinaNet.
     """
-    if config.model in RETINANETS:
-        raise ConfigError(
-            f"anchors are fitted for YOLOv4 only; those of {config.model} follow from sizes, "
-            "scales and ratios, and --check tells how many objects they reach"
-        )
     boxes, ids = anchor_fit.network_boxes(samples, config.image_size, config.resize)
-    sizes = anchor_fit.box_sizes(boxes)
+    settings = model_settings(config)
     old, groups = anchor_shapes(config)
-    new = anchor_fit.fit_shapes(sizes, old, groups, seed=config.seed)
-    used = sorted({i for group in groups for i in group})
-    before, after = (anchor_fit.shape_recall(sizes, ids, s[used], classes) for s in (old, new))
+    new = anchor_fit.fit_shapes(anchor_fit.box_sizes(boxes), old, groups, seed=config.seed)
+    fitted = dataclasses.replace(settings, anchors=new.tolist())
+    before, after = (_recall(config, s, boxes, ids, classes) for s in (settings, fitted))
     return AnchorFit(old, new, before, after, anchor_fit.is_better(after, before))
 
 
@@ -186,11 +185,15 @@ def settle_anchors(
 
 
 def describe_fit(fit: AnchorFit, groups: Sequence[Sequence[int]]) -> list[str]:
-    """Return lines that show recall before and after, and what was decided."""
+    """Return lines that show recall before and after, and what was decided.
+
+    Of strides that keep their anchors, for want of objects, the anchors are not shown.
+    """
+    moved = [g for g in groups if not np.allclose(fit.old[list(g)], fit.new[list(g)])]
     lines = []
     for name, shapes, recall in (("now", fit.old, fit.before), ("fitted", fit.new, fit.after)):
         strides = "  |  ".join(
-            "  ".join("{:.0f}x{:.0f}".format(*shapes[i]) for i in group) for group in groups
+            "  ".join("{:.0f}x{:.0f}".format(*shapes[i]) for i in group) for group in moved
         )
         lines.append(
             f"anchors {name}: best possible recall {recall.recall:.1%} at IoU {recall.iou:g}, "
@@ -198,6 +201,8 @@ def describe_fit(fit: AnchorFit, groups: Sequence[Sequence[int]]) -> list[str]:
         )
     for name, (count, share, _) in fit.before.per_class.items():
         lines.append(f"  {name}: {share:.1%} -> {fit.after.per_class[name][1]:.1%} of {count}")
+    if len(moved) < len(groups):
+        lines.append(f"  {len(groups) - len(moved)} of {len(groups)} strides keep theirs")
     lines.append(
         "the fitted anchors are taken" if fit.better
         else "the fitted anchors are not clearly better; the present ones stay"

@@ -145,11 +145,15 @@ def test_a_set_that_cannot_be_read_is_one_error():
     assert report.splits == {} and len(report.boxes_xyxy) == 0
 
 
-def test_poor_anchors_are_noted_once(three_lists):
+def test_classes_that_anchors_miss_are_named_worst_first(three_lists):
     from yolo.data.anchor_fit import Recall
 
-    report = examine(three_lists).with_anchors(Recall(0.5, 0.4, {"dog": (2, 0.5, 0.4)}))
+    recall = Recall(0.93, 0.7, {"dog": (90, 1.0, 0.8), "ant": (9, 0.2, 0.3), "bee": (5, 0.8, 0.5)})
+    report = examine(three_lists).with_anchors(recall)
     (note,) = [p for kind, p in found(report, "note") if kind == check.NO_ANCHOR]
-    assert note.startswith("50.0% of them at IoU 0.5") and "--anchors auto" in note
+    assert note.startswith("80.0% of ant, 20.0% of bee, at IoU 0.5; --anchors auto")
+    again = report.with_anchors(Recall(0.1, 0.1, {name: (1, 0.1, 0.1) for name in "abcde"}))
+    (note,) = [p for kind, p in found(again, "note") if kind == check.NO_ANCHOR]
+    assert note.startswith("90.0% of a, 90.0% of b, 90.0% of c and of 2 classes more, at IoU")
     better = report.with_anchors(Recall(0.95, 0.7, {"dog": (2, 0.95, 0.7)}))
     assert check.NO_ANCHOR not in dict(found(better, "note"))

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yolo import cli
+from yolo import cli, saved, zoo
 from yolo.anchors import YOLOV4_TINY_ANCHORS, read_anchors
 from yolo.cli import look
 from yolo.config import YOLOv4Config
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.images import read_image
+from yolo.retinanet.decode import make_anchors
 from yolo.terminal import Screen
 from yolo.training import architecture, data_check, dataset, overfit, preview
 from yolo.training.settings import TrainConfig
@@ -91,8 +92,42 @@ def test_a_retinanet_has_the_share_of_objects_that_any_anchor_matches(config):
     assert architecture.anchor_recall(large, data.train, data.classes).recall > 0.8
     shorter = dataclasses.replace(retina, resize="shorter", image_size=(192, 256))
     assert architecture.anchor_recall(shorter, data.train, data.classes).recall > 0.8
-    with pytest.raises(ConfigError, match="anchors are fitted for YOLOv4 only"):
-        architecture.fit_anchors(retina, data.train, data.classes)
+
+
+def test_a_retinanets_anchors_are_fitted_level_by_level_and_trained_with(config, tmp_path):
+    retina = dataclasses.replace(config, model="retinanet-csp-tiny", loss="focal", anchors="auto")
+    data = dataset.open_data(retina)
+    fitted, fit = architecture.settle_anchors(
+        retina, data.train * 8, data.classes, tmp_path, lambda line: None
+    )
+    assert fit.better and fit.before.recall == 0 and fit.after.recall > 0.5
+    again = architecture.anchor_recall(fitted, data.train * 8, data.classes)
+    assert again.recall == fit.after.recall
+    shapes, groups = architecture.anchor_shapes(fitted)
+    old, _ = architecture.anchor_shapes(retina)
+    assert len(shapes) == 45 and groups[0] == tuple(range(9))
+    assert (shapes[:9].prod(axis=1) < 32**2).all(), "the objects are small on 64x64"
+    np.testing.assert_allclose(shapes[9:], old[9:], rtol=1e-4)  # none is as large as these
+    model = zoo.build(
+        fitted.model, classes=data.classes, image_size=fitted.image_size,
+        **architecture.model_options(fitted),
+    )  # fmt: skip
+    height, width = retina.image_size
+    first = np.asarray(make_anchors(model.architecture, (height, width)))[:9]
+    np.testing.assert_allclose(first[:, 2:] - first[:, :2], shapes[:9], rtol=1e-5)
+    np.testing.assert_allclose((first[:, 2:] + first[:, :2]) / 2, 4.0)  # middle of the first cell
+    saved_as = tmp_path / "small.keras"
+    model.save(saved_as)
+    assert saved.load(saved_as).architecture == model.architecture
+
+
+def test_anchors_of_a_retinanet_are_equally_many_on_each_level(config, tmp_path):
+    (tmp_path / "six.txt").write_text("10,14, 23,27, 37,58, 81,82, 135,169, 344,319", "utf-8")
+    retina = dataclasses.replace(
+        config, model="retinanet-csp-tiny", anchors=str(tmp_path / "six.txt")
+    )
+    with pytest.raises(ConfigError, match="equally many for each of P3 to P7; received 6"):
+        architecture.model_settings(retina)
 
 
 def test_the_anchors_command_writes_a_file_that_training_takes(shapes, tmp_path, capsys):

@@ -49,7 +49,6 @@ class ModelSettings:
         "file 'w,h, w,h, ...' in pixels of the network's picture; auto: fitted to the "
         "training pictures, if that is better",
         metavar="FILE",
-        only="yolov4",
     )
     masks: str | None = model_option(
         None,
