@@ -50,12 +50,10 @@ class Thresholds(NamedTuple):
 
     Attributes:
         score: least score to show.
-        evaluated: least score that average precision looks at.
         iou: overlap above which the worse of two boxes of a class is dropped.
     """
 
     score: float
-    evaluated: float
     iou: float
 
 
@@ -75,7 +73,7 @@ class YOLOv4Config:
     """
 
     # Those of darknet's `detector test`, and of its `map`.
-    thresholds: ClassVar[Thresholds] = Thresholds(score=0.25, evaluated=0.001, iou=0.45)
+    thresholds: ClassVar[Thresholds] = Thresholds(score=0.25, iou=0.45)
 
     variant: str = "yolov4"
     anchors: tuple[tuple[float, float], ...] = YOLOV4_ANCHORS

@@ -1,21 +1,17 @@
 """`python -m yolo export` inside the process, and what takes the file that it writes."""
 
 import json
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import yolo
-from yolo import cli, options
+from yolo import cli
 from yolo.cli import export as command
 from yolo.cli import predict
 from yolo.draw import write_image
 from yolo.exported import ExportInfo, read_info
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -129,18 +125,3 @@ def test_one_entry_for_all_commands(capsys):
     assert "export" in out and "evaluate" in out
     assert cli.main([]) == 2 and cli.main(["exprot"]) == 2
     assert "did you mean export?" in capsys.readouterr().err
-
-
-def test_options_that_the_guides_name_exist():
-    known = set()
-    for parser in (options.train_parser, options.predict_parser, options.evaluate_parser,
-                   options.export_parser):  # fmt: skip
-        known |= set(parser()._option_string_actions)
-    export = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
-    _, _, names = (
-        (ROOT / "docs" / "coming-from-the-tutorial.md")
-        .read_text(encoding="utf-8")
-        .partition("## Names in `train.py`")
-    )
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", export + names))
-    assert len(named) > 30 and named <= known, named - known
