@@ -246,7 +246,7 @@ def _of_classes(splits: dict[str, SplitCounts], classes: tuple[str, ...]) -> lis
         if numbers and max(numbers.values()) >= UNEQUAL * min(numbers.values()):
             most, least = max(numbers, key=numbers.get), min(numbers, key=numbers.get)
             place = (
-                f"{most} {numbers[most]} to {least} {numbers[least]}; --loss focal minds that less"
+                f"{most} {numbers[most]} to {least} {numbers[least]}; focal loss minds that less"
             )
             found.append(Problem("note", f"unequal classes in {name}", place))
     if len(classes) <= 200:

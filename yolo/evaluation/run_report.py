@@ -16,6 +16,7 @@ from yolo.training.toml import read_toml
 
 MOST_PLACES = 100
 MOST_PAIRS = 20
+_LEADING = ("model", "loss", "optimizer", "batch_size")
 
 
 def write(folder: Path, test_name: str, report: DataReport, data_figures: dict[str, Path]) -> Path:
@@ -130,12 +131,19 @@ def _findings(report: DataReport) -> list[str]:
 
 
 def changed_settings(settings: TrainConfig) -> list[tuple[str, str, str]]:
-    """Return (name, value, default) of the settings that differ from the defaults."""
-    usual = resolved(TrainConfig())
+    """Return (name, value, default) of the settings that differ from the defaults.
+
+    What only follows from model, loss, optimizer or batch size differs from nothing.
+    """
+    leading = {name: getattr(settings, name) for name in _LEADING}
+    usual = vars(resolved(TrainConfig(**leading)))
+    usual |= {name: vars(TrainConfig(model=settings.model))[name] for name in _LEADING}
+    usual["model"] = TrainConfig().model
+    found = vars(settings)
     return [
-        (field.name, _shown(getattr(settings, field.name)), _shown(getattr(usual, field.name)))
+        (field.name, _shown(found[field.name]), _shown(usual[field.name]))
         for field in fields(TrainConfig)
-        if getattr(settings, field.name) != getattr(usual, field.name) and field.name != "precision"
+        if found[field.name] != usual[field.name] and field.name not in ("precision", "name")
     ]
 
 

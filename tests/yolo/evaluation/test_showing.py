@@ -63,4 +63,9 @@ def test_settings_that_differ_are_told_with_their_defaults():
 
     assert run_report.changed_settings(resolved(TrainConfig())) == []
     changed = run_report.changed_settings(resolved(TrainConfig(epochs=3, loss="focal")))
-    assert ("epochs", "3", "100") in changed and ("loss", "focal", "cross-entropy") in changed
+    assert changed == [("loss", "focal", "cross-entropy"), ("epochs", "3", "100")]
+    retina = TrainConfig(model="retinanet-r50", optimizer="adamw", batch_size=16)
+    assert run_report.changed_settings(resolved(retina)) == [
+        ("model", "retinanet-r50", "yolov4-tiny"), ("batch_size", "16", "8"),
+        ("optimizer", "adamw", "sgd"),
+    ]  # fmt: skip
