@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from yolo import cli
+from yolo.data import shard_writer
 from yolo.errors import DatasetError
-from yolo.training import checkpoint, dataset
+from yolo.training import checkpoint, data_check, dataset
 from yolo.training.settings import TrainConfig
 
 
@@ -85,3 +86,25 @@ def test_a_run_on_shards_is_the_run_on_the_files(shapes, small_run, tmp_path, ca
         dataset.read_split(out, "x", classes=files.classes)
     assert cli.main(["shards", "--data", str(shapes), "--out", str(out)]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["coco", "lists"])
+def test_shards_of_other_layouts_hold_the_same(shapes, tmp_path, kind):
+    if kind == "coco":
+        settings = {"data": str(coco_folder(shapes, tmp_path / "coco"))}
+    else:
+        (tmp_path / "classes.txt").write_text("dog\ncat\n", encoding="utf-8")
+        settings = {"classes": str(tmp_path / "classes.txt"), "list_root": str(shapes)}
+        for split, name in (("train", "000001"), ("val", "000002")):
+            text = f"{shapes / 'JPEGImages' / name}.jpg 1,2,30,40,1 5,5,9,9.5,0\n"
+            (tmp_path / f"{split}.txt").write_text(text, encoding="utf-8")
+            settings[f"{split}_list"] = str(tmp_path / f"{split}.txt")
+    config = TrainConfig(**settings)
+    files = dataset.open_data(config)
+    shard_writer.write_shards(data_check.splits_of(files, config), files.classes, tmp_path / "out")
+    packed = dataset.open_data(TrainConfig(data=str(tmp_path / "out")))
+    assert (packed.classes, packed.test_name) == (files.classes, files.test_name)
+    for ours, theirs in zip(packed.train + packed.val, files.train + files.val, strict=True):
+        assert ours.path.name == theirs.path.name and ours.image_id == theirs.image_id
+        assert np.array_equal(ours.boxes_xyxy, theirs.boxes_xyxy) and len(ours.boxes_xyxy)
+        assert np.array_equal(ours.class_ids, theirs.class_ids)
