@@ -59,6 +59,13 @@ def describe(model, format: str, **options) -> ExportInfo:
             f"{format} is not written with --quantize {quantize}; it can be "
             f"{', '.join(QUANTIZE[format])}"
         )
+    free_sizes = options.get("dynamic") or model.resize == "shorter"
+    if free_sizes and format == "litert" and model.family_name == "retinanet":
+        instead = "" if model.resize == "shorter" else "leave out --dynamic, or "
+        raise ConfigError(
+            "litert has no operation by which a RetinaNet with free sizes chooses its candidates; "
+            f"{instead}take onnx, openvino or saved_model"
+        )
     if model.resize == "shorter" and not options.get("dynamic"):
         raise ConfigError(
             "this model resizes by the shorter side, so its pictures have many sizes; export it "
