@@ -6,7 +6,7 @@ BACKENDS ?= .venv-backends
 # PIP_EXTRA_INDEX_URL and TORCH=torch==2.13.0+cpu.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-backends lint clean
+.PHONY: demo test test-backends lint docs clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python train.py
@@ -23,8 +23,12 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+# The pages of docs/, with the README in front, into site/. Only the installation needs a network.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) $(BACKENDS) build *.egg-info
+	rm -rf $(VENV) $(BACKENDS) build site *.egg-info
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +37,10 @@ $(VENV)/installed: setup.cfg pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(VENV)/bin/pip install -e ".[dev]"
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(VENV)/bin/pip install -e ".[docs]"
 	touch $@
 
 $(BACKENDS)/installed: setup.cfg

@@ -1,6 +1,7 @@
 """The rules of the house: which way imports go, who prints, how files are opened."""
 
 import ast
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,11 @@ def test_a_planted_upward_import_is_found(tmp_path, path, text, expected):
     plant(tmp_path, path, text)
     (found,) = upward_arrows(tmp_path)
     assert expected in found
+
+
+def test_the_picture_of_the_rooms_is_current():
+    script = runpy.run_path(str(ROOT / "docs" / "architecture.py"))
+    assert script["main"](["--check"]) == 0, "the rooms have changed: python docs/architecture.py"
 
 
 def test_data_knows_no_detector():

@@ -72,6 +72,7 @@ class Detector(keras.Model):
         resize: how pictures get that size: "letterbox" keeps their shape and pads with grey,
             "stretch" does not; "shorter" gives each picture a size of its own.
         notes: plain values that are saved with the model, such as the state of its training.
+        **kwargs: `name`, `dtype` and the like, as in `keras.Model`.
 
     Raises:
         ValueError: no classes, an unknown resize mode, or a size that is no multiple of 32

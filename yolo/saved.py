@@ -25,6 +25,9 @@ def load(path: str | Path, *, expected_classes=None) -> Detector:
         path: the file, or a name such as "yolov4-tiny-coco", which is downloaded once.
         expected_classes: names that the model must have, or None.
 
+    Returns:
+        A `Detector`, not compiled; a file of ours brings its classes, anchors and size.
+
     Raises:
         WeightsError: the file is missing, damaged, no detector of ours, or for other classes.
     """

@@ -1,0 +1,86 @@
+"""The pages' code runs from top to bottom and prints what the page says it prints."""
+
+import contextlib
+import io
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+TUTORIAL = DOCS / "tutorial.md"
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OUTPUT = "# >"
+WITH_CODE = [
+    page.name for page in sorted(DOCS.glob("*.md")) if BLOCK.search(page.read_text("utf-8"))
+]
+
+
+def blocks(text):
+    """Yield (line of the page, code, lines that it is said to print)."""
+    for found in BLOCK.finditer(text):
+        lines = found[1].splitlines()
+        shown = [line.removeprefix(OUTPUT).strip() for line in lines if line.startswith(OUTPUT)]
+        yield text[: found.start(1)].count("\n") + 1, found[1], shown
+
+
+def run(page, names):
+    """Execute a page's blocks; those of docs/ must print what they show."""
+    for number, code, shown in blocks(page.read_text(encoding="utf-8")):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            # Empty lines before it make a traceback name the page's own line.
+            exec(compile("\n" * (number - 1) + code, str(page), "exec"), names)
+        if page.parent == DOCS:
+            lines = [line.rstrip() for line in printed.getvalue().splitlines()]
+            assert lines == shown, f"{page.name}:{number}"
+
+
+def test_pages_with_code_are_found():
+    assert {"tutorial.md", "focal-loss.md", "data-formats.md"} <= set(WITH_CODE)
+
+
+@pytest.mark.parametrize("page", WITH_CODE)
+def test_every_block_prints_what_it_says(page):
+    with warnings.catch_warnings():  # NumPy's, of the overflows that a page is about
+        warnings.simplefilter("ignore", RuntimeWarning)
+        run(DOCS / page, {})
+
+
+def test_the_readme_runs(shared, tmp_path, monkeypatch):
+    """With the things that its reader has: a model, pictures, and Darknet's weights."""
+    import keras
+    import tensorflow as tf
+
+    (weights,) = (shared / "weights" / "yolov4_tiny_coco").glob("*.conv.29")
+    (tmp_path / "yolov4-tiny.conv.29").symlink_to(weights)
+    monkeypatch.chdir(tmp_path)
+    images = np.full((1, 64, 64, 3), 120, "uint8")
+    truth = {"boxes": np.float32([[[8, 8, 40, 40]]]), "classes": np.int32([[1]])}
+    names = {
+        "model": keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]),
+        "images": images,
+        "dataset": tf.data.Dataset.from_tensors((images, truth)),
+    }
+    run(ROOT / "README.md", names)
+    assert names["found"][0].boxes_xyxy.shape[1] == 4
+
+
+def test_the_worked_cases_are_there():
+    shown = "\n".join(
+        line for _, _, lines in blocks(TUTORIAL.read_text(encoding="utf-8")) for line in lines
+    )
+    for p_t, weight in ((0.95, 0.25), (0.05, 0.25), (0.99, 0.25), (0.95, 0.75), (0.05, 0.75)):
+        assert f"CE / FL {1 / (weight * (1 - p_t) ** 2):,.1f}" in shown
+
+
+def test_pictures_of_the_pages_exist_and_are_small():
+    counted = 0
+    for page in (ROOT / "README.md", *DOCS.rglob("*.md")):
+        for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            assert 2_000 < (page.parent / name).stat().st_size < 300_000, name
+            counted += 1
+    assert counted > 4
