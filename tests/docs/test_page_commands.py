@@ -39,6 +39,7 @@ PLACEHOLDERS = {"<run>": "run", "FORMAT": "litert", "KIND": "int8", "...": "some
 SCRIPT = re.compile(r"python (train|predict|evaluate)\.py\b")
 YOLO = re.compile(r"python -m yolo \w+")
 BENCHMARK = re.compile(r"python -m (benchmarks\.\w+)\b")
+NAMED = re.compile(r"python (\w+\.py|-m (yolo \w+|benchmarks\.\w+))")
 
 
 class Parsed(Exception):
@@ -53,7 +54,9 @@ def commands_in(text):
         line for language, code in blocks if not language
         for line in code.replace("\\\n", " ").splitlines()
     ]  # fmt: skip
-    lines += SPAN.findall(FENCE.sub("", text))
+    # A program named in a sentence, without options, is asked for its help.
+    spans = SPAN.findall(FENCE.sub("", text))
+    lines += [f"{span} --help" if NAMED.fullmatch(span) else span for span in spans]
     for line in lines:
         for part in line.split(" && "):
             if words := shlex.split(part, comments=True):
@@ -149,6 +152,7 @@ KINDS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* found in sys.modules:RuntimeWarning")
 @pytest.mark.parametrize("command", every_command())
 def test_every_command_is_known_and_accepted(command, monkeypatch, capsys):
     kinds = [check for matches, check in KINDS.values() if matches(command)]
