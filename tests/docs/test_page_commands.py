@@ -253,7 +253,7 @@ def test_commands_run_as_shown(folder):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         [sys.executable, "-c", RUN_ALL, json.dumps(commands)], cwd=folder, env=environment,
-        capture_output=True, encoding="utf-8", timeout=240,
+        capture_output=True, encoding="utf-8", timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "this run is complete" in done.stdout
