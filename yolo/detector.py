@@ -29,6 +29,9 @@ FAMILIES = {
     "retinanet": (retinanet, RetinaNetConfig, RetinaNetLoss),
 }
 
+# Weights that a forward pass in training moves, whatever becomes of the step
+MOVED_BY_CALLS = ("moving_mean", "moving_variance", "running_positives")
+
 
 class Decode(keras.layers.Layer):
     """Turns raw outputs into boxes and scores inside the compiled prediction graph."""
@@ -137,6 +140,10 @@ class Detector(keras.Model):
 
     def call(self, images, training=None):
         """Return the network's raw outputs for images (B, H, W, 3), 0..255 RGB."""
+        if training and keras.backend.backend() == "tensorflow":
+            remember = getattr(self.optimizer, "remember", None)
+            if remember is not None:  # an optimizer of ours, which may refuse the step
+                remember([v for v in self.non_trainable_weights if v.name in MOVED_BY_CALLS])
         return self.network(images, training=training)
 
     # ---------------------------------------------------------------- training
@@ -190,6 +197,23 @@ class Detector(keras.Model):
         if y is None:
             return labels.checked(x, len(self.classes)), None
         return labels.checked((x, y), len(self.classes))
+
+    def train_step(self, *arguments):
+        """Take Keras's step; on JAX, one that the optimizer refuses leaves all weights.
+
+        On TensorFlow the optimizer itself puts back what the forward pass has moved.
+        """
+        found = super().train_step(*arguments)
+        if keras.backend.backend() != "jax" or not hasattr(self.optimizer, "refused"):
+            return found
+        logs, after = found
+        place = next(
+            i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer.refused
+        )
+        before = arguments[0]
+        refused = after[2][place] > before[2][place]
+        kept = [ops.where(refused, old, new) for old, new in zip(before[1], after[1], strict=True)]
+        return logs, (after[0], kept, *after[2:])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of a batch and note its parts; what `fit` and `evaluate` call.

@@ -6,6 +6,7 @@ import pytest
 
 import keras_focal
 import yolo
+from yolo.training import guard
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "tensorflow", reason="the other tests are TensorFlow's"
@@ -49,6 +50,24 @@ def test_a_step_and_a_detection(name):
 def test_loss_and_gradient_do_not_depend_on_the_backend(name):
     """The numbers were printed by TensorFlow 2.21 (`python tests/backends/test_detectors.py`)."""
     assert figures(name) == pytest.approx(EXPECTED[name], rel=1e-3)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the trainer's guard is JAX's")
+def test_a_step_that_is_not_finite_leaves_weights_and_statistics():
+    images, truth = data()
+    model = yolo.build("yolov4-tiny", classes=["a", "b"], image_size=(64, 96))
+    model.compile(guard.GuardedSGD(1e-3, momentum=0.9))
+
+    def step(boxes):
+        before = [keras.ops.convert_to_numpy(v).copy() for v in model.weights]
+        model.fit(images, {**truth, "boxes": boxes}, batch_size=2, verbose=0)
+        after = [keras.ops.convert_to_numpy(v) for v in model.weights]
+        return [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+
+    assert np.mean(step(truth["boxes"])) > 0.9
+    assert not any(step(truth["boxes"] * np.nan))
+    assert np.mean(step(truth["boxes"])) > 0.9
+    assert int(keras.ops.convert_to_numpy(model.optimizer.refused)) == 1
 
 
 def figures(name):

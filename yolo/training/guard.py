@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+
 import keras
 from keras import ops
 
 from yolo.replicas import sum_over_replicas
 
+_here = threading.local()  # each replica of a strategy goes through its step in its own thread
+
 
 class Guard:
     """Mixed into an optimizer: a step with a gradient that is not finite changes nothing.
 
-    Neither weights nor momenta, averages or the count of iterations move; `refused` becomes 1 for
-    the host to see. On several replicas all refuse if one must. The price is one sum over each
-    gradient. (A loss that is not finite makes its gradients so: see `Detector.compute_loss`.)
+    Neither weights nor momenta, averages or the count of iterations move, and what `remember`
+    was given, batch norm's statistics say, is put back; `refused` counts for the host to see. On
+    several replicas all refuse if one must. The price is one sum over each gradient. (A loss that
+    is not finite makes its gradients so: see `Detector.compute_loss`.)
 
     The averaged weights stay where they are when `fit` ends: a training that is resumed in the
     middle of an epoch is two fits, and only its owner knows when the averages are wanted.
@@ -28,6 +33,20 @@ class Guard:
     def finalize_variable_values(self, var_list):
         """Leave the model's weights as trained; `use_averages` puts the averages in."""
 
+    def remember(self, variables) -> None:
+        """Note the values of variables that the forward pass is about to move.
+
+        Reading costs nothing: TensorFlow copies no values until a variable is assigned. On JAX
+        it is the step around this one that has the old values; see `Detector.train_step`.
+
+        Args:
+            variables: of the model, for `apply` in the same step to put back if it refuses.
+        """
+        import tensorflow as tf
+
+        # Keras's own conversion gives the variable itself, which is read when it has moved.
+        _here.before = [(v, tf.convert_to_tensor(v.value)) for v in variables]
+
     def apply(self, grads, trainable_variables=None):
         """Take the step if every gradient of every replica is finite."""
         if keras.backend.backend() != "tensorflow":
@@ -39,11 +58,17 @@ class Guard:
             self.build(trainable_variables)
         finite = ops.isfinite(sum_over_replicas(_sum(grads)))
 
+        moved = getattr(_here, "before", [])
+        _here.before = []
+        values = [value for _, value in moved]
+
         def step():
             super(Guard, self).apply(grads, trainable_variables)
 
         def refuse():
-            self.refused.assign(1)
+            self.refused.assign(self.refused + 1)
+            for variable, value in moved:
+                variable.assign(value)
 
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync == 1:
@@ -51,21 +76,29 @@ class Guard:
             return
 
         # A branch may not merge replicas, which the optimizer does: so merge first, branch then.
-        def merged(strategy, grads, variables, finite):
+        def merged(strategy, grads, variables, finite, values):
+            local = strategy.experimental_local_results
+
+            def refuse():
+                self.refused.assign(self.refused + 1)
+                for (variable, _), value in zip(moved, values, strict=True):
+                    for copy, old in zip(local(variable.value), local(value), strict=True):
+                        copy.assign(old)
+
             def step():
                 strategy.extended.call_for_each_replica(
                     super(Guard, self).apply, args=(grads, variables)
                 )
 
-            ops.cond(strategy.experimental_local_results(finite)[0], step, refuse)
+            ops.cond(local(finite)[0], step, refuse)
 
-        context.merge_call(merged, args=(grads, trainable_variables, finite))
+        context.merge_call(merged, args=(grads, trainable_variables, finite, values))
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         """Return the step's values if every gradient is finite, else those given (JAX)."""
         place = next(i for i, v in enumerate(self.variables) if v is self.refused)
         refused = list(optimizer_variables)
-        refused[place] = ops.ones_like(refused[place])
+        refused[place] = refused[place] + 1
         step = super().stateless_apply
         return ops.cond(
             ops.isfinite(_sum(grads)),
