@@ -66,9 +66,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         The temporary path, in the same folder and with the same suffix.
 
     Raises:
-        YoloError: an error of the system; the old file is as it was.
+        YoloError: an error of the system, or the path is a folder, a device or a pipe; what was
+            there is as it was.
     """
-    path = Path(path)
+    path = _target(path)
     # Short, because a name may have 255 bytes and the file's own may have all of them
     temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.part{path.suffix}")
     try:
@@ -119,6 +120,28 @@ def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> No
             old.rename(path)
         for remains in (temporary, old):
             shutil.rmtree(remains, ignore_errors=True)
+
+
+def _target(path: str | os.PathLike) -> Path:
+    """Return the file to replace: that which a link leads to, so that the link stays.
+
+    A rename onto a device would put a plain file in its place, /dev/null for one.
+    """
+    path = Path(path)
+    try:
+        if path.is_symlink():
+            path = path.resolve()
+        special = path.exists() and not path.is_file()
+    except RuntimeError as error:
+        raise YoloError(f"{printable(path)}: cannot be written (links in a circle)") from error
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    if special:
+        raise YoloError(
+            f"{printable(path)}: cannot be written (expected a file's name, found a folder, a "
+            "device or a pipe)"
+        )
+    return path
 
 
 def _sync(path: Path) -> None:

@@ -78,3 +78,23 @@ def test_a_folder_is_replaced_whole(tmp_path, monkeypatch):
         files.write_folder(path, interrupted)
     assert [p.name for p in path.parent.iterdir()] == ["step-1"]
     assert [(p.name, p.read_bytes()) for p in path.iterdir()] == [("a", b"two")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with names")
+def test_only_files_are_replaced_and_a_link_stays_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # as /dev/null: a rename would put a file in its place
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(YoloError, match=f"{name}: cannot be written .expected a file's name"):
+            files.write_text(tmp_path / name, "x")
+    assert not (tmp_path / "pipe").is_file()
+    real, link = tmp_path / "folder" / "real.txt", tmp_path / "link.txt"
+    link.symlink_to(real)  # to nothing yet
+    for text in ("one", "two"):
+        files.write_text(link, text)
+        assert link.is_symlink() and real.read_text(encoding="utf-8") == text
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(YoloError, match="cannot be written"):
+        files.write_text(tmp_path / "a", "x")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "folder", "link.txt", "pipe"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from yolo import hdf5
 from yolo.errors import YoloError
 from yolo.files import write_folder
 from yolo.training.run_folder import CHECKPOINTS, checkpoint_path, checkpoint_steps
@@ -107,8 +108,8 @@ def newest(folder: Path) -> tuple[State, dict[str, np.ndarray]] | None:
         path = checkpoint_path(folder, step)
         try:
             return _read(path)
-        except (OSError, ValueError) as error:
-            log.warning("%s: skipped, it is damaged (%s)", path, error)
+        except hdf5.DAMAGE as error:
+            log.warning("%s: skipped, it is damaged (%s)", path, hdf5.reason(error))
     if steps:
         raise YoloError(
             f"{folder / CHECKPOINTS}: none of the {len(steps)} checkpoints is whole; start a new "

@@ -13,6 +13,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from yolo import hdf5
 from yolo.errors import ConfigError, YoloError
 from yolo.files import write_text
 from yolo.training.settings import TrainConfig, resolved
@@ -106,13 +107,17 @@ def noted_score(best: Path) -> tuple[float, int]:
         with zipfile.ZipFile(best) as archive:
             notes = json.loads(archive.read("config.json"))["config"]["notes"]
         return float(notes["val_map50"]), int(notes["epoch"])
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except hdf5.DAMAGE:
         return -1.0, 0
 
 
 def sweep(folder: Path) -> None:
     """Remove the unfinished files that a killed run left; whoever holds the lock may."""
+    # As `yolo.files` names them; a file of the user's may look a little like that.
+    remains = re.compile(r"\..+\.(\d+|old)\.part(\.[^.]*)?")
     for path in sorted(folder.rglob(".*.part*"), reverse=True):
+        if not remains.fullmatch(path.name):
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -132,7 +137,8 @@ def describe(folder: Path, config: TrainConfig, classes, splits: dict[str, list[
 def note_command(folder: Path, command: str) -> None:
     """Add the command that starts or resumes a run to `command.txt`."""
     path = folder / "command.txt"
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    # Others may have written in it; a line too odd to be kept is no reason not to train.
+    before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     write_text(path, f"{before}{command}\n")
 
 
@@ -177,13 +183,12 @@ def _cut_json_lines(path: Path, epochs: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            epoch = json.loads(line)["epoch"]
-        except (ValueError, KeyError, TypeError):  # cut short by a crash
+            if json.loads(line)["epoch"] <= epochs:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):  # damaged
             continue
-        if epoch <= epochs:
-            kept.append(line + "\n")
     write_text(path, "".join(kept))
 
 

@@ -92,6 +92,16 @@ def test_a_damaged_one_is_skipped_and_said(tmp_path, model, caplog, name, damage
         checkpoint.newest(tmp_path)
 
 
+def test_one_of_another_version_is_skipped_and_said(tmp_path, model, caplog):
+    path = checkpoint.save(tmp_path, State(step=1), model)
+    state = path / "state.json"
+    state.write_text(state.read_text().replace('"epoch"', '"age"'))
+    (path / "sha256sums.txt").write_text(checkpoint._sums(path))
+    with caplog.at_level(logging.WARNING, "yolo"), pytest.raises(YoloError, match="start a new"):
+        checkpoint.newest(tmp_path)
+    assert "skipped" in caplog.text and "age" in caplog.text
+
+
 def test_the_sums_are_those_that_sha256sum_checks(tmp_path, model):
     path = checkpoint.save(tmp_path, State(step=1), model)
     if shutil.which("sha256sum") is None:

@@ -1,8 +1,10 @@
 """The run folder: made once, described, and never left with half a file."""
 
 import errno
+import json
 import math
 import os
+import zipfile
 
 import pytest
 
@@ -77,6 +79,27 @@ def test_the_score_of_the_best_model_is_read_from_its_file(tmp_path):
 
 
 # ------------------------------------------------------------------------------- results
+
+
+def test_a_best_model_that_is_damaged_has_no_score(tmp_path):
+    best = tmp_path / "best.keras"
+    config = json.dumps({"config": {"notes": {"epoch": 7, "val_map50": 0.5}}})
+    with zipfile.ZipFile(best, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", config)
+    assert run_folder.noted_score(best) == (0.5, 7)
+    good = best.read_bytes()
+    for place in range(len(good)):  # no damage of a bit ends in a traceback
+        best.write_bytes(good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1 :])
+        assert run_folder.noted_score(best) in ((0.5, 7), (-1.0, 0))
+
+
+def test_only_remains_are_swept_away(tmp_path):
+    for name in (".best.12.part.keras", ".step-00000001.12.old.part", ".step-00000002.old.part"):
+        (tmp_path / name).touch()
+    for name in (".notes.partial", ".a.part", "x.12.part"):
+        (tmp_path / name).touch()
+    run_folder.sweep(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".a.part", ".notes.partial", "x.12.part"]
 
 
 def test_results_are_a_table_with_one_header(tmp_path):
