@@ -13,7 +13,6 @@ import json
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +21,7 @@ import h5py
 import keras
 import numpy as np
 
+from yolo import hdf5
 from yolo.detector import FAMILIES, Detector
 from yolo.errors import WeightsError, YoloError
 from yolo.images import RESIZE_MODES
@@ -35,11 +35,6 @@ MAX_SIDE = 8192
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _FIELDS = {"family", "architecture", "classes", "image_size", "resize", "notes", "name"}
 _OF_KERAS = {"dtype", "trainable"}  # what Keras adds to any config
-# What zipfile, zlib and HDF5 raise on damaged members, depending on the damaged part
-DAMAGE = (
-    ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, RuntimeError,
-    NotImplementedError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def load_detector(path: str | Path) -> Detector:
@@ -60,8 +55,8 @@ def load_detector(path: str | Path) -> Detector:
             raise _not_ours(path, f"{size} bytes that are no .keras archive or a part of one")
         try:
             config, weights = _members(file)
-        except DAMAGE as error:
-            raise _not_ours(path, _reason(error)) from None
+        except hdf5.DAMAGE as error:
+            raise _not_ours(path, hdf5.reason(error)) from None
     model = build(parse_config(config, path), len(weights), path)
     fill(model, weights, path)
     return model
@@ -80,7 +75,7 @@ def parse_config(data: bytes, path: str | Path) -> dict:
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise _not_ours(path, f"its config: {_reason(error)}") from None
+        raise _not_ours(path, f"its config: {hdf5.reason(error)}") from None
     if not isinstance(found, dict):
         raise _not_ours(path, "its config is no object")
     kind = (found.get("module"), found.get("class_name"), found.get("registered_name"))
@@ -129,7 +124,7 @@ def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
     except (ValueError, TypeError, KeyError, OverflowError, YoloError) as error:
         if isinstance(error, WeightsError):
             raise
-        raise _not_ours(path, _reason(error)) from None
+        raise _not_ours(path, hdf5.reason(error)) from None
 
 
 def fill(model: Detector, weights: bytes, path: str | Path) -> None:
@@ -149,10 +144,10 @@ def fill(model: Detector, weights: bytes, path: str | Path) -> None:
         with h5py.File(io.BytesIO(weights), "r") as file:
             arrays = {place: _array(file, place, places[place]) for place in places}
             extra = sorted(_tensors(file) - set(places))
-    except _Unfit as error:
+    except hdf5.Unfit as error:
         raise WeightsError(f"{printable(path)}: {error}; the file is damaged") from None
-    except DAMAGE as error:
-        raise _not_ours(path, f"its weights: {_reason(error)}") from None
+    except hdf5.DAMAGE as error:
+        raise _not_ours(path, f"its weights: {hdf5.reason(error)}") from None
     if extra:
         raise WeightsError(
             f"{printable(path)}: {len(extra)} tensors that this model does not have, the first "
@@ -196,40 +191,20 @@ def _places(layer, place: str) -> Iterator[tuple[str, keras.Variable]]:
         yield from _places(part, f"{place}/{name}")
 
 
-class _Unfit(Exception):
-    """A tensor is not what the network has at its place."""
-
-
 def _array(file: h5py.File, place: str, variable) -> np.ndarray:
     """Return a tensor, reached over plain links only and stored in one piece in this file."""
-    found = file
-    for step in place.split("/"):
-        if not isinstance(found, h5py.Group) or not isinstance(
-            found.get(step, getlink=True), h5py.HardLink
-        ):
-            raise _Unfit(f"no tensor {place} ({variable.path})")
-        found = found[step]
-    if not isinstance(found, h5py.Dataset):
-        raise _Unfit(f"no tensor {place} ({variable.path})")
-    stored = found.id.get_create_plist()
-    if (
-        found.is_virtual
-        or stored.get_external_count()
-        or stored.get_nfilters()
-        or stored.get_layout() != h5py.h5d.CONTIGUOUS
-    ):
-        raise _Unfit(f"the tensor {place} ({variable.path}) is not stored in one piece")
+    found = hdf5.dataset(file, place)
     shape, kind = tuple(variable.shape), np.dtype(variable.dtype)
     if found.shape != shape or found.dtype != kind or found.dtype.byteorder not in "=|<":
-        raise _Unfit(
+        raise hdf5.Unfit(
             f"the tensor {place} ({variable.path}) is {found.dtype}{list(found.shape or ())}, "
             f"not {kind}{list(shape)}"
         )
     array = found[()]
     if not np.isfinite(array).all():
-        raise _Unfit(f"the tensor {place} ({variable.path}) is not finite")
+        raise hdf5.Unfit(f"the tensor {place} ({variable.path}) is not finite")
     if variable.path.endswith("moving_variance") and (array < 0).any():
-        raise _Unfit(f"a variance of {place} ({variable.path}) is negative")
+        raise hdf5.Unfit(f"a variance of {place} ({variable.path}) is negative")
     return array
 
 
@@ -299,7 +274,3 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict:
 
 def _not_ours(path: str | Path, reason: str) -> WeightsError:
     return WeightsError(f"{printable(path)}: not a complete model saved by this program ({reason})")
-
-
-def _reason(error: Exception) -> str:
-    return printable(str(error).strip().partition("\n")[0])[:200] or type(error).__name__

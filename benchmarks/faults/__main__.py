@@ -1,45 +1,65 @@
 """Bring faults about, count what survives, and print the table of docs/reliability.md.
 
-python -m benchmarks.faults            # full counts: hours
-python -m benchmarks.faults --quick    # a few trials of each
-python -m benchmarks.faults training   # one family
+python -m benchmarks.faults                # full counts: hours
+python -m benchmarks.faults --quick        # a few trials of each
+python -m benchmarks.faults training T14   # one family, one fault
+python -m benchmarks.faults --list         # their names
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
 import sys
+import time
 
 FAMILIES = ("training", "inputs")
+
+
+def _names(fault: str) -> set[str]:
+    """Return what a fault goes by: T14-xml is one of T14."""
+    return {fault, fault.partition("-")[0]}
 
 
 def main() -> int:
     """Print the table row by row; 1 if anything did not survive."""
     parser = argparse.ArgumentParser(prog="benchmarks.faults", description=__doc__.split("\n")[0])
-    parser.add_argument("families", nargs="*", metavar="FAMILY", help=" or ".join(FAMILIES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help="families or faults; --list")
     parser.add_argument("--quick", action="store_true", help="a few trials of each fault")
+    parser.add_argument("--list", action="store_true", help="name all families and their faults")
     args = parser.parse_args()
-    unknown = set(args.families) - set(FAMILIES)
-    if unknown:
-        parser.error(f"no family {unknown.pop()}; there are {', '.join(FAMILIES)}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    faults = {
+        name: importlib.import_module(f"benchmarks.faults.{name}").FAULTS for name in FAMILIES
+    }
+    if args.list:
+        for family, found in faults.items():
+            print(f"{family}: {', '.join(found)}")
+        return 0
+    known = {
+        *faults,
+        *(part for found in faults.values() for name in found for part in _names(name)),
+    }
+    unknown = sorted(set(args.names) - known)
+    if unknown:
+        parser.error(f"nothing is named {unknown[0]}; see --list")
     print("| fault | tried | survived | worst time, s | worst memory, MB |")
-    print("|---|---|---|---|---|")
+    print("|---|---|---|---|---|", flush=True)
     lost = 0
-    for family in args.families or FAMILIES:
-        name = f"benchmarks.faults.{family}"
-        if importlib.util.find_spec(name) is None:
-            continue
-        for row in importlib.import_module(name).run(args.quick):
-            print(
-                f"| {row.fault} | {row.tried} | {row.survived} | {row.worst_seconds:.1f} "
-                f"| {row.worst_megabytes:.0f} |",
-                flush=True,
-            )
-            lost += row.tried - row.survived
+    for family, found in faults.items():
+        for name, fault in found.items():
+            if args.names and not ({family} | _names(name)) & set(args.names):
+                continue
+            started = time.monotonic()
+            for row in fault(args.quick):
+                print(
+                    f"| {row.fault} | {row.tried:,} | {row.survived:,} | {row.worst_seconds:.2f} "
+                    f"| {row.worst_megabytes:.0f} |",
+                    flush=True,
+                )
+                lost += row.tried - row.survived
+            print(f"{name}: {time.monotonic() - started:.0f} s in all", file=sys.stderr, flush=True)
     return 1 if lost else 0
 
 

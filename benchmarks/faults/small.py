@@ -39,6 +39,37 @@ def build_network(config, num_classes: int):
     return keras.Model(images, maps, name="small")
 
 
+def build_chain(config, num_classes: int):
+    """Return a network of a few hundred weights with the convolutions that YOLOv4-tiny has.
+
+    For files of weights: they have its layers, names and order, and are small.
+
+    Args:
+        config: a `YOLOv4Config` of the variant "yolov4-tiny".
+        num_classes: C.
+    """
+    import keras
+
+    from yolo.layers import ConvNorm
+
+    outputs = 5 + num_classes
+    images = keras.Input((None, None, 3), name="images", dtype="float32")
+    x, maps = images, {}
+    for number in range(21):
+        if number not in (17, 20):
+            part = "backbone" if number < 15 else "neck"
+            stride = 2 if number < 4 or number == 18 else 1
+            x = ConvNorm(3, 1, stride=stride, name=f"{part}_conv_{number:03}")(x)
+            continue
+        stride = {17: 16, 20: 32}[number]
+        head = keras.layers.Conv2D(
+            len(config.mask(stride)) * outputs, 1, dtype="float32", name=f"head_conv_{number:03}"
+        )
+        head.outputs_per_anchor = outputs
+        maps[stride] = head(x)
+    return keras.Model(images, maps, name="chain")
+
+
 def main(argv: list[str]) -> int:
     """Run train.py with the small network."""
     import yolo.cli

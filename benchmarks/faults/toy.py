@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.faults import small
+from benchmarks.faults.mutants import cpu_seconds
 from benchmarks.faults.table import Row
 
 SETTINGS = {
@@ -158,7 +159,7 @@ class Toy:
             before = 0.0
             if send is not None:
                 when(process)
-                before = _cpu_seconds(process.pid)
+                before = cpu_seconds(process.pid)
                 with contextlib.suppress(ProcessLookupError):
                     process.send_signal(send)
             started = time.monotonic()
@@ -171,16 +172,6 @@ class Toy:
                 texts.append(file.read().decode("utf-8", "replace"))
         busy = usage.ru_utime + usage.ru_stime - before
         return Outcome(code, *texts, seconds, usage.ru_maxrss / 1024, busy)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used so far."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except FileNotFoundError:  # it has ended
-        return 0.0
-    fields = text.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def StopAfter(batches: int):  # noqa: N802  a class that is made when TensorFlow may be loaded

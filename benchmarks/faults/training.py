@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.faults import conduct, damage, kills
 from benchmarks.faults.table import Row
 
-CASES = (
-    kills.frozen, kills.signals, kills.best_over_resumes, damage.full_disk, damage.damaged,
-    damage.not_finite, damage.first_score_nan, kills.finished, damage.changed, conduct.order,
-    conduct.two_runs, conduct.no_place, conduct.long_run,
-)  # fmt: skip
+CASES = {
+    "T1": kills.frozen,
+    "T2": kills.signals,
+    "T3": kills.best_over_resumes,
+    "T4": damage.full_disk,
+    "T5": damage.damaged,
+    "T6": damage.not_finite,
+    "T7": damage.first_score_nan,
+    "T8": kills.finished,
+    "T9": damage.changed,
+    "T10": conduct.order,
+    "T11": conduct.two_runs,
+    "T12": conduct.no_place,
+    "T13": conduct.long_run,
+}
 
 
 def rows_of(case, toy, quick: bool) -> list[Row]:
@@ -22,15 +33,17 @@ def rows_of(case, toy, quick: bool) -> list[Row]:
     return [found] if isinstance(found, Row) else list(found)
 
 
-def run(quick: bool) -> Iterator[Row]:
-    """Bring every fault about and yield what was seen.
+def _alone(case, quick: bool) -> Iterator[Row]:
+    """Bring a fault about in a folder of its own and yield what was seen.
 
     Args:
-        quick: a few trials of each instead of the full count.
+        case: one of `CASES`.
+        quick: a few trials instead of the full count.
     """
     from benchmarks.faults.toy import Toy
 
     with tempfile.TemporaryDirectory() as work:
-        toy = Toy(Path(work))
-        for case in CASES:
-            yield from rows_of(case, toy, quick)
+        yield from rows_of(case, Toy(Path(work)), quick)
+
+
+FAULTS = {name: partial(_alone, case) for name, case in CASES.items()}

@@ -11,10 +11,10 @@ MEGABYTES = 900  # the promise is 1 GB
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="measures with `resource`")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind, (_, few, _) in KINDS.items() if few])
 def test_mutants(kind):
-    report = measure(kind, KINDS[kind][2])
+    report = measure(kind, KINDS[kind][1])
     assert not report.harm
-    assert report.survived == report.tried == KINDS[kind][2]
+    assert report.survived == report.tried == KINDS[kind][1]
     assert set(report.outcomes) == {"read", "refused"}  # the damage is neither total nor none
     assert report.worst_megabytes < MEGABYTES

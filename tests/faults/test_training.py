@@ -19,8 +19,8 @@ def toy(tmp_path_factory):
     network.build_network = real
 
 
-@pytest.mark.parametrize("case", training.CASES, ids=lambda case: case.__name__)
-def test_it_survives(toy, case, capfd):
-    rows = training.rows_of(case, toy, quick=True)
+@pytest.mark.parametrize("name", training.CASES)
+def test_it_survives(toy, name, capfd):
+    rows = training.rows_of(training.CASES[name], toy, quick=True)
     assert rows and all(row.tried > 0 for row in rows)
     assert all(row.survived == row.tried for row in rows), capfd.readouterr().err

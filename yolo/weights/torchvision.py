@@ -10,17 +10,17 @@ import json
 import logging
 import re
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from yolo import hdf5
 from yolo.errors import WeightsError
-from yolo.reading import regular_file
+from yolo.reading import open_regular, printable, read_regular, regular_file, shortened
 
 log = logging.getLogger("yolo")
 
-_MAX_BYTES = 1 << 32
+_MAX_BYTES = 1 << 30  # three times the largest of these networks
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
 # torchvision runs its first published COCO weights with batch norm's epsilon at 0
 # (models/detection/retinanet.py, `overwrite_eps(model, 0.0)`); all others with 1e-5.
@@ -59,15 +59,14 @@ def load(model, path: str | Path, *, norm_epsilon: float | None = None) -> int:
     tensors = _plain_names(read_tensors(path))
     if norm_epsilon is None:
         norm_epsilon = 0.0 if EPSILON_0.match(path.name) else 1e-5
-    whole = "class_logits.weight" in tensors
+    classes, fresh = _class_outputs(tensors, path), []
+    whole = classes is not None
     layers = [
         layer for layer in network.layers
         if layer.weights and (whole or layer.name.startswith("backbone_"))
     ]  # fmt: skip
-    fresh = []
     if whole:
-        ours = network.get_layer("class_logits").kernel.shape[-1]
-        if tensors["class_logits.weight"].shape[0] != ours:
+        if classes != network.get_layer("class_logits").kernel.shape[-1]:
             fresh, layers = ["class_logits"], [x for x in layers if x.name != "class_logits"]
             for part in ("weight", "bias"):
                 tensors.pop(f"class_logits.{part}", None)
@@ -98,14 +97,28 @@ def describe(path: str | Path) -> tuple[str, str, int] | None:
         WeightsError: the file cannot be read.
     """
     tensors = _plain_names(read_tensors(Path(path)))
-    if "class_logits.weight" not in tensors:
+    outputs = _class_outputs(tensors, path)
+    if outputs is None:
         return None
     third = sum(1 for name in tensors if re.fullmatch(r"backbone_layer3_\d+\.conv1\.weight", name))
     depth = {6: "r50", 23: "r101", 36: "r152"}.get(third, "r50")
     if "backbone_layer1_0.conv3.weight" not in tensors:
         depth = "r34" if third == 6 else "r18"
     profile = "torchvision-v2" if "class_subnet_0_norm.weight" in tensors else "torchvision-v1"
-    return f"retinanet-{depth}", profile, tensors["class_logits.weight"].shape[0] // 9
+    return f"retinanet-{depth}", profile, outputs // 9
+
+
+def _class_outputs(tensors: dict[str, np.ndarray], path: str | Path) -> int | None:
+    """Return the outputs that predict classes, 9 for each; None for a ResNet alone."""
+    if "class_logits.weight" not in tensors:
+        return None
+    shape = tensors["class_logits.weight"].shape
+    if len(shape) != 4 or shape[0] % 9 or not shape[0]:
+        raise WeightsError(
+            f"{printable(path)}: class_logits.weight has the shape {shape}; expected four "
+            "dimensions, the first 9 for each class; the file is damaged"
+        )
+    return shape[0]
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -114,25 +127,34 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     Raises:
         WeightsError: the file is missing, damaged, or holds anything but tensors.
     """
+    readers = {".npz": _read_npz, ".safetensors": _read_safetensors, ".pth": _read_torch,
+               ".pt": _read_torch}  # fmt: skip
+    if path.suffix not in readers:
+        raise WeightsError(f"{printable(path)}: expected one of {', '.join(SUFFIXES)}")
     regular_file(path, max_bytes=_MAX_BYTES, error=WeightsError)
-    if path.suffix == ".npz":
-        return _read_npz(path)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    if path.suffix in (".pth", ".pt"):
-        return _read_torch(path)
-    raise WeightsError(f"{path}: expected one of {', '.join(SUFFIXES)}")
+    tensors = readers[path.suffix](path)
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind not in "fiu":
+            raise WeightsError(
+                f"{printable(path)}: {shortened(name)} is {tensor.dtype}, no tensor of numbers"
+            )
+    return tensors
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (
-        ValueError, OSError, EOFError, KeyError, MemoryError, RuntimeError, NotImplementedError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-        raise WeightsError(f"{path}: not a whole .npz archive of arrays ({error})") from error
+        with open_regular(path, max_bytes=_MAX_BYTES, error=WeightsError) as file:
+            with zipfile.ZipFile(file) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > _MAX_BYTES:
+                raise ValueError(f"{unpacked} bytes when unpacked")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    except hdf5.DAMAGE as error:
+        raise WeightsError(
+            f"{printable(path)}: not a whole .npz archive of arrays ({hdf5.reason(error)})"
+        ) from None
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
@@ -157,7 +179,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """Read the format of github.com/huggingface/safetensors: length, JSON header, bytes."""
-    data = path.read_bytes()
+    data = read_regular(path, max_bytes=_MAX_BYTES, error=WeightsError)
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > min(_HEADER_LIMIT, len(data) - 8):
         raise WeightsError(f"{path}: not a whole .safetensors file ({len(data)} bytes)")
@@ -177,8 +199,10 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             position = end
         if position != len(body):
             raise ValueError(f"{len(body) - position} bytes belong to no tensor")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path}: not a valid .safetensors file ({error})") from error
+    except (*hdf5.DAMAGE, RecursionError) as error:
+        raise WeightsError(
+            f"{printable(path)}: not a valid .safetensors file ({hdf5.reason(error)})"
+        ) from None
     return tensors
 
 
@@ -240,7 +264,8 @@ def _arrays_of(layer, tensors, path: Path, norm_epsilon: float) -> list[np.ndarr
         name = names[weight.name]
         if name not in tensors:
             raise WeightsError(f"{path}: lacks {name} for the layer {layer.name}")
-        array = np.asarray(tensors.pop(name), "float32")
+        with np.errstate(over="ignore"):  # what becomes infinite is refused below
+            array = np.asarray(tensors.pop(name), "float32")
         if array.ndim == 4:
             array = array.transpose(2, 3, 1, 0)  # torchvision: out, in, height, width
         if array.shape != tuple(weight.shape):
@@ -258,10 +283,13 @@ def _arrays_of(layer, tensors, path: Path, norm_epsilon: float) -> list[np.ndarr
         if norm_epsilon != layer.norm.epsilon:
             # The same scale as with the file's epsilon, under this network's.
             factor = np.sqrt((variance + layer.norm.epsilon) / (variance + norm_epsilon))
-            arrays["gamma"] = (arrays["gamma"] * factor).astype("float32")
+            with np.errstate(over="ignore"):
+                arrays["gamma"] = (arrays["gamma"] * factor).astype("float32")
+            if not np.isfinite(arrays["gamma"]).all():
+                raise WeightsError(f"{path}: the scales of {layer.name} are out of range")
     return [arrays[weight.name] for weight in layer.weights]
 
 
 def _some(names) -> str:
-    names = sorted(names)
+    names = [printable(name)[:80] for name in sorted(names)]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

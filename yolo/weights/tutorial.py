@@ -13,15 +13,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 
+from yolo import hdf5
 from yolo.errors import WeightsError
 from yolo.layers import NORM_EPSILON
+from yolo.reading import open_regular, printable, shortened
 from yolo.weights import darknet
 
 log = logging.getLogger("yolo")
 
 SUFFIXES = (".h5", ".hdf5")
+_MAX_BYTES = 1 << 30
 # Convolutions in a whole file and in one of a backbone alone.
 _WHOLE = {110: "yolov4", 21: "yolov4-tiny"}
 _BACKBONES = {72: "yolov4", 15: "yolov4-tiny"}
@@ -88,6 +92,8 @@ def load(model, path: str | Path) -> int:
     for name, kernel in known.items():
         if layers[name].kernel.shape != kernel.shape:
             raise WeightsError(f"{path}: {name} has the shape {kernel.shape}, not the network's")
+        if not np.isfinite(kernel).all():
+            raise WeightsError(f"{path}: {name} holds numbers that are not finite")
     for layer, arrays in pairs:
         darknet.assign(layer, arrays)
     for name, kernel in known.items():
@@ -163,25 +169,38 @@ def _read(path: Path) -> _File:
 
 def _layers(path: Path):
     """Yield (name, {part: array}) for each layer with weights of a Keras 2 file."""
-    import h5py
+    with open_regular(path, max_bytes=_MAX_BYTES, error=WeightsError) as opened:
+        try:
+            with h5py.File(opened, "r") as file:
+                plain = "model_weights" in file and file.get("model_weights", getlink=True)
+                prefix = "model_weights/" if isinstance(plain, h5py.HardLink) else ""
+                root = file[prefix or "/"]
+                if "layer_names" not in root.attrs:
+                    raise WeightsError(
+                        f"{printable(path)}: not a weights file of Keras 2 (it has no "
+                        "layer_names); a file of ours ends in .keras"
+                    )
+                for name in map(_text, root.attrs["layer_names"]):
+                    if not isinstance(root.get(name, getlink=True), h5py.HardLink):
+                        raise hdf5.Unfit(f"no layer {printable(name)[:80]}")
+                    parts = map(_text, root[name].attrs["weight_names"])
+                    arrays = {_part(part): _array(file, f"{prefix}{name}/{part}") for part in parts}
+                    if arrays:
+                        yield name, arrays
+        except hdf5.Unfit as error:
+            raise WeightsError(f"{printable(path)}: {error}; the file is damaged") from None
+        except hdf5.DAMAGE as error:
+            raise WeightsError(
+                f"{printable(path)}: damaged, or no HDF5 file ({hdf5.reason(error)})"
+            ) from None
 
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    try:
-        with h5py.File(path) as file:
-            root = file.get("model_weights", file)
-            if "layer_names" not in root.attrs:
-                raise WeightsError(
-                    f"{path}: not a weights file of Keras 2 (it has no layer_names); a file of "
-                    "ours ends in .keras"
-                )
-            for name in map(_text, root.attrs["layer_names"]):
-                parts = map(_text, root[name].attrs["weight_names"])
-                arrays = {_part(part): np.asarray(root[name][part], "float32") for part in parts}
-                if arrays:
-                    yield name, arrays
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path}: damaged, or no HDF5 file ({error})") from error
+
+def _array(file: h5py.File, place: str) -> np.ndarray:
+    found = hdf5.dataset(file, place)
+    if found.dtype.kind != "f":
+        raise hdf5.Unfit(f"the tensor {printable(place)[:120]} is {found.dtype}, no floats")
+    with np.errstate(over="ignore"):  # what becomes infinite is refused with its number
+        return np.asarray(found[()], "float32")
 
 
 def _text(value) -> str:
@@ -205,6 +224,8 @@ def _norms(found: _File, path: Path) -> list[dict[str, np.ndarray]]:
             f"{path}: has {len(found.norms)} batch normalizations, expected {wanted} for its "
             f"{len(found.convolutions)} convolutions; it is of another network"
         )
+    if any((norm.get("variance", np.zeros(0)) < 0).any() for norm in found.norms):
+        raise WeightsError(f"{printable(path)}: a variance is negative; the file is damaged")
     # What counts is variance + epsilon.
     shift = np.float32(_EPSILON - NORM_EPSILON)
     return [{**norm, "variance": norm.get("variance", 0) + shift} for norm in found.norms]
@@ -221,14 +242,22 @@ def _checked(layer, arrays, number: int, path: Path) -> dict[str, np.ndarray]:
     else:
         anchors = layer.filters // layer.layer.outputs_per_anchor
         fits = fits and filters % anchors == 0 and filters // anchors > 5
+    others = wanted & set(arrays) - {"kernel"}
+    fits = fits and all(arrays[name].shape == (filters,) for name in others)
     if set(arrays) != wanted or not fits:
         raise WeightsError(
-            f"{path}: convolution {number} has {sorted(arrays)} with a kernel {kernel.shape}; "
+            f"{path}: convolution {number} has {_shapes(arrays)}; "
             f"{layer.layer.name} takes {(layer.size, layer.size, layer.inputs, layer.filters)}"
         )
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise WeightsError(f"{path}: convolution {number} holds numbers that are not finite")
     return arrays
+
+
+def _shapes(arrays: dict[str, np.ndarray]) -> str:
+    """Return the arrays' names and shapes in words, the first five of them."""
+    parts = [f"{shortened(name)} {array.shape}" for name, array in sorted(arrays.items())]
+    return ", ".join(parts[:5]) or "nothing"
 
 
 def _report(path: Path, found: _File, pairs, network, attention) -> None:

@@ -289,3 +289,55 @@ def test_a_name_or_file_of_theirs_starts_a_training(file, tmp_path):
     before = model.network.get_layer("backbone_conv_003").get_weights()[0].copy()
     saved.start_from(model, file)
     assert not np.array_equal(before, model.network.get_layer("backbone_conv_003").get_weights()[0])
+
+
+NORM = "batch_normalization_18/batch_normalization_18"  # the last one
+HEAD = "conv2d_20/conv2d_20"
+
+
+def replaced(place, value):
+    def change(file):
+        del file[place]
+        file[place] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replaced(f"{NORM}/beta:0", np.zeros(3, "f4")),
+        replaced(f"{NORM}/gamma:0", np.zeros((), "f4")),
+        replaced(f"{NORM}/moving_mean:0", np.zeros((256, 1), "f4")),
+        replaced(f"{NORM}/moving_variance:0", np.full(256, -1e-4, "f4")),
+        replaced(f"{HEAD}/bias:0", np.zeros(76, "f4")),
+        replaced(f"{HEAD}/bias:0", np.full(75, np.inf, "f4")),
+        replaced(f"{HEAD}/bias:0", np.full(75, b"text")),
+        replaced(f"{HEAD}/kernel:0", h5py.ExternalLink("secret.h5", "kernel")),
+        replaced(HEAD, h5py.SoftLink("/conv2d")),
+        lambda file: (
+            file.__delitem__(f"{HEAD}/bias:0"),
+            file.create_dataset(f"{HEAD}/bias:0", (1 << 36,), "f4"),  # 256 GB, none written
+        ),
+        lambda file: (
+            file.__delitem__(f"{HEAD}/bias:0"),
+            file.create_dataset(f"{HEAD}/bias:0", (75,), "f4", compression="gzip"),
+        ),
+        lambda file: file.attrs.__setitem__("layer_names", 7),
+        lambda file: file["conv2d"].attrs.__setitem__("weight_names", ["conv2d/nothing:0"]),
+    ],
+)
+def test_a_file_that_is_not_whole_changes_nothing(file, tmp_path, change):
+    path = tmp_path / "damaged.h5"
+    path.write_bytes(file.read_bytes())
+    with h5py.File(tmp_path / "secret.h5", "w") as secret:
+        secret["kernel"] = np.zeros((1, 1, 256, 75), "f4")
+    with h5py.File(path, "r+") as opened:
+        change(opened)
+    network = tiny()
+    before = network.get_weights()
+    with pytest.raises(WeightsError) as caught:
+        tutorial.load(network, path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

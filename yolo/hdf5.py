@@ -1,0 +1,59 @@
+"""Arrays of HDF5 files that others wrote: over plain links, in one piece, of an honest size."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+
+import h5py
+
+from yolo.reading import printable
+
+# What h5py, zipfile and zlib raise on damaged files, depending on the damaged part
+DAMAGE = (
+    ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, RuntimeError,
+    NotImplementedError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+class Unfit(Exception):
+    """There is no tensor at a place, or not one that can be read safely."""
+
+
+def dataset(file: h5py.File, place: str) -> h5py.Dataset:
+    """Return a dataset of a file without having read its values.
+
+    Links to other files are not followed, and what is not stored in one piece in this file
+    (virtual, external, packed) is refused: reading it could open files or fill the memory.
+
+    Args:
+        file: open for reading.
+        place: names from the root, with slashes between them.
+
+    Raises:
+        Unfit: there is none, or one that is stored otherwise.
+    """
+    found = file
+    for step in place.split("/"):
+        if not isinstance(found, h5py.Group) or not isinstance(
+            found.get(step, getlink=True), h5py.HardLink
+        ):
+            raise Unfit(f"no tensor {place}")
+        found = found[step]
+    if not isinstance(found, h5py.Dataset):
+        raise Unfit(f"no tensor {place}")
+    stored = found.id.get_create_plist()
+    if (
+        found.is_virtual
+        or stored.get_external_count()
+        or stored.get_nfilters()
+        or stored.get_layout() != h5py.h5d.CONTIGUOUS
+        or found.nbytes > found.id.get_storage_size()
+    ):
+        raise Unfit(f"the tensor {place} is not stored in one piece")
+    return found
+
+
+def reason(error: Exception) -> str:
+    """Return what an error says as one short line."""
+    return printable(str(error).strip().partition("\n")[0])[:200] or type(error).__name__
