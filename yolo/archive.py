@@ -193,7 +193,10 @@ def _places(layer, place: str) -> Iterator[tuple[str, keras.Variable]]:
 
 def _array(file: h5py.File, place: str, variable) -> np.ndarray:
     """Return a tensor, reached over plain links only and stored in one piece in this file."""
-    found = hdf5.dataset(file, place)
+    try:
+        found = hdf5.dataset(file, place)
+    except hdf5.Unfit as error:
+        raise hdf5.Unfit(f"{error} ({variable.path})") from None
     shape, kind = tuple(variable.shape), np.dtype(variable.dtype)
     if found.shape != shape or found.dtype != kind or found.dtype.byteorder not in "=|<":
         raise hdf5.Unfit(

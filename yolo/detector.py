@@ -30,7 +30,7 @@ FAMILIES = {
 }
 
 # Weights that a forward pass in training moves, whatever becomes of the step
-MOVED_BY_CALLS = ("moving_mean", "moving_variance", "running_positives")
+MOVED_BY_CALLS = ("/moving_mean", "/moving_variance", "/mean")
 
 
 class Decode(keras.layers.Layer):
@@ -143,7 +143,7 @@ class Detector(keras.Model):
         if training and keras.backend.backend() == "tensorflow":
             remember = getattr(self.optimizer, "remember", None)
             if remember is not None:  # an optimizer of ours, which may refuse the step
-                remember([v for v in self.non_trainable_weights if v.name in MOVED_BY_CALLS])
+                remember([v for v in self.non_trainable_weights if v.path.endswith(MOVED_BY_CALLS)])
         return self.network(images, training=training)
 
     # ---------------------------------------------------------------- training
@@ -204,16 +204,9 @@ class Detector(keras.Model):
         On TensorFlow the optimizer itself puts back what the forward pass has moved.
         """
         found = super().train_step(*arguments)
-        if keras.backend.backend() != "jax" or not hasattr(self.optimizer, "refused"):
-            return found
-        logs, after = found
-        place = next(
-            i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer.refused
-        )
-        before = arguments[0]
-        refused = after[2][place] > before[2][place]
-        kept = [ops.where(refused, old, new) for old, new in zip(before[1], after[1], strict=True)]
-        return logs, (after[0], kept, *after[2:])
+        keep = getattr(self.optimizer, "keep_if_refused", None)
+        on_jax = keras.backend.backend() == "jax"
+        return keep(*arguments, found) if keep is not None and on_jax else found
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of a batch and note its parts; what `fit` and `evaluate` call.

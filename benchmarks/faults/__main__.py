@@ -14,7 +14,7 @@ import os
 import sys
 import time
 
-FAMILIES = ("training", "inputs")
+FAMILIES = ("training", "inputs", "fixed")
 
 
 def _names(fault: str) -> set[str]:
@@ -53,11 +53,7 @@ def main() -> int:
                 continue
             started = time.monotonic()
             for row in fault(args.quick):
-                print(
-                    f"| {row.fault} | {row.tried:,} | {row.survived:,} | {row.worst_seconds:.2f} "
-                    f"| {row.worst_megabytes:.0f} |",
-                    flush=True,
-                )
+                print(row, flush=True)
                 lost += row.tried - row.survived
             print(f"{name}: {time.monotonic() - started:.0f} s in all", file=sys.stderr, flush=True)
     return 1 if lost else 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.faults import mounts
 from benchmarks.faults.toy import ROOT, Meter, Toy, assert_one_line
 
 
@@ -85,6 +86,7 @@ def no_place(toy: Toy, quick: bool):
 
     from yolo.detector import Detector
     from yolo.errors import YoloError
+    from yolo.training import dataset, run_folder
 
     meter, file = Meter("T12 no folder, GPU, memory"), toy.work / "file"
     file.touch()
@@ -110,7 +112,13 @@ def no_place(toy: Toy, quick: bool):
         finally:
             Detector.compute_loss = honest
         assert "out of memory" in message and "--batch-size 1" in message, message
-    return meter.row()
+    yield meter.row()
+    if mounts.possible():
+        start = toy.work / "unwritable"
+        toy.train_until(start, 2)
+        start_config = toy.config(start)
+        run_folder.describe(start, start_config, dataset.open_data(start_config).classes, {})
+        yield mounts.read_only(toy, start)
 
 
 def long_run(toy: Toy, quick: bool):

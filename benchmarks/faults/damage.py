@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.faults import mounts
+from benchmarks.faults.mounts import contents
 from benchmarks.faults.toy import Meter, Toy, assert_one_line, weights_of
 
 
@@ -26,7 +28,7 @@ def full_disk(toy: Toy, quick: bool):
     count = 3 if quick else 10
     for number in range(count):
         folder = toy.copy_of(start)
-        before = _contents(folder)
+        before = contents(folder)
         with meter.trial(f"{number}/{count}"):
             resource.setrlimit(resource.RLIMIT_FSIZE, (size * number // count, hard))
             try:
@@ -37,16 +39,18 @@ def full_disk(toy: Toy, quick: bool):
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
             assert "cannot be written (File too large)" in failed and "\n" not in failed, failed
-            after = _contents(folder)
+            after = contents(folder)
             assert {name: after.get(name) for name in before} == before, "a good file changed"
             toy.train(folder)
             assert weights_of(folder) == toy.reference
     yield meter.row()
-    meter = Meter("T4 the same, as a process")
-    folder = toy.copy_of(start)
-    config = toy.config(folder)
-    run_folder.describe(folder, config, dataset.open_data(config).classes, {})
-    before = _contents(folder)
+    config = toy.config(start)
+    run_folder.describe(start, config, dataset.open_data(config).classes, {})
+    if mounts.possible():
+        yield mounts.full(toy, start, quick)
+        return
+    meter, folder = Meter("T4 the same, as a process"), toy.copy_of(start)
+    before = contents(folder)
     with meter.trial():
         ended = toy.command(
             "--resume", folder,
@@ -54,14 +58,9 @@ def full_disk(toy: Toy, quick: bool):
         )  # fmt: skip
         # 1 and one line; not 139, which HDF5 makes of a full disk
         assert_one_line(ended, 1, "cannot be written .File too large.")
-        after = _contents(folder)
+        after = contents(folder)
         assert {name: after.get(name) for name in before} == before, "a good file changed"
     yield meter.row()
-
-
-def _contents(folder: Path) -> dict:
-    names = ("best.keras", "last.keras", "results.csv", "checkpoints/*/*")
-    return {path: path.read_bytes() for name in names for path in folder.glob(name)}
 
 
 def damaged(toy: Toy, quick: bool):

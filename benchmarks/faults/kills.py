@@ -87,7 +87,7 @@ def signals(toy: Toy, quick: bool):
             with meter.trial(str(trial)):
                 _signal_once(toy, folder, number, code, when, ends)
         row = meter.row()
-        yield row._replace(worst_seconds=max(ends, default=0.0))
+        yield row._replace(worst_seconds=max(ends, default=0.0), worst_megabytes=None)
 
 
 def _signal_once(toy, folder, number, code, when, ends):

@@ -12,12 +12,17 @@ class Row(NamedTuple):
         fault: its name.
         tried: how often it was brought about.
         survived: how often what was promised held.
-        worst_seconds: of one trial.
-        worst_megabytes: the highest memory above what the process held before.
+        worst_seconds: of one trial; None where it is not measured.
+        worst_megabytes: the highest memory above what the process held before; None likewise.
     """
 
     fault: str
     tried: int
     survived: int
-    worst_seconds: float
-    worst_megabytes: float
+    worst_seconds: float | None = None
+    worst_megabytes: float | None = None
+
+    def __str__(self) -> str:
+        seconds = "" if self.worst_seconds is None else f"{self.worst_seconds:.2f}"
+        megabytes = "" if self.worst_megabytes is None else f"{self.worst_megabytes:.0f}"
+        return f"| {self.fault} | {self.tried:,} | {self.survived:,} | {seconds} | {megabytes} |"

@@ -155,8 +155,9 @@ def training(folder: Path) -> Target:
             none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
             sample = Sample(path, *none, none[2], size, "a")
             whole = np.array(size, np.int32)
+            pixels = tf.function(Store([sample]).pixels)
             try:
-                Store([sample]).pixels(np.int64(0), np.zeros(2, np.int32), whole)
+                pixels(np.int64(0), np.zeros(2, np.int32), whole)
             except tf.errors.OpError as error:
                 found = re.search(r"DatasetError: ([^\n]+)", str(error))
                 if found:

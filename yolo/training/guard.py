@@ -37,7 +37,7 @@ class Guard:
         """Note the values of variables that the forward pass is about to move.
 
         Reading costs nothing: TensorFlow copies no values until a variable is assigned. On JAX
-        it is the step around this one that has the old values; see `Detector.train_step`.
+        it is the step around this one that has the old values: `keep_if_refused`.
 
         Args:
             variables: of the model, for `apply` in the same step to put back if it refuses.
@@ -105,6 +105,20 @@ class Guard:
             lambda: step(optimizer_variables, grads, trainable_variables),
             lambda: (list(trainable_variables), refused),
         )
+
+    def keep_if_refused(self, before, batch, found):
+        """Return a step's outcome with the old non-trainable values if it was refused (JAX).
+
+        Args:
+            before: trainable, non-trainable, optimizer's and metrics' values before the step.
+            batch: of the step; not looked at.
+            found: what Keras's step returned: figures, and these values after it.
+        """
+        logs, after = found
+        place = next(i for i, v in enumerate(self.variables) if v is self.refused)
+        refused = after[2][place] > before[2][place]
+        kept = [ops.where(refused, old, new) for old, new in zip(before[1], after[1], strict=True)]
+        return logs, (after[0], kept, *after[2:])
 
 
 def _sum(grads):
