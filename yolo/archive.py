@@ -34,6 +34,8 @@ MAX_CLASSES = 20_000
 MAX_SIDE = 8192
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _FIELDS = {"family", "architecture", "classes", "image_size", "resize", "notes", "name"}
+# What JSON gives for each kind of setting
+_KINDS = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "tuple": (list,)}
 _OF_KERAS = {"dtype", "trainable"}  # what Keras adds to any config
 
 
@@ -109,16 +111,18 @@ def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
     config = dict(config)
     try:
         architecture = FAMILIES[config.pop("family")][1](**config.pop("architecture"))
-        # The last convolutions grow with classes and anchors, each output from 128 channels or more
+        # The last convolutions grow with classes and anchors, each output from 128 channels or
+        # more; RetinaNet's subnets with the square of its channels.
         if isinstance(architecture, RetinaNetConfig):
-            anchors = architecture.anchors_per_cell
+            anchors, subnets = architecture.anchors_per_cell, 9 * architecture.channels**2
         else:
-            anchors = sum(len(mask) for mask in architecture.masks)
-        least = 4 * 128 * anchors * len(config["classes"])
+            anchors, subnets = sum(len(mask) for mask in architecture.masks), 0
+        least = 4 * (128 * anchors * len(config["classes"]) + subnets)
         if least > weight_bytes:
             raise WeightsError(
-                f"{printable(path)}: {len(config['classes'])} classes and {anchors} anchors need "
-                f"at least {least} bytes of weights, it holds {weight_bytes}; the file is damaged"
+                f"{printable(path)}: its classes ({len(config['classes'])}), anchors and channels "
+                f"need at least {least} bytes of weights, it holds {weight_bytes}; the file is "
+                "damaged"
             )
         return Detector(architecture, **config)
     except (ValueError, TypeError, KeyError, OverflowError, YoloError) as error:
@@ -241,9 +245,16 @@ def _tests(config: dict) -> Iterator[tuple[str, bool]]:
     """Yield for each field whether its value is of the kind that we write."""
     family, architecture = config["family"], config["architecture"]
     yield "family", isinstance(family, str) and family in FAMILIES
-    known = {field.name for field in fields(FAMILIES[family][1])}
-    good = isinstance(architecture, dict) and set(architecture) <= known
-    yield "architecture", good and all(_is_plain(value) for value in architecture.values())
+    known = {field.name: field.type.partition("[")[0] for field in fields(FAMILIES[family][1])}
+    good = isinstance(architecture, dict) and set(architecture) <= set(known)
+    yield (
+        "architecture",
+        good
+        and all(
+            type(value) in _KINDS[known[name]] and _is_plain(value)
+            for name, value in architecture.items()
+        ),
+    )
     names = config["classes"]
     good = isinstance(names, list) and 0 < len(names) <= MAX_CLASSES
     yield "classes", good and all(isinstance(n, str) and 0 < len(n) <= 1000 for n in names)

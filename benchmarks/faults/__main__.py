@@ -55,6 +55,9 @@ def main() -> int:
             for row in fault(args.quick):
                 print(row, flush=True)
                 lost += row.tried - row.survived
+                if not row.tried:
+                    print(f"{name}: nothing was tried", file=sys.stderr)
+                    lost += 1
             print(f"{name}: {time.monotonic() - started:.0f} s in all", file=sys.stderr, flush=True)
     return 1 if lost else 0
 

@@ -32,6 +32,8 @@ class Freezer:
         folder = self.folder
         if folder is None or event not in self.EVENTS or str(folder) not in str(arguments[0]):
             return
+        if not folder.is_dir():  # a kill before there is a folder leaves nothing to resume
+            return
         self.seen += 1
         if self.seen in self.wanted:
             self.folder = None  # the copy's own operations do not count

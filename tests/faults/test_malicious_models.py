@@ -1,7 +1,9 @@
 """What a `.keras` file may not do: run code, reach out, fill the memory (T21)."""
 
+import dataclasses
 import io
 import json
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -14,6 +16,7 @@ import yolo
 from tests.faults.audit import foreign_imports, listening, opened, started
 from yolo import archive, saved
 from yolo.errors import WeightsError
+from yolo.profiles import RetinaNetConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = "layers/functional/layers"
@@ -194,6 +197,23 @@ def test_architectures_with_other_values(tmp_path, good, name):
     config = {**good[0], "config": {**good[0]["config"], "architecture": inner}}
     _, seconds = refused(written(tmp_path / "a.keras", config, good[1]))
     assert seconds < 1.5  # on a busy machine; 0.01 on a quiet one
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"channels": 2**26}, {"candidates": 1.5}, {"frozen_norm": 1}, {"prior": True},
+     {"anchor_scales": 1.0}, {"backbone": ["resnet-50"]}, {"candidates": "9"}],
+    ids=str,
+)  # fmt: skip
+def test_retinanets_with_other_values(tmp_path, value):
+    architecture = {**dataclasses.asdict(RetinaNetConfig(backbone="csp-tiny")), **value}
+    config = {"family": "retinanet", "architecture": architecture, "classes": ["a"], "notes": {},
+              "image_size": [64, 64], "resize": "letterbox", "name": "detector"}  # fmt: skip
+    whole = {"module": "yolo.detector", "class_name": "Detector",
+             "registered_name": "yolo>Detector", "config": config}  # fmt: skip
+    path = written(tmp_path / "a.keras", json.loads(json.dumps(whole)), bytes(10**7))
+    text, seconds = refused(path)
+    assert re.search("its config|architecture|channels", text) and seconds < 1.5
 
 
 NONE = {

@@ -67,7 +67,7 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     if args.overfit:
         return look.overfit(config, args.overfit, screen)
     folder = folder or run_folder.create(config)
-    stop.last_line = lambda: _last_line(folder, new=not args.resume)
+    stop.last_line = lambda: _last_line(folder)
     screen.write(f"run folder: {folder}")
     try:
         with lock(folder), _log_file(folder / "log.txt"):
@@ -75,15 +75,13 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
             run = _Run(folder, bool(args.resume), screen, stop)
             _show_results(run.train(config), run, screen)
     finally:
-        if not args.resume:  # then it may be at work for another process, or hold older models
-            run_folder.discard(folder)  # if nothing was saved in it
+        run_folder.discard(folder)  # if nothing was saved in it
     return 0
 
 
-def _last_line(folder: Path, *, new: bool) -> str:
+def _last_line(folder: Path) -> str:
     """Return what is said when a signal ends a run."""
-    if new:
-        run_folder.discard(folder)  # if nothing was saved in it
+    run_folder.discard(folder)  # if nothing was saved in it
     if not run_folder.checkpoint_steps(folder):
         return "stopped before the first checkpoint; nothing was saved"
     return f"stopped; go on with: python train.py --resume {common.quoted(folder)}"
