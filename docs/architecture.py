@@ -10,6 +10,7 @@ from others: where A imports B and B imports C, A -> C is left out.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import runpy
 import sys
@@ -218,8 +219,11 @@ def draw() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the figure, or tell whether it is current."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    args = parser.parse_args(arguments)
     text = draw()
-    if arguments == ["--check"]:
+    if args.check:
         current = FIGURE.is_file() and FIGURE.read_text(encoding="utf-8") == text
         sys.stdout.write("current\n" if current else "not current: python docs/architecture.py\n")
         return 0 if current else 1

@@ -36,10 +36,10 @@ SPAN = re.compile(r"`((?:python|pip|make|pytest|mkdocs)(?: [^`\n]+)?)`")
 # Blocks in these languages are no commands; code in "python" is run by test_page_code.py.
 OTHER_LANGUAGES = {"python", "text", "json", "toml", "xml"}
 PLACEHOLDERS = {"<run>": "run", "FORMAT": "litert", "KIND": "int8", "...": "somewhere"}
-SCRIPT = re.compile(r"python (train|predict|evaluate)\.py\b")
+SCRIPT = re.compile(r"python (train|predict|evaluate|docs/architecture)\.py\b")
 YOLO = re.compile(r"python -m yolo \w+")
 BENCHMARK = re.compile(r"python -m (benchmarks\.\w+)\b")
-NAMED = re.compile(r"python (\w+\.py|-m (yolo \w+|benchmarks\.\w+))")
+NAMED = re.compile(r"python ([\w/]+\.py|-m (yolo \w+|benchmarks\.\w+))")
 
 
 class Parsed(Exception):
