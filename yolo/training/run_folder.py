@@ -13,7 +13,6 @@ import time
 import zipfile
 from pathlib import Path
 
-from yolo import hdf5
 from yolo.errors import ConfigError, YoloError
 from yolo.files import write_text
 from yolo.training.settings import TrainConfig, resolved
@@ -103,6 +102,8 @@ def epochs_if_complete(folder: Path) -> int | None:
 
 def noted_score(best: Path) -> tuple[float, int]:
     """Return the score and the epoch that a `best.keras` was saved with, (-1, 0) if none."""
+    from yolo import hdf5  # which loads NumPy, and `train.py --help` shall not
+
     try:
         with zipfile.ZipFile(best) as archive:
             notes = json.loads(archive.read("config.json"))["config"]["notes"]
