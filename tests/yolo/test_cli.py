@@ -271,4 +271,6 @@ def test_the_commands_are_the_functions_of_the_scripts(monkeypatch):
     seen = []
     monkeypatch.setattr("yolo.cli.evaluate.evaluate", lambda args, screen: seen.append(args) or 7)
     assert cli.main(["evaluate", "--score", "0.5"]) == 7 == cli.evaluate_main(["--score", "0.5"])
-    assert seen[0] == seen[1]
+    first, second = map(vars, seen)
+    assert (first.pop("prog"), second.pop("prog")) == ("python -m yolo evaluate", "evaluate.py")
+    assert first == second

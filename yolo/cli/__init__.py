@@ -136,6 +136,7 @@ def _run(
     """
     parser.prog = prog or parser.prog
     args = parser.parse_args(argv)
+    args.prog = parser.prog
     screen = terminal.Screen()
     log = logging.getLogger("yolo")
     handler = terminal.ScreenHandler(screen)

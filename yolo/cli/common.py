@@ -80,6 +80,20 @@ def shard_line(path: Path, pictures: int, shard) -> str:
     )
 
 
+def sibling(prog: str, word: str) -> str:
+    """Return how another command is typed by whoever typed this one.
+
+    Args:
+        prog: this command's name, "train.py" of the scripts or "python -m yolo train".
+        word: the other command, e.g. "predict".
+
+    Example:
+        >>> sibling("train.py", "predict"), sibling("python -m yolo export", "predict")
+        ('python predict.py', 'python -m yolo predict')
+    """
+    return f"python {word}.py" if prog.endswith(".py") else f"python -m yolo {word}"
+
+
 def quoted(path) -> str:
     """Return a path as a shell wants it typed."""
     text = str(path)

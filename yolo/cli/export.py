@@ -55,7 +55,8 @@ def export(args, screen: terminal.Screen) -> int:
         )  # fmt: skip
     screen.write(f"compared with Keras on {name}: {difference}")
     screen.write(f"written: {printable(target)} ({_megabytes(target):.1f} MB)")
-    screen.write(f"use it: python predict.py PICTURE --weights {common.quoted(printable(target))}")
+    predict = common.sibling(args.prog, "predict")
+    screen.write(f"use it: {predict} PICTURE --weights {common.quoted(printable(target))}")
     return 0
 
 
@@ -83,7 +84,7 @@ def data_pictures(data: str) -> list[Path | FilePart]:
     return [sample.path for sample in samples]
 
 
-def _picture(args, source: Path, paths: list[Path]) -> tuple[np.ndarray, str]:
+def _picture(args, source: Path, paths: list[Path | FilePart]) -> tuple[np.ndarray, str]:
     """Return the picture to compare on and its name: as near to the user's own as is known."""
     from yolo.data import shapes
     from yolo.images import read_image
@@ -101,7 +102,7 @@ def _picture(args, source: Path, paths: list[Path]) -> tuple[np.ndarray, str]:
     return drawn, "a drawn picture (--picture FILE takes one of yours)"
 
 
-def _read_all(paths: list[Path]):
+def _read_all(paths: list[Path | FilePart]):
     from yolo.images import read_image
 
     return (read_image(path) for path in paths)

@@ -103,7 +103,7 @@ def _sources(arguments: list[str]) -> list[Path | int]:
 
     root = DEMO_FOLDER / "VOCdevkit" / "VOC2007"
     if not root.is_dir():
-        raise ConfigError("name the pictures to look at: python predict.py PICTURE ...")
+        raise ConfigError("name the pictures, videos or folders to look at")
     return [sample.path for sample in voc.read_split(root, "test")[: common.EXAMPLES_SHOWN]]
 
 

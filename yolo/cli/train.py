@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yolo import terminal
 from yolo.cli import common, look
@@ -17,6 +18,10 @@ from yolo.training.devices import select_gpus
 from yolo.training.lock import lock
 from yolo.training.origin import FREE, refuse_differences, settings_of
 from yolo.training.settings import TrainConfig, resolved
+
+if TYPE_CHECKING:
+    from yolo.data.check import DataReport
+    from yolo.training.dataset import TrainingData
 
 # What a run without any data of its own changes: small pictures, few epochs, focal loss. With
 # these the embedded data set is learned to mAP50 0.90 in about three minutes on two cores.
@@ -42,7 +47,7 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
         given = {**toml.read_toml(args.config), **given}
     if args.resume:
         folder = Path(args.resume)
-        config = _config_of_run(folder, given)
+        config = _config_of_run(folder, given, common.sibling(args.prog, "train"))
     else:
         config = TrainConfig(**given)
         _refuse_idle(given, config)
@@ -67,24 +72,29 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     if args.overfit:
         return look.overfit(config, args.overfit, screen)
     folder = folder or run_folder.create(config)
-    stop.last_line = lambda: _last_line(folder)
+    stop.last_line = lambda: _last_line(folder, common.sibling(args.prog, "train"))
     screen.write(f"run folder: {folder}")
     try:
         with lock(folder), _log_file(folder / "log.txt"):
             run_folder.note_command(folder, command)
             run = _Run(folder, bool(args.resume), screen, stop)
-            _show_results(run.train(config), run, screen)
+            best = run.train(config)
+            example = _show_results(best, run, screen)
+            predict = common.sibling(args.prog, "predict")
+            screen.write(
+                f"go on with: {predict} {common.quoted(example)} --weights {common.quoted(best)}"
+            )
     finally:
         run_folder.discard(folder)  # if nothing was saved in it
     return 0
 
 
-def _last_line(folder: Path) -> str:
+def _last_line(folder: Path, train: str) -> str:
     """Return what is said when a signal ends a run."""
     run_folder.discard(folder)  # if nothing was saved in it
     if not run_folder.checkpoint_steps(folder):
         return "stopped before the first checkpoint; nothing was saved"
-    return f"stopped; go on with: python train.py --resume {common.quoted(folder)}"
+    return f"stopped; go on with: {train} --resume {common.quoted(folder)}"
 
 
 class _Run:
@@ -97,18 +107,21 @@ class _Run:
         stop: ends the run on a signal.
     """
 
+    data: TrainingData
+    report: DataReport
+    config: TrainConfig  # as settled
+
     def __init__(self, folder: Path, resume: bool, screen: terminal.Screen, stop: Stop):
         self.folder, self.resume, self.stop = folder, resume, stop
         self.write, self.live = screen.write, screen.live
-        self.data = self.report = self.config = None
 
     def train(self, config: TrainConfig) -> Path:
         """Check the data, settle what is left open, train, and return the best model."""
         from yolo.evaluation import check_report, run_report
         from yolo.training import architecture, data_check, memory
 
-        self.data, self.report = data_check.read_and_check(config)
-        data_check.refuse(self.report)
+        data, self.report = data_check.read_and_check(config)
+        self.data = data_check.accepted(data, self.report)
         for line in check_report.brief(self.report):
             self.write(line)
         if self.resume:
@@ -149,7 +162,8 @@ def _log_file(path: Path):
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
-    handler.handleError = lambda record: None  # a full disk ends the run elsewhere, in one line
+    # A full disk ends the run elsewhere, in one line.
+    handler.handleError = lambda record: None  # type: ignore[method-assign]
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     log = logging.getLogger("yolo")
     log.addHandler(handler)
@@ -175,8 +189,13 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 
 
-def _config_of_run(folder: Path, given: dict) -> TrainConfig:
+def _config_of_run(folder: Path, given: dict, train: str) -> TrainConfig:
     """Return the settings of a run to go on with, and those given that it may change.
+
+    Args:
+        folder: the run's.
+        given: settings that were typed.
+        train: how this command is typed, for messages.
 
     Raises:
         ConfigError: this is no run, or what is given contradicts its settings.
@@ -191,7 +210,7 @@ def _config_of_run(folder: Path, given: dict) -> TrainConfig:
     if run_folder.epochs_if_complete(folder) is None and not run_folder.checkpoint_steps(folder):
         raise WeightsError(
             f"{folder / run_folder.CHECKPOINTS}: no checkpoint of this run was saved; start anew "
-            f"with the same settings: python train.py --config {common.quoted(path)}"
+            f"with the same settings: {train} --config {common.quoted(path)}"
         )
     return TrainConfig(**{**values, **{key: given[key] for key in given if key in FREE}})
 
@@ -214,7 +233,7 @@ def _finished_before(config: TrainConfig, given: dict) -> Path | None:
 def _nothing_to_do(folder: Path | None, screen) -> bool:
     """Say so if a run and the display of its results, which ends with its page, are finished."""
     epochs = run_folder.epochs_if_complete(folder) if folder else None
-    if epochs is None or not (folder / "report.html").exists():
+    if folder is None or epochs is None or not (folder / "report.html").exists():
         return False
     screen.write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
     return True
@@ -238,8 +257,8 @@ def _with_data(config: TrainConfig, given: dict, screen) -> TrainConfig:
     return TrainConfig(**{**given, "data": root})
 
 
-def _show_results(best: Path, run: _Run, screen) -> None:
-    """Try the best model on the test pictures, gather all there is to see, say what comes next."""
+def _show_results(best: Path, run: _Run, screen) -> Path:
+    """Try the best model on the test pictures, show all there is to see, return a test picture."""
     from yolo import saved
     from yolo.evaluation import showing, voc
     from yolo.inference.predictor import detect_samples
@@ -258,9 +277,5 @@ def _show_results(best: Path, run: _Run, screen) -> None:
     screen.write(f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split")
     screen.write(f"worst pictures first: {folder / 'plots' / 'worst.jpg'}")
     screen.write(f"everything on one page: {page}")
-    example = data.test[0].path
-    if isinstance(example, FilePart):  # predict.py takes pictures, not their places in shards
-        example = "PICTURE"
-    screen.write(
-        f"go on with: python predict.py {common.quoted(example)} --weights {common.quoted(best)}"
-    )
+    example = data.test[0].path  # predict.py takes pictures, not their places in shards
+    return Path("PICTURE") if isinstance(example, FilePart) else example
