@@ -1,16 +1,19 @@
 """What the loss classes share: element-by-element results, weights, masks and reduction."""
 
+from typing import Any
+
 import keras
 from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_focal import _arguments as check
+from keras_focal._types import Tensor
 
 try:
     from keras.src.backend import get_keras_mask
 except ImportError:  # not a public name: fall back on the attribute that it reads
 
-    def get_keras_mask(x):
+    def get_keras_mask(x: Tensor) -> Tensor | None:
         """Return the mask that a layer attached to its output, or None."""
         return getattr(x, "_keras_mask", None)
 
@@ -28,10 +31,10 @@ class ElementLoss(keras.losses.Loss):
 
     soft_targets = False
 
-    def __init__(self, *, reduction, name, dtype):
+    def __init__(self, *, reduction: str | None, name: str | None, dtype: Any):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
-    def evaluate(self, y_true, y_pred):
+    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the loss of each element, and which of them count.
 
         Args:
@@ -44,7 +47,7 @@ class ElementLoss(keras.losses.Loss):
         """
         raise NotImplementedError
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each element.
 
         Args:
@@ -56,7 +59,9 @@ class ElementLoss(keras.losses.Loss):
         """
         return self.evaluate(y_true, y_pred)[0]
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         """Return the reduced loss.
 
         Args:
@@ -76,7 +81,7 @@ class ElementLoss(keras.losses.Loss):
             value = reduce(losses, sample_weight, kept, self.reduction)
             return ops.cast(value, self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {**super().get_config(), "dtype": self.dtype}
 
@@ -84,11 +89,13 @@ class ElementLoss(keras.losses.Loss):
 class _Reduction(keras.losses.Loss):
     """Keras's own reduction of values that are losses already."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return y_pred
 
 
-def reduce(losses, sample_weight, kept, reduction):
+def reduce(
+    losses: Tensor, sample_weight: Tensor | None, kept: Tensor | None, reduction: str | None
+) -> Tensor:
     """Reduce losses as Keras does, with weights that fit the leading axes.
 
     Args:
@@ -122,7 +129,7 @@ def reduce(losses, sample_weight, kept, reduction):
     return reduction(losses, losses, sample_weight=weights)
 
 
-def only(kept, losses):
+def only(kept: Tensor | None, losses: Tensor) -> Tensor:
     """Set to 0 the losses that do not count.
 
     Args:
@@ -135,7 +142,7 @@ def only(kept, losses):
     return losses if kept is None else ops.where(kept, losses, ops.zeros_like(losses))
 
 
-def spread(mask, losses):
+def spread(mask: Any, losses: Tensor) -> Tensor:
     """Repeat a bool mask of the leading axes over the losses' shape.
 
     Args:
@@ -150,14 +157,14 @@ def spread(mask, losses):
     return ops.logical_and(_expand(mask, losses), ops.ones_like(losses, dtype="bool"))
 
 
-def _expand(x, like):
+def _expand(x: Tensor, like: Tensor) -> Tensor:
     """Append axes of length 1 until the ranks agree."""
     for _ in range(len(like.shape) - len(x.shape)):
         x = ops.expand_dims(x, -1)
     return x
 
 
-def align(y_true, y_pred):
+def align(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Give labels the rank of predictions where they differ by a last axis of length 1.
 
     Args:
@@ -176,7 +183,7 @@ def align(y_true, y_pred):
     return y_true
 
 
-def ignored(label):
+def ignored(label: int | None) -> int | None:
     """Check an `ignore_label`.
 
     Args:

@@ -14,14 +14,18 @@ and no logit can overflow exp, which it looks up in the data: one exponential ch
 XLA and PyTorch differentiate the plain form (which also keeps JAX's forward mode).
 """
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_focal._types import Tensor
 
 # exp(x) and its log1p are exact enough and finite in float32 within +-LARGEST_EXPONENT
 LARGEST_EXPONENT = 80.0
 
 
-def focal_term(u, gamma: float):
+def focal_term(u: Tensor, gamma: float) -> Tensor:
     """Return (1 - p_t)^gamma * (-log p_t) as a function of u = -x_t.
 
     Args:
@@ -36,7 +40,9 @@ def focal_term(u, gamma: float):
     return ops.exp(-gamma * ops.softplus(-u)) * ops.softplus(u)
 
 
-def balanced_focal(labels, logits, positive, negative, *, gamma: float, hard: bool):
+def balanced_focal(
+    labels: Tensor, logits: Tensor, positive: Any, negative: Any, *, gamma: float, hard: bool
+) -> Tensor:
     """Return the focal loss of labels in [0, 1], weighted by side.
 
     The loss is y * positive * FL(z) + (1 - y) * negative * FL(-z).
@@ -63,11 +69,13 @@ def balanced_focal(labels, logits, positive, negative, *, gamma: float, hard: bo
     return on_positive + (1.0 - labels) * negative * focal_term(logits, gamma)
 
 
-def _with_slope(labels, logits, positive, negative, gamma, hard):
+def _with_slope(
+    labels: Tensor, logits: Tensor, positive: Any, negative: Any, gamma: float, hard: bool
+) -> Tensor:
     """Compute loss and slope together, and register the slope as the gradient."""
 
     @ops.custom_gradient
-    def compute(z):
+    def compute(z: Tensor) -> Any:
         small = ops.logical_and(
             ops.max(z, initial=0.0) < LARGEST_EXPONENT,
             ops.min(z, initial=0.0) > -LARGEST_EXPONENT,
@@ -80,7 +88,7 @@ def _with_slope(labels, logits, positive, negative, gamma, hard):
             lambda: _soft_loss_and_slope(labels, z, positive, negative, gamma),
         )
 
-        def gradient(*args, upstream=None):
+        def gradient(*args: Any, upstream: Tensor = None) -> Tensor:
             if upstream is None:
                 (upstream,) = args
             return upstream * slope
@@ -90,7 +98,9 @@ def _with_slope(labels, logits, positive, negative, gamma, hard):
     return compute(logits)
 
 
-def _hard_loss_and_slope(y, z, positive, negative, gamma):
+def _hard_loss_and_slope(
+    y: Tensor, z: Tensor, positive: Any, negative: Any, gamma: float
+) -> tuple[Tensor, Tensor]:
     """Return FL and dFL/dz for labels 0 and 1 and logits small enough for exp."""
     # the weight of each label's side, with the sign of du/dz
     both = positive + negative
@@ -106,7 +116,7 @@ def _hard_loss_and_slope(y, z, positive, negative, gamma):
     return ops.abs(loss), scaled + miss * (factor - scaled)
 
 
-def _power(miss, u, cross_entropy, gamma):
+def _power(miss: Tensor, u: Tensor, cross_entropy: Tensor, gamma: float) -> Tensor:
     """Return miss ** gamma: products where gamma is a small integer, else by logarithm."""
     if gamma == 0:
         return 1.0
@@ -118,7 +128,9 @@ def _power(miss, u, cross_entropy, gamma):
     return ops.exp(gamma * (u - cross_entropy))
 
 
-def _soft_loss_and_slope(y, z, positive, negative, gamma):
+def _soft_loss_and_slope(
+    y: Tensor, z: Tensor, positive: Any, negative: Any, gamma: float
+) -> tuple[Tensor, Tensor]:
     """Return FL and dFL/dz for any labels in [0, 1] and any logits."""
     no, yes = ops.softplus(z), ops.softplus(-z)  # -log(1 - p), -log p
     p, q = ops.sigmoid(z), ops.sigmoid(-z)

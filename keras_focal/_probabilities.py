@@ -11,9 +11,13 @@ also cuts its gradient. The rule here, in float32 or wider:
    error still pushes, with a force that its dtype can hold.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 from keras.backend import standardize_dtype
+
+from keras_focal._types import Tensor
 
 # float16: its smallest normal number; 1 / SMALLEST must be finite in the dtype, with room for
 # weights, since that is the gradient of the logarithm
@@ -21,7 +25,7 @@ SMALLEST = {"float16": 2.0**-14, "bfloat16": 1e-30, "float32": 1e-30, "float64":
 HALF_STEP = {"float16": 2.0**-12, "bfloat16": 2.0**-9, "float32": 2.0**-25, "float64": 2.0**-54}
 
 
-def sigmoid_logits(probabilities):
+def sigmoid_logits(probabilities: Tensor) -> Tensor:
     """Return the logits of independent probabilities.
 
     Args:
@@ -42,7 +46,7 @@ def sigmoid_logits(probabilities):
     return ops.log(_floor(p, SMALLEST[dtype])) - ops.log(_floor(1.0 - p, HALF_STEP[dtype]))
 
 
-def softmax_logits(probabilities):
+def softmax_logits(probabilities: Tensor) -> Tensor:
     """Return logits of probabilities over the classes of the last axis.
 
     Args:
@@ -64,7 +68,7 @@ def softmax_logits(probabilities):
     return ops.log(_floor(p, SMALLEST[dtype]))
 
 
-def _wide(probabilities):
+def _wide(probabilities: Tensor) -> tuple[Tensor, str]:
     """Return a float32 or float64 tensor, and the name of the dtype in which it was given."""
     p = ops.convert_to_tensor(probabilities)
     dtype = standardize_dtype(p.dtype)
@@ -73,12 +77,12 @@ def _wide(probabilities):
     return ops.cast(p, "float64" if dtype == "float64" else "float32"), dtype
 
 
-def _floor(x, smallest):
+def _floor(x: Tensor, smallest: float) -> Tensor:
     """Return max(x, smallest) with the gradient of x."""
     return x + ops.stop_gradient(ops.maximum(x, smallest) - x)
 
 
-def _activation_input(tensor, kind: str, activation):
+def _activation_input(tensor: Tensor, kind: str, activation: Any) -> Tensor | None:
     """Return the logits from which `kind` made this very tensor, or None.
 
     Keras marks the results of both sigmoid and softmax with the same attribute, so the mark alone

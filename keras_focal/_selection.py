@@ -2,8 +2,12 @@
 
 from keras import ops
 
+from keras_focal._types import Tensor
 
-def hardest_by_loss(scores, most: int, quota, chosen=None):
+
+def hardest_by_loss(
+    scores: Tensor, most: int, quota: Tensor, chosen: Tensor | None = None
+) -> Tensor:
     """Mark the highest scores of each row.
 
     Args:
@@ -26,7 +30,14 @@ def hardest_by_loss(scores, most: int, quota, chosen=None):
     return ops.scatter(places, ops.reshape(ops.cast(marks, "float32"), (-1,)), (batch, anchors))
 
 
-def greedy(scores, boxes_xyxy, most: int, quota, iou_threshold: float, chosen=None):
+def greedy(
+    scores: Tensor,
+    boxes_xyxy: Tensor,
+    most: int,
+    quota: Tensor,
+    iou_threshold: float,
+    chosen: Tensor | None = None,
+) -> Tensor:
     """Mark the highest scores of each row that do not overlap one another.
 
     One pick per picture and round, `most` rounds; what lies in memory is proportional to the
@@ -48,17 +59,17 @@ def greedy(scores, boxes_xyxy, most: int, quota, iou_threshold: float, chosen=No
     lowest = ops.full_like(scores, -float("inf"))
     index = ops.zeros_like(scores, dtype="int32") + ops.arange(ops.shape(scores)[1], dtype="int32")
 
-    def at(values, place):
+    def at(values: Tensor, place: Tensor) -> Tensor:
         return ops.take_along_axis(values, place, axis=1)  # (batch, 1)
 
-    def near(place):
+    def near(place: Tensor) -> Tensor:
         """Tell which anchors overlap the one at `place` (batch, 1)."""
         width = ops.minimum(x2, at(x2, place)) - ops.maximum(x1, at(x1, place))
         height = ops.minimum(y2, at(y2, place)) - ops.maximum(y1, at(y1, place))
         common = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
         return common > iou_threshold * (area + at(area, place) - common)
 
-    def step(round_, state):
+    def step(round_: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         remaining, marks = state
         place = ops.cast(ops.argmax(remaining, axis=1, keepdims=True), "int32")
         open_ = ops.cast(round_, "float32") < ops.expand_dims(quota, -1)  # (batch, 1)
@@ -67,7 +78,7 @@ def greedy(scores, boxes_xyxy, most: int, quota, iou_threshold: float, chosen=No
         gone = ops.logical_and(ops.logical_or(near(place), this), found)
         return ops.where(gone, lowest, remaining), ops.where(this, ops.ones_like(marks), marks)
 
-    def forget(round_, state):
+    def forget(round_: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Suppress the neighbours of one earlier mark per picture."""
         remaining, left = state
         place = ops.cast(ops.argmax(left, axis=1, keepdims=True), "int32")

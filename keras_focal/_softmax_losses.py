@@ -1,11 +1,14 @@
 """The losses of one choice among several classes, as Keras objects."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_focal import _arguments as check
 from keras_focal._base import ElementLoss, ignored, only
 from keras_focal._probabilities import softmax_logits
+from keras_focal._types import Tensor
 from keras_focal.functional import Balance, is_sparse, softmax_focal_loss
 
 register = keras.saving.register_keras_serializable(package="keras_focal")
@@ -14,27 +17,37 @@ register = keras.saving.register_keras_serializable(package="keras_focal")
 class _Softmax(ElementLoss):
     """Losses over the classes of the last axis, which they reduce."""
 
-    def __init__(self, *, alpha, gamma, from_logits, label_smoothing, reduction, name, dtype):
+    def __init__(
+        self,
+        *,
+        alpha: Balance,
+        gamma: float,
+        from_logits: bool,
+        label_smoothing: float,
+        reduction: str | None,
+        name: str | None,
+        dtype: Any,
+    ):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         self.alpha = check.balance(alpha, high=float("inf"))
         self.gamma = check.number("gamma", gamma, low=0)
         self.from_logits = check.flag("from_logits", from_logits)
         self.label_smoothing = check.number("label_smoothing", label_smoothing, low=0, high=1)
 
-    def _logits(self, y_pred):
+    def _logits(self, y_pred: Tensor) -> Tensor:
         return ops.convert_to_tensor(y_pred) if self.from_logits else softmax_logits(y_pred)
 
-    def _loss(self, y_true, logits):
+    def _loss(self, y_true: Tensor, logits: Tensor) -> Tensor:
         return softmax_focal_loss(y_true, logits, alpha=self.alpha, gamma=self.gamma)
 
-    def _smooth(self, one_hot, logits):
+    def _smooth(self, one_hot: Tensor, logits: Tensor) -> Tensor:
         """Move labels (..., K) this share of the way to 1 / K."""
         if not self.label_smoothing:
             return one_hot
         one_hot = ops.cast(one_hot, "float32")
         return one_hot * (1.0 - self.label_smoothing) + self.label_smoothing / logits.shape[-1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {
             **super().get_config(),
@@ -83,7 +96,7 @@ class CategoricalFocalLoss(_Softmax):
         label_smoothing: float = 0.0,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "categorical_focal_loss",
-        dtype=None,
+        dtype: Any = None,
     ):
         super().__init__(
             alpha=alpha,
@@ -95,7 +108,7 @@ class CategoricalFocalLoss(_Softmax):
             dtype=dtype,
         )
 
-    def evaluate(self, y_true, y_pred):
+    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the loss of each row; all count.
 
         Args:
@@ -151,7 +164,7 @@ class SparseCategoricalFocalLoss(_Softmax):
         ignore_label: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "sparse_categorical_focal_loss",
-        dtype=None,
+        dtype: Any = None,
     ):
         super().__init__(
             alpha=alpha,
@@ -164,7 +177,7 @@ class SparseCategoricalFocalLoss(_Softmax):
         )
         self.ignore_label = ignored(ignore_label)
 
-    def evaluate(self, y_true, y_pred):
+    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the loss of each row, and which of them count.
 
         Args:
@@ -191,7 +204,7 @@ class SparseCategoricalFocalLoss(_Softmax):
             losses = self._loss(y_true, logits)
         return only(kept, losses), kept
 
-    def _classes(self, y_true, y_pred):
+    def _classes(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the classes as int32 without the axis of length 1."""
         y_true = ops.convert_to_tensor(y_true)
         if not is_sparse(y_true.shape, y_pred.shape):
@@ -204,6 +217,6 @@ class SparseCategoricalFocalLoss(_Softmax):
             y_true = ops.squeeze(y_true, -1)
         return ops.cast(y_true, "int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {**super().get_config(), "ignore_label": self.ignore_label}

@@ -4,6 +4,7 @@ The `plot_` functions draw them with matplotlib, where it is installed.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -205,7 +206,9 @@ def share_of_hardest(curve: tuple[np.ndarray, np.ndarray], fraction: float) -> f
     return float(1.0 - np.interp(1.0 - fraction, samples, share))
 
 
-def plot_loss_against_probability(axes=None, *, gammas: Sequence[float] = FIGURE_1_GAMMAS):
+def plot_loss_against_probability(
+    axes: Any = None, *, gammas: Sequence[float] = FIGURE_1_GAMMAS
+) -> Any:
     """Draw figure 1.
 
     Args:
@@ -227,11 +230,11 @@ def plot_loss_against_probability(axes=None, *, gammas: Sequence[float] = FIGURE
 
 
 def plot_loss_against_logit(
-    axes=None,
+    axes: Any = None,
     *,
     gamma: float = 2.0,
     settings: Sequence[tuple[float, float]] = FIGURE_5_SETTINGS,
-):
+) -> Any:
     """Draw figure 5.
 
     Args:
@@ -252,8 +255,11 @@ def plot_loss_against_logit(
 
 
 def plot_cumulative_loss(
-    curves: Mapping[float, tuple[np.ndarray, np.ndarray]], axes=None, *, side: str = "positives"
-):
+    curves: Mapping[float, tuple[np.ndarray, np.ndarray]],
+    axes: Any = None,
+    *,
+    side: str = "positives",
+) -> Any:
     """Draw one half of figure 4.
 
     Args:
@@ -271,11 +277,11 @@ def plot_cumulative_loss(
     return _draw(axes, named, f"fraction of {side}", "cumulative normalised loss")
 
 
-def _softplus(x):
+def _softplus(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(x, 0.0)
 
 
-def _shares(losses):
+def _shares(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return fractions of samples and cumulative shares of their loss, easiest first."""
     if not losses.size:
         return np.zeros(1), np.zeros(1)
@@ -283,7 +289,9 @@ def _shares(losses):
     return np.linspace(0.0, 1.0, losses.size + 1), cumulative / cumulative[-1]
 
 
-def _draw(axes, curves, x_label, y_label):
+def _draw(
+    axes: Any, curves: Mapping[Any, tuple[np.ndarray, np.ndarray]], x_label: str, y_label: str
+) -> Any:
     """Draw named curves (x, y) into axes."""
     if axes is None:
         try:

@@ -5,17 +5,21 @@ dtypes of their arguments, and are finite with finite gradients for every finite
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_focal import _arguments as check
 from keras_focal._kernels import balanced_focal, focal_term
+from keras_focal._types import Tensor
 
 Balance = float | Sequence[float] | None
 
 
-def sigmoid_focal_loss(y_true, logits, *, alpha: Balance = 0.25, gamma: float = 2.0):
+def sigmoid_focal_loss(
+    y_true: Tensor, logits: Tensor, *, alpha: Balance = 0.25, gamma: float = 2.0
+) -> Tensor:
     """Return the focal loss of independent yes-or-no decisions.
 
     FL = -alpha_t * (1 - p_t)^gamma * log(p_t). A label between 0 and 1 mixes both sides:
@@ -52,8 +56,8 @@ def sigmoid_focal_loss(y_true, logits, *, alpha: Balance = 0.25, gamma: float = 
 
 
 def focal_loss_star(
-    y_true, logits, *, alpha: Balance = 0.25, gamma: float = 2.0, beta: float = 1.0
-):
+    y_true: Tensor, logits: Tensor, *, alpha: Balance = 0.25, gamma: float = 2.0, beta: float = 1.0
+) -> Tensor:
     """Return FL*, the paper's other form of focal loss.
 
     FL* = -alpha_t * log(sigmoid(gamma * x_t + beta)) / gamma, with x_t the logit of the true
@@ -95,7 +99,7 @@ def focal_loss_star(
     return (on_positive + on_negative) / gamma
 
 
-def quality_focal_loss(y_true, logits, *, beta: float = 2.0):
+def quality_focal_loss(y_true: Tensor, logits: Tensor, *, beta: float = 2.0) -> Tensor:
     """Return the focal loss of a continuous quality, such as the IoU of the predicted box.
 
     QFL = |y - p|^beta * cross-entropy(y, p).
@@ -138,7 +142,9 @@ def quality_focal_loss(y_true, logits, *, beta: float = 2.0):
     return ops.where(apart, power, ops.zeros_like(power)) * cross_entropy
 
 
-def varifocal_loss(y_true, logits, *, alpha: float = 0.75, gamma: float = 2.0):
+def varifocal_loss(
+    y_true: Tensor, logits: Tensor, *, alpha: float = 0.75, gamma: float = 2.0
+) -> Tensor:
     """Return the loss that focuses negatives only and weights positives by their quality.
 
     VFL = q * cross-entropy(q, p) where q > 0, and alpha * p^gamma * (-log(1 - p)) where q = 0.
@@ -173,8 +179,8 @@ def varifocal_loss(y_true, logits, *, alpha: float = 0.75, gamma: float = 2.0):
 
 
 def softmax_focal_loss(
-    y_true, logits, *, alpha: Balance = None, gamma: float = 2.0, axis: int = -1
-):
+    y_true: Tensor, logits: Tensor, *, alpha: Balance = None, gamma: float = 2.0, axis: int = -1
+) -> Tensor:
     """Return the focal loss of one choice among several classes, summed over the class axis.
 
     Args:
@@ -244,7 +250,7 @@ def is_sparse(y_true: tuple, y_pred: tuple, axis: int = -1) -> bool:
     )
 
 
-def _sparse(classes, z, weights, gamma):
+def _sparse(classes: Tensor, z: Tensor, weights: Any, gamma: float) -> Tensor:
     """Return the loss of integer classes (...) under logits (..., K)."""
     number = ops.shape(z)[-1]
     ids = ops.cast(classes, "int32")
@@ -260,7 +266,7 @@ def _sparse(classes, z, weights, gamma):
     return ops.where(known, loss, ops.full_like(loss, float("nan")))
 
 
-def _log_odds(z):
+def _log_odds(z: Tensor) -> Tensor:
     """Return log(p / (1 - p)) of each class's softmax probability, exact for the top class too."""
     classes = ops.shape(z)[-1]
     best = ops.expand_dims(ops.argmax(z, axis=-1), -1)
@@ -273,14 +279,14 @@ def _log_odds(z):
     return z - ops.where(top, rivals, total + ops.log1p(-p))
 
 
-def _real(logits):
+def _real(logits: Tensor) -> Tensor:
     """Return logits as a float32 tensor, or float64 where they are."""
     logits = ops.convert_to_tensor(logits)
     wide = standardize_dtype(logits.dtype) == "float64"
     return ops.cast(logits, "float64" if wide else "float32")
 
 
-def _prepare(y_true, logits):
+def _prepare(y_true: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, bool]:
     """Return labels and logits in the same float dtype, and whether labels are 0 or 1 by type."""
     logits = _real(logits)
     y_true = ops.convert_to_tensor(y_true)
@@ -289,12 +295,12 @@ def _prepare(y_true, logits):
     return ops.stop_gradient(ops.cast(y_true, logits.dtype)), logits, hard
 
 
-def _sides(alpha, logits):
+def _sides(alpha: Balance, logits: Tensor) -> tuple[Any, Any]:
     """Return the weights of the positive and the negative side."""
-    alpha = check.balance(alpha)
-    if alpha is None:
+    weights = check.balance(alpha)
+    if weights is None:
         return 1.0, 1.0
-    if isinstance(alpha, tuple):
-        check.per_class("alpha", alpha, logits.shape[-1])
-        alpha = ops.convert_to_tensor(alpha, dtype=logits.dtype)
-    return alpha, 1.0 - alpha
+    if isinstance(weights, tuple):
+        check.per_class("alpha", weights, logits.shape[-1])
+        weights = ops.convert_to_tensor(weights, dtype=logits.dtype)
+    return weights, 1.0 - weights

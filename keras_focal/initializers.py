@@ -1,11 +1,14 @@
 """The bias that makes a new classifier say "background"."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_focal import _arguments as check
+from keras_focal._types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_focal")
@@ -34,7 +37,7 @@ class PriorProbability(keras.initializers.Initializer):
     def __init__(self, pi: float = 0.01):
         self.pi = check.number("pi", pi, low=0, high=1, exclusive=True)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return a tensor of the given shape, filled with the bias.
 
         Args:
@@ -47,6 +50,6 @@ class PriorProbability(keras.initializers.Initializer):
         dtype = keras.backend.standardize_dtype(dtype)
         return ops.full(shape, -math.log((1.0 - self.pi) / self.pi), dtype=dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the initializer."""
         return {"pi": self.pi}

@@ -1,9 +1,12 @@
 """A layer that carries the loss, for models that take their labels as an input."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_focal._base import reduce, spread
+from keras_focal._types import Tensor
 from keras_focal.functional import Balance
 from keras_focal.losses import FocalLoss
 
@@ -44,7 +47,7 @@ class FocalLossLayer(keras.layers.Layer):
         label_smoothing: float = 0.0,
         ignore_label: int | None = None,
         reduction: str = "sum_over_batch_size",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if reduction in (None, "none"):
@@ -62,7 +65,7 @@ class FocalLossLayer(keras.layers.Layer):
             from_logits=True,
         )
 
-    def call(self, inputs, logits=None, mask=None):
+    def call(self, inputs: Any, logits: Tensor | None = None, mask: Any = None) -> Tensor:
         """Add the loss and return the logits.
 
         Args:
@@ -95,11 +98,11 @@ class FocalLossLayer(keras.layers.Layer):
         self.add_loss(reduce(losses, None, kept, self.loss.reduction))
         return logits
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         """Return no new mask: the logits keep the one they have."""
         return None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the layer."""
         loss = self.loss
         return {

@@ -1,5 +1,7 @@
 """The losses as Keras objects: `model.compile(loss=FocalLoss())`."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_focal import _arguments as check
 from keras_focal._base import ElementLoss, align, ignored, only, spread
 from keras_focal._probabilities import sigmoid_logits
 from keras_focal._softmax_losses import CategoricalFocalLoss, SparseCategoricalFocalLoss
+from keras_focal._types import Tensor
 from keras_focal.functional import (
     Balance,
     focal_loss_star,
@@ -32,18 +35,25 @@ class _Sigmoid(ElementLoss):
     """Losses of independent yes-or-no scores; a subclass gives `from_tensors`."""
 
     def __init__(
-        self, *, from_logits, reduction, name, dtype, label_smoothing=0.0, ignore_label=None
+        self,
+        *,
+        from_logits: bool,
+        reduction: str | None,
+        name: str | None,
+        dtype: Any,
+        label_smoothing: float = 0.0,
+        ignore_label: int | None = None,
     ):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         self.from_logits = check.flag("from_logits", from_logits)
         self.label_smoothing = check.number("label_smoothing", label_smoothing, low=0, high=1)
         self.ignore_label = ignored(ignore_label)
 
-    def from_tensors(self, y_true, logits):
+    def from_tensors(self, y_true: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of labels under logits of the same rank."""
         raise NotImplementedError
 
-    def evaluate(self, y_true, y_pred):
+    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the loss of each prediction, and which of them count.
 
         Args:
@@ -65,7 +75,7 @@ class _Sigmoid(ElementLoss):
             y_true = y_true * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
         return only(kept, self.from_tensors(y_true, logits)), kept
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         config = {**super().get_config(), "from_logits": self.from_logits}
         if not self.soft_targets:
@@ -119,7 +129,7 @@ class FocalLoss(_Sigmoid):
         ignore_label: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "focal_loss",
-        dtype=None,
+        dtype: Any = None,
     ):
         super().__init__(
             from_logits=from_logits,
@@ -132,11 +142,11 @@ class FocalLoss(_Sigmoid):
         self.alpha = check.balance(alpha)
         self.gamma = check.number("gamma", gamma, low=0)
 
-    def from_tensors(self, y_true, logits):
+    def from_tensors(self, y_true: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of labels under logits of the same rank."""
         return sigmoid_focal_loss(y_true, logits, alpha=self.alpha, gamma=self.gamma)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {**super().get_config(), "alpha": self.alpha, "gamma": self.gamma}
 
@@ -181,7 +191,7 @@ class FocalLossStar(_Sigmoid):
         ignore_label: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "focal_loss_star",
-        dtype=None,
+        dtype: Any = None,
     ):
         super().__init__(
             from_logits=from_logits,
@@ -195,11 +205,11 @@ class FocalLossStar(_Sigmoid):
         self.gamma = check.number("gamma", gamma, low=0, exclusive=True)
         self.beta = check.number("beta", beta)
 
-    def from_tensors(self, y_true, logits):
+    def from_tensors(self, y_true: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of labels under logits of the same rank."""
         return focal_loss_star(y_true, logits, alpha=self.alpha, gamma=self.gamma, beta=self.beta)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         own = {"alpha": self.alpha, "gamma": self.gamma, "beta": self.beta}
         return {**super().get_config(), **own}
@@ -241,7 +251,7 @@ class BalancedCrossEntropy(_Sigmoid):
         ignore_label: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "balanced_cross_entropy",
-        dtype=None,
+        dtype: Any = None,
     ):
         super().__init__(
             from_logits=from_logits,
@@ -253,11 +263,11 @@ class BalancedCrossEntropy(_Sigmoid):
         )
         self.alpha = check.balance(alpha)
 
-    def from_tensors(self, y_true, logits):
+    def from_tensors(self, y_true: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of labels under logits of the same rank."""
         return sigmoid_focal_loss(y_true, logits, alpha=self.alpha, gamma=0.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {**super().get_config(), "alpha": self.alpha}
 
@@ -295,16 +305,16 @@ class QualityFocalLoss(_Sigmoid):
         from_logits: bool = False,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "quality_focal_loss",
-        dtype=None,
+        dtype: Any = None,
     ):
         super().__init__(from_logits=from_logits, reduction=reduction, name=name, dtype=dtype)
         self.beta = check.number("beta", beta, low=0)
 
-    def from_tensors(self, y_true, logits):
+    def from_tensors(self, y_true: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of qualities under logits of the same rank."""
         return quality_focal_loss(y_true, logits, beta=self.beta)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {**super().get_config(), "beta": self.beta}
 
@@ -344,16 +354,16 @@ class VarifocalLoss(_Sigmoid):
         from_logits: bool = False,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "varifocal_loss",
-        dtype=None,
+        dtype: Any = None,
     ):
         super().__init__(from_logits=from_logits, reduction=reduction, name=name, dtype=dtype)
         self.alpha = check.number("alpha", alpha, low=0)
         self.gamma = check.number("gamma", gamma, low=0)
 
-    def from_tensors(self, y_true, logits):
+    def from_tensors(self, y_true: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of qualities under logits of the same rank."""
         return varifocal_loss(y_true, logits, alpha=self.alpha, gamma=self.gamma)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {**super().get_config(), "alpha": self.alpha, "gamma": self.gamma}

@@ -1,11 +1,14 @@
 """Online hard example mining, the rival that focal loss is measured against."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_focal import _arguments as check
 from keras_focal._base import ElementLoss, only
 from keras_focal._selection import greedy, hardest_by_loss
+from keras_focal._types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_focal")
@@ -47,7 +50,7 @@ class OnlineHardExampleMining(ElementLoss):
 
     def __init__(
         self,
-        loss=None,
+        loss: Any = None,
         *,
         hardest: int = 128,
         negatives_per_positive: float | None = None,
@@ -55,7 +58,7 @@ class OnlineHardExampleMining(ElementLoss):
         from_logits: bool | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "online_hard_example_mining",
-        dtype=None,
+        dtype: Any = None,
     ):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         if loss is None:
@@ -82,7 +85,7 @@ class OnlineHardExampleMining(ElementLoss):
             self.nms_iou = check.number("nms_iou", nms_iou, low=0, high=1)
 
     @property
-    def soft_targets(self) -> bool:
+    def soft_targets(self) -> bool:  # type: ignore[override]
         """Whether the inner loss wants qualities in [0, 1]."""
         return getattr(self.loss, "soft_targets", False)
 
@@ -91,7 +94,7 @@ class OnlineHardExampleMining(ElementLoss):
         """Whether the inner loss takes logits."""
         return bool(getattr(self.loss, "from_logits", False))
 
-    def elements(self, y_true, y_pred):
+    def elements(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the inner loss of each prediction, before any selection.
 
         Args:
@@ -107,7 +110,9 @@ class OnlineHardExampleMining(ElementLoss):
         losses = self.loss(ops.expand_dims(y_true, -1), ops.expand_dims(y_pred, -1))
         return ops.reshape(losses, ops.shape(y_pred))
 
-    def select(self, losses, positives, valid, boxes_xyxy=None):
+    def select(
+        self, losses: Tensor, positives: Tensor, valid: Tensor, boxes_xyxy: Tensor | None = None
+    ) -> Tensor:
         """Choose the anchors to learn from. No gradient flows through the choice.
 
         With boxes and `nms_iou` the picks are made one by one, each the hardest that overlaps no
@@ -144,8 +149,12 @@ class OnlineHardExampleMining(ElementLoss):
             boxes = ops.cast(ops.stop_gradient(ops.convert_to_tensor(boxes_xyxy)), "float32")
             boxes = boxes + ops.expand_dims(ops.zeros_like(losses), -1)  # (batch, anchors, 4)
 
-            def pick(scores, most, quota, chosen=None):
-                return greedy(scores, boxes, most, quota, self.nms_iou, chosen)
+            nms_iou: float = self.nms_iou
+
+            def pick(
+                scores: Tensor, most: int, quota: Tensor, chosen: Tensor | None = None
+            ) -> Tensor:
+                return greedy(scores, boxes, most, quota, nms_iou, chosen)
 
         batch = ops.shape(losses)[0]
         if self.negatives_per_positive is None:
@@ -163,7 +172,7 @@ class OnlineHardExampleMining(ElementLoss):
         scores = ops.where(negatives, losses, lowest)
         return ops.stop_gradient(chosen + pick(scores, self.hardest, quota, chosen))
 
-    def evaluate(self, y_true, y_pred):
+    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the inner loss with everything not selected set to 0, and what was selected.
 
         Args:
@@ -177,7 +186,7 @@ class OnlineHardExampleMining(ElementLoss):
         kept = self._chosen(y_true, losses)
         return only(kept, losses), kept
 
-    def _chosen(self, y_true, losses):
+    def _chosen(self, y_true: Tensor, losses: Tensor) -> Tensor:
         """Select anchors by the sum of their losses; positives are those with a label above 0."""
         y_true = ops.convert_to_tensor(y_true)
         check.same_shape(y_true.shape, losses.shape)
@@ -201,7 +210,7 @@ class OnlineHardExampleMining(ElementLoss):
             chosen = ops.expand_dims(chosen, -1)
         return ops.logical_and(chosen > 0, counts)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {
             **super().get_config(),

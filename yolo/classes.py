@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from yolo.errors import ConfigError
@@ -31,7 +32,7 @@ COCO_CLASSES = (
 COCO_UNUSED = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 
 
-def _numbered(names) -> tuple[str, ...]:
+def _numbered(names: Sequence[str]) -> tuple[str, ...]:
     remaining = iter(names)
     count = len(names) + len(COCO_UNUSED)
     return tuple(f"unused {n}" if n in COCO_UNUSED else next(remaining) for n in range(count))

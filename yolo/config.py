@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from yolo.anchors import YOLOV4_ANCHORS, YOLOV4_MASKS
 from yolo.errors import ConfigError
@@ -81,7 +81,7 @@ class YOLOv4Config:
     attention: str = "none"
     prior: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "anchors", tuple((float(w), float(h)) for w, h in self.anchors))
         object.__setattr__(self, "masks", tuple(tuple(int(i) for i in m) for m in self.masks))
         if self.variant not in _STRIDES:
@@ -161,7 +161,7 @@ class LossSettings:
     per_level: bool = False
     by_area: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "balance", tuple(float(value) for value in self.balance))
         if self.confidence_normalizer not in ("positives", "all"):
             raise ConfigError(
@@ -173,7 +173,7 @@ class LossSettings:
 # not drown the rest; with focal loss they weigh nothing, and dividing by the positives is right
 # (Lin et al. 2017, section 4). "mining" divides by the anchors that were kept. The last two are
 # those of bubbliiiing's yolov4-tf2 without and with its focal option.
-_TUTORIAL = {
+_TUTORIAL: dict[str, Any] = {
     "positive_iou": 1.0,
     "location_weight": 0.05,
     "confidence_weight": 5.0,
@@ -182,7 +182,7 @@ _TUTORIAL = {
     "per_level": True,
     "by_area": True,
 }
-LOSS_SCALINGS = {
+LOSS_SCALINGS: dict[str, dict[str, Any]] = {
     "cross-entropy": {},
     "focal": {
         "confidence_weight": 4.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +14,12 @@ _SMALLEST_TEXT = 8
 
 
 def draw_boxes(
-    image: np.ndarray, boxes_xyxy, class_ids, labels, *, scale: float | None = None
+    image: np.ndarray,
+    boxes_xyxy: np.ndarray,
+    class_ids: np.ndarray,
+    labels: Sequence[str],
+    *,
+    scale: float | None = None,
 ) -> np.ndarray:
     """Draw boxes and, over all of them, their labels; the last on top.
 
@@ -60,10 +66,18 @@ def class_color(class_id: int) -> tuple[int, int, int]:
     hue = (class_id * 0.6180339887) % 1.0  # the golden ratio spreads any number of hues evenly
     value = (1.0, 0.75, 0.9)[class_id % 3]
     saturation = (0.75, 0.95, 0.55)[class_id // 3 % 3]
-    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, saturation, value))
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _draw_label(canvas, label, box, color, size, line) -> None:
+def _draw_label(
+    canvas: np.ndarray,
+    label: str,
+    box: np.ndarray,
+    color: tuple[int, int, int],
+    size: int,
+    line: int,
+) -> None:
     """Draw a label above its box, or inside it at the top, but always wholly in the picture."""
     height, width = canvas.shape[:2]
     pad = max(1, size // 6)
@@ -83,7 +97,7 @@ def _draw_label(canvas, label, box, color, size, line) -> None:
     canvas[top : top + tall, left : left + wide] = patch
 
 
-def _fit_label(label, size, room) -> tuple[str, int, int]:
+def _fit_label(label: str, size: int, room: int) -> tuple[str, int, int]:
     """Return the label, its text size and width, made smaller and then shorter to fit `room`."""
     text = text_width(label, size)
     while text > room and size > _SMALLEST_TEXT:
@@ -95,7 +109,7 @@ def _fit_label(label, size, room) -> tuple[str, int, int]:
     return label, size, text
 
 
-def _ink(color) -> tuple[int, int, int]:
+def _ink(color: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return black or white, whichever stands out more from the colour (after WCAG 2)."""
     linear = (np.asarray(color) / 255.0) ** 2.2
     luminance = linear @ (0.2126, 0.7152, 0.0722)

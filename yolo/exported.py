@@ -7,6 +7,7 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from yolo.errors import WeightsError, YoloError
 from yolo.files import write_text
@@ -56,7 +57,7 @@ class ExportInfo:
     max_detections: int = 100
     difference: dict = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         object.__setattr__(self, "image_size", tuple(int(side) for side in self.image_size))
 
@@ -154,7 +155,7 @@ def target_name(stem: str, format: str, quantize: str = "none") -> str:
     return stem + suffix
 
 
-def import_optional(module: str, package: str, purpose: str):
+def import_optional(module: str, package: str, purpose: str) -> ModuleType:
     """Import a package that is not installed with the rest.
 
     Args:

@@ -179,7 +179,8 @@ def _parse(file: BinaryIO, size: int) -> Header | None:
 def _jpeg(file: BinaryIO, size: int) -> Header | None:
     file.seek(-2, os.SEEK_END)
     ended = file.read(2) == b"\xff\xd9"
-    place, orientation, found = 2, None, None
+    place, orientation = 2, None
+    found: tuple[int, ...] | None = None
     for _ in range(_MAX_PARTS):
         file.seek(place)
         head = file.read(4)
@@ -195,7 +196,7 @@ def _jpeg(file: BinaryIO, size: int) -> Header | None:
         (length,) = struct.unpack_from(">H", head, 2)
         if marker == 0xD9 or (marker == 0xDA and found is None):
             return None  # the end or the pixels before any size
-        if marker == 0xDA:
+        if marker == 0xDA and found is not None:
             return _jpeg_with_scans(file, ended, orientation or 1, *found)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             found = (marker, *struct.unpack(">BHHB", file.read(6)))
@@ -212,7 +213,16 @@ def _run_of_fill(file: BinaryIO, place: int) -> int:
     return max(1, len(block) - len(block.lstrip(b"\xff")) - 1)
 
 
-def _jpeg_with_scans(file, ended, orientation, marker, bits, height, width, parts):
+def _jpeg_with_scans(
+    file: BinaryIO,
+    ended: bool,
+    orientation: int,
+    marker: int,
+    bits: int,
+    height: int,
+    width: int,
+    parts: int,
+) -> Header | None:
     """Finish a JPEG's header at its first scan, where `file` stands behind the length."""
     in_scan = file.read(1)[0]
     if marker > 0xC1 or in_scan != parts:  # else libjpeg itself takes no second scan
@@ -289,9 +299,10 @@ def _webp(file: BinaryIO, size: int) -> Header | None:
             skip = 6 if file.read(6) == b"Exif\0\0" else 0
             orientation = _orientation(file, place + 8 + skip)
         place += 8 + length + length % 2
-    if (canvas or frame) is None or None not in (canvas, frame) and canvas != frame:
+    found = canvas or frame
+    if found is None or None not in (canvas, frame) and canvas != frame:
         return None
-    width, height = canvas or frame
+    width, height = found
     return Header("webp", height, width, orientation, frames=frames)
 
 
@@ -316,7 +327,7 @@ def _orientation(file: BinaryIO, start: int) -> int:
 
 
 def _valid(orientation: int | None) -> int:
-    return orientation if orientation in range(1, 9) else 1
+    return orientation if orientation is not None and 1 <= orientation <= 8 else 1
 
 
 def _tiff_tags(file: BinaryIO, start: int) -> dict[int, int]:

@@ -182,9 +182,9 @@ def canvas_size(size: tuple[int, int], image_size: tuple[int, int], resize: str)
         (800, 1088)
     """
     if resize != "shorter":
-        return tuple(image_size)
+        return image_size[0], image_size[1]
     _, _, height, width = fit_window(size, image_size, resize)
-    return tuple(-(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE for side in (height, width))
+    return -(-height // SIZE_MULTIPLE) * SIZE_MULTIPLE, -(-width // SIZE_MULTIPLE) * SIZE_MULTIPLE
 
 
 def fit_window(
@@ -217,7 +217,7 @@ def fit_window(
         return 0, 0, image_size[0], image_size[1]
     if resize == "shorter":
         scale = min(min(image_size) / min(size), max(image_size) / max(size))
-        return 0, 0, *(max(1, round(side * scale)) for side in size)
+        return 0, 0, max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     if resize != "letterbox":
         raise ConfigError(f"resize is {resize!r}; expected one of {', '.join(RESIZE_MODES)}")
     scale = min(image_size[0] / size[0], image_size[1] / size[1])

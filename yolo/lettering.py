@@ -108,7 +108,8 @@ def _font_file() -> str | None:
     else:
         for name in _SYSTEM_FONTS:
             try:
-                return ImageFont.truetype(name, 12).path
+                ImageFont.truetype(name, 12)
+                return name
             except OSError:
                 continue
         reason = "pip install 'opencv-python-headless>=5', or install a Chinese font"

@@ -8,11 +8,14 @@ however many candidates there are, and the work stops as soon as enough boxes ar
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _BLOCK = 256
 
 
-def nms(boxes_xyxy, scores, *, iou_threshold: float, max_kept: int | None = None) -> np.ndarray:
+def nms(
+    boxes_xyxy: ArrayLike, scores: ArrayLike, *, iou_threshold: float, max_kept: int | None = None
+) -> np.ndarray:
     """Return which boxes survive greedy suppression within one class, best first.
 
     A box is suppressed when its IoU with a better kept box is greater than the threshold; boxes
@@ -46,8 +49,8 @@ def nms(boxes_xyxy, scores, *, iou_threshold: float, max_kept: int | None = None
 
 
 def class_wise_nms(
-    boxes,
-    scores,
+    boxes: ArrayLike,
+    scores: ArrayLike,
     *,
     score_threshold: float,
     iou_threshold: float,
@@ -99,7 +102,9 @@ def class_wise_nms(
     return candidate_boxes[kept], flat[candidates[kept]], class_ids[kept].astype(np.int32)
 
 
-def _greedy(boxes, groups, iou_threshold, max_kept) -> np.ndarray:
+def _greedy(
+    boxes: np.ndarray, groups: np.ndarray | None, iou_threshold: float, max_kept: int | None
+) -> np.ndarray:
     """Suppress boxes that are already sorted best first; `groups` never meet, None is one."""
     limit = len(boxes) if max_kept is None else max_kept
     sides = boxes.T.copy()  # (4, N): each side lies together in memory
@@ -122,7 +127,14 @@ def _greedy(boxes, groups, iou_threshold, max_kept) -> np.ndarray:
     return kept[:limit]
 
 
-def _clash(sides, areas, groups, first, second, iou_threshold) -> np.ndarray:
+def _clash(
+    sides: np.ndarray,
+    areas: np.ndarray,
+    groups: np.ndarray | None,
+    first: np.ndarray,
+    second: np.ndarray,
+    iou_threshold: float,
+) -> np.ndarray:
     """Return whether IoU > threshold and the group is the same, (len(first), len(second)) bool.
 
     The quotient is multiplied out: a box without area then has no special case.

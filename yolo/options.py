@@ -7,6 +7,7 @@ import dataclasses
 import re
 import sys
 from difflib import get_close_matches
+from typing import Any
 
 from yolo.exported import RUNTIMES
 from yolo.headers import MAX_MEGAPIXELS
@@ -105,19 +106,19 @@ def _data_options(
 def _settings_options(parser, *, groups=None, names=()) -> None:
     """Add an option for every field of `TrainConfig`, or those of some groups and names."""
     kinds = {"int": int, "float": float, "str": str}
-    chosen, groups = groups, {}
+    sections: dict[str, argparse._ArgumentGroup] = {}
     for field in dataclasses.fields(TrainConfig):
         about = field.metadata
-        if chosen is not None and about["group"] not in chosen and field.name not in names:
+        if groups is not None and about["group"] not in groups and field.name not in names:
             continue
-        group = groups.get(about["group"])
+        group = sections.get(about["group"])
         if group is None:
-            group = groups[about["group"]] = parser.add_argument_group(about["group"])
+            group = sections[about["group"]] = parser.add_argument_group(about["group"])
         default = about.get("default_text") or _shown(field.default)
         text = about["help"].replace("%", "%%")
         if default:
             text += f" (default: {default})"
-        options = {"default": argparse.SUPPRESS, "help": text}
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
         base = field.type.split(" |")[0].split("[")[0]
         if base == "bool":
             options["action"] = argparse.BooleanOptionalAction
@@ -346,7 +347,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (all options: {name} --help)\n")
 
 
-def _parser(name: str, description: str) -> argparse.ArgumentParser:
+def _parser(name: str, description: str) -> _Parser:
     parser = _Parser(prog=name, description=description, allow_abbrev=False)
     parser.add_argument(
         "--verbose", action="store_true", help="show TensorFlow's own messages and more of ours"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from yolo.config import Thresholds
 from yolo.errors import ConfigError
@@ -87,7 +87,7 @@ class RetinaNetConfig:
     normalizer: str = "batch"
     candidates: int = 1000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("anchor_sizes", "anchor_scales", "anchor_ratios"):
             values = tuple(float(value) for value in getattr(self, name))
             object.__setattr__(self, name, values)
@@ -157,7 +157,7 @@ class RetinaNetLoss:
     background_iou: float = 0.4
     force_match: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, known in _LOSS_CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(
@@ -231,7 +231,7 @@ PROFILES = {
 }
 
 
-def from_profile(name: str, **options) -> RetinaNetConfig:
+def from_profile(name: str, **options: Any) -> RetinaNetConfig:
     """Return the network's settings of a profile.
 
     Args:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from yolo.errors import DatasetError
 
@@ -91,7 +91,7 @@ def regular_file(
 
 def open_regular(
     path: str | os.PathLike, *, max_bytes: int = MAX_BYTES, error: type[Exception] = DatasetError
-) -> BinaryIO:
+) -> io.BufferedReader:
     """Open a file for reading, in such a way that none can block us.
 
     What is opened is checked again after the opening: the name may have come to mean a pipe
@@ -201,7 +201,9 @@ def _read_part(part: FilePart, max_bytes: int, error: type[Exception]) -> bytes:
     return data
 
 
-def _check(path, status: os.stat_result, max_bytes: int, error: type[Exception]) -> None:
+def _check(
+    path: str | os.PathLike, status: os.stat_result, max_bytes: int, error: type[Exception]
+) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise error(f"{printable(path)}: expected a file, found a folder, a pipe or a device")
     if status.st_size > max_bytes:

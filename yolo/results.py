@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Detections:
     class_names: tuple[str, ...] = field(default=())
     image: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         boxes = np.asarray(self.boxes_xyxy, np.float32)
         scores = np.asarray(self.scores, np.float32)
         class_ids = np.asarray(self.class_ids, np.int32)
@@ -78,7 +79,7 @@ class Detections:
     def __repr__(self) -> str:
         return f"Detections({self.summary()})"
 
-    def __getitem__(self, index) -> Detections:
+    def __getitem__(self, index: Any) -> Detections:
         """Return the detections that a number, a slice, a mask or an index array selects."""
         if isinstance(index, int | np.integer):
             index = [index]
@@ -252,7 +253,7 @@ class Detections:
             lines.append(f"{class_id} " + " ".join(f"{share:.6f}" for share in shares) + "\n")
         return "".join(lines)
 
-    def to_supervision(self):
+    def to_supervision(self) -> Any:
         """Return `supervision.Detections`, class names under `data["class_name"]`.
 
         Raises:
@@ -286,12 +287,14 @@ class Detections:
         drawn = draw_boxes(image, self.boxes_xyxy[order], self.class_ids[order], labels)
         return encode_image(drawn, ".png")
 
-    def _rows(self):
+    def _rows(self) -> Iterator[tuple]:
         """Return (label, class id, score, box) of each detection."""
         return zip(self.labels, self.class_ids, self.scores, self.boxes_xyxy, strict=True)
 
 
-def _check(boxes, scores, class_ids, names) -> None:
+def _check(
+    boxes: np.ndarray, scores: np.ndarray, class_ids: np.ndarray, names: Sequence[str]
+) -> None:
     if boxes.shape[1:] != (4,) or scores.ndim != 1 or class_ids.ndim != 1:
         raise ValueError(
             "Detections needs boxes (N, 4), scores (N,) and class ids (N,). "

@@ -67,7 +67,7 @@ def pack(array: np.ndarray) -> str:
     return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode("ascii")
 
 
-def unpack(text: object, dtype, shape: tuple[int, ...]) -> np.ndarray:
+def unpack(text: Any, dtype, shape: tuple[int, ...]) -> np.ndarray:
     """Return the array that `pack` made text of.
 
     Args:

@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 from yolo.errors import YoloError
 
@@ -53,7 +55,8 @@ class Stop:
         self.farewell: Callable[[], None] = lambda: None
         self.last_line: Callable[[], str] = lambda: ""
         self.number = 0
-        self._deferred, self._before = False, {}
+        self._deferred = False
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
         if threading.current_thread() is not threading.main_thread():
@@ -82,12 +85,12 @@ class Stop:
         if self.requested:
             raise Stopped(self.number)
 
-    def _note(self, number, frame):
+    def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
         if not self._deferred:
             raise Stopped(self.number)
 
-    def _watch(self):
+    def _watch(self) -> None:
         first = 0.0
         while True:
             try:
@@ -108,13 +111,13 @@ class Stop:
             if first and not self._deferred and now - self._since > self.grace:
                 self._end(self.number)
 
-    def _end(self, number):
+    def _end(self, number: int) -> None:
         try:
             self.farewell()
         finally:
             os._exit(128 + number)
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if not self._before:
             return
         for number, handler in self._before.items():

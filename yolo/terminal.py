@@ -9,7 +9,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TextIO
 
 _SECONDS_BETWEEN_PASSING = 10
 
@@ -21,7 +22,7 @@ class Screen:
         stream: where to write, standard output by default.
     """
 
-    def __init__(self, stream=None):
+    def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stdout
         self.live = self.stream.isatty()
         self._open = 0  # characters of a line that waits to be replaced
@@ -60,7 +61,14 @@ class Progress:
         clock: tells the time in seconds.
     """
 
-    def __init__(self, screen: Screen, total: int | None, unit: str, *, clock=time.monotonic):
+    def __init__(
+        self,
+        screen: Screen,
+        total: int | None,
+        unit: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self._screen, self._total, self._unit, self._clock = screen, total, unit, clock
         self._shown = clock()
         self._first: tuple[int, float] | None = None
@@ -82,7 +90,7 @@ class Progress:
         text = f"{done} {self._unit}" if self._total is None else (
             f"{done}/{self._total} {self._unit}"
         )  # fmt: skip
-        before, started = self._first
+        before, started = self._first or (done, now)
         if done > before and now > started:
             rate = (done - before) / (now - started)
             text += f", {rate:.3g} a second" if rate >= 1 else f", {1 / rate:.3g} s each"
@@ -103,7 +111,7 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def colored(text: str, color: str, stream) -> str:
+def colored(text: str, color: str, stream: TextIO) -> str:
     """Return the text in a colour where the stream is a terminal that shows colours.
 
     Args:
@@ -133,7 +141,7 @@ class ScreenHandler(logging.Handler):
         self.screen = screen
         self._passed = 0.0
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         """Write one record as a line; a passing one only until the next, and seldom elsewhere."""
         if getattr(record, "passing", False):
             if self.screen.live:
@@ -177,7 +185,7 @@ def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None
 
 
 @contextlib.contextmanager
-def quiet_errors(*, verbose: bool):
+def quiet_errors(*, verbose: bool) -> Iterator[None]:
     """Set the standard error stream aside for a while, C++'s chatter included.
 
     What was said there is shown after all when an ImportError or a RuntimeError ends the work:

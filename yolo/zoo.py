@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from yolo import profiles
 from yolo.anchors import TINY_MASKS, YOLOV4_ANCHORS, YOLOV4_MASKS, YOLOV4_TINY_ANCHORS
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # What each name builds: a whole YOLOv4, or a RetinaNet's settings beside those of its profile.
 # Darknet's backbones are fine-tuned norm and all, as in YOLOv4.
-ZOO = {
+ZOO: dict[str, YOLOv4Config | dict[str, Any]] = {
     "yolov4": YOLOv4Config("yolov4", YOLOV4_ANCHORS, YOLOV4_MASKS),
     "yolov4-tiny": YOLOv4Config("yolov4-tiny", YOLOV4_TINY_ANCHORS, TINY_MASKS["custom"]),
     "retinanet": {},
@@ -31,7 +32,14 @@ ZOO = {
 }
 
 
-def build(name: str, *, classes, image_size=(416, 416), resize="letterbox", **options) -> Detector:
+def build(
+    name: str,
+    *,
+    classes: Sequence[str],
+    image_size: tuple[int, int] = (416, 416),
+    resize: str = "letterbox",
+    **options: Any,
+) -> Detector:
     """Build a detector with fresh weights.
 
     Args:
@@ -63,7 +71,7 @@ def build(name: str, *, classes, image_size=(416, 416), resize="letterbox", **op
     return Detector(settings, classes=classes, image_size=image_size, resize=resize)
 
 
-def settings_of(name: str, **options) -> YOLOv4Config | RetinaNetConfig:
+def settings_of(name: str, **options: Any) -> YOLOv4Config | RetinaNetConfig:
     """Return the settings of a model without building it.
 
     Args:
@@ -88,7 +96,7 @@ def settings_of(name: str, **options) -> YOLOv4Config | RetinaNetConfig:
         raise ConfigError(
             f"{name} has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
         )
-    if kind is RetinaNetConfig:
+    if isinstance(settings, dict):
         profile = options.pop("profile", "paper")
         return profiles.from_profile(profile, **{**settings, **options})
     return dataclasses.replace(settings, **_named_masks(name, options))

@@ -50,7 +50,7 @@ def _write_predictions(out: Path, run, pairs: list, failed: list[str], screen) -
             writer.add(result)
         writer.close()
         screen.write(f"written: {writer.path}")
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for _, found in pairs:
         counts.update(found.counts)
     text = ", ".join(f"{count} {name}" for name, count in counts.most_common())

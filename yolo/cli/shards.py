@@ -17,8 +17,7 @@ def shards(args, screen: terminal.Screen) -> int:
     from yolo.data.shard_writer import write_shards
     from yolo.training import data_check
 
-    data, report = data_check.read_and_check(config)
-    data_check.refuse(report)
+    data = data_check.accepted(*data_check.read_and_check(config))
     splits = data_check.splits_of(data, config)
     counts = write_shards(
         splits, data.classes, args.out, shard_bytes=args.shard_size << 20,

@@ -58,8 +58,9 @@ def network_boxes(
     for sample in samples:
         if len(sample.class_ids):
             top, left, height, width = fit_window(sample.size, image_size, resize)
-            scale = np.float32([width / sample.size[1], height / sample.size[0]])
-            boxes.append(sample.boxes_xyxy * np.tile(scale, 2) + np.float32([left, top] * 2))
+            scale = np.array([width / sample.size[1], height / sample.size[0]], np.float32)
+            corner = np.array([left, top], np.float32)
+            boxes.append(sample.boxes_xyxy * np.tile(scale, 2) + np.tile(corner, 2))
             ids.append(sample.class_ids)
     return np.concatenate(boxes), np.concatenate(ids)
 
@@ -187,7 +188,7 @@ def is_better(new: Recall, old: Recall) -> bool:
 
 def _k_means(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the centres (count, 2) with the best mean IoU of a few starts."""
-    best, best_score = None, -1.0
+    best, best_score = sizes[:count], -1.0
     for _ in range(STARTS):
         centres = _start(sizes, count, rng)
         assigned = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import combinations
@@ -106,7 +106,7 @@ class DataReport:
 
 def examine(
     source: str,
-    splits: dict[str, Sequence[Sample]],
+    splits: Mapping[str, Sequence[Sample]],
     classes: Sequence[str],
     findings: Sequence[Findings],
     *,
@@ -144,7 +144,7 @@ def examine(
     problems += _of_pictures(splits)
     problems += _of_classes(counts, classes)
     return DataReport(
-        source=source, classes=classes, image_size=tuple(image_size), resize=resize,
+        source=source, classes=classes, image_size=(image_size[0], image_size[1]), resize=resize,
         splits=counts, boxes_xyxy=boxes, class_ids=class_ids, problems=_sorted(problems),
         decoded=len(paths) if decode else 0,
     )  # fmt: skip
@@ -190,7 +190,7 @@ def _count(samples: Sequence[Sample], classes: tuple[str, ...]) -> SplitCounts:
     )
 
 
-def _repeated(splits: dict[str, Sequence[Sample]]) -> list[Problem]:
+def _repeated(splits: Mapping[str, Sequence[Sample]]) -> list[Problem]:
     found = []
     for group in duplicates.same_pictures(splits):
         leak = len({name for name, _ in group}) > 1
@@ -206,7 +206,7 @@ def _repeated(splits: dict[str, Sequence[Sample]]) -> list[Problem]:
 def _tiny(samples: Sequence[Sample], boxes: np.ndarray) -> list[Problem]:
     """Name the objects of which resizing leaves next to nothing; boxes in the samples' order."""
     sizes = box_sizes(boxes)
-    small = (sizes < TINY).any(axis=1)
+    small = sizes.min(axis=1) < TINY
     if not small.any():
         return []
     found, first = [], 0
@@ -215,12 +215,12 @@ def _tiny(samples: Sequence[Sample], boxes: np.ndarray) -> list[Problem]:
         count = len(sample.class_ids)
         for i in np.flatnonzero(small[first : first + count]):
             width, height = sizes[first + i]
-            found.append(Problem("note", kind, f"{sample.place(i)}: {width:.1f}x{height:.1f}"))
+            found.append(Problem("note", kind, f"{sample.place(int(i))}: {width:.1f}x{height:.1f}"))
         first += count
     return found
 
 
-def _of_pictures(splits: dict[str, Sequence[Sample]]) -> list[Problem]:
+def _of_pictures(splits: Mapping[str, Sequence[Sample]]) -> list[Problem]:
     return [
         Problem("note", "pictures without objects (they teach background)", printable(sample.path))
         for samples in splits.values()
@@ -244,7 +244,10 @@ def _of_classes(splits: dict[str, SplitCounts], classes: tuple[str, ...]) -> lis
                 place = f"{c}: {first.per_class[c]}"
                 found.append(Problem("note", f"classes with fewer than {FEW} objects", place))
         if numbers and max(numbers.values()) >= UNEQUAL * min(numbers.values()):
-            most, least = max(numbers, key=numbers.get), min(numbers, key=numbers.get)
+            most, least = (
+                max(numbers, key=numbers.__getitem__),
+                min(numbers, key=numbers.__getitem__),
+            )
             place = (
                 f"{most} {numbers[most]} to {least} {numbers[least]}; focal loss minds that less"
             )

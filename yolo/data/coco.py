@@ -102,7 +102,7 @@ def read_coco(
     for image_id, entry in pictures.items():
         name = entry.get("file_name")
         path = _picture(Path(image_folder), name)
-        if path is None:
+        if path is None or not isinstance(name, str):
             findings.error(
                 f"{file}: picture {shortened(image_id)}: file_name {shortened(name)}; expected "
                 "a name in the folder"

@@ -26,12 +26,12 @@ _CODE = (
 
 
 def decode_all(
-    paths: Sequence[Path],
+    paths: Sequence[Path | FilePart],
     *,
     workers: int | None = None,
     seconds: float = SECONDS,
     on_progress: Callable[[int, int], None] | None = None,
-) -> dict[Path, str]:
+) -> dict[Path | FilePart, str]:
     """Decode every picture as training will, and tell which cannot be.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,9 @@ HEAD_BYTES = 1 << 16
 _READERS = 4
 
 
-def same_pictures(splits: dict[str, Sequence[Sample]]) -> list[list[tuple[str, Path]]]:
+def same_pictures(
+    splits: Mapping[str, Sequence[Sample]],
+) -> list[list[tuple[str, Path | FilePart]]]:
     """Find pictures whose files hold the same bytes.
 
     Only files of one size can be equal; of these the first 64 KB are compared by hash, and all
@@ -30,7 +32,7 @@ def same_pictures(splits: dict[str, Sequence[Sample]]) -> list[list[tuple[str, P
         Groups of two and more (split, picture), in the order of the splits. A picture that
         stands in two splits is a group, too.
     """
-    places: dict[Path, list[str]] = defaultdict(list)
+    places: dict[Path | FilePart, list[str]] = defaultdict(list)
     for name, samples in splits.items():
         for sample in samples:
             places[sample.path].append(name)
@@ -49,14 +51,16 @@ def same_pictures(splits: dict[str, Sequence[Sample]]) -> list[list[tuple[str, P
     return found
 
 
-def describe(group: list[tuple[str, Path]], *, most: int = 4) -> str:
+def describe(group: list[tuple[str, Path | FilePart]], *, most: int = 4) -> str:
     """Return one line that names the members of a group and their splits."""
     shown = [f"{printable(path)} ({name})" for name, path in group[:most]]
     rest = f" and {len(group) - most} more" if len(group) > most else ""
     return " = ".join(shown) + rest
 
 
-def _divide(group: list[Path], key: Callable, pool: ThreadPoolExecutor) -> Iterable[list[Path]]:
+def _divide(
+    group: list[Path | FilePart], key: Callable, pool: ThreadPoolExecutor
+) -> Iterable[list[Path | FilePart]]:
     """Yield the parts of a group that agree in `key`, and hold more than one."""
     parts = defaultdict(list)
     for path, value in zip(group, pool.map(key, group), strict=True):
@@ -74,11 +78,11 @@ def _size(path: Path | FilePart) -> int | None:
         return None
 
 
-def _head(path: Path) -> bytes | None:
+def _head(path: Path | FilePart) -> bytes | None:
     return _digest(path, HEAD_BYTES)
 
 
-def _whole(path: Path) -> bytes | None:
+def _whole(path: Path | FilePart) -> bytes | None:
     return _digest(path, -1)
 
 

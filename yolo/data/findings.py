@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 
@@ -126,7 +127,7 @@ def check_objects(
     file: str,
     findings: Findings,
     first_pixel: int = 0,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """Turn the objects of one picture into arrays; repair what can be repaired.
 
     A box without area, as the file writes it, is dropped; of exact duplicates the first stays;

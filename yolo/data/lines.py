@@ -71,14 +71,14 @@ def read_lines(
             findings.warn("pictures of several frames, the first taken", place)
         marked = []
         for i, box in enumerate(boxes, 1):
-            *corners, class_id = (float(n) for n in box.split(","))
+            xmin, ymin, xmax, ymax, class_id = (float(n) for n in box.split(","))
             if class_id not in range(len(classes)):
                 findings.error(
                     f"{place}: box {i}: class {class_id:g}; expected 0 to {len(classes) - 1}: "
                     "correct the line or the class list"
                 )
                 continue
-            marked.append(MarkedObject(f"box {i}", int(class_id), tuple(corners)))
+            marked.append(MarkedObject(f"box {i}", int(class_id), (xmin, ymin, xmax, ymax)))
         arrays = check_objects(marked, header.size, file=place, findings=findings)
         samples.append(Sample(picture, size=header.size, image_id=picture.stem, **arrays))
     findings.finish(collect)

@@ -13,6 +13,7 @@ from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.errors import ConfigError
 from yolo.images import GREY, SIZE_MULTIPLE
+from yolo.reading import FilePart
 
 SIZE_RANGE = (0.7, 1.4)
 SHORTER_RANGE = (0.8, 1.0)  # 640 to 800 for 800, the scale jitter of Lin et al. (2017), table 2
@@ -125,7 +126,7 @@ def _drawn(position: tf.Tensor, count: int, batch_size: int, seed: int):
 def pictures_of_batch(
     samples: Sequence[Sample], epoch: int, batch: int, *, batch_size: int,
     augment: AugmentConfig, epochs: int, seed: int = 0,
-) -> list[Path]:  # fmt: skip
+) -> list[Path | FilePart]:  # fmt: skip
     """Return the pictures that `training_dataset` puts into a batch, joined ones included.
 
     Args:

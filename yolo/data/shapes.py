@@ -108,8 +108,8 @@ def _iou(box: tuple, other: tuple) -> float:
 def _ring(count: int, radii: tuple[float, ...], start: float) -> np.ndarray:
     """Return `count` points (x, y) around the origin, at these radii in turn."""
     angles = start + 2 * math.pi * np.arange(count) / count
-    radii = np.resize(radii, count)
-    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    radius = np.resize(radii, count)
+    return np.stack([radius * np.cos(angles), radius * np.sin(angles)], axis=1)
 
 
 def _cross() -> np.ndarray:
@@ -214,11 +214,10 @@ def _shape(
 def _paint(rng: np.random.Generator, image: np.ndarray, patch: _Patch) -> None:
     """Lay a shape over the picture: soft shadow, body lit from above, darker edge."""
     height, width = patch.body.shape
-    colour = np.float32(
-        colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.65, 1), rng.uniform(0.7, 1))
-    )
+    hsv = rng.random(), rng.uniform(0.65, 1), rng.uniform(0.7, 1)
+    colour = np.array(colorsys.hsv_to_rgb(*hsv), np.float32)
     whole = np.maximum(patch.body, patch.edge)
-    move = np.float32([[1, 0, 2.5], [0, 1, 3.5]])
+    move = np.array([[1, 0, 2.5], [0, 1, 3.5]], np.float32)
     shadow = cv2.GaussianBlur(cv2.warpAffine(whole, move, (width, height)), (0, 0), 2.5)
     rows = np.flatnonzero(whole.any(1))
     light = np.interp(np.arange(height), [rows[0], rows[-1] + 1], [1.12, 0.82])

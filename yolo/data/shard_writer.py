@@ -6,9 +6,10 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ _BEFORE, _AFTER = 12, 4
 
 
 def write_shards(
-    splits: dict[str, Sequence[Sample]],
+    splits: Mapping[str, Sequence[Sample]],
     classes: Sequence[str],
     out: str | os.PathLike,
     *,
@@ -78,7 +79,7 @@ def write_shards(
             on_progress(done, total)
 
     def write(folder: Path) -> None:
-        index = {"format": FORMAT, "classes": list(classes), "splits": {}}
+        index: dict[str, Any] = {"format": FORMAT, "classes": list(classes), "splits": {}}
         for name, samples in splits.items():
             plan = plan_shards(samples, shard_bytes=shard_bytes, num_shards=num_shards)
             split = _Split(name, samples, classes)
@@ -166,7 +167,8 @@ class _Split:
         """Return the split's part of the index."""
         samples, places = self.samples, self.places
         counts = np.array([len(sample.class_ids) for sample in samples], np.int32)
-        none = Sample(Path(), np.zeros((0, 4)), *np.zeros((3, 0)), size=(1, 1), image_id="")
+        nothing = np.zeros(0)
+        none = Sample(Path(), np.zeros((0, 4)), nothing, nothing, nothing, (1, 1), "")
         objects = [none, *samples]
         return {
             "pictures": len(samples),

@@ -133,10 +133,14 @@ class Shards:
                 shards[owners[i]].path, int(starts[i]), int(lengths[i]), int(crcs[i]), names[i]
             )
             mine = slice(ends[i], ends[i + 1])
+            boxes, class_ids, difficult, truncated = (array[mine] for array in arrays)
             samples.append(
                 Sample(
                     part,
-                    *(array[mine] for array in arrays),
+                    boxes,
+                    class_ids,
+                    difficult,
+                    truncated,
                     size=(int(sizes[i, 0]), int(sizes[i, 1])),
                     image_id=ids[i],
                     plain_jpeg=bool(plain[i]),

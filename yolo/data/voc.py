@@ -99,7 +99,7 @@ def read_split(
         marked = []
         for number, item in enumerate(annotation.objects, 1):
             label = f"object {number} ({shortened(item.name)})"
-            if item.fault:
+            if item.fault or item.box is None:
                 findings.error(
                     f"{printable(path)}:{item.line}: {label}: {item.fault}: correct the file"
                 )
@@ -312,7 +312,7 @@ def _counts_from_zero(folder: Path) -> bool:
             total += item.box is not None
             if item.box and any(0 <= n < 1 for n in item.box[:2]):
                 first, count = first or path, count + 1
-    if count:
+    if first is not None:
         log.info(
             "%s: pixels are counted from 0: %d of %d boxes start there, the first in %s "
             "(--first-pixel 1 if those are mistakes)",

@@ -127,13 +127,13 @@ def _lines(text: str) -> dict[str, list[int]]:
     depth, lines = 0, defaultdict(list)
     parser = expat.ParserCreate("utf-8")
 
-    def start(name, attributes):
+    def start(name: str, attributes: dict) -> None:
         nonlocal depth
         if depth == 1:
             lines[name].append(parser.CurrentLineNumber)
         depth += 1
 
-    def end(name):
+    def end(name: str) -> None:
         nonlocal depth
         depth -= 1
 
@@ -174,9 +174,10 @@ def _text(data: bytes) -> str:
 
 def _size_of(element: Element) -> tuple[int, int] | None:
     try:
-        return tuple(int(float(element.findtext(name, ""))) for name in ("height", "width"))
+        height, width = (int(float(element.findtext(n, ""))) for n in ("height", "width"))
     except (ValueError, OverflowError):
         return None
+    return height, width
 
 
 def _object(element: Element, line: int) -> VocObject:
@@ -194,5 +195,10 @@ def _object(element: Element, line: int) -> VocObject:
             except ValueError:
                 found = shortened(text) if text else "no value"
                 fault = fault or f"<{corner}> holds {found}; expected a number"
-    flags = [(element.findtext(n) or "").strip() == "1" for n in ("difficult", "truncated")]
-    return VocObject(name, tuple(numbers) if len(numbers) == 4 else None, *flags, fault, line)
+    difficult, truncated = (
+        (element.findtext(flag) or "").strip() == "1" for flag in ("difficult", "truncated")
+    )
+    if len(numbers) != 4:
+        return VocObject(name, None, difficult, truncated, fault, line)
+    xmin, ymin, xmax, ymax = numbers
+    return VocObject(name, (xmin, ymin, xmax, ymax), difficult, truncated, fault, line)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from yolo.errors import ConfigError
 from yolo.results import Detections
 
 
-def align_classes(detections: list[Detections], classes) -> list[Detections]:
+def align_classes(detections: Sequence[Detections], classes: Sequence[str]) -> list[Detections]:
     """Return the detections with class ids that index into `classes`, matched by name.
 
     A model may know more classes than the data set has labels for, or in another order.
@@ -47,5 +49,5 @@ def align_classes(detections: list[Detections], classes) -> list[Detections]:
     return aligned
 
 
-def _some(names) -> str:
+def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")

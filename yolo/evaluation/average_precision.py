@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def average_precision_11_point(precision, recall) -> float:
+def average_precision_11_point(precision: np.ndarray, recall: np.ndarray) -> float:
     """Return VOC2007 AP: the mean over recall 0, 0.1, ... 1 of the best precision from there on.
 
     The eleven recalls are multiples of the float 0.1, of which 0.3, 0.6 and 0.7 come out a
@@ -27,7 +27,7 @@ def average_precision_11_point(precision, recall) -> float:
     return float(np.mean(points))
 
 
-def average_precision_all_point(precision, recall) -> float:
+def average_precision_all_point(precision: np.ndarray, recall: np.ndarray) -> float:
     """Return VOC2010 AP: the area under the precision made monotone from the right.
 
     Args:

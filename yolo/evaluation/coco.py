@@ -52,7 +52,8 @@ def evaluate_coco(detections: list[Detections], samples: list[Sample], classes) 
             f"Received: {len(detections)} for {len(samples)} samples."
         )
     classes = tuple(classes)
-    truth, results = [], []
+    truth: list[dict] = []
+    results: list[dict] = []
     found_by_picture = align_classes(detections, classes)
     for image_id, (found, sample) in enumerate(zip(found_by_picture, samples, strict=True), 1):
         for box, class_id, crowd in zip(
@@ -164,8 +165,10 @@ def _evaluate(truth: dict, results: list[dict]) -> dict:
         ) from None
     if not truth["images"] or not truth["categories"]:
         nothing = dict.fromkeys(METRICS, -1.0)
-        names = [category["name"] for category in truth["categories"]]
-        return nothing | {"per_class": {name: {"AP": -1.0, "AP50": -1.0} for name in names}}
+        absent = {"AP": -1.0, "AP50": -1.0}
+        return nothing | {
+            "per_class": {category["name"]: dict(absent) for category in truth["categories"]}
+        }
     annotated = COCO(truth, print_function=_silent)
     evaluation = COCOeval_faster(
         annotated, annotated.loadRes(results), iouType="bbox", print_function=_silent

@@ -58,16 +58,16 @@ def plot_labels(report: DataReport, png: Path) -> None:
         name: sum(split.per_class[name] for split in report.splits.values())
         for name in report.classes
     }
-    names = sorted(totals, key=totals.get)[-MOST_CLASSES:]
+    names = sorted(totals, key=totals.__getitem__)[-MOST_CLASSES:]
     with new_figure(png, (7, 1.6 + 0.28 * len(names))) as figure:
         axis = figure.subplots()
         start = np.zeros(len(names))
         for split, counts in report.splits.items():
             values = [counts.per_class[name] for name in names]
-            bars = axis.barh(names, values, left=start, label=split)
+            axis.barh(names, values, left=start, label=split)
             start += values
-        if names:
-            axis.bar_label(bars, [f"{totals[name]:,}" for name in names], padding=3)
+        if axis.containers:  # at the ends of the last split's bars
+            axis.bar_label(axis.containers[-1], [f"{totals[name]:,}" for name in names], padding=3)
             axis.set_xlim(0, max(1, start.max()) * 1.15)
             axis.set_ylim(-0.6, len(names) - 0.4)
         left_out = len(report.classes) - len(names)

@@ -72,9 +72,9 @@ class Page:
 
     def add(self, heading: str, *parts: str) -> None:
         """Add a section of parts that the functions below made; empty ones are left out."""
-        parts = [part for part in parts if part]
-        if parts:
-            self.sections.append((heading, "\n".join(parts)))
+        body = "\n".join(part for part in parts if part)
+        if body:
+            self.sections.append((heading, body))
 
     def write(self, path: Path) -> None:
         """Write the page, whole or not at all."""

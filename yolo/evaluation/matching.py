@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,7 @@ def match(found: Detections, sample: Sample, *, iou_threshold: float = MATCH_IOU
 
 
 def confusion_matrix(
-    detections: list[Detections], samples: list[Sample], classes, *,
+    detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str], *,
     iou_threshold: float = MATCH_IOU, score_threshold: float = SURE,
 ) -> np.ndarray:  # fmt: skip
     """Count what was taken for what.
@@ -100,7 +101,7 @@ def confusion_matrix(
 
 
 def picture_results(
-    detections: list[Detections], samples: list[Sample], classes, *,
+    detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str], *,
     iou_threshold: float = MATCH_IOU, score_threshold: float = SURE,
 ) -> list[PictureResult]:  # fmt: skip
     """Judge every picture by itself, the worst first.

@@ -57,7 +57,9 @@ def plot_training(results_csv: Path, png: Path) -> None:
         raise DatasetError(
             f"{results_csv}: no epoch to draw. Expected a header and a row for each."
         )
-    panels = {"loss": {}, "mean average precision": {}, "learning rate": {}}
+    panels: dict[str, dict[str, list]] = {
+        "loss": {}, "mean average precision": {}, "learning rate": {}
+    }  # fmt: skip
     for name, values in table.items():
         if (panel := _panel(name)) is not None:
             panels[panel][name] = values

@@ -10,7 +10,9 @@ Both means are always computed, and the table shows both.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +90,7 @@ class VocResult:
 def evaluate_voc(
     detections: list[Detections],
     samples: list[Sample],
-    classes,
+    classes: Sequence[str],
     *,
     iou_threshold: float = 0.5,
     inclusive_pixels: bool = False,
@@ -146,7 +148,14 @@ def evaluate_voc(
     )
 
 
-def _all_classes(detections, samples, classes, iou_threshold, extra, score_threshold):
+def _all_classes(
+    detections: Sequence[Detections],
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    iou_threshold: float,
+    extra: float,
+    score_threshold: float,
+) -> list[ClassResult]:
     counts = np.cumsum([0] + [len(sample.class_ids) for sample in samples])
     truth_classes = _join([sample.class_ids for sample in samples], np.int32)
     difficult = _join([sample.difficult for sample in samples], bool)
@@ -164,7 +173,7 @@ def _all_classes(detections, samples, classes, iou_threshold, extra, score_thres
     for class_id, name in enumerate(classes):
         mine = np.flatnonzero(found_classes == class_id)
         mine = mine[np.argsort(-scores[mine], kind="stable")]
-        objects = np.count_nonzero(~difficult[truth_classes == class_id])
+        objects = int(np.count_nonzero(~difficult[truth_classes == class_id]))
         overlaps = best_iou[mine] >= iou_threshold
         ignored = np.zeros(len(mine), bool)
         ignored[overlaps] = difficult[best_object[mine[overlaps]]]
@@ -175,7 +184,7 @@ def _all_classes(detections, samples, classes, iou_threshold, extra, score_thres
             _class_result(
                 name,
                 objects,
-                np.count_nonzero(truth_classes == class_id) - objects,
+                int(np.count_nonzero(truth_classes == class_id)) - objects,
                 hit[~ignored],
                 scores[mine[~ignored]],
                 score_threshold,
@@ -184,7 +193,14 @@ def _all_classes(detections, samples, classes, iou_threshold, extra, score_thres
     return results
 
 
-def _class_result(name, objects, difficult, hit, scores, score_threshold) -> ClassResult:
+def _class_result(
+    name: str,
+    objects: int,
+    difficult: int,
+    hit: np.ndarray,
+    scores: np.ndarray,
+    score_threshold: float,
+) -> ClassResult:
     true_positives = np.cumsum(hit)
     so_far = np.arange(1, len(hit) + 1)
     precision = true_positives / so_far
@@ -193,8 +209,8 @@ def _class_result(name, objects, difficult, hit, scores, score_threshold) -> Cla
     hits = int(true_positives[sure - 1]) if sure else 0
     return ClassResult(
         name=name,
-        objects=int(objects),
-        difficult=int(difficult),
+        objects=objects,
+        difficult=difficult,
         detections=len(hit),
         ap_11_point=(average_precision_11_point(precision, recall) if objects else np.nan),
         ap_all_point=average_precision_all_point(precision, recall) if objects else np.nan,
@@ -206,7 +222,7 @@ def _class_result(name, objects, difficult, hit, scores, score_threshold) -> Cla
     )
 
 
-def _best_object(found, sample, extra) -> tuple[np.ndarray, np.ndarray]:
+def _best_object(found: Detections, sample: Sample, extra: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the best IoU of each detection with an object of its class, and which that is."""
     if not len(found) or not len(sample.class_ids):
         return np.full(len(found), -1.0), np.zeros(len(found), np.int64)
@@ -221,11 +237,11 @@ def _best_object(found, sample, extra) -> tuple[np.ndarray, np.ndarray]:
     return iou[np.arange(len(found)), index], index
 
 
-def _join(arrays, dtype) -> np.ndarray:
+def _join(arrays: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
     return np.concatenate([np.zeros(0, dtype), *[np.asarray(a, dtype) for a in arrays]])
 
 
-def _mean(values) -> float:
+def _mean(values: Iterable[float]) -> float:
     values = [value for value in values if not np.isnan(value)]
     return float(np.mean(values)) if values else 0.0
 

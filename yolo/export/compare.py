@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,13 +75,13 @@ def compare(keras_model, exported, image) -> Difference:
     if exported.info.dynamic:
         height, width = exported.image_size
         sizes.append(((height + 32, width + 64), 2))
-    found = None
+    found = []
     for size, count in sizes:
         picture, _ = fit_image(image, size, resize=exported.resize)
         batch = np.stack([picture, picture[:, ::-1]][:count])
-        one = _difference(keras_model.predict_raw(batch), exported.predict_raw(batch), max(size))
-        found = one if found is None else found.worse(one)
-    return found
+        wanted, received = keras_model.predict_raw(batch), exported.predict_raw(batch)
+        found.append(_difference(wanted, received, max(size)))
+    return functools.reduce(Difference.worse, found)
 
 
 def _difference(expected, received, side) -> Difference:

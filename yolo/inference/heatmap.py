@@ -43,7 +43,7 @@ def confidence_map(
             scores = scores[:, class_ids]
         part = _spread(np.asarray(raw["boxes"])[0], scores.max(axis=1), picture.shape[:2])
         # Cut the picture's own part out of the network's: bars of a letterbox are no picture.
-        corners = fit.to_network([[0, 0, x2 - x1, y2 - y1]])[0] / _STEP
+        corners = fit.to_network(np.array([[0, 0, x2 - x1, y2 - y1]]))[0] / _STEP
         left, top = np.floor(corners[:2]).astype(int)
         right, bottom = np.maximum(np.ceil(corners[2:]).astype(int), (left + 1, top + 1))
         part = cv2.resize(part[top:bottom, left:right], (int(x2 - x1), int(y2 - y1)))

@@ -68,11 +68,11 @@ class Settings:
 
 def predict(
     model,
-    paths: Iterable[Path],
+    paths: Iterable[Path | FilePart],
     *,
-    on_error: Callable[[Path, Exception], None] | None = None,
+    on_error: Callable[[Path | FilePart, Exception], None] | None = None,
     **settings,
-) -> Iterator[tuple[Path, np.ndarray, Detections]]:
+) -> Iterator[tuple[Path | FilePart, np.ndarray, Detections]]:
     """Detect in picture files and yield them one by one, in the order given.
 
     The model gets batches of one size, see `fitted.detect_fitted`. With fewer pictures than a
@@ -231,7 +231,8 @@ def _read_ahead(items, load, ahead, on_error):
     """Yield (item, load(item)) in order, while threads load up to `ahead` further ones."""
     pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
     try:
-        waiting, remaining = deque(), iter(items)
+        waiting: deque = deque()
+        remaining = iter(items)
         end = object()
         while True:
             while len(waiting) < ahead and (item := next(remaining, end)) is not end:

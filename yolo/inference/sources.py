@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -43,13 +44,15 @@ def find_sources(arguments: list[str]) -> list[Path | int]:
         >>> find_sources([])
         []
     """
-    found = {}
+    found: dict[int | str, Path | int] = {}
     for argument in arguments:
         typed = _without_scheme(argument)
         path = Path(typed)
         known = is_video(path) or path.suffix.lower() in SUFFIXES
         if len(arguments) > 1 and known and not glob.has_magic(typed):
-            expanded = [path.expanduser()]  # one that is missing is the reader's to report
+            expanded: Sequence[Path | int] = [
+                path.expanduser()
+            ]  # one that is missing is the reader's to report
         else:
             expanded = _expand(typed)
         for source in expanded:
@@ -83,7 +86,7 @@ def _without_scheme(argument: str) -> str:
     return url2pathname(address.path)
 
 
-def _expand(argument: str) -> list[Path | int]:
+def _expand(argument: str) -> Sequence[Path | int]:
     path = Path(argument).expanduser()
     if path.is_file():
         return _read_list(path) if path.suffix.lower() == ".txt" else [path]

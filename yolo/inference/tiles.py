@@ -142,8 +142,8 @@ def merge(found: Detections, cut: np.ndarray, *, iou_threshold: float) -> Detect
         mine = mine[~covered]
         best = nms(found.boxes_xyxy[mine], found.scores[mine], iou_threshold=iou_threshold)
         kept.append(mine[best])
-    kept = np.concatenate(kept) if kept else np.zeros(0, np.int64)
-    return found[kept[np.argsort(-found.scores[kept], kind="stable")]]
+    every = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+    return found[every[np.argsort(-found.scores[every], kind="stable")]]
 
 
 def _is_cut(boxes: np.ndarray, window: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -43,11 +43,13 @@ class Video:
     def __init__(self, source: Path | int):
         self.source = source
         self.camera = isinstance(source, int)
-        self.name = f"camera {source}" if self.camera else printable(source)
-        if not self.camera:
+        if isinstance(source, int):
+            self.name, opened = f"camera {source}", source
+        else:
             regular_file(source, max_bytes=1 << 50)
+            self.name, opened = printable(source), os.fspath(source)
         with _quiet():
-            self._capture = cv2.VideoCapture(source if self.camera else os.fspath(source))
+            self._capture = cv2.VideoCapture(opened)
         if not self._capture.isOpened():
             raise DatasetError(
                 f"{self.name}: no such camera, or another program uses it"

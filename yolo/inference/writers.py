@@ -7,8 +7,10 @@ import io
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +64,8 @@ class JsonFile:
     """`predictions.json`: a list with an entry for every picture."""
 
     def __init__(self, out: Path, classes):
-        self.path, self._entries = out / "predictions.json", []
+        self.path = out / "predictions.json"
+        self._entries: list[dict] = []
 
     def add(self, result: Result) -> None:
         """Take over one result."""
@@ -103,7 +106,8 @@ class CocoFile:
     """
 
     def __init__(self, out: Path, classes):
-        self.path, self._entries = out / "coco_results.json", []
+        self.path = out / "coco_results.json"
+        self._entries: list[dict] = []
         self._categories = COCO_CATEGORY_IDS if tuple(classes) == COCO_CLASSES else None
 
     def add(self, result: Result) -> None:
@@ -136,13 +140,14 @@ class VocFolder:
     def add(self, result: Result) -> None:
         """Write the annotation and, beside it, the picture: its file as it is, or the frame."""
         pictures = self.path / "JPEGImages"
-        if result.path is None:
+        path = result.path
+        if path is None:
             name = f"{result.stem}.jpg"
             write_bytes(pictures / name, encode_image(result.image, ".jpg"))
         else:
-            kind = read_header(result.path).kind
+            kind = read_header(path).kind
             name = f"{result.stem}.{'jpg' if kind == 'jpeg' else kind}"
-            write_with(pictures / name, lambda part: shutil.copyfile(result.path, part))
+            write_with(pictures / name, lambda part: shutil.copyfile(path, part))
         text = result.found.to_voc_xml(name, result.image.shape[:2])
         write_text(self.path / "Annotations" / f"{result.stem}.xml", text)
 
@@ -195,7 +200,8 @@ class CountsFile:
 
     def __init__(self, out: Path, classes):
         self.path, self._classes = out / "counts.csv", classes
-        self._rows, self._total = [], Counter()
+        self._rows: list[list] = []
+        self._total: Counter[int] = Counter()
 
     def add(self, result: Result) -> None:
         """Take over one result."""
@@ -218,7 +224,7 @@ class CountsFile:
 
 
 # The words of --save; option_values.SAVE_KINDS lists them, too, for --help without NumPy.
-WRITERS = {
+WRITERS: dict[str, Callable[..., Any]] = {
     "json": JsonFile,
     "csv": CsvFile,
     "coco": CocoFile,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -25,9 +25,9 @@ class Targets(NamedTuple):
         class_ids: (batch, M) int32, 0 where padding.
     """
 
-    matched: object
-    boxes_xyxy: object
-    class_ids: object
+    matched: Any
+    boxes_xyxy: Any
+    class_ids: Any
 
 
 def assign(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,8 @@ def model_options(config: TrainConfig) -> dict:
     return options
 
 
-def _yolov4_options(config: TrainConfig) -> dict:
-    options = {}
+def _yolov4_options(config: TrainConfig) -> dict[str, Any]:
+    options: dict[str, Any] = {}
     if config.masks:
         options["masks"] = _masks(config.masks)
     if config.attention != "none":
@@ -102,9 +103,11 @@ def anchor_recall(config: TrainConfig, samples: Sequence[Sample], classes) -> Re
     return _recall(config, model_settings(config), boxes, ids, classes)
 
 
-def _recall(config: TrainConfig, settings, boxes, ids, classes) -> Recall:
+def _recall(
+    config: TrainConfig, settings: YOLOv4Config | RetinaNetConfig, boxes, ids, classes
+) -> Recall:
     """Return what the anchors of a model's settings reach of boxes (N, 4) on its picture."""
-    if config.model in RETINANETS:
+    if isinstance(settings, RetinaNetConfig):
         from yolo.retinanet.decode import make_anchors  # brings Keras
 
         every = np.asarray(make_anchors(settings, _canvas(config)))
@@ -125,7 +128,7 @@ def _canvas(config: TrainConfig) -> tuple[int, int]:
 def anchor_shapes(config: TrainConfig) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
     """Return the chosen model's anchors (K, 2) and, for each stride, the indices of its own."""
     settings = model_settings(config)
-    if config.model not in RETINANETS:
+    if not isinstance(settings, RetinaNetConfig):
         return np.array(settings.anchors, np.float64), settings.masks
     shapes = np.array(settings.anchors, np.float64)
     if not settings.anchors:

@@ -70,7 +70,7 @@ class Progress(keras.callbacks.Callback):
         self.write, self.live = write, live
         self.steps, self.batch_size, self.last_epoch = steps, batch_size, last_epoch
         self.skipped = skipped
-        self.durations = []
+        self.durations: list[float] = []
 
     def on_epoch_begin(self, epoch, logs=None):
         """Start the clock."""

@@ -9,6 +9,7 @@ import logging
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -63,7 +64,7 @@ def save(folder: Path, state: State, model) -> Path:
     Raises:
         YoloError: it cannot be written, or a number in it is not finite; older ones stand.
     """
-    arrays = _arrays(model)
+    arrays: dict[str, Any] = _arrays(model)
     text = json.dumps(asdict(state), indent=1, ensure_ascii=False, allow_nan=False)
 
     def write(target: Path) -> None:

@@ -64,8 +64,8 @@ def splits_of(data: TrainingData, config: TrainConfig) -> dict[str, list[Sample]
     return {name: splits[name] for name in [*first, *splits] if name in splits}
 
 
-def refuse(report: DataReport) -> None:
-    """Stop where the data have errors.
+def accepted(data: TrainingData | None, report: DataReport) -> TrainingData:
+    """Return the data that `read_and_check` gave, or stop where they have errors.
 
     Raises:
         DatasetError: with the first 20 errors, one a line.
@@ -73,5 +73,6 @@ def refuse(report: DataReport) -> None:
     errors = report.of("error")
     if len(errors) == 1 and not report.splits:
         raise DatasetError(errors[0].place)
-    if errors:
+    if errors or data is None:
         raise DatasetError(faults(report.source, [f"{error.place}" for error in errors]))
+    return data

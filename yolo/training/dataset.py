@@ -69,6 +69,8 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
         raise ConfigError("--list-root belongs to --train-list and --val-list")
     if config.train_list or config.val_list:
         return _from_lists(config, classes, collect)
+    if config.data is None:
+        raise ConfigError("no data set: set data to its folder, or train_list and val_list")
     root = config.data
     if classes is None:
         classes = _classes_of(root)

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from pathlib import Path
 
 from yolo.errors import ConfigError
@@ -66,7 +67,7 @@ def _open(path: Path) -> int:
 
 def _acquire(file: int) -> None:
     """Take the lock or raise OSError at once."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         import msvcrt
 
         os.lseek(file, _FAR, os.SEEK_SET)

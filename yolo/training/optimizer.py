@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from keras import ops
 
@@ -37,7 +38,7 @@ def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
         variables: the trainable variables.
     """
     momentum = math.exp(-1 / max(config.ema * steps, 1)) if config.ema else None
-    common = {
+    common: dict[str, Any] = {
         "learning_rate": schedule,
         "weight_decay": config.weight_decay or None,
         "global_clipnorm": config.clip_norm or None,
@@ -46,6 +47,7 @@ def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
     }
     if momentum is not None:
         common["ema_momentum"] = min(momentum, 0.9998)
+    optimizer: guard.Guard
     if config.optimizer == "sgd":
         optimizer = guard.GuardedSGD(
             momentum=config.momentum, nesterov=config.momentum > 0, **common

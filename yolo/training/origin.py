@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+from typing import Any
 
 from yolo.errors import ConfigError
 from yolo.training.settings import TrainConfig, resolved
@@ -18,7 +20,7 @@ FREE = (
 )  # fmt: skip
 
 
-def origin(config: TrainConfig, data, model) -> dict:
+def origin(config: TrainConfig, data: Any, model: Any) -> dict:
     """Return all that the training follows from, as plain values.
 
     Args:
@@ -44,7 +46,7 @@ def settings_of(config: TrainConfig) -> dict:
     return json.loads(json.dumps({k: v for k, v in values.items() if k not in FREE}))
 
 
-def refuse_differences(now: dict, then: dict, place) -> None:
+def refuse_differences(now: dict, then: dict, place: str | os.PathLike) -> None:
     """Refuse to go on where something differs.
 
     Args:
@@ -67,7 +69,7 @@ def refuse_differences(now: dict, then: dict, place) -> None:
         )
 
 
-def _shown(value) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], str):
         return ", ".join(value)
     return str(value)

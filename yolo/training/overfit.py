@@ -31,7 +31,8 @@ def choose(samples: Sequence[Sample], count: int) -> list[Sample]:
     left = [sample for sample in samples if len(sample.class_ids)]
     if not left:
         raise DatasetError("no training picture has an object to learn")
-    chosen, known = [], set()
+    chosen: list[Sample] = []
+    known: set[int] = set()
     while left and len(chosen) < count:
         best = max(left, key=lambda s: (len(set(s.class_ids.tolist()) - known), -len(s.class_ids)))
         chosen.append(best)

@@ -66,7 +66,8 @@ class Run:
         steps = pipeline.steps_per_epoch(len(self.data.train), phase.batch_size)
         state, validate = self.state, self._validation(model, phase)
         with _errors_named(self.data, phase, self.config):
-            if state.batch == steps:  # all but the end of the epoch was saved
+            # All but the end of the epoch was saved.
+            if arrays is not None and state.batch == steps:
                 checkpoint.restore_metrics(model, arrays)
                 logs = {name: float(value) for name, value in model.get_metrics_result().items()}
                 self.end(model, logs, validate)

@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from yolo.errors import ConfigError
 from yolo.training.settings import TrainConfig
@@ -21,11 +22,12 @@ def read_toml(path: str | Path) -> dict:
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-        values = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the settings ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a TOML file ({error})") from error
+    try:
+        values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         keys = re.findall(r"^\s*([\w-]+)\s*=", text, re.MULTILINE)
         for key in keys:
@@ -47,8 +49,8 @@ def check_key(key: str, where: str = "") -> None:
         raise ConfigError(f"{where}there is no setting {key!r}{hint}")
 
 
-def _check_type(key: str, value, path) -> None:
-    kinds = {
+def _check_type(key: str, value: Any, path: str | Path) -> None:
+    kinds: dict[str, type | tuple[type, ...]] = {
         "str": str, "int": int, "float": (int, float), "bool": bool, "tuple": list,
     }  # fmt: skip
     kind = next(f.type for f in fields(TrainConfig) if f.name == key).split(" |")[0].split("[")[0]
@@ -77,7 +79,7 @@ def write_toml(config: TrainConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _toml_value(value) -> str:
+def _toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -42,11 +42,17 @@ class Entry:
         return self.url.rpartition("/")[2]
 
 
-def _darknet(release, file, about, models, size, sha256):
+def _darknet(
+    release: str, file: str, about: str, models: tuple[str, ...], size: int | None,
+    sha256: str | None,
+) -> Entry:  # fmt: skip
     return Entry(f"{_DARKNET}/{release}/{file}", about, models, size, sha256)
 
 
-def _torchvision(file, about, models, size=None, sha256=None):
+def _torchvision(
+    file: str, about: str, models: tuple[str, ...], size: int | None = None,
+    sha256: str | None = None,
+) -> Entry:  # fmt: skip
     return Entry(f"{_TORCH}/{file}", about, models, size, sha256 or file[:-4].rpartition("-")[2])
 
 
@@ -117,7 +123,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("KERAS_FOCAL_CACHE") or Path.home() / ".cache" / "keras-focal")
 
 
-def locate(weights: str | Path) -> Path:
+def locate(weights: str | os.PathLike) -> Path:
     """Return the file that a path or a name of the catalogue stands for.
 
     A file of that name wins; else a name is downloaded, once.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Convolution:
         size: side of the kernel.
     """
 
-    layer: object
+    layer: Any
     filters: int
     inputs: int
     size: int

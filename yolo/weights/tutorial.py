@@ -12,6 +12,7 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -142,7 +143,7 @@ def attention_of(path: str | Path) -> str:
 
 def _read(path: Path) -> _File:
     """Return what a file holds, in the order in which its layers were made."""
-    numbered = {"conv2d": {}, "batch_normalization": {}}
+    numbered: dict[str, dict] = {"conv2d": {}, "batch_normalization": {}}
     attention, kinds, unknown = {}, set(), []
     for name, arrays in _layers(path):
         match = _NUMBERED.fullmatch(name)
@@ -216,7 +217,7 @@ def _part(name: str) -> str:
     return _PARTS.get(name, name)
 
 
-def _norms(found: _File, path: Path) -> list[dict[str, np.ndarray]]:
+def _norms(found: _File, path: Path) -> list[dict[str, Any]]:
     """Return the norms with our epsilon; every convolution without a bias has one."""
     wanted = sum("beta" not in arrays for arrays in found.convolutions)
     if len(found.norms) != wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -21,10 +21,10 @@ class Grid(NamedTuple):
         scales_xy: (N,) Darknet's scale_x_y of its level.
     """
 
-    cells_xy: object
-    strides: object
-    sizes: object
-    scales_xy: object
+    cells_xy: Any
+    strides: Any
+    sizes: Any
+    scales_xy: Any
 
 
 def make_grid(config: YOLOv4Config, map_sizes) -> Grid:

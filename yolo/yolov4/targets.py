@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -25,11 +25,11 @@ class Targets(NamedTuple):
         valid: (batch, M) bool, not padding.
     """
 
-    positive: object
-    anchor: object
-    boxes_xyxy: object
-    class_ids: object
-    valid: object
+    positive: Any
+    anchor: Any
+    boxes_xyxy: Any
+    class_ids: Any
+    valid: Any
 
 
 def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_iou) -> Targets:

@@ -8,7 +8,7 @@ import pytest
 
 from yolo import cli
 from yolo.data import shard_writer
-from yolo.errors import DatasetError
+from yolo.errors import ConfigError, DatasetError
 from yolo.training import checkpoint, data_check, dataset
 from yolo.training.settings import TrainConfig
 
@@ -108,3 +108,8 @@ def test_shards_of_other_layouts_hold_the_same(shapes, tmp_path, kind):
         assert ours.path.name == theirs.path.name and ours.image_id == theirs.image_id
         assert np.array_equal(ours.boxes_xyxy, theirs.boxes_xyxy) and len(ours.boxes_xyxy)
         assert np.array_equal(ours.class_ids, theirs.class_ids)
+
+
+def test_without_a_data_set_the_settings_are_refused():
+    with pytest.raises(ConfigError, match="no data set: set data to its folder"):
+        dataset.open_data(TrainConfig())

@@ -163,7 +163,7 @@ def test_data_that_cannot_be_read_are_refused_with_the_reason(tmp_path):
     data, report = data_check.read_and_check(TrainConfig(data=str(tmp_path / "gone")))
     assert data is None
     with pytest.raises(DatasetError, match="gone: no such folder; expected one in VOC format$"):
-        data_check.refuse(report)
+        data_check.accepted(data, report)
 
 
 def test_strict_refuses_what_is_otherwise_repaired(config, shapes, tmp_path, caplog):
@@ -176,11 +176,11 @@ def test_strict_refuses_what_is_otherwise_repaired(config, shapes, tmp_path, cap
     text = path.read_text(encoding="utf-8").replace("<width>320", "<width>321")
     path.write_text(text, encoding="utf-8")
     config = dataclasses.replace(config, data=str(copy))
-    data_check.refuse(data_check.read_and_check(config)[1])
+    data_check.accepted(*data_check.read_and_check(config))
     assert "<size> is not the picture's" in caplog.text
-    _, report = data_check.read_and_check(dataclasses.replace(config, strict=True))
+    data, report = data_check.read_and_check(dataclasses.replace(config, strict=True))
     with pytest.raises(DatasetError, match="fault.*000001.xml:[0-9]+: 321x240 for 320x240"):
-        data_check.refuse(report)
+        data_check.accepted(data, report)
 
 
 def test_the_check_command_reports_and_exits(shapes, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from yolo.config import LOSS_SCALINGS, AugmentConfig, LossSettings
 from yolo.profiles import PROFILES, RetinaNetLoss
@@ -33,7 +34,7 @@ class TrainConfig(
     at the start" or "by another setting"; the help says which.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("image_size", "scale"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.loss is None:
@@ -60,7 +61,7 @@ def loss_settings(config: TrainConfig) -> LossSettings | RetinaNetLoss:
         given = {name: getattr(config, name) for name in names}
         given = {name: value for name, value in given.items() if value is not None}
         return RetinaNetLoss(**{**PROFILES[config.profile].loss, **given})
-    settings = {
+    settings: dict[str, Any] = {
         **LOSS_SCALINGS[_scaling(config)],
         "iou": config.iou,
         "ignore_iou": config.ignore_iou,
@@ -82,6 +83,7 @@ def _scaling(config: TrainConfig) -> str:
 def resolved(config: TrainConfig) -> TrainConfig:
     """Return the settings with all that they leave open decided, but for the precision."""
     loss = loss_settings(config)
+    decided: tuple[str, ...]
     if config.model in RETINANETS:
         decided = ("box_loss", "force_match", "location_weight", "class_weight")
     else:

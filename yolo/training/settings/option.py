@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import Any
 
 
-def option(group: str, default, help: str, **about):
+def option(group: str, default: Any, help: str, **about: Any) -> Any:
     """Return a dataclass field that also tells the command line how to offer it.
 
     Args:

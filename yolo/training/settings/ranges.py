@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from difflib import get_close_matches
+from typing import Any
 
 from yolo.errors import ConfigError
 
 
-def check(config) -> None:
+def check(config: Any) -> None:
     """Refuse values that no run can have.
 
     Args:
@@ -29,8 +30,8 @@ def check(config) -> None:
         choices = field_.metadata.get("choices")
         value = getattr(config, field_.name)
         if choices and value is not None and value not in choices:
-            near = get_close_matches(str(value), choices, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            close = get_close_matches(str(value), choices, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ConfigError(f"{field_.name} is one of {', '.join(choices)}, not {value!r}{hint}")
         low, high = field_.metadata.get("within", (None, None))
         if None not in (low, value) and not low <= value <= high:

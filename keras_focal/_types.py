@@ -1,0 +1,7 @@
+"""Names for annotations."""
+
+from typing import Any, TypeAlias
+
+# A tensor of the backend, or what Keras converts to one: a NumPy array, a number, nested lists.
+# The backends have no type in common, so that checkers are told nothing and readers the word.
+Tensor: TypeAlias = Any
