@@ -20,6 +20,10 @@ except ImportError as error:
         f"OpenCV cannot be imported ({error}): pip install opencv-python-headless"
     ) from None
 
+# What it prints about a damaged TIFF, beside the error that it returns, is said in our own line.
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
+
 GREY = 128
 RESIZE_MODES = ("letterbox", "stretch", "shorter")
 SIZE_MULTIPLE = 32  # the coarsest stride that all networks have

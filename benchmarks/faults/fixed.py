@@ -80,7 +80,8 @@ def _folder(quick: bool) -> Iterator[Row]:
     named = {re.search(r"/(bad\d+)\.", line)[1] for line in errors}
     survived = len(results & {f"good{n}" for n in range(good)}) + len(named)
     if process.returncode != 1 or len(errors) != bad or process.stderr:
-        print(f"T19: exit code {process.returncode}, {len(errors)} errors", file=sys.stderr)
+        print(f"T19: exit code {process.returncode}, {len(errors)} errors, {process.stderr[-300:]}",
+              file=sys.stderr)  # fmt: skip
         survived = 0
     yield Row("T19 pictures in a folder, one in eleven bad", good + bad, survived)
 

@@ -47,6 +47,7 @@ BAD = {
     "noise.bmp": b"BM" + bytes(range(200)),
     "text.jpg": "不是图片".encode(),
     "zeros.tif": bytes(1000),
+    "cut.tif": variants()["tiff lzw"][:-1500],
     "lie.png": variants()["png rgb"][:16] + b"\0\xff\0\0" + variants()["png rgb"][20:],
 }
 
@@ -66,7 +67,7 @@ def test_predict_on_a_folder_with_good_and_bad_pictures(tmp_path, outcome):
     errors = [line for line in lines if line.startswith("error: ")]
     assert sorted(re.search(r"in/(\w+\.\w+): ", line)[1] for line in errors) == sorted(BAD)
     assert lines[-2].startswith("100 pictures, results in ")
-    assert lines[-1] == "10 pictures left out, not readable"
+    assert lines[-1] == "11 pictures left out, not readable"
     entries = json.loads((tmp_path / "predictions" / "predictions.json").read_text("utf-8"))
     assert [entry["file"] for entry in entries] == [f"in/{n}.jpg" for n in range(100)]
 
