@@ -32,10 +32,15 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self.state, self.pictures = state, pictures
 
     def on_train_batch_end(self, batch, logs=None):
-        """Check the epoch's running means, and whether the optimizer refused the step."""
-        bad = [name for name, value in logs.items() if not math.isfinite(float(value))]
-        if not bad and not refused_a_step(self.model.optimizer):
+        """Check the epoch's running mean, and whether the optimizer refused the step.
+
+        Only these two numbers are fetched from the device in a good step: the loss is not finite
+        if one of its parts is not.
+        """
+        finite = math.isfinite(float(logs["loss"]))
+        if finite and not refused_a_step(self.model.optimizer):
             return
+        bad = [name for name, value in logs.items() if not math.isfinite(float(value))]
         parts = [name for name in bad if name != "loss"]
         what = ", ".join(parts or bad or ["the gradient"])
         names = [printable(path) for path in self.pictures(self.state.epoch, self.state.batch)]

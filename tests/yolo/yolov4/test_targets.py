@@ -1,9 +1,12 @@
 """Which anchors answer for which objects."""
 
 import numpy as np
+import tensorflow as tf
 
+from yolo.anchor_loss import AnchorLoss
 from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.config import LossSettings, YOLOv4Config
+from yolo.yolov4.loss import detection_loss
 from yolo.yolov4.targets import assign, matched_anchors
 
 SIZES = [(4, 6), (2, 3)]  # maps of a picture 64 high and 96 wide
@@ -91,3 +94,37 @@ def test_matched_anchors_are_boxes_in_the_cells_that_learn():
     assert second.shape == (0, 4)
     many, _ = matched_anchors(_config(), LossSettings(positive_iou=0.1), (64, 96), boxes, ids)
     assert len(many) > 2
+
+
+def largest_tensor(objects):
+    """Return the elements of the largest tensor in the graph of the loss and its gradient."""
+    config = _config()
+    sizes = {16: 38, 32: 19}
+    maps = {
+        stride: tf.TensorSpec((2, side, side, len(config.mask(stride)) * 85))
+        for stride, side in sizes.items()
+    }
+
+    @tf.function
+    def step(maps, boxes, classes):
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            parts = detection_loss(
+                config, LossSettings(), maps, (608, 608), boxes, classes, num_classes=80,
+                anchor_loss=AnchorLoss("cross-entropy"),
+            )  # fmt: skip
+            total = sum(parts.values())
+        return tape.gradient(total, maps)
+
+    graph = step.get_concrete_function(
+        maps, tf.TensorSpec((2, objects, 4)), tf.TensorSpec((2, objects), tf.int32)
+    ).graph
+    outputs = [output for op in graph.get_operations() for output in op.outputs]
+    return max(output.shape.num_elements() or 0 for output in outputs)
+
+
+def test_matching_makes_nothing_larger_than_the_maps_however_many_objects():
+    anchors = 2 * 3 * (38 * 38 + 19 * 19)
+    for objects in (2, 200):
+        # the maps themselves, one block of objects against all anchors, and the list of pairs
+        assert largest_tensor(objects) <= max(anchors * 85, 2 * objects * 6 * 85)
