@@ -25,7 +25,13 @@ def open_model(args, weights):
     if args.runtime or exported.runtime_of(weights):
         from yolo.inference import runtimes
 
-        return runtimes.open_exported(weights, args.runtime, image_size=args.image_size)
+        return runtimes.open_exported(
+            weights, args.runtime, image_size=args.image_size, precision=args.precision
+        )
+    if args.precision != "float32":
+        raise ConfigError(
+            "--precision bfloat16 is for OpenVINO files; other weights compute in their own"
+        )
     from yolo import saved
 
     return saved.open_weights(

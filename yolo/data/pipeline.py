@@ -54,6 +54,7 @@ def training_dataset(
     first_batch: int = 0,
     resize: str = "letterbox",
     multi_scale: bool = False,
+    cache_bytes: int = 0,
 ) -> tf.data.Dataset:
     """Return endless batches of shuffled, augmented pictures.
 
@@ -76,6 +77,7 @@ def training_dataset(
         resize: "letterbox", "stretch" or "shorter", what the variation starts from.
         multi_scale: draw a new size every 10 batches, multiples of 32 from 0.7 to 1.4 times
             `image_size`; with "shorter" a shorter side from 0.8 to 1.0 times.
+        cache_bytes: memory for pictures decoded once, at the start; the batches are the same.
 
     Returns:
         A dataset of (images (B, h, w, 3) uint8, {"boxes": (B, M, 4) float32 xyxy pixels of the
@@ -88,7 +90,7 @@ def training_dataset(
     """
     if batch_size < 1:
         raise ConfigError(f"batch size is {batch_size}; expected at least 1")
-    store = Store(samples, resize=resize)
+    store = Store(samples, resize=resize, cache_bytes=cache_bytes)
     draw = Augmenter(store, augment)
     count = len(samples)
     per_epoch = steps_per_epoch(count, batch_size) * batch_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,8 @@ class Store:
     Args:
         samples: the pictures.
         resize: "letterbox", "stretch" or "shorter", kept for those who place the pictures.
+        cache_bytes: memory for decoded pictures. The first ones that fit into it are decoded
+            here, once; what a batch holds does not depend on it.
 
     Raises:
         DatasetError: there are no samples, a picture cannot be read, or it does not have the
@@ -35,7 +38,9 @@ class Store:
         ConfigError: `resize` is none of them.
     """
 
-    def __init__(self, samples: Sequence[Sample], *, resize: str = "letterbox"):
+    def __init__(
+        self, samples: Sequence[Sample], *, resize: str = "letterbox", cache_bytes: int = 0
+    ):
         if not samples:
             raise DatasetError("no pictures: the split is empty; expected at least one")
         if resize not in RESIZE_MODES:
@@ -50,6 +55,8 @@ class Store:
         self._in_parts = any(isinstance(path, FilePart) for path in self._files)
         boxes = [np.zeros((1, 4), np.float32), *(sample.boxes_xyxy for sample in samples)]
         ids = [np.zeros(1, np.int32), *(sample.class_ids for sample in samples)]
+        kept, starts = decoded(samples, cache_bytes)
+        self.cached = int((starts >= 0).sum())
         with tf.device("CPU"):  # where tf.data runs
             self._plain = tf.constant(plain)
             self._paths = tf.constant([os.fsencode(path) for path in self._files])
@@ -58,6 +65,8 @@ class Store:
             self._starts = tf.constant(np.cumsum(counts) - counts)
             self._boxes = tf.constant(np.concatenate(boxes), tf.float32)  # row 0: no object
             self._ids = tf.constant(np.concatenate(ids), tf.int32)
+            self._decoded = tf.constant(kept)
+            self._decoded_starts = tf.constant(starts)
 
     def sizes(self, indices: tf.Tensor) -> tf.Tensor:
         """Return (k, 2) float64, height and width of the pictures `indices` (k,)."""
@@ -81,6 +90,20 @@ class Store:
         Returns:
             (*size, 3) uint8, RGB, upright.
         """
+        if not self.cached:
+            return self._from_file(index, start, size)
+        first = self._decoded_starts[index]
+
+        def from_memory() -> tf.Tensor:
+            shape = tf.concat([tf.cast(self._sizes[index], tf.int64), [3]], axis=0)
+            pixels = tf.slice(self._decoded, [first], [tf.reduce_prod(shape)])
+            return _cut(tf.reshape(pixels, shape), start, size)
+
+        if self.cached == self.count:
+            return from_memory()
+        return tf.cond(first >= 0, from_memory, lambda: self._from_file(index, start, size))
+
+    def _from_file(self, index, start, size) -> tf.Tensor:
 
         def fast() -> tf.Tensor:
             # For training's sake: OpenCV gives the same pixels and takes half as long again.
@@ -100,8 +123,7 @@ class Store:
             image = tf.numpy_function(
                 lambda i: read_image(self._files[i]), [index], tf.uint8, stateful=False
             )
-            image = tf.ensure_shape(image, (None, None, 3))
-            return tf.slice(image, tf.pad(start, [[0, 1]]), tf.concat([size, [3]], axis=0))
+            return _cut(tf.ensure_shape(image, (None, None, 3)), start, size)
 
         return fast() if self._all_plain else tf.cond(self._plain[index], fast, general)
 
@@ -117,6 +139,42 @@ class Store:
         size = tf.cast(self._sizes[index], tf.int32)
         with tf.control_dependencies([tf.debugging.assert_equal(shape[:2], size)]):
             return tf.identity(data)
+
+
+def _cut(image: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    return tf.slice(image, tf.pad(start, [[0, 1]]), tf.concat([size, [3]], axis=0))
+
+
+def decoded(samples: Sequence[Sample], budget: int) -> tuple[np.ndarray, np.ndarray]:
+    """Decode the first pictures whose pixels fit into a budget, in threads.
+
+    Args:
+        samples: the pictures.
+        budget: in bytes; a picture takes three a pixel.
+
+    Returns:
+        The pixels of all of them in a row (bytes,) uint8, and where each picture begins
+        (samples,) int64, -1 for those left out.
+
+    Raises:
+        DatasetError: a picture cannot be read.
+    """
+    sizes = np.array([3 * height * width for height, width in (s.size for s in samples)])
+    ends = np.cumsum(sizes)
+    fits = ends <= budget
+    starts = np.where(fits, ends - sizes, -1)
+    pixels = np.empty(int(ends[fits][-1]) if fits.any() else 0, np.uint8)
+
+    def decode(number: int) -> None:
+        sample = samples[number]
+        image = read_image(sample.path)
+        if image.shape[:2] != tuple(sample.size):
+            raise _another_size(sample, *image.shape[:2])
+        pixels[starts[number] : ends[number]] = image.reshape(-1)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(decode, np.flatnonzero(fits)))
+    return pixels, starts
 
 
 def find_damaged(samples: Sequence[Sample]) -> None:
@@ -142,8 +200,12 @@ def _is_plain(sample: Sample) -> bool:
         return sample.plain_jpeg
     height, width, plain = image_info(sample.path)
     if (height, width) != tuple(sample.size):
-        raise DatasetError(
-            f"{printable(sample.path)}: {width}x{height} pixels; its sample says "
-            f"{sample.size[1]}x{sample.size[0]}: read the data set again"
-        )
+        raise _another_size(sample, height, width)
     return plain
+
+
+def _another_size(sample: Sample, height: int, width: int) -> DatasetError:
+    return DatasetError(
+        f"{printable(sample.path)}: {width}x{height} pixels; its sample says "
+        f"{sample.size[1]}x{sample.size[0]}: read the data set again"
+    )

@@ -90,7 +90,8 @@ class Run:
                    "seed": config.seed, "batch_size": phase.batch_size}  # fmt: skip
         batches = pipeline.training_dataset(
             self.data.train, first_epoch=state.epoch, first_batch=skipped, resize=config.resize,
-            image_size=config.image_size, multi_scale=config.multi_scale, **drawing,
+            image_size=config.image_size, multi_scale=config.multi_scale,
+            cache_bytes=config.cache * 10**6, **drawing,
         )  # fmt: skip
         if config.loader_threads:
             options = tf.data.Options()

@@ -78,13 +78,14 @@ NAMES = [f"{n}.jpg" for n in range(COUNT)]
 def batches(samples, opened, monkeypatch):
     """Return a function: openings for making a dataset, and for three whole epochs of it."""
 
-    def run(**changes):
+    def run(cache_bytes=0, **changes):
         row = tf.data.Dataset.range(3 * COUNT)  # an end, where training has none
         monkeypatch.setattr(tf.data.Dataset, "counter", lambda start: row)
         options = tf.data.Options()
         options.threading.private_threadpool_size = 1
         dataset = training_dataset(
             samples, image_size=(64, 64), batch_size=COUNT, epochs=3, seed=1,
+            cache_bytes=cache_bytes,
             augment=replace(NOT_AUGMENTED, special_aug_ratio=1.0, **changes),
         )  # fmt: skip
         made = opened.since()
@@ -101,6 +102,10 @@ def test_a_header_is_read_once_and_a_picture_once_an_epoch(batches):
 def test_a_mosaic_opens_its_four_pictures_and_no_more(batches):
     _, used = batches(mosaic=1.0)
     assert used.total() == 3 * COUNT * 4
+
+
+def test_a_picture_kept_in_memory_is_not_opened_again(batches):
+    assert batches(cache_bytes=10**6, mosaic=1.0) == (dict.fromkeys(NAMES, 2), {})
 
 
 def test_prediction_opens_each_picture_once(samples, opened):

@@ -16,6 +16,7 @@ from yolo.data.pipeline import (
     pictures_of_batch,
     steps_per_epoch,
 )
+from yolo.data.store import Store
 from yolo.errors import ConfigError, DatasetError
 from yolo.images import fit_image, read_image
 
@@ -220,3 +221,22 @@ def test_the_pictures_of_a_batch_are_named(tmp_path, augment):
         assert seen <= named and len(named) >= 4
         # Without joining, and after the epochs with it, just these.
         assert named == seen or (augment is STRONG and epoch < 7)
+
+
+@pytest.mark.parametrize("megabytes", [0.1, 10.0])
+def test_decoded_pictures_in_memory_change_no_pixel(tmp_path, samples, megabytes):
+    other = make(tmp_path, "not a jpeg", size=(90, 110), boxes=[(9, 9, 60, 60)], suffix=".png")
+    mixed = [*samples[:3], other, *samples[3:]]
+    budget = int(megabytes * 1e6)
+    total = np.cumsum([3 * np.prod(sample.size) for sample in mixed])
+    fits = int((total <= budget).sum())
+    assert 0 < fits < 12 if megabytes < 1 else fits == 12
+    assert Store(mixed, cache_bytes=budget).cached == fits
+    assert same(take(training(mixed, cache_bytes=budget), 6), take(training(mixed), 6))
+
+
+def test_a_damaged_picture_is_named_when_it_is_to_be_kept(tmp_path, samples):
+    bad = make(tmp_path, "bad", boxes=[(9, 9, 60, 60)], suffix=".png")
+    bad.path.write_bytes(bad.path.read_bytes()[:-40])
+    with pytest.raises(DatasetError, match="bad.png"):
+        training([*samples, bad], cache_bytes=10**8)

@@ -72,6 +72,19 @@ def test_an_export_is_found_beside_its_weights(tmp_path, calls):
         open_exported(path, "openvino")
 
 
+def test_only_openvino_can_be_asked_for_another_precision(tmp_path, calls, monkeypatch):
+    with pytest.raises(ConfigError, match="best.onnx: onnx computes in the file's own precision"):
+        ExportedDetector(file(tmp_path), precision="bfloat16")
+    asked = []
+    monkeypatch.setattr(runtimes, "_open_openvino", lambda path, precision: asked.append(precision))
+    path = file(tmp_path, "best.xml", format="openvino")
+    ExportedDetector(path, precision="bfloat16")
+    assert open_exported(path, precision="bfloat16").path == path
+    with pytest.raises(ConfigError, match="only OpenVINO can be asked for float8"):
+        ExportedDetector(path, precision="float8")
+    assert asked == ["bfloat16"] * 2
+
+
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(WeightsError, match="absent.onnx: no such file"):
         ExportedDetector(tmp_path / "absent.onnx")

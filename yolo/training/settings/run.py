@@ -41,5 +41,11 @@ class RunSettings:
     loader_threads: int = run_option(
         0, "threads that read and augment (num_workers); 0: as many as help", within=(0, 1024)
     )
+    cache: int = run_option(
+        0,
+        "megabytes of memory for pictures decoded once, at the start, instead of in every epoch; "
+        "the batches are the same",
+        within=(0, 10**7), metavar="MB",
+    )  # fmt: skip
     tensorboard: bool = run_option(False, "also write the figures for TensorBoard")
     eager: bool = run_option(False, "run step by step, for debugging")
