@@ -11,6 +11,7 @@ from keras_focal.functional import (
     quality_focal_loss,
     sigmoid_focal_loss,
     softmax_focal_loss,
+    sparse_sigmoid_focal_loss,
     varifocal_loss,
 )
 from keras_focal.initializers import PriorProbability
@@ -45,5 +46,6 @@ __all__ = [
     "quality_focal_loss",
     "sigmoid_focal_loss",
     "softmax_focal_loss",
+    "sparse_sigmoid_focal_loss",
     "varifocal_loss",
 ]

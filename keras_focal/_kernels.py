@@ -108,7 +108,7 @@ def _hard_loss_and_slope(
     u = ops.sign(signed) * z
     miss = ops.sigmoid(u)  # 1 - p_t
     cross_entropy = ops.log1p(ops.exp(u))  # -log p_t
-    factor = signed * _power(miss, u, cross_entropy, gamma)
+    factor = signed * power(miss, u, cross_entropy, gamma)
     loss = factor * cross_entropy
     if gamma == 0:
         return ops.abs(loss), factor * miss
@@ -116,8 +116,18 @@ def _hard_loss_and_slope(
     return ops.abs(loss), scaled + miss * (factor - scaled)
 
 
-def _power(miss: Tensor, u: Tensor, cross_entropy: Tensor, gamma: float) -> Tensor:
-    """Return miss ** gamma: products where gamma is a small integer, else by logarithm."""
+def power(miss: Tensor, u: Tensor, cross_entropy: Tensor, gamma: float) -> Tensor:
+    """Return miss ** gamma: products where gamma is a small integer, else by logarithm.
+
+    Args:
+        miss: float tensor sigmoid(u), 1 - p_t.
+        u: float tensor.
+        cross_entropy: softplus(u).
+        gamma: exponent, at least 0.
+
+    Returns:
+        Tensor of the same shape; for gamma 0 the number 1.
+    """
     if gamma == 0:
         return 1.0
     if gamma in (1, 2, 3, 4, 5):

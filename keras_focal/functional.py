@@ -12,6 +12,7 @@ from keras.backend import standardize_dtype
 
 from keras_focal import _arguments as check
 from keras_focal._kernels import balanced_focal, focal_term
+from keras_focal._sparse import sparse_focal
 from keras_focal._types import Tensor
 
 Balance = float | Sequence[float] | None
@@ -53,6 +54,49 @@ def sigmoid_focal_loss(
     labels, logits, hard = _prepare(y_true, logits)
     positive, negative = _sides(alpha, logits)
     return balanced_focal(labels, logits, positive, negative, gamma=gamma, hard=hard)
+
+
+def sparse_sigmoid_focal_loss(
+    class_ids: Tensor, logits: Tensor, *, alpha: Balance = 0.25, gamma: float = 2.0
+) -> Tensor:
+    """Return `sigmoid_focal_loss` summed over the classes, from integers instead of dense labels.
+
+    For a dense detector: each anchor has one class or none. On TensorFlow the loss and its
+    gradient are made in one walk over the logits, block by block, in a third of the memory that
+    dense labels take.
+
+    Args:
+        class_ids: integers (...): the class whose label is 1; below 0 all labels are 0.
+        logits: scores before the sigmoid, (..., K).
+        alpha: as in `sigmoid_focal_loss`.
+        gamma: likewise.
+
+    Returns:
+        Tensor (...), float32 or float64; NaN where a class is K or more.
+
+    Raises:
+        TypeError: alpha or gamma is not a number, or the classes are not integers.
+        ValueError: alpha or gamma is out of range, or the shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = sparse_sigmoid_focal_loss(np.array([1, -1]), np.zeros((2, 2), "float32"))
+        >>> [round(float(x), 6) for x in loss]  # 0.129965 + 0.043322, twice 0.129965
+        [0.173287, 0.25993]
+
+    Reference:
+        Lin et al. 2017, section 3.2, equation 5, and section 4.1.
+    """
+    gamma = check.number("gamma", gamma, low=0)
+    logits = _real(logits)
+    class_ids = ops.convert_to_tensor(class_ids)
+    if "int" not in standardize_dtype(class_ids.dtype):
+        raise TypeError(
+            f"class_ids: expected integers, received {standardize_dtype(class_ids.dtype)}"
+        )
+    check.same_shape(class_ids.shape, logits.shape[:-1])
+    positive, negative = _sides(alpha, logits)
+    return sparse_focal(ops.cast(class_ids, "int32"), logits, positive, negative, gamma=gamma)
 
 
 def focal_loss_star(

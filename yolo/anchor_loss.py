@@ -88,6 +88,12 @@ class AnchorLoss:
         Returns:
             Loss (batch, N), 0 where left out, and `used`, narrowed by the loss's own choice.
         """
+        if self._takes_integers():
+            ids = ops.where(quality > 0, class_ids, -1)
+            values = keras_focal.functional.sparse_sigmoid_focal_loss(
+                ids, logits, alpha=self.loss.alpha, gamma=self.loss.gamma
+            )
+            return self._chosen(values, quality > 0, used, boxes_xyxy)
         classes = ops.arange(logits.shape[-1], dtype="int32")
         truth = ops.where(class_ids[..., None] == classes, quality[..., None], 0.0)
         if isinstance(self.loss, keras_focal.ElementLoss):  # it may weigh classes one by one
@@ -97,6 +103,11 @@ class AnchorLoss:
             values = ops.reshape(values, ops.shape(truth))
         values = ops.sum(ops.where(used[..., None] > 0, values, 0.0), axis=-1)
         return self._chosen(values, quality > 0, used, boxes_xyxy)
+
+    def _takes_integers(self) -> bool:
+        """Tell whether the loss is the plain focal loss, which needs no dense targets."""
+        plain = type(self.loss) is keras_focal.FocalLoss
+        return plain and not self.loss.label_smoothing and self.loss.ignore_label is None
 
     def _elements(self, truth, logits):
         """Return the loss of every element of two tensors of one shape."""
