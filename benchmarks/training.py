@@ -1,0 +1,151 @@
+"""One training step: forward, loss, gradient, update; pictures a second and peak memory.
+
+The batch is random pictures with eight objects each; the optimiser is that of `train.py`, with its
+momentum, clipping, weight decay and averages. Peak memory is that of the whole process.
+"""
+
+from __future__ import annotations
+
+from benchmarks.plan import Group, Limit, Options, Ready
+
+# name, batch, side; and the share of the peer's time in automatic precision and in float32
+STEPS = {
+    "yolov4-tiny": (8, 416, Limit("tutorial", 0.40), Limit("tutorial", 0.90)),
+    "yolov4": (2, 416, Limit("tutorial", 0.40), None),
+    "retinanet-r50": (2, 512, Limit("keras-retinanet", 0.45), None),
+}
+PRECISIONS = ("float32", "automatic", "automatic, deterministic")
+# What is left out of a step of yolov4-tiny in automatic precision; the differences to the whole
+# step are what each part takes.
+PARTS = (
+    "whole step", "no matching", "no batch norm", "no activations", "plain SGD",
+    "convolutions only", "forward only",
+)  # fmt: skip
+
+
+def _group(name: str) -> Group:
+    batch, side, automatic, float32 = STEPS[name]
+    limits = {"automatic": automatic, "float32": float32}
+    return Group(
+        f"training: {name}, batch {batch}, {side}", "picture", PRECISIONS, memory=True,
+        limits={case: limit for case, limit in limits.items() if limit},
+    )  # fmt: skip
+
+
+ABLATION = Group("training: parts of a step, yolov4-tiny, batch 8, 416", "picture", PARTS)
+GROUPS = [*map(_group, STEPS), ABLATION]
+CLASSES = [f"class {n}" for n in range(20)]
+
+
+def prepare_folder(what: str, options: Options) -> None:
+    """Nothing is read from files."""
+
+
+def prepare(case: str, options: Options) -> Ready:
+    """Return a training step; `case` is "model, batch, side, precision" or one of `PARTS`."""
+    what, _, last = case.rpartition("; ")
+    if last in PARTS:
+        name, batch, side = "yolov4-tiny", 8, 416
+        leave_out(last)
+    else:
+        name = what.partition(",")[0]
+        batch, side = STEPS[name][:2]
+    if options.shrink > 1:
+        batch, side = 2, 64
+    precision = "float32" if last == "float32" else "auto"
+    if "deterministic" in last:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    return step(name, batch, side, precision, part=last if last in PARTS else "")
+
+
+def step(name: str, batch: int, side: int, precision: str, *, part: str = "") -> Ready:
+    """Return one training step of a model.
+
+    Args:
+        name: in the zoo.
+        batch: pictures.
+        side: of the pictures, in pixels.
+        precision: as `train.py` takes it.
+        part: what of `PARTS` is left out, "" for nothing.
+    """
+    import keras
+    import numpy as np
+
+    from yolo import zoo
+    from yolo.training.optimizer import make_optimizer
+    from yolo.training.precision import choose_precision
+    from yolo.training.settings import TrainConfig
+
+    keras.utils.set_random_seed(1)
+    keras.config.set_dtype_policy(choose_precision(precision))
+    model = zoo.build(name, classes=CLASSES, image_size=(side, side))
+    plain = part in ("plain SGD", "convolutions only")
+    optimizer = keras.optimizers.SGD(0.001) if plain else make_optimizer(
+        TrainConfig(), 0.001, steps=1000, variables=model.trainable_variables
+    )  # fmt: skip
+    model.compile(optimizer, loss="focal")
+    images, targets = batch_of(batch, side)
+    flop = 6.0 * _multiply_adds(model, side) * batch  # forward once, backward about twice
+    if part == "forward only":
+        images = keras.ops.convert_to_tensor(images)
+        return Ready(lambda: np.asarray(_training_outputs(model)(images)), batch, flop / 3)
+    return Ready(lambda: model.train_on_batch(images, targets) and None, batch, flop)
+
+
+def batch_of(batch: int, side: int):
+    """Return random pictures (batch, side, side, 3) uint8 and eight objects on each."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (batch, side, side, 3), np.uint8)
+    corners = np.sort(rng.uniform(0, side, (batch, 8, 2, 2)), axis=2)
+    boxes = corners.reshape(batch, 8, 4).astype("float32")
+    return images, {"boxes": boxes, "classes": rng.integers(0, 20, (batch, 8)).astype("int32")}
+
+
+def _multiply_adds(model, side: int) -> float:
+    import keras
+
+    from yolo.complexity import multiply_adds
+
+    if keras.backend.backend() != "tensorflow":
+        return 0.0
+    return multiply_adds(model.network, (side, side))
+
+
+def _training_outputs(model):
+    """Return a compiled function to one number that needs the whole forward pass."""
+    import keras
+    import tensorflow as tf
+
+    @tf.function
+    def forward(images):
+        outputs = model.network(images, training=True)
+        return sum(
+            keras.ops.sum(keras.ops.cast(one, "float32")) for one in tf.nest.flatten(outputs)
+        )
+
+    return forward
+
+
+def leave_out(part: str) -> None:
+    """Make a part of the step do nothing in this process."""
+    from keras import ops
+
+    from yolo import layers
+    from yolo.yolov4 import loss
+
+    only = part == "convolutions only"
+    if part == "no batch norm" or only:
+        layers.BatchNormalization.call = lambda self, inputs, training=None, mask=None: inputs
+    if part == "no activations" or only:
+        layers.ACTIVATIONS.update(dict.fromkeys(layers.ACTIVATIONS, lambda x: x))
+    if part == "no matching" or only:
+
+        def mean_of_maps(config, settings, maps, *_, **__):
+            total = sum(ops.mean(ops.cast(x, "float32")) for x in maps.values())
+            return dict.fromkeys(loss.PARTS, total)
+
+        loss.detection_loss = mean_of_maps
