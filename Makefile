@@ -6,7 +6,7 @@ BACKENDS ?= .venv-backends
 # PIP_EXTRA_INDEX_URL and TORCH=torch==2.13.0+cpu.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-backends lint docs clean
+.PHONY: demo test test-backends lint docs bench clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python train.py
@@ -26,6 +26,9 @@ lint: $(VENV)/installed-dev
 # The pages of docs/, with the README in front, into site/. Only the installation needs a network.
 docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+bench: $(VENV)/installed
+	$(VENV)/bin/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) $(BACKENDS) build site *.egg-info

@@ -38,7 +38,7 @@ OTHER_LANGUAGES = {"python", "text", "json", "toml", "xml"}
 PLACEHOLDERS = {"<run>": "run", "FORMAT": "litert", "KIND": "int8", "...": "somewhere"}
 SCRIPT = re.compile(r"python (train|predict|evaluate|docs/architecture)\.py\b")
 YOLO = re.compile(r"python -m yolo \w+")
-BENCHMARK = re.compile(r"python -m (benchmarks\.\w+)\b")
+BENCHMARK = re.compile(r"python -m (benchmarks(?:\.\w+)?)\b")
 NAMED = re.compile(r"python ([\w/]+\.py|-m (yolo \w+|benchmarks\.\w+))")
 
 

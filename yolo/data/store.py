@@ -103,8 +103,7 @@ class Store:
             return from_memory()
         return tf.cond(first >= 0, from_memory, lambda: self._from_file(index, start, size))
 
-    def _from_file(self, index, start, size) -> tf.Tensor:
-
+    def _from_file(self, index: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         def fast() -> tf.Tensor:
             # For training's sake: OpenCV gives the same pixels and takes half as long again.
             width = tf.cast(self._sizes[index, 1], tf.int32)
