@@ -6,13 +6,22 @@ BACKENDS ?= .venv-backends
 # PIP_EXTRA_INDEX_URL and TORCH=torch==2.13.0+cpu.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-backends lint docs bench clean
+.PHONY: demo check lint types test test-backends test-matrix coverage package docs bench clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python train.py
 
+# What a change passes before it is sent.
+check: lint types test test-backends
+
 test: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest
+
+# Other Pythons, lowest and newest versions, then the other backends. CELLS and TESTS narrow it
+# down: make test-matrix CELLS=lowest TESTS="-q tests/yolo".
+test-matrix: $(VENV)/installed-dev
+	$(VENV)/bin/python tests/matrix.py $(CELLS) -- $(TESTS)
+	$(if $(CELLS),,$(MAKE) test-backends)
 
 test-backends: $(BACKENDS)/installed
 	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal tests/backends
@@ -30,8 +39,25 @@ docs: $(VENV)/installed-docs
 bench: $(VENV)/installed
 	$(VENV)/bin/python -m benchmarks
 
+types: $(VENV)/installed-dev
+	$(VENV)/bin/mypy
+
+# What the tests reach, the commands they start included; a line for each file that is not whole.
+coverage: $(VENV)/installed-dev
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
+
+# Wheel and source archive in dist/; then the wheel with all it needs in an empty environment, and
+# a training in an empty folder.
+package: $(VENV)/installed-dev
+	rm -rf build dist
+	$(VENV)/bin/python -m build
+	bash tests/package.sh $(PYTHON) dist/*.whl
+
 clean:
-	rm -rf $(VENV) $(BACKENDS) build site *.egg-info
+	rm -rf $(VENV) $(BACKENDS) .venv-matrix build dist site *.egg-info .mypy_cache .coverage*
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -68,7 +68,8 @@ def _with_slope(
 
     @ops.custom_gradient
     def compute(z: Tensor) -> tuple:
-        losses, slopes = [], []
+        losses: list[Tensor] = []
+        slopes: list[Tensor] = []
         size = _block_rows(z)
         count, classes = ops.shape(z)
         for number in range(MOST_BLOCKS if size is None else max(1, -(-count // size))):

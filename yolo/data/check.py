@@ -95,7 +95,7 @@ class DataReport:
         left_out = {name: 1 - share for name, (_, share, _) in recall.per_class.items()}
         poor = [name for name, share in left_out.items() if 1 - share < POOR_RECALL]
         if poor:
-            worst = sorted(poor, key=left_out.get, reverse=True)[:CLASSES_NAMED]
+            worst = sorted(poor, key=left_out.__getitem__, reverse=True)[:CLASSES_NAMED]
             text = ", ".join(f"{left_out[name]:.1%} of {printable(name)}" for name in worst)
             unnamed = len(poor) - len(worst)
             more = f" and of {unnamed} classes more" if unnamed else ""
