@@ -212,7 +212,7 @@ def test_files_that_are_none(theirs, tmp_path):
             tutorial.load(network, path)
         assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
-    refused(tmp_path / "absent.h5", "no such file")
+    refused(tmp_path / "absent.h5", "cannot be opened: No such file")
     (tmp_path / "text.h5").write_bytes(b"<html>")
     refused(tmp_path / "text.h5", "damaged, or no HDF5 file")
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save_weights(
