@@ -12,7 +12,7 @@ from yolo.reading import printable
 # What h5py, zipfile and zlib raise on damaged files, depending on the damaged part
 DAMAGE = (
     ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, RuntimeError,
-    NotImplementedError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
+    OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def _in_int8(converter, graph: Graph, pictures: Callable) -> bytes:
 
 
 # What the converters raise where a model has something that their format lacks.
-REFUSALS = (ConverterError, ValueError, TypeError, RuntimeError, NotImplementedError)
+REFUSALS = (ConverterError, ValueError, TypeError, RuntimeError)
 WRITERS = {
     "saved_model": write_saved_model,
     "onnx": write_onnx,
