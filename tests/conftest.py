@@ -9,6 +9,16 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Return how many processes share the tests: none for one file, else one a core, at most 4.
+
+    Each may need 2 GB.
+    """
+    if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
+        return 0
+    return min(os.cpu_count() or 1, 4)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder with pictures, weights and oracles, or skip where there is none.

@@ -121,6 +121,8 @@ def _do(left: list[Run], folders, settings: Settings, path: Path, write) -> int:
     failed, in_a_row = 0, 0
     for number, run in enumerate(left, 1):
         rows = results.with_settings(results.read(path), results.key(settings))
+        if run in results.finished(rows):
+            continue  # by the same command in another process
         remaining = sum(seconds(later, settings, rows) for later in left[number - 1 :])
         write(
             f"{number}/{len(left)} {run.data_set}, {run.arm}, seed {run.seed} "
