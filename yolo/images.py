@@ -20,9 +20,12 @@ except ImportError as error:
         f"OpenCV cannot be imported ({error}): pip install opencv-python-headless"
     ) from None
 
+# OpenCV 4 has this beside its functions, OpenCV 5 in a module of its own; the levels are the same.
+set_opencv_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+LOG_SILENT, LOG_FATAL = 0, 1
 # What it prints about a damaged TIFF, beside the error that it returns, is said in our own line.
 if "OPENCV_LOG_LEVEL" not in os.environ:
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
+    set_opencv_log_level(LOG_FATAL)
 
 GREY = 128
 RESIZE_MODES = ("letterbox", "stretch", "shorter")

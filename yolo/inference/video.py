@@ -13,7 +13,7 @@ import numpy as np
 
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.files import replacing
-from yolo.images import cv2
+from yolo.images import LOG_SILENT, cv2, set_opencv_log_level
 from yolo.reading import printable, regular_file
 
 logger = logging.getLogger("yolo")
@@ -170,9 +170,8 @@ class VideoWriter:
 @contextlib.contextmanager
 def _quiet():
     """Keep OpenCV's own messages off the terminal, as `yolo.images` does FFmpeg's."""
-    logging_of_cv2 = cv2.utils.logging
-    before = logging_of_cv2.setLogLevel(logging_of_cv2.LOG_LEVEL_SILENT)
+    before = set_opencv_log_level(LOG_SILENT)
     try:
         yield
     finally:
-        logging_of_cv2.setLogLevel(before)
+        set_opencv_log_level(before)
