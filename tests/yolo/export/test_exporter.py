@@ -170,10 +170,10 @@ def test_suppression_lies_beside_files_that_have_none(files, picture, name):
 
 
 def test_names_of_inputs_and_outputs(files):
+    path, _, _ = files("onnx")
     import onnxruntime
     import tensorflow as tf
 
-    path, _, _ = files("onnx")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     assert {i.name for i in session.get_inputs()} == {"images"}, "thresholds have defaults"
     assert {o.name for o in session.get_outputs()} == {
