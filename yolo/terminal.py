@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _SECONDS_BETWEEN_PASSING = 10
+_set_aside: list[int] = []  # what standard error was, by `quiet_errors`
 
 
 class Screen:
@@ -199,6 +200,7 @@ def quiet_errors(*, verbose: bool) -> Iterator[None]:
         return
     sys.stderr.flush()
     kept = os.dup(2)
+    _set_aside.append(kept)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
@@ -210,4 +212,11 @@ def quiet_errors(*, verbose: bool) -> Iterator[None]:
             raise
         finally:
             os.dup2(kept, 2)
+            _set_aside.remove(kept)
             os.close(kept)
+
+
+def let_errors_through() -> None:
+    """Give the standard error stream back in the middle of `quiet_errors`, for a last word."""
+    if _set_aside:
+        os.dup2(_set_aside[0], 2)

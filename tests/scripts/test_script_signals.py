@@ -76,3 +76,19 @@ def test_a_signal_before_it_has_loaded_does_so_too(tmp_path, words, delay, numbe
     """From the first lines of a script on, in the middle of whatever Python imports."""
     assert end(tmp_path, words, number, listens, delay) == (code, "", "interrupted\n")
     assert not list(tmp_path.iterdir())
+
+
+@needs_proc
+def test_a_signal_in_compiled_code_that_is_kept_quiet_ends_with_its_line(tmp_path):
+    """As in the converters of an export: nothing of Python's runs there, and 2 is set aside."""
+    code = (
+        "import hashlib, sys\n"
+        "from yolo import cli, options, terminal\n"
+        "from yolo.signals import Stop\n"
+        "def work(args, screen):\n"
+        "    with terminal.quiet_errors(verbose=False):\n"
+        "        hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)\n"
+        "sys.exit(cli._run(options.models_parser(), [], work, None, Stop(grace=0.3)))\n"
+    )
+    found = end(tmp_path, [sys.executable, "-c", code], signal.SIGTERM, loads, delay=0.2)
+    assert found == (143, "", "interrupted\n")

@@ -135,3 +135,16 @@ def test_a_failing_start_shows_what_tensorflow_said(capfd):
     with pytest.raises(RuntimeError):
         terminal.import_tensorflow_quietly(verbose=False, prepare=fail)
     assert capfd.readouterr().err == "libcudart not found\n"
+
+
+def test_what_is_set_aside_can_be_given_back_for_a_last_word(capfd):
+    """A thread that ends the process does so in the middle of the quiet stretch."""
+    terminal.let_errors_through()  # nothing is set aside: nothing to do
+    with terminal.quiet_errors(verbose=False):
+        os.write(2, b"chatter\n")
+        terminal.let_errors_through()
+        os.write(2, b"interrupted\n")
+    assert capfd.readouterr().err == "interrupted\n"
+    with terminal.quiet_errors(verbose=False):
+        os.write(2, b"chatter\n")
+    assert capfd.readouterr().err == ""

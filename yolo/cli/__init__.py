@@ -154,6 +154,7 @@ def _run(
     stop = stop or signals.Stop()
 
     def farewell():
+        terminal.let_errors_through()
         screen.finish()
         line = stop.last_line()
         print(line or "interrupted", file=sys.stdout if line else sys.stderr, flush=True)
