@@ -38,6 +38,7 @@ a { color: var(--mark); }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { padding: 4px 12px 4px 0; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
+th { white-space: normal; vertical-align: bottom; }  /* a phone is narrower than long headings */
 th:first-child, td:first-child { text-align: left; }
 table.text td, table.text th { text-align: left; white-space: normal; }
 table.text td:nth-child(2) { overflow-wrap: anywhere; min-width: 8em; }
