@@ -94,7 +94,7 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     from yolo.inference.predictor import detect_samples
     from yolo.training import dataset, overfit
 
-    best, few, _ = overfit.overfit(
+    best, few, config = overfit.overfit(
         config, dataset.open_data(config), count, write=screen.write, live=screen.live
     )
     found = detect_samples(saved.load(best), few.train)
@@ -111,7 +111,10 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
         screen.write(f"learned: mAP50 {score:.4f} on {pictures}; data, model and loss go together")
         return 0
     screen.write(f"not learned: mAP50 {score:.4f} on {pictures}, expected {overfit.LEARNED}")
-    screen.write(REASONS)
+    missed = overfit.without_anchor(config, few.train, few.classes)
+    screen.write(
+        overfit.explain(missed, sum(len(s.class_ids) for s in few.train)) if missed else REASONS
+    )
     return 1
 
 

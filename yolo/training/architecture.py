@@ -110,14 +110,14 @@ def _recall(
     if isinstance(settings, RetinaNetConfig):
         from yolo.retinanet.decode import make_anchors  # brings Keras
 
-        every = np.asarray(make_anchors(settings, _canvas(config)))
+        every = np.asarray(make_anchors(settings, canvas(config)))
         return anchor_fit.box_recall(boxes, ids, every, classes)
     used = sorted({i for group in settings.masks for i in group})
     shapes = np.array(settings.anchors, np.float64)[used]
     return anchor_fit.shape_recall(anchor_fit.box_sizes(boxes), ids, shapes, classes)
 
 
-def _canvas(config: TrainConfig) -> tuple[int, int]:
+def canvas(config: TrainConfig) -> tuple[int, int]:
     """Return the size of a picture on which every object of the data set has its place."""
     if config.resize != "shorter":
         return config.image_size

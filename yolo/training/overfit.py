@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from yolo.data.anchor_fit import network_boxes
 from yolo.data.pipeline import NOT_AUGMENTED
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.training import architecture, run_folder, trainer
+from yolo.headers import printable
+from yolo.training import architecture, preview, run_folder, trainer
 from yolo.training.dataset import TrainingData
 from yolo.training.settings import TrainConfig
 from yolo.training.watching import StopWhenLearned
@@ -64,6 +67,40 @@ def overfit_settings(config: TrainConfig, pictures: int) -> TrainConfig:
     )
 
 
+def without_anchor(
+    config: TrainConfig, samples: Sequence[Sample], classes: Sequence[str]
+) -> dict[str, int]:
+    """Count the objects that no anchor learns, which no number of steps will teach.
+
+    Args:
+        config: model, anchors, matcher, image size and resize mode count.
+        samples: the pictures.
+        classes: class names.
+
+    Returns:
+        Class name to number, of the classes that have such objects. Each object is looked at as
+        if it were alone in its picture.
+    """
+    boxes, ids = network_boxes(samples, config.image_size, config.resize)
+    if not len(ids):
+        return {}
+    found = preview.matched_anchors(
+        config, architecture.model_settings(config), architecture.canvas(config),
+        boxes[:, None], ids[:, None],
+    )  # fmt: skip
+    alone = zip(ids.tolist(), found, strict=True)
+    return dict(Counter(classes[i] for i, anchors in alone if not len(anchors)))
+
+
+def explain(missed: Mapping[str, int], objects: int) -> str:
+    """Return a line on what `without_anchor` found among so many objects."""
+    text = ", ".join(f"{count} {printable(name)}" for name, count in missed.items())
+    return (
+        f"no anchor learns {sum(missed.values())} of the {objects} objects ({text}): they cannot "
+        "be found; --anchors auto, --force-match or a larger --image-size gives them some"
+    )
+
+
 def overfit(
     config: TrainConfig, data: TrainingData, count: int, *, write: Callable, live: bool = False
 ) -> tuple[Path, TrainingData, TrainConfig]:
@@ -77,12 +114,16 @@ def overfit(
         live: whether a line can be replaced by the next.
 
     Returns:
-        The best model, the few pictures as data for training and measuring, and the settings.
+        The best model, the few pictures as data for training and measuring, and the settings
+        with the anchors that were trained.
     """
     few = choose(data.train, count)
     config = overfit_settings(config, len(few))
     folder = run_folder.create(config)
     config, _ = architecture.settle_anchors(config, data.train, data.classes, folder, write)
+    missed = without_anchor(config, few, data.classes)
+    if missed:
+        write(explain(missed, sum(len(sample.class_ids) for sample in few)))
     steps = max(1, -(-len(few) // config.batch_size))
     times = max(1, STEPS_AN_EPOCH // steps)
     repeated = dataclasses.replace(data, train=few * times, val=few, test=few, test_name="chosen")

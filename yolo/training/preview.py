@@ -41,12 +41,10 @@ def write_batches(
         augment=settings.augmentation(config), epochs=config.epochs, seed=config.seed,
         first_epoch=config.init_epoch, resize=config.resize, multi_scale=config.multi_scale,
     )  # fmt: skip
-    family = next(f for f, kind, _ in FAMILIES.values() if isinstance(architecture, kind))
-    loss = settings.loss_settings(config)
     written = []
     for number, (images, truth) in enumerate(itertools.islice(batches, count), 1):
         images, boxes, ids = images.numpy(), truth["boxes"].numpy(), truth["classes"].numpy()
-        anchors = family.targets.matched_anchors(architecture, loss, images.shape[1:3], boxes, ids)
+        anchors = matched_anchors(config, architecture, images.shape[1:3], boxes, ids)
         drawn = [
             draw_batch_picture(*parts, data.classes)
             for parts in zip(images, boxes, ids, anchors, strict=True)
@@ -57,6 +55,26 @@ def write_batches(
         matched = sum(map(len, anchors))
         written.append((path, f"{objects} objects, {matched} anchors learn them"))
     return written
+
+
+def matched_anchors(
+    config: TrainConfig, architecture, image_size, boxes_xyxy, class_ids
+) -> list[np.ndarray]:
+    """Return the anchors that learn the objects of each picture.
+
+    Args:
+        config: the run's settings, of which those of the loss count.
+        architecture: the settings of the model's family.
+        image_size: (height, width) of the pictures.
+        boxes_xyxy: (batch, M, 4) pixels.
+        class_ids: (batch, M); below 0 is padding.
+
+    Returns:
+        For each picture (k, 4) float32 xyxy.
+    """
+    family = next(f for f, kind, _ in FAMILIES.values() if isinstance(architecture, kind))
+    loss = settings.loss_settings(config)
+    return family.targets.matched_anchors(architecture, loss, image_size, boxes_xyxy, class_ids)
 
 
 def draw_batch_picture(image, boxes_xyxy, class_ids, anchors_xyxy, classes) -> np.ndarray:

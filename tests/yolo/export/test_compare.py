@@ -6,6 +6,7 @@ import pytest
 from yolo.errors import YoloError
 from yolo.export.compare import LIMITS, check_difference, check_suppression, compare
 from yolo.exported import ExportInfo
+from yolo.profiles import RetinaNetConfig
 from yolo.results import Detections
 
 BOXES = np.float32([[10, 10, 30, 30], [11, 10, 30, 30], [40, 40, 60, 60], [0, 0, 5, 5]])
@@ -60,6 +61,59 @@ def test_a_box_larger_than_the_picture_is_measured_by_its_own_size():
     huge[0, 2], off[0, 2] = 10_010, 9_910
     found = compare(Fixed(huge), Fixed(off), PICTURE)
     assert found.box_pixels == 100 and found.box_share == pytest.approx(0.01)
+
+
+# A RetinaNet that looks at two candidates a level: ten rows, each level's by score.
+TEN_BOXES = np.float32([[i, 2 * i, 20 + i, 30 + 2 * i] for i in range(0, 30, 3)])
+TEN_SCORES = np.float32([
+    [0.9, 0.3], [0.5, 0.2],  [0.8, 0.0], [0.7, 0.6],  [0.4, 0.1], [0.3, 0.0],
+    [0.2, 0.1], [0.1, 0.0],  [0.2, 0.0], [0.1, 0.05],
+])  # fmt: skip
+
+
+class Candidates(Fixed):
+    """Gives the best candidates of each level, as a RetinaNet does."""
+
+    architecture = RetinaNetConfig(candidates=2)
+
+    def __init__(self, boxes=TEN_BOXES, scores=TEN_SCORES, **options):
+        super().__init__(boxes, scores, **options)
+
+
+def test_the_order_of_candidates_in_a_level_means_nothing():
+    swapped = [1, 0, *range(2, 10)]
+    found = compare(Candidates(), Candidates(TEN_BOXES[swapped], TEN_SCORES[swapped]), PICTURE)
+    assert (found.score, found.score_mean, found.box_pixels) == (0, 0, 0)
+    elsewhere = [2, 1, 0, *range(3, 10)]  # two levels have exchanged their best
+    found = compare(Candidates(), Candidates(TEN_BOXES[elsewhere], TEN_SCORES[elsewhere]), PICTURE)
+    assert found.box_pixels > 1 and found.score > 0.1
+
+
+def test_a_candidates_score_that_was_cut_counts_as_the_least_of_its_level():
+    cut = TEN_SCORES.copy()
+    cut[0, 1], cut[1, 1] = 0.0, 0.19  # 0.3 is cut while 0.19 is kept: a difference of 0.11
+    found = compare(Candidates(), Candidates(scores=cut), PICTURE)
+    assert found.score == pytest.approx(0.11)
+    cut = TEN_SCORES.copy()
+    cut[1, 1] = 0.0  # the least of its level: the next one above it is 0.3
+    assert compare(Candidates(), Candidates(scores=cut), PICTURE).score == pytest.approx(0.1)
+    cut = TEN_SCORES.copy()
+    cut[9, 1] = 0.0  # 0.05, where the next is 0.1
+    assert compare(Candidates(), Candidates(scores=cut), PICTURE).score == pytest.approx(0.05)
+
+
+def test_candidates_that_moved_or_are_none_of_the_models_are_seen_both_ways():
+    boxes = TEN_BOXES.copy()
+    boxes[3, 2] += 1.5
+    found = compare(Candidates(), Candidates(boxes), PICTURE)
+    assert found.box_pixels == pytest.approx(1.5) and found.score == 0
+    wrong = TEN_SCORES.copy()
+    wrong[7] = (0.1, 0.95)  # a sure object that Keras does not see
+    for pair in (
+        (Candidates(), Candidates(scores=wrong)),
+        (Candidates(scores=wrong), Candidates()),
+    ):
+        assert compare(*pair, PICTURE).score > 0.8
 
 
 @pytest.mark.parametrize("quantize", LIMITS)

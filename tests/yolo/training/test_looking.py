@@ -254,6 +254,26 @@ def test_a_dry_run_varies_nothing_and_keeps_what_is_tried():
     assert overfit.overfit_settings(dataclasses.replace(config, batch_size=0), 3).batch_size == 3
 
 
+def test_objects_that_no_anchor_learns_are_counted_by_class(config):
+    """A RetinaNet's smallest anchors are 32 pixels: objects of 10 overlap none by half."""
+    sizes = [(10, 10), (40, 40), (36, 30)]
+    boxes = np.float32([(20, 20, 20 + w, 20 + h) for w, h in sizes])
+    flags = np.zeros(3, bool)
+    one = Sample("one", boxes, np.int32([1, 0, 1]), flags, flags, (128, 128), "one")
+    retina = dataclasses.replace(config, model="retinanet-csp-tiny", image_size=(128, 128))
+    found = overfit.without_anchor(retina, [one, sample("none")], ("cell", "platelet"))
+    assert found == {"platelet": 1}
+    lines = overfit.explain(found, 3)
+    assert lines.startswith("no anchor learns 1 of the 3 objects (1 platelet)")
+    assert "--anchors auto" in lines and "--force-match" in lines
+    forced = dataclasses.replace(retina, force_match=True)
+    assert overfit.without_anchor(forced, [one], ("cell", "platelet")) == {}
+    # YOLOv4 gives every object its best anchor.
+    plain = dataclasses.replace(config, image_size=(128, 128))
+    assert overfit.without_anchor(plain, [one], ("cell", "platelet")) == {}
+    assert overfit.without_anchor(retina, [sample("none")], ("cell",)) == {}
+
+
 def test_it_says_whether_they_were_learned(config, monkeypatch, capsys):
     for name, value in (("EPOCHS", 2), ("STEPS_AN_EPOCH", 1), ("LEARNED", 0.0)):
         monkeypatch.setattr(overfit, name, value)
