@@ -11,11 +11,12 @@ import keras
 import tensorflow as tf
 
 from yolo.data.pipeline import steps_per_epoch
+from yolo.training import trial
+from yolo.training.dataset import TrainingData
 from yolo.training.run_folder import checkpoint_steps
 from yolo.training.settings import TrainConfig
 
-# On a processor larger batches are no faster, and a system that runs out of memory ends the
-# process without asking.
+# On a processor larger batches are no faster.
 LARGEST = {"GPU": 64, "CPU": 16}
 FEWEST_STEPS = 16
 SMALLEST = 4  # to begin with: batch norm needs company
@@ -39,6 +40,27 @@ def first_batch_size(pictures: int, *, gpus: int) -> int:
     while size > SMALLEST and steps_per_epoch(pictures, size * max(gpus, 1)) < FEWEST_STEPS:
         size //= 2
     return size * max(gpus, 1)
+
+
+def halve_until_trials_fit(
+    config: TrainConfig, data: TrainingData, *, write: Callable, fits: Callable = trial.fits
+) -> TrainConfig:
+    """Try the batch in a process of its own, and half of it as long as that one does not survive.
+
+    For runs on a processor, where no error tells that memory runs out: the process ends.
+
+    Args:
+        config: the settings to begin with.
+        data: the pictures.
+        write: called with a line for each smaller batch.
+        fits: tells whether a run with some settings fits.
+
+    Returns:
+        The settings that fit; a batch of one is not tried.
+    """
+    while config.batch_size > 1 and not fits(config, data):
+        config = _halved(config, 1, write)
+    return config
 
 
 def halve_until_it_fits(
@@ -72,7 +94,11 @@ def halve_until_it_fits(
         # Here the failed attempt is over and nothing holds its tensors any more.
         keras.utils.clear_session()
         gc.collect()
-        smaller = config.batch_size // 2
-        write(f"a batch of {config.batch_size} does not fit into memory: trying {smaller}")
-        frozen = config.freeze_batch_size and max(least, config.freeze_batch_size // 2)
-        config = dataclasses.replace(config, batch_size=smaller, freeze_batch_size=frozen)
+        config = _halved(config, least, write)
+
+
+def _halved(config: TrainConfig, least: int, write: Callable) -> TrainConfig:
+    smaller = config.batch_size // 2
+    write(f"a batch of {config.batch_size} does not fit into memory: trying {smaller}")
+    frozen = config.freeze_batch_size and max(least, config.freeze_batch_size // 2)
+    return dataclasses.replace(config, batch_size=smaller, freeze_batch_size=frozen)

@@ -1,10 +1,13 @@
 """The batch size that memory allows, with memory that runs out when it is told to."""
 
+import io
+
 import pytest
 import tensorflow as tf
 
 from yolo.detector import Detector
-from yolo.training import memory, run_folder
+from yolo.errors import OutOfMemory
+from yolo.training import dataset, memory, run_folder, trainer, trial
 from yolo.training.settings import TrainConfig
 
 
@@ -89,3 +92,75 @@ def test_a_real_run_starts_anew_with_half_the_batch(small_run, tmp_path, monkeyp
     assert runs == [4, 2] and len(lines) == 1
     assert sizes[0] == 4 and set(sizes[1:]) == {2}
     assert folder == tmp_path / "try 2" / "run" and (folder / "last.keras").is_file()
+
+
+# --------------------------------------------------------------------- in a process of its own
+
+
+def test_trials_halve_it_until_one_survives():
+    tried, lines = [], []
+
+    def fits(config, data):
+        tried.append((config.batch_size, config.freeze_batch_size, data))
+        return config.batch_size <= 3
+
+    config = TrainConfig(batch_size=16, freeze_batch_size=32)
+    found = memory.halve_until_trials_fit(config, "pictures", write=lines.append, fits=fits)
+    assert (found.batch_size, found.freeze_batch_size) == (2, 4)
+    assert tried == [(16, 32, "pictures"), (8, 16, "pictures"), (4, 8, "pictures"),
+                     (2, 4, "pictures")]  # fmt: skip
+    assert lines[-1] == "a batch of 4 does not fit into memory: trying 2"
+    found = memory.halve_until_trials_fit(
+        config, None, write=lines.append, fits=lambda *_: False
+    )  # fmt: skip
+    assert found.batch_size == 1, "the run itself says what is wrong then"
+
+
+def test_a_trial_takes_real_steps_and_leaves_nothing(shapes, tmp_path, monkeypatch):
+    """The smallest picture; `eager`, since tracing takes longer than two steps."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    config = TrainConfig(data=str(shapes), image_size=(64, 64), batch_size=2, eager=True,
+                         precision="float32", save_dir=str(tmp_path / "logs"))  # fmt: skip
+    data = dataset.open_data(config)
+    assert trial.take_steps(config, data) == 0 and not list(tmp_path.iterdir())
+
+
+def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shapes, monkeypatch):
+    config = TrainConfig(data=str(shapes), batch_size=2, freeze_epochs=9, freeze_batch_size=3,
+                         epochs=50, epochs_between_evaluations=5)  # fmt: skip
+    data = dataset.open_data(config)
+    seen = []
+
+    def train(config, data, folder):
+        seen.append((config, data))
+        raise OutOfMemory("no room")
+
+    class Child:
+        """Does in this process what the child would do."""
+
+        def __init__(self, words, **streams):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def communicate(self, work):
+            monkeypatch.setattr(trial.sys, "stdin", io.TextIOWrapper(io.BytesIO(work)))
+            with pytest.raises(SystemExit) as ended:
+                trial.serve()
+            self.returncode = ended.value.code
+
+        def kill(self):
+            pass
+
+    monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr(trial.subprocess, "Popen", Child)
+    assert trial.fits(config, data) is False
+    ((tried, few),) = seen
+    assert (tried.epochs, tried.freeze_epochs, tried.batch_size) == (2, 1, 2)
+    assert tried.epochs_between_evaluations == 0
+    counts = [len(sample.class_ids) for sample in data.train]
+    assert [len(s.class_ids) for s in few.train] == sorted(counts, reverse=True)[:6]

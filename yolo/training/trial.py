@@ -1,0 +1,80 @@
+"""A short training in a process of its own: memory that runs out ends that process, not ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import subprocess
+import sys
+import tempfile
+
+from yolo.headers import allow_megapixels
+from yolo.training.dataset import TrainingData
+from yolo.training.settings import TrainConfig
+
+STEPS = 2  # with the optimizer's variables made and used
+NO_ROOM = 77
+_CRASH = 0x80000000  # exit codes from here on are crashes on Windows; elsewhere those are below 0
+# A plain subprocess: multiprocessing would run the caller's script again.
+_CODE = "import sys; sys.path[:] = sys.argv[1:]; from yolo.training.trial import serve; serve()"
+
+
+def fits(config: TrainConfig, data: TrainingData) -> bool:
+    """Tell whether a few steps of a run fit into memory, by taking them.
+
+    On a processor TensorFlow, or the system, often ends a process for want of memory before
+    anything can be said or tried again.
+
+    Args:
+        config: the run's settings, the batch size included.
+        data: its pictures.
+
+    Returns:
+        Whether the steps were taken, or failed for another reason, which the run will name.
+    """
+    return room(take_steps(config, data))
+
+
+def take_steps(config: TrainConfig, data: TrainingData) -> int:
+    """Take the first steps on the pictures with most objects; return the child's exit code."""
+    pictures = STEPS * max(config.batch_size, config.freeze_batch_size or 0)
+    few = sorted(data.train, key=lambda sample: -len(sample.class_ids))[:pictures]
+    few *= -(-pictures // len(few))
+    data = dataclasses.replace(data, train=few, val=[], test=[], divided={})
+    with subprocess.Popen(
+        [sys.executable, "-c", _CODE, *sys.path],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            process.communicate(pickle.dumps((config, data)))
+        finally:
+            process.kill()  # where a signal ends us meanwhile
+    return process.returncode
+
+
+def room(exit_code: int) -> bool:
+    """Tell from its exit code whether a process ended neither by a crash nor for want of memory.
+
+    Example:
+        >>> [room(code) for code in (0, 1, NO_ROOM, -9, -11, 0xC0000005)]
+        [True, True, False, False, False, False]
+    """
+    return 0 <= exit_code < _CRASH and exit_code != NO_ROOM
+
+
+def serve() -> None:
+    """Take the steps that standard input describes; end with `NO_ROOM` where they do not fit."""
+    config, data = pickle.load(sys.stdin.buffer)  # noqa: S301, from our own parent
+    allow_megapixels(config.max_megapixels)
+    from yolo.training import run_folder, trainer
+
+    frozen = min(config.freeze_epochs, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        config = dataclasses.replace(
+            config, freeze_epochs=frozen, epochs=frozen + 1, init_epoch=0, save_dir=folder,
+            name="trial", epochs_between_evaluations=0, tensorboard=False,
+        )  # fmt: skip
+        try:
+            trainer.train(config, data, run_folder.create(config))
+        except MemoryError:
+            sys.exit(NO_ROOM)
