@@ -56,7 +56,8 @@ class Worker:
         self.said.seek(0)
         # TensorFlow's chatter comes first, the reason last.
         said = [text for text in self.said.read().splitlines() if text.strip()]
-        return {"missing": f"ended with code {code}: {said[-1][:300] if said else 'silent'}"}
+        reason = f"ended with code {code}: {said[-1][:300] if said else 'silent'}"
+        return {"missing": reason, "code": code}
 
     def end(self) -> None:
         """Let the process end."""
@@ -113,7 +114,8 @@ def measure(
     try:
         for worker in workers:
             worker.wait_until_ready()
-            if worker.missing and worker.name in group.cases:
+            # A peer may have nothing for a group; one that broke down must not be taken for that.
+            if worker.missing and (worker.name in group.cases or "code" in worker.ready):
                 write(f"{worker.name}: left out, {worker.missing}")
         found = [worker for worker in workers if not worker.missing]
         times = _rounds(found, rounds, seconds)

@@ -63,10 +63,13 @@ def test_cases_take_turns_and_are_compared_round_by_round(run):
 
 
 def test_who_cannot_run_is_left_out_with_a_reason(run):
-    fails = ("a", [sys.executable, "-c", "raise SystemExit('no such model')"])
-    rows, turns, said = run({"b": 1.0}, extra=[fails])
+    fails = [sys.executable, "-c", "raise SystemExit('no such model')"]
+    idle = [sys.executable, "-c", """print('{"missing": "nothing for this group"}')"""]
+    extra = [("a", fails), ("broken peer", fails), ("idle peer", idle)]
+    rows, turns, said = run({"b": 1.0}, extra=extra)
     assert turns == "bbb" and list(rows) == ["b"]
-    assert said == ["a: left out, ended with code 1: no such model"]
+    reason = "left out, ended with code 1: no such model"
+    assert said == [f"a: {reason}", f"broken peer: {reason}"]
     assert "ratio" not in rows["b"] and "limit" not in rows["b"]
 
 
