@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 from yolo.classes import UNUSED_NAMES, common_name
-from yolo.data.findings import Findings, MarkedObject, check_objects, nearest, short_list
+from yolo.data.findings import Findings, nearest, short_list
+from yolo.data.marked import Box, MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.headers import read_header
+from yolo.headers import Header, read_header
 from yolo.reading import inside, printable, read_regular, shortened
 
 MAX_JSON_BYTES = 1 << 31
@@ -55,7 +56,29 @@ def read_coco(
     data = _load(annotation_json)
     names, ids = _categories(data, annotation_json)
     file = printable(annotation_json)
-    classes = names if classes is None else tuple(classes)
+    class_of = _class_of(names, ids, names if classes is None else tuple(classes), file)
+    findings = Findings(file)
+    pictures = _by_id(data["images"], file, findings)
+    marked = _marked(data["annotations"], pictures, class_of, file, findings)
+    samples = []
+    for image_id, entry in pictures.items():
+        found = _header(
+            entry, Path(image_folder), f"{file}: picture {shortened(image_id)}", findings
+        )
+        if found is None:
+            continue
+        path, header = found
+        place = f"{file}: {printable(entry['file_name'])}"
+        arrays = check_objects(marked[image_id], header.size, file=place, findings=findings)
+        samples.append(Sample(path, size=header.size, image_id=str(image_id), **arrays))
+    findings.finish(collect)
+    return samples
+
+
+def _class_of(
+    names: tuple[str, ...], ids: list[int], classes: tuple[str, ...], file: str
+) -> dict[int, int | None]:
+    """Return the class id of every category id, None for categories that are left out."""
     # COCO's files say "couch" where Darknet's class list says "sofa"; both mean one category.
     wanted = {common_name(name): i for i, name in enumerate(classes)}
     known = {common_name(name) for name in names}
@@ -67,64 +90,75 @@ def read_coco(
             f"{file}: no category {short_list(missing)}; expected among {short_list(names)}"
             f"{nearest(missing[0], names)}"
         )
-    class_of = {
-        category: wanted[common_name(name)]
-        for name, category in zip(names, ids, strict=True)
-        if common_name(name) in wanted
-    }
-    findings = Findings(file)
+    return {i: wanted.get(common_name(name)) for i, name in zip(ids, names, strict=True)}
+
+
+def _marked(
+    annotations: list[dict],
+    pictures: Container,
+    class_of: dict[int, int | None],
+    file: str,
+    findings: Findings,
+) -> dict[Any, list[MarkedObject]]:
+    """Return the objects of each picture id; an annotation that belongs nowhere is noted."""
     marked: dict[Any, list[MarkedObject]] = defaultdict(list)
-    pictures = _by_id(data["images"], file, findings)
-    known_ids = frozenset(ids)
-    for number, item in enumerate(data["annotations"]):
+    for number, item in enumerate(annotations):
         label = f"annotation {shortened(item.get('id', f'number {number}'))}"
         picture, category = (_plain(item.get(name)) for name in ("image_id", "category_id"))
         if picture not in pictures:
             findings.error(f"{file}: {label}: no picture with id {shortened(item.get('image_id'))}")
-        elif category not in known_ids:
+            continue
+        if category not in class_of:
             findings.error(
                 f"{file}: {label}: no category with id {shortened(item.get('category_id'))}"
             )
-        elif category in class_of:
-            try:
-                box = item["bbox"]
-                x, y, width, height = (float(n) for n in box if isinstance(box, list))
-            except (KeyError, TypeError, ValueError, OverflowError):
-                findings.error(
-                    f"{file}: {label}: bbox {shortened(item.get('bbox'))}; expected "
-                    "[x, y, width, height]"
-                )
-                continue
-            box = (x, y, x + width, y + height)
-            difficult = bool(item.get("iscrowd", 0))
-            marked[picture].append(MarkedObject(label, class_of[category], box, difficult))
-    samples = []
-    for image_id, entry in pictures.items():
-        name = entry.get("file_name")
-        path = _picture(Path(image_folder), name)
-        if path is None or not isinstance(name, str):
+            continue
+        class_id = class_of[category]
+        if class_id is None:
+            continue
+        box = _corners(item.get("bbox"))
+        if box is None:
             findings.error(
-                f"{file}: picture {shortened(image_id)}: file_name {shortened(name)}; expected "
-                "a name in the folder"
+                f"{file}: {label}: bbox {shortened(item.get('bbox'))}; expected "
+                "[x, y, width, height]"
             )
             continue
-        try:
-            header = read_header(path)
-        except DatasetError as error:
-            findings.error(str(error))
-            continue
-        size = header.size
-        if header.frames > 1:
-            findings.warn("pictures of several frames, the first taken", printable(name))
-        if (entry.get("height"), entry.get("width")) != size:
-            findings.warn(
-                "height and width are not the picture's, whose own are used", printable(name)
-            )
-        place = f"{file}: {printable(name)}"
-        arrays = check_objects(marked[image_id], size, file=place, findings=findings)
-        samples.append(Sample(path, size=size, image_id=str(image_id), **arrays))
-    findings.finish(collect)
-    return samples
+        difficult = bool(item.get("iscrowd", 0))
+        marked[picture].append(MarkedObject(label, class_id, box, difficult))
+    return marked
+
+
+def _corners(bbox: object) -> Box | None:
+    """Return the corners of [x, y, width, height], None for anything else."""
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        return None
+    try:
+        x, y, width, height = map(float, bbox)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return x, y, x + width, y + height
+
+
+def _header(
+    entry: dict, folder: Path, label: str, findings: Findings
+) -> tuple[Path, Header] | None:
+    """Return path and header of a picture; one that cannot be read is None and noted."""
+    name = entry.get("file_name")
+    path = _picture(folder, name)
+    if path is None:
+        findings.error(f"{label}: file_name {shortened(name)}; expected a name in the folder")
+        return None
+    try:
+        header = read_header(path)
+    except DatasetError as error:
+        findings.error(str(error))
+        return None
+    shown = printable(str(name))
+    if header.frames > 1:
+        findings.warn("pictures of several frames, the first taken", shown)
+    if (entry.get("height"), entry.get("width")) != header.size:
+        findings.warn("height and width are not the picture's, whose own are used", shown)
+    return path, header
 
 
 def _plain(value) -> Any:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
-
-import numpy as np
 
 from yolo.errors import DatasetError
 
@@ -17,7 +12,6 @@ log = logging.getLogger("yolo")
 
 LINES_SHOWN = 20
 PLACES_SHOWN = 3
-MANY_OBJECTS = 500
 # More boxes than this that leave their pictures mean that boxes and pictures do not belong together
 STRAY_BOXES, STRAY_SHARE = 10, 0.02
 
@@ -97,111 +91,6 @@ def faults(what: str, errors: list[str]) -> str:
     if len(errors) > len(lines):
         lines = [*lines, f"... and {len(errors) - len(lines)} more"]
     return f"{what}: {len(errors)} faults:\n" + "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class MarkedObject:
-    """One object as an annotation file gives it, before any check.
-
-    Args:
-        label: names the object in messages, as "object 3 ('dog')".
-        class_id: index into the class list.
-        box: xmin, ymin, xmax, ymax in the file's own convention.
-        difficult: whether evaluation after PASCAL VOC ignores it.
-        truncated: whether the picture's edge cuts it.
-        line: where it stands in the file, counted from 1; None where lines mean nothing.
-    """
-
-    label: str
-    class_id: int
-    box: tuple[float, float, float, float]
-    difficult: bool = False
-    truncated: bool = False
-    line: int | None = None
-
-
-def check_objects(
-    objects: Iterable[MarkedObject],
-    size: tuple[int, int],
-    *,
-    file: str,
-    findings: Findings,
-    first_pixel: int = 0,
-) -> dict[str, Any]:
-    """Turn the objects of one picture into arrays; repair what can be repaired.
-
-    A box without area, as the file writes it, is dropped; of exact duplicates the first stays;
-    a box that leaves the picture is cut at its edge. Each is noted. A coordinate that is no
-    finite number, xmin > xmax, ymin > ymax, and a box wholly outside the picture are faults.
-
-    Args:
-        objects: what the file holds for this picture.
-        size: (height, width) of the picture as displayed.
-        file: names the annotation in messages.
-        findings: takes repairs and faults.
-        first_pixel: 1 where the file counts pixels from 1 and xmax is the last pixel inside, as
-            PASCAL VOC does; 0 where boxes are half-open already.
-
-    Returns:
-        `boxes_xyxy` (n, 4) float32, `class_ids` (n,) int32, `difficult` and `truncated` (n,)
-        bool, `lines` (n,) int32 and `origin`: the arguments of `Sample` that describe objects.
-
-    Example:
-        >>> one = MarkedObject("object 1", 0, (1, 1, 4, 3))
-        >>> arrays = check_objects([one], (3, 4), file="a", findings=Findings("a"), first_pixel=1)
-        >>> arrays["boxes_xyxy"].tolist()
-        [[0.0, 0.0, 4.0, 3.0]]
-    """
-    height, width = size
-    kept: list[tuple[MarkedObject, tuple[float, ...]]] = []
-    seen = set()
-    for item in objects:
-        line = "" if item.line is None else f":{item.line}"
-        place = f"{file}{line}: {item.label}"
-        shown = "[" + ", ".join(f"{n:g}" for n in item.box) + "]"
-        xmin, ymin, xmax, ymax = item.box
-        findings.boxes += 1
-        if not all(math.isfinite(n) for n in item.box):
-            findings.error(f"{place}: {shown}; expected four finite numbers: correct the file")
-            continue
-        if xmin > xmax or ymin > ymax:
-            pair = (
-                f"xmin {xmin:g} > xmax {xmax:g}"
-                if xmin > xmax
-                else (f"ymin {ymin:g} > ymax {ymax:g}")
-            )
-            findings.error(f"{place}: {pair}; expected the smaller first: correct the file")
-            continue
-        if xmin == xmax or ymin == ymax:
-            findings.warn("degenerate boxes dropped", f"{place} {shown}")
-            continue
-        if (item.class_id, item.box) in seen:
-            findings.warn("duplicate objects dropped", f"{place} {shown}")
-            continue
-        seen.add((item.class_id, item.box))
-        box = (xmin - first_pixel, ymin - first_pixel, xmax, ymax)
-        inside = (max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height))
-        if inside[0] >= inside[2] or inside[1] >= inside[3]:
-            findings.error(
-                f"{place}: {shown} lies outside the picture of {width}x{height} pixels: correct "
-                "or remove it"
-            )
-            continue
-        if inside != box:
-            findings.warn("boxes cut at the picture's edge", f"{place} {shown}")
-            if max(abs(a - b) for a, b in zip(inside, box, strict=True)) > 1:
-                findings.stray.append(place)
-        kept.append((item, inside))
-    if len(kept) > MANY_OBJECTS:
-        findings.warn(f"pictures with more than {MANY_OBJECTS} objects (all are kept)", file)
-    return {
-        "boxes_xyxy": np.array([box for _, box in kept], np.float32).reshape(-1, 4),
-        "class_ids": np.array([item.class_id for item, _ in kept], np.int32),
-        "difficult": np.array([item.difficult for item, _ in kept], bool),
-        "truncated": np.array([item.truncated for item, _ in kept], bool),
-        "lines": np.array([item.line or 0 for item, _ in kept], np.int32),
-        "origin": file,
-    }
 
 
 def short_list(names: Iterable[str], *, limit: int = 10) -> str:

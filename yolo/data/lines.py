@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from yolo.data.findings import Findings, MarkedObject, check_objects
+from yolo.data.findings import Findings
+from yolo.data.marked import MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.headers import read_header
@@ -49,40 +50,55 @@ def read_lines(
     findings = Findings(printable(path))
     samples = []
     for number, line in enumerate(lines, 1):
-        words = line.strip().split(" ")
-        if words == [""]:
+        if not line.strip():
             continue
         place = f"{printable(path)}:{number}"
-        boxes: list[str] = []
-        while len(words) > 1 and (not words[-1] or _BOX.fullmatch(words[-1])):
-            boxes[:0] = filter(None, [words.pop()])
-        if len(words) > 1 and words[-1].count(",") >= 3:
+        name, boxes = _parts(line)
+        before, _, last = name.rpartition(" ")
+        if before and last.count(",") >= 3:
             findings.error(
-                f"{place}: {shortened(words[-1])}; expected x1,y1,x2,y2,class: correct the line"
+                f"{place}: {shortened(last)}; expected x1,y1,x2,y2,class: correct the line"
             )
             continue
         try:
-            picture = _picture(path.parent, " ".join(words), root)
+            picture = _picture(path.parent, name, root)
             header = read_header(picture)
         except DatasetError as error:
             findings.error(f"{place}: {error}")
             continue
         if header.frames > 1:
             findings.warn("pictures of several frames, the first taken", place)
-        marked = []
-        for i, box in enumerate(boxes, 1):
-            xmin, ymin, xmax, ymax, class_id = (float(n) for n in box.split(","))
-            if class_id not in range(len(classes)):
-                findings.error(
-                    f"{place}: box {i}: class {class_id:g}; expected 0 to {len(classes) - 1}: "
-                    "correct the line or the class list"
-                )
-                continue
-            marked.append(MarkedObject(f"box {i}", int(class_id), (xmin, ymin, xmax, ymax)))
+        marked = _marked(boxes, len(classes), place, findings)
         arrays = check_objects(marked, header.size, file=place, findings=findings)
         samples.append(Sample(picture, size=header.size, image_id=picture.stem, **arrays))
     findings.finish(collect)
     return samples
+
+
+def _parts(line: str) -> tuple[str, list[str]]:
+    """Return the picture that a line names, which may hold blanks, and the boxes behind it."""
+    words = line.strip().split(" ")
+    boxes: list[str] = []
+    while len(words) > 1 and (not words[-1] or _BOX.fullmatch(words[-1])):
+        boxes[:0] = filter(None, [words.pop()])
+    return " ".join(words), boxes
+
+
+def _marked(
+    boxes: list[str], num_classes: int, place: str, findings: Findings
+) -> list[MarkedObject]:
+    """Return the objects of a line; one of a class that does not exist is noted."""
+    marked = []
+    for i, box in enumerate(boxes, 1):
+        xmin, ymin, xmax, ymax, class_id = (float(n) for n in box.split(","))
+        if class_id in range(num_classes):
+            marked.append(MarkedObject(f"box {i}", int(class_id), (xmin, ymin, xmax, ymax)))
+        else:
+            findings.error(
+                f"{place}: box {i}: class {class_id:g}; expected 0 to {num_classes - 1}: "
+                "correct the line or the class list"
+            )
+    return marked
 
 
 def _picture(folder: Path, name: str, root: Path) -> Path:

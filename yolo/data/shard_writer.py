@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,18 +58,8 @@ def write_shards(
         DatasetError: a picture cannot be read.
         YoloError: the folder cannot be written.
     """
-    out = Path(out)
-    if out.is_dir() and not any(out.iterdir()):
-        out.rmdir()
-    if out.exists() or out.is_symlink():
-        raise ConfigError(
-            f"{printable(out)}: is there already; name another --out, or remove it first"
-        )
-    for name in splits:
-        if not SHARD_NAME.fullmatch(f"{name}-00000-of-00001.tfrecord"):
-            raise ConfigError(
-                f"the split {name!r} cannot name files: rename its list (letters, digits, _ . -)"
-            )
+    _check_names(splits)
+    out = _free_folder(out)
     total, done, counts = sum(map(len, splits.values())), 0, {}
 
     def count_one() -> None:
@@ -91,6 +81,27 @@ def write_shards(
 
     write_folder(out, write)
     return counts
+
+
+def _free_folder(out: str | os.PathLike) -> Path:
+    """Return the path of a folder to make; an empty one that stands there is taken away."""
+    out = Path(out)
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+    if out.exists() or out.is_symlink():
+        raise ConfigError(
+            f"{printable(out)}: is there already; name another --out, or remove it first"
+        )
+    return out
+
+
+def _check_names(splits: Iterable[str]) -> None:
+    """Refuse splits whose names cannot be part of a shard's."""
+    for name in splits:
+        if not SHARD_NAME.fullmatch(f"{name}-00000-of-00001.tfrecord"):
+            raise ConfigError(
+                f"the split {name!r} cannot name files: rename its list (letters, digits, _ . -)"
+            )
 
 
 def plan_shards(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from yolo.data.findings import Findings, MarkedObject, check_objects, nearest, short_list
+from yolo.data.findings import Findings, nearest, short_list
+from yolo.data.marked import MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.data.voc_xml import VocAnnotation, read_annotation
 from yolo.errors import DatasetError
@@ -78,91 +78,109 @@ def read_split(
     if zero_based is None:
         zero_based = _counts_from_zero(folder)
     findings = Findings(f"{printable(folder)}, split {split}")
-    pictures, annotations = _pictures(folder), _annotations(folder)
-    ids = {name: i for i, name in enumerate(classes)}
-    unknown: Counter[str] = Counter()
-    first_unknown: dict[str, str] = {}
-    samples = []
-    for stem in lists[split]:
-        path, picture = _pair(folder, stem, annotations, pictures, findings)
-        if path is None or picture is None:
-            continue
-        try:
-            annotation = read_annotation(path)
-            header = read_header(picture)
-        except DatasetError as error:
-            findings.error(str(error))
-            continue
-        if header.frames > 1:
-            findings.warn("pictures of several frames, the first taken", printable(picture))
-        _check_size(annotation, header, path, findings)
-        marked = []
-        for number, item in enumerate(annotation.objects, 1):
-            label = f"object {number} ({shortened(item.name)})"
-            if item.fault or item.box is None:
-                findings.error(
-                    f"{printable(path)}:{item.line}: {label}: {item.fault}: correct the file"
-                )
-            elif item.name not in ids:
-                unknown[item.name] += 1
-                first_unknown.setdefault(item.name, f"{printable(path)}:{item.line}: {label}")
-            else:
-                flags = (item.difficult, item.truncated)
-                marked.append(MarkedObject(label, ids[item.name], item.box, *flags, item.line))
-        arrays = check_objects(
-            marked,
-            header.size,
-            file=printable(path),
-            findings=findings,
-            first_pixel=0 if zero_based else 1,
-        )
-        samples.append(Sample(picture, size=header.size, image_id=stem, **arrays))
-    for name, count in unknown.items():
-        findings.error(
-            f"{first_unknown[name]}: class {shortened(name)} ({count} objects in this split) is "
-            f"not among {short_list(map(printable, classes))}{nearest(name, classes)}: add it to "
-            "the class list or correct the files"
-        )
+    reader = _Reader(folder, tuple(classes), 0 if zero_based else 1, findings)
+    samples = [sample for stem in lists[split] if (sample := reader.sample(stem)) is not None]
+    reader.report_unknown()
     findings.finish(collect)
     if collect is None:
         _describe(samples, findings.what)
     return samples
 
 
-def _pair(
-    folder: Path,
-    stem: str,
-    annotations: dict[str, Path],
-    pictures: dict[str, list[Path]],
-    findings: Findings,
-) -> tuple[Path | None, Path | None]:
-    """Return annotation and picture of a stem; what is missing is None and noted.
+class _Reader:
+    """Turns stems into samples; what is wrong with a file or an object is noted.
 
-    Both are looked up among the names that the folders hold: a list can name nothing else, and
-    <filename>, <folder> and <path> of the annotations are not looked at. A link that leads out
-    of the data set is refused like a missing file.
+    Args:
+        folder: holds Annotations and JPEGImages.
+        classes: class names in the order of their ids.
+        first_pixel: what the annotations count pixels from, 0 or 1.
+        findings: takes repairs and faults.
     """
-    path, found = annotations.get(stem), pictures.get(stem, [])
-    wanted = printable(folder / "Annotations" / f"{stem}.xml")
-    if path is None:
-        findings.error(f"{wanted}: no such annotation: add it or take the name off the list")
-    if not found:
-        findings.error(
-            f"{wanted}: no picture {printable(stem)}.jpg (or another type) in "
-            f"{printable(folder / 'JPEGImages')}: add it or take the name off the list"
+
+    def __init__(
+        self, folder: Path, classes: tuple[str, ...], first_pixel: int, findings: Findings
+    ):
+        self.folder, self.classes, self.first_pixel = folder, classes, first_pixel
+        self.findings = findings
+        self.annotations, self.pictures = _annotations(folder), _pictures(folder)
+        self.ids = {name: i for i, name in enumerate(classes)}
+        self.unknown: dict[str, list[str]] = {}
+
+    def sample(self, stem: str) -> Sample | None:
+        """Return a picture and its objects, None if either file is missing or damaged."""
+        path, picture = self._pair(stem)
+        if path is None or picture is None:
+            return None
+        try:
+            annotation = read_annotation(path)
+            header = read_header(picture)
+        except DatasetError as error:
+            self.findings.error(str(error))
+            return None
+        if header.frames > 1:
+            self.findings.warn("pictures of several frames, the first taken", printable(picture))
+        _check_size(annotation, header, path, self.findings)
+        arrays = check_objects(
+            self._marked(annotation, printable(path)),
+            header.size,
+            file=printable(path),
+            findings=self.findings,
+            first_pixel=self.first_pixel,
         )
-    elif len(found) > 1:
-        names = short_list(printable(p.name) for p in found)
-        findings.warn("several pictures for one annotation, the first taken", names)
-    pair = [path, found[0] if found else None]
-    for i, file in enumerate(pair):
-        if file is not None and not inside(file, folder, file.parent):
-            findings.error(
-                f"{printable(file)}: a link that leads out of the data set: put the file itself "
-                "there, or make the whole folder the link"
+        return Sample(picture, size=header.size, image_id=stem, **arrays)
+
+    def report_unknown(self) -> None:
+        """Note the classes that occurred and are not in the list, once each."""
+        for name, places in self.unknown.items():
+            self.findings.error(
+                f"{places[0]}: class {shortened(name)} ({len(places)} objects in this split) is "
+                f"not among {short_list(map(printable, self.classes))}"
+                f"{nearest(name, self.classes)}: add it to the class list or correct the files"
             )
-            pair[i] = None
-    return pair[0], pair[1]
+
+    def _marked(self, annotation: VocAnnotation, file: str) -> list[MarkedObject]:
+        """Return the objects whose class and box can be used."""
+        marked = []
+        for number, item in enumerate(annotation.objects, 1):
+            label = f"object {number} ({shortened(item.name)})"
+            if item.fault or item.box is None:
+                self.findings.error(f"{file}:{item.line}: {label}: {item.fault}: correct the file")
+            elif item.name not in self.ids:
+                self.unknown.setdefault(item.name, []).append(f"{file}:{item.line}: {label}")
+            else:
+                flags = (item.difficult, item.truncated)
+                marked.append(MarkedObject(label, self.ids[item.name], item.box, *flags, item.line))
+        return marked
+
+    def _pair(self, stem: str) -> tuple[Path | None, Path | None]:
+        """Return annotation and picture of a stem; what is missing is None and noted.
+
+        Both are looked up among the names that the folders hold: a list can name nothing else,
+        and <filename>, <folder> and <path> of the annotations are not looked at. A link that
+        leads out of the data set is refused like a missing file.
+        """
+        folder, findings = self.folder, self.findings
+        path, found = self.annotations.get(stem), self.pictures.get(stem, [])
+        wanted = printable(folder / "Annotations" / f"{stem}.xml")
+        if path is None:
+            findings.error(f"{wanted}: no such annotation: add it or take the name off the list")
+        if not found:
+            findings.error(
+                f"{wanted}: no picture {printable(stem)}.jpg (or another type) in "
+                f"{printable(folder / 'JPEGImages')}: add it or take the name off the list"
+            )
+        elif len(found) > 1:
+            names = short_list(printable(p.name) for p in found)
+            findings.warn("several pictures for one annotation, the first taken", names)
+        pair = [path, found[0] if found else None]
+        for i, file in enumerate(pair):
+            if file is not None and not inside(file, folder, file.parent):
+                findings.error(
+                    f"{printable(file)}: a link that leads out of the data set: put the file "
+                    "itself there, or make the whole folder the link"
+                )
+                pair[i] = None
+        return pair[0], pair[1]
 
 
 def find_classes(root: str | os.PathLike) -> tuple[str, ...]:

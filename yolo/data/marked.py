@@ -1,0 +1,141 @@
+"""The objects that people marked in one picture: judged one by one, and turned into arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from yolo.data.findings import Findings
+
+MANY_OBJECTS = 500
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class MarkedObject:
+    """One object as an annotation file gives it, before any check.
+
+    Args:
+        label: names the object in messages, as "object 3 ('dog')".
+        class_id: index into the class list.
+        box: xmin, ymin, xmax, ymax in the file's own convention.
+        difficult: whether evaluation after PASCAL VOC ignores it.
+        truncated: whether the picture's edge cuts it.
+        line: where it stands in the file, counted from 1; None where lines mean nothing.
+    """
+
+    label: str
+    class_id: int
+    box: Box
+    difficult: bool = False
+    truncated: bool = False
+    line: int | None = None
+
+    def place(self, file: str) -> str:
+        """Name the object in messages: file, line and label."""
+        return f"{file}: {self.label}" if self.line is None else f"{file}:{self.line}: {self.label}"
+
+
+def check_objects(
+    objects: Iterable[MarkedObject],
+    size: tuple[int, int],
+    *,
+    file: str,
+    findings: Findings,
+    first_pixel: int = 0,
+) -> dict[str, Any]:
+    """Turn the objects of one picture into arrays; repair what can be repaired.
+
+    A box without area, as the file writes it, is dropped; of exact duplicates the first stays;
+    a box that leaves the picture is cut at its edge. Each is noted. A coordinate that is no
+    finite number, xmin > xmax, ymin > ymax, and a box wholly outside the picture are faults.
+
+    Args:
+        objects: what the file holds for this picture.
+        size: (height, width) of the picture as displayed.
+        file: names the annotation in messages.
+        findings: takes repairs and faults.
+        first_pixel: 1 where the file counts pixels from 1 and xmax is the last pixel inside, as
+            PASCAL VOC does; 0 where boxes are half-open already.
+
+    Returns:
+        `boxes_xyxy` (n, 4) float32, `class_ids` (n,) int32, `difficult` and `truncated` (n,)
+        bool, `lines` (n,) int32 and `origin`: the arguments of `Sample` that describe objects.
+
+    Example:
+        >>> one = MarkedObject("object 1", 0, (1, 1, 4, 3))
+        >>> arrays = check_objects([one], (3, 4), file="a", findings=Findings("a"), first_pixel=1)
+        >>> arrays["boxes_xyxy"].tolist()
+        [[0.0, 0.0, 4.0, 3.0]]
+    """
+    kept: list[tuple[MarkedObject, Box]] = []
+    seen = set()
+    for item in objects:
+        findings.boxes += 1
+        place = item.place(file)
+        xmin, ymin, xmax, ymax = item.box
+        if fault := _fault(item.box):
+            findings.error(f"{place}: {fault}: correct the file")
+            continue
+        if xmin == xmax or ymin == ymax:
+            findings.warn("degenerate boxes dropped", f"{place} {_shown(item.box)}")
+            continue
+        if (item.class_id, item.box) in seen:
+            findings.warn("duplicate objects dropped", f"{place} {_shown(item.box)}")
+            continue
+        seen.add((item.class_id, item.box))
+        box = (xmin - first_pixel, ymin - first_pixel, xmax, ymax)
+        inside = _cut(box, size)
+        if inside is None:
+            findings.error(
+                f"{place}: {_shown(item.box)} lies outside the picture of {size[1]}x{size[0]} "
+                "pixels: correct or remove it"
+            )
+            continue
+        if inside != box:
+            findings.warn("boxes cut at the picture's edge", f"{place} {_shown(item.box)}")
+            if max(abs(a - b) for a, b in zip(inside, box, strict=True)) > 1:
+                findings.stray.append(place)
+        kept.append((item, inside))
+    if len(kept) > MANY_OBJECTS:
+        findings.warn(f"pictures with more than {MANY_OBJECTS} objects (all are kept)", file)
+    return _arrays(kept, file)
+
+
+def _fault(box: Box) -> str:
+    """Return what makes a box unreadable, as written in the file; "" if nothing does."""
+    xmin, ymin, xmax, ymax = box
+    if not all(math.isfinite(n) for n in box):
+        return f"{_shown(box)}; expected four finite numbers"
+    if xmin > xmax:
+        return f"xmin {xmin:g} > xmax {xmax:g}; expected the smaller first"
+    if ymin > ymax:
+        return f"ymin {ymin:g} > ymax {ymax:g}; expected the smaller first"
+    return ""
+
+
+def _shown(box: Box) -> str:
+    return "[" + ", ".join(f"{n:g}" for n in box) + "]"
+
+
+def _cut(box: Box, size: tuple[int, int]) -> Box | None:
+    """Return what of a half-open box lies in a picture of `size` (height, width), if any does."""
+    height, width = size
+    x1, y1, x2, y2 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
+    return None if x1 >= x2 or y1 >= y2 else (x1, y1, x2, y2)
+
+
+def _arrays(kept: Sequence[tuple[MarkedObject, Box]], origin: str) -> dict[str, Any]:
+    return {
+        "boxes_xyxy": np.array([box for _, box in kept], np.float32).reshape(-1, 4),
+        "class_ids": np.array([item.class_id for item, _ in kept], np.int32),
+        "difficult": np.array([item.difficult for item, _ in kept], bool),
+        "truncated": np.array([item.truncated for item, _ in kept], bool),
+        "lines": np.array([item.line or 0 for item, _ in kept], np.int32),
+        "origin": origin,
+    }
