@@ -81,17 +81,16 @@ def _matching(what: str, count: int) -> Ready:
     ids = tf.constant(rng.integers(0, 20, (2, objects)), tf.int32)
     family = yolov4 if what.startswith("yolov4") else retinanet
     config = settings_of("yolov4" if family is yolov4 else "retinanet-r50")
+    settings = family.loss.default_settings(config, None)
     anchors = family.decode.make_anchors(config, (side, side))
 
     @tf.function
     def match(boxes, ids):
         if family is retinanet:
-            settings = family.loss.default_settings(config, None)
             return family.targets.assign(
                 config, settings, (side, side), anchors, boxes, ids
             ).matched
-        sizes = family.decode.map_sizes(config, (side, side))
-        found = family.targets.assign(config, sizes, boxes, ids, positive_iou=0.213)
+        found = family.targets.assign(config, settings, (side, side), boxes, ids)
         return found.anchor, max_iou(anchors[None] + boxes[:, :1] * 0.0, boxes, found.valid)
 
     units = count if "objects" in what.partition("against")[2] else 1e-6 * side * side

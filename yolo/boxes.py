@@ -152,3 +152,21 @@ def _siou_penalty(offset, hull, size_p, size_t):
 
 
 LOCATION_KINDS = ("iou", "giou", "diou", "ciou", "siou")
+
+
+def at_least_one(boxes_xyxy, class_ids):
+    """Return the objects of a batch with room for one: reductions over none need no case then.
+
+    Args:
+        boxes_xyxy: (batch, M, 4).
+        class_ids: (batch, M); below 0 is padding.
+
+    Returns:
+        The boxes float32 and the ids int32; with one more, of padding, if M is 0 or not known
+        while a graph is made.
+    """
+    boxes, ids = ops.cast(boxes_xyxy, "float32"), ops.cast(class_ids, "int32")
+    if not boxes.shape[1]:
+        boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
+        ids = ops.pad(ids, ((0, 0), (0, 1)), constant_values=-1)
+    return boxes, ids

@@ -39,9 +39,7 @@ class Decode(keras.layers.Layer):
     def __init__(self, family, architecture, num_classes, **kwargs):
         super().__init__(dtype="float32", **kwargs)
         self.num_classes = num_classes
-        self._decode = lambda outputs, size: family.decode.decode(
-            architecture, outputs, size, num_classes
-        )
+        self._decode = lambda outputs, size: family.decode.decode(architecture, outputs, size)
 
     def call(self, outputs, images):
         """Map the network's outputs to {"boxes": (B, N, 4), "scores": (B, N, C)}.
@@ -233,9 +231,7 @@ class Detector(keras.Model):
             self.loss_settings,
             y_pred,
             tuple(ops.shape(x)[1:3]),
-            y["boxes"],
-            y["classes"],
-            num_classes=len(self.classes),
+            y,
             anchor_loss=self._element_loss,
             **state,
         )
@@ -287,9 +283,7 @@ class Detector(keras.Model):
             outputs: what the network returned.
             image_size: (height, width) of the pictures that it was given.
         """
-        return self._family.decode.decode(
-            self.architecture, outputs, tuple(image_size), len(self.classes)
-        )
+        return self._family.decode.decode(self.architecture, outputs, tuple(image_size))
 
     def inference_model(self) -> keras.Model:
         """Return the network with its decoding: images to {"boxes": ..., "scores": ...}.

@@ -75,8 +75,8 @@ def test_every_retinanet_arm_has_a_finite_loss_that_pulls_on_objects_and_backgro
     with tf.GradientTape() as tape:
         tape.watch(logits)
         parts = detection_loss(
-            config, RetinaNetLoss(), {"class_logits": logits, "box_deltas": deltas}, size, boxes,
-            ids, num_classes=2, anchor_loss=AnchorLoss(ARMS[name].loss()),
+            config, RetinaNetLoss(), {"class_logits": logits, "box_deltas": deltas}, size,
+            {"boxes": boxes, "classes": ids}, anchor_loss=AnchorLoss(ARMS[name].loss()),
         )  # fmt: skip
     slopes = np.array(tape.gradient(parts["class_loss"], logits))
     assert 0 < float(parts["class_loss"]) < np.inf and np.isfinite(slopes).all()

@@ -126,7 +126,7 @@ def _candidates(keras_model, size) -> list[int] | None:
     settings = getattr(keras_model, "architecture", None)
     if not isinstance(settings, RetinaNetConfig):
         return None
-    cells = [rows * columns for rows, columns in decode.grid_sizes(settings, size)]
+    cells = [rows * columns for rows, columns in decode.map_sizes(settings, size)]
     return [min(count * settings.anchors_per_cell, settings.candidates) for count in cells]
 
 

@@ -9,8 +9,8 @@ from yolo.boxes import to_xyxy
 from yolo.profiles import RetinaNetConfig
 
 
-def grid_sizes(config: RetinaNetConfig, image_size) -> list[tuple]:
-    """Return (rows, columns) of each level, finest first.
+def map_sizes(config: RetinaNetConfig, image_size) -> list[tuple]:
+    """Return (rows, columns) of each level's map, finest first.
 
     Args:
         config: the network's settings.
@@ -59,7 +59,7 @@ def make_anchors(config: RetinaNetConfig, image_size):
         Lin et al. (2017), section 4, "Anchors".
     """
     parts = []
-    for level, (rows, columns) in enumerate(grid_sizes(config, image_size)):
+    for level, (rows, columns) in enumerate(map_sizes(config, image_size)):
         steps = (config.strides[level],) * 2
         if config.rounded_anchors:
             steps = (image_size[0] // rows, image_size[1] // columns)
@@ -123,7 +123,7 @@ def decode_boxes(config: RetinaNetConfig, deltas, anchors):
     return to_xyxy(ops.concatenate([centre, ops.exp(ratio) * size], axis=-1))
 
 
-def decode(config: RetinaNetConfig, outputs, image_size, num_classes: int) -> dict:
+def decode(config: RetinaNetConfig, outputs, image_size) -> dict:
     """Return the best candidates of each level, before any threshold and before suppression.
 
     A score below those of its level's best `config.candidates` pairs of anchor and class is 0.
@@ -132,7 +132,6 @@ def decode(config: RetinaNetConfig, outputs, image_size, num_classes: int) -> di
         config: the network's settings.
         outputs: those of the network.
         image_size: (height, width) of the network's picture.
-        num_classes: C.
 
     Returns:
         "boxes": (batch, N, 4) xyxy in pixels of the network's picture; "scores": (batch, N, C);
@@ -145,14 +144,14 @@ def decode(config: RetinaNetConfig, outputs, image_size, num_classes: int) -> di
     deltas = ops.cast(outputs["box_deltas"], "float32")
     anchors = make_anchors(config, image_size)
     boxes, scores, start = [], [], 0
-    for rows, columns in grid_sizes(config, image_size):
+    for rows, columns in map_sizes(config, image_size):
         count = rows * columns * config.anchors_per_cell
         level = slice(start, start + count)
         start = start + count
         most = at_most(count, config.candidates)
         _, best = ops.top_k(ops.max(logits[:, level], axis=-1), most)  # (batch, most)
         found = ops.take_along_axis(logits[:, level], best[..., None], axis=1)
-        if num_classes > 1:
+        if logits.shape[-1] > 1:
             flat = ops.reshape(found, (ops.shape(found)[0], -1))
             last = ops.top_k(flat, most)[0][:, -1]
             found = ops.where(found >= last[:, None, None], found, -np.inf)

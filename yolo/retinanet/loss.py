@@ -59,8 +59,8 @@ def make_state(config: RetinaNetConfig) -> RunningPositives | None:
 
 
 def detection_loss(
-    config: RetinaNetConfig, settings: RetinaNetLoss, outputs, image_size, boxes_xyxy, class_ids,
-    *, num_classes: int, anchor_loss, average=None,
+    config: RetinaNetConfig, settings: RetinaNetLoss, outputs, image_size, ground_truth, *,
+    anchor_loss, average=None,
 ) -> dict:  # fmt: skip
     """Return the weighted parts of the loss of a batch.
 
@@ -72,9 +72,8 @@ def detection_loss(
         settings: matching, weights and normaliser.
         outputs: those of the network.
         image_size: (height, width) of the batch's pictures.
-        boxes_xyxy: (batch, M, 4) ground truth in pixels.
-        class_ids: (batch, M) int32, -1 for padding.
-        num_classes: K.
+        ground_truth: "boxes" (batch, M, 4) xyxy in pixels and "classes" (batch, M) int32, -1
+            for padding.
         anchor_loss: an `AnchorLoss` for the class logits.
         average: the state that `make_state` made, which takes the number of positives and
             returns its running mean; None divides by the number itself.
@@ -88,7 +87,9 @@ def detection_loss(
     logits = ops.cast(outputs["class_logits"], "float32")  # (batch, N, K)
     deltas = ops.cast(outputs["box_deltas"], "float32")
     anchors = make_anchors(config, image_size)
-    targets = assign(config, settings, image_size, anchors, boxes_xyxy, class_ids)
+    targets = assign(
+        config, settings, image_size, anchors, ground_truth["boxes"], ground_truth["classes"]
+    )
     positive = ops.cast(targets.matched >= 0, "float32")  # (batch, N)
     owner = ops.maximum(targets.matched, 0)
     truth = ops.take_along_axis(targets.boxes_xyxy, owner[..., None], axis=1)  # (batch, N, 4)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from yolo.boxes import at_least_one
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
-from yolo.retinanet.decode import at_most, grid_sizes, make_anchors
+from yolo.retinanet.decode import at_most, make_anchors, map_sizes
 
 BACKGROUND = -1
 IGNORED = -2
@@ -49,10 +50,7 @@ def assign(
     Reference:
         Lin et al. (2017), section 4, "Anchors".
     """
-    boxes, class_ids = ops.cast(boxes_xyxy, "float32"), ops.cast(class_ids, "int32")
-    if not boxes.shape[1]:  # none, or unknown: room for one more spares reductions the empty case
-        boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
-        class_ids = ops.pad(class_ids, ((0, 0), (0, 1)), constant_values=-1)
+    boxes, class_ids = at_least_one(boxes_xyxy, class_ids)
     valid = ops.logical_and(class_ids >= 0, ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1))
     if settings.matcher == "atss":
         matched = _by_statistics(config, image_size, anchors, boxes, valid)
@@ -165,7 +163,7 @@ def _by_statistics(config: RetinaNetConfig, image_size, anchors, boxes, valid):
     """
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2  # (batch, M, 2)
     candidates, start = [], 0
-    for rows, columns in grid_sizes(config, image_size):
+    for rows, columns in map_sizes(config, image_size):
         cells = rows * columns
         level = anchors[start : start + cells * config.anchors_per_cell]
         cell = ops.reshape(level, (-1, config.anchors_per_cell, 4))[:, 0]

@@ -66,13 +66,12 @@ def make_anchors(config: YOLOv4Config, image_size):
     return to_xyxy(ops.concatenate([centres, grid.sizes], axis=-1))
 
 
-def flatten(config: YOLOv4Config, maps, num_classes: int):
-    """Return the raw maps as one (batch, N, 5 + num_classes) float32 tensor, in `Grid`'s order."""
-    outputs = 5 + num_classes
+def flatten(config: YOLOv4Config, maps):
+    """Return the raw maps as one (batch, N, 5 + C) float32 tensor, in `Grid`'s order."""
     levels = []
-    for stride in config.strides:
-        raw = maps[stride]  # (batch, h, w, anchors * (5 + num_classes))
-        levels.append(ops.reshape(raw, (ops.shape(raw)[0], -1, outputs)))
+    for stride, mask in zip(config.strides, config.masks, strict=True):
+        raw = maps[stride]  # (batch, h, w, anchors * (5 + C))
+        levels.append(ops.reshape(raw, (ops.shape(raw)[0], -1, raw.shape[-1] // len(mask))))
     return ops.cast(ops.concatenate(levels, axis=1), "float32")
 
 
@@ -99,20 +98,19 @@ def decode_boxes(raw_boxes, grid: Grid):
     return to_xyxy(ops.concatenate([centre, size], axis=-1))
 
 
-def decode(config: YOLOv4Config, maps, image_size, num_classes: int) -> dict:
+def decode(config: YOLOv4Config, maps, image_size) -> dict:
     """Return what the maps say, before any threshold and before suppression.
 
     Args:
         config: the network's settings.
-        maps: its outputs, {stride: (batch, h, w, anchors * (5 + num_classes))}.
+        maps: its outputs, {stride: (batch, h, w, anchors * (5 + C))}.
         image_size: (height, width) of the network's picture.
-        num_classes: C.
 
     Returns:
         "boxes": (batch, N, 4) xyxy in pixels of the network's picture; "scores": (batch, N, C),
         objectness times class probability.
     """
-    raw = flatten(config, maps, num_classes)
+    raw = flatten(config, maps)
     boxes = decode_boxes(raw[..., :4], make_grid(config, map_sizes(config, image_size)))
     scores = ops.sigmoid(raw[..., 4:5]) * ops.sigmoid(raw[..., 5:])
     return {"boxes": boxes, "scores": scores}

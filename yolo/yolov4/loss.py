@@ -38,8 +38,7 @@ def make_state(config: YOLOv4Config) -> None:
 
 
 def detection_loss(
-    config: YOLOv4Config, settings: LossSettings, maps, image_size, boxes_xyxy, class_ids, *,
-    num_classes: int, anchor_loss,
+    config: YOLOv4Config, settings: LossSettings, maps, image_size, ground_truth, *, anchor_loss
 ) -> dict:  # fmt: skip
     """Return the weighted parts of the loss of a batch.
 
@@ -48,18 +47,17 @@ def detection_loss(
         settings: weights, normalisers and thresholds.
         maps: the network's outputs, {stride: (batch, h, w, anchors * (5 + C))}.
         image_size: (height, width) of the batch's pictures.
-        boxes_xyxy: (batch, M, 4) ground truth in pixels.
-        class_ids: (batch, M) int32, -1 for padding.
-        num_classes: C.
+        ground_truth: "boxes" (batch, M, 4) xyxy in pixels and "classes" (batch, M) int32, -1
+            for padding.
         anchor_loss: an `AnchorLoss` for the objectness logits.
 
     Returns:
         Scalars "location_loss", "confidence_loss" and "class_loss"; their sum is the loss.
     """
     sizes = map_sizes(config, image_size)
-    raw = flatten(config, maps, num_classes)  # (batch, N, 5 + C)
+    raw = flatten(config, maps)  # (batch, N, 5 + C)
     grid = make_grid(config, sizes)
-    targets = assign(config, sizes, boxes_xyxy, class_ids, positive_iou=settings.positive_iou)
+    targets = assign(config, settings, image_size, ground_truth["boxes"], ground_truth["classes"])
     location, classes, similarity = _positive_losses(settings, raw, grid, targets)
 
     # Levels own consecutive slots of a pair list and consecutive anchors of a picture.

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes import shape_iou
+from yolo.boxes import at_least_one, shape_iou
 from yolo.config import LossSettings, YOLOv4Config
+from yolo.yolov4.decode import make_anchors, map_sizes
 
 
 class Targets(NamedTuple):
@@ -32,7 +33,9 @@ class Targets(NamedTuple):
     valid: Any
 
 
-def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_iou) -> Targets:
+def assign(
+    config: YOLOv4Config, settings: LossSettings, image_size, boxes_xyxy, class_ids
+) -> Targets:
     """Pair objects with anchors by shape: the best one, and all that are good enough.
 
     The best is sought among the anchors that some level predicts; an anchor that two levels
@@ -40,10 +43,11 @@ def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_i
 
     Args:
         config: strides, anchors and masks.
-        map_sizes: (rows, columns) of each level, finest stride first.
+        settings: an anchor whose shape IoU with the object exceeds `positive_iou` is positive,
+            too.
+        image_size: (height, width) of the pictures.
         boxes_xyxy: (batch, M, 4) pixels.
         class_ids: (batch, M); below 0 is padding.
-        positive_iou: an anchor whose shape IoU with the object exceeds this is positive, too.
 
     Returns:
         The pairs, M objects x S slots.
@@ -51,18 +55,16 @@ def assign(config: YOLOv4Config, map_sizes, boxes_xyxy, class_ids, *, positive_i
     Reference:
         darknet/src/yolo_layer.c, `delta_yolo_box` and `iou_thresh`.
     """
-    boxes, class_ids = ops.cast(boxes_xyxy, "float32"), ops.cast(class_ids, "int32")
-    if not boxes.shape[1]:  # none, or unknown: room for one more spares reductions the empty case
-        boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
-        class_ids = ops.pad(class_ids, ((0, 0), (0, 1)), constant_values=-1)
+    boxes, class_ids = at_least_one(boxes_xyxy, class_ids)
     sizes = boxes[..., 2:] - boxes[..., :2]  # (batch, M, 2)
     valid = ops.logical_and(class_ids >= 0, ops.all(sizes > 0, axis=-1))
     slots = [anchor for mask in config.masks for anchor in mask]
     slot_sizes = np.array([config.anchors[anchor] for anchor in slots], "float32")  # (S, 2)
     overlap = shape_iou(sizes[..., None, :], ops.convert_to_tensor(slot_sizes))  # (batch, M, S)
     best = overlap >= ops.max(overlap, axis=-1, keepdims=True)
-    positive = ops.logical_and(ops.logical_or(best, overlap > positive_iou), valid[..., None])
-    anchor = _anchor_indices(config, map_sizes, (boxes[..., :2] + boxes[..., 2:]) / 2)
+    fits = ops.logical_or(best, overlap > settings.positive_iou)
+    positive = ops.logical_and(fits, valid[..., None])
+    anchor = _anchor_indices(config, image_size, (boxes[..., :2] + boxes[..., 2:]) / 2)
     return Targets(
         ops.cast(positive, "float32"),
         anchor,
@@ -88,24 +90,18 @@ def matched_anchors(
         For each picture (k, 4) float32 xyxy, anchors centred in their cells; one that learns
         two objects stands there twice.
     """
-    height, width = image_size
-    map_sizes = [(height // stride, width // stride) for stride in config.strides]
-    found = assign(config, map_sizes, boxes_xyxy, class_ids, positive_iou=settings.positive_iou)
-    everywhere = []
-    for stride, mask, (rows, columns) in zip(config.strides, config.masks, map_sizes, strict=True):
-        y, x, slot = np.mgrid[:rows, :columns, : len(mask)]
-        centres = np.stack([x, y], axis=-1) * stride + stride / 2  # (rows, columns, slots, 2)
-        half = np.array([config.anchors[i] for i in mask])[slot] / 2
-        everywhere.append(np.concatenate([centres - half, centres + half], axis=-1).reshape(-1, 4))
-    anchors = np.concatenate(everywhere).astype(np.float32)  # in the order of the maps
+    image_size = tuple(int(side) for side in image_size)
+    anchors = ops.convert_to_numpy(make_anchors(config, image_size))
+    found = assign(config, settings, image_size, boxes_xyxy, class_ids)
     positive, index = (ops.convert_to_numpy(part) for part in (found.positive, found.anchor))
     return [anchors[i[p > 0]] for p, i in zip(positive, index, strict=True)]
 
 
-def _anchor_indices(config, map_sizes, centres):
+def _anchor_indices(config, image_size, centres):
     """Return (batch, M, S): the index of each slot's anchor in the cell that holds the centre."""
     indices, offset = [], 0
-    for stride, mask, (rows, columns) in zip(config.strides, config.masks, map_sizes, strict=True):
+    levels = zip(config.strides, config.masks, map_sizes(config, image_size), strict=True)
+    for stride, mask, (rows, columns) in levels:
         cell = ops.cast(ops.floor(centres / stride), "int32")
         column = ops.clip(cell[..., 0], 0, columns - 1)
         row = ops.clip(cell[..., 1], 0, rows - 1)

@@ -88,7 +88,7 @@ def test_decoding_keeps_the_best_pairs_of_each_level():
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (2, len(anchors), 3)).astype("float32")
     deltas = rng.normal(0, 0.2, (2, len(anchors), 4)).astype("float32")
-    found = decode(config, {"class_logits": logits, "box_deltas": deltas}, (32, 32), 3)
+    found = decode(config, {"class_logits": logits, "box_deltas": deltas}, (32, 32))
     boxes, scores = np.array(found["boxes"]), np.array(found["scores"])
     assert boxes.shape == (2, 25, 4) and scores.shape == (2, 25, 3)
     every = np.array(decode_boxes(config, deltas, anchors))

@@ -37,8 +37,9 @@ def _outputs(seed=0, prior=0.01):
 
 def _loss(outputs, boxes=BOXES, ids=IDS, *, loss="focal", config=CONFIG, settings=None, **more):
     return detection_loss(
-        config, settings or RetinaNetLoss(), outputs, SIZE, tf.constant(boxes), tf.constant(ids),
-        num_classes=CLASSES, anchor_loss=AnchorLoss(loss), **more,
+        config, settings or RetinaNetLoss(), outputs, SIZE,
+        {"boxes": tf.constant(boxes), "classes": tf.constant(ids)},
+        anchor_loss=AnchorLoss(loss), **more,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def test_flatten_follows_the_grids_order():
         16: np.arange(2 * 4 * 3 * 7, dtype="float32").reshape(1, 2, 4, 21),
         32: 1000 + np.arange(2 * 3 * 7, dtype="float32").reshape(1, 1, 2, 21),
     }
-    flat = np.array(flatten(CONFIG, maps, 2))
+    flat = np.array(flatten(CONFIG, maps))
     assert flat.shape == (1, 30, 7)
     np.testing.assert_array_equal(flat[0, 3 * 5 + 2], maps[16][0, 1, 1, 14:21])
     np.testing.assert_array_equal(flat[0, 24 + 3 + 1], maps[32][0, 0, 1, 7:14])
@@ -51,7 +51,7 @@ def test_flatten_follows_the_grids_order():
 def test_score_is_objectness_times_class_probability():
     maps = {16: np.zeros((1, 2, 2, 21), "float32"), 32: np.zeros((1, 1, 1, 21), "float32")}
     maps[32][0, 0, 0, 4:7] = [1.0, 2.0, -1.0]
-    found = decode(CONFIG, maps, (32, 32), 2)
+    found = decode(CONFIG, maps, (32, 32))
     assert found["boxes"].shape == (1, 15, 4) and found["scores"].shape == (1, 15, 2)
     expected = _sigmoid(1.0) * _sigmoid(np.array([2.0, -1.0]))
     np.testing.assert_allclose(found["scores"][0, 12], expected, rtol=1e-5)
@@ -64,4 +64,4 @@ def test_any_finite_map_gives_finite_boxes():
             16: np.full((1, 2, 2, 21), value, "float32"),
             32: np.full((1, 1, 1, 21), value, "float32"),
         }
-        assert np.isfinite(decode(CONFIG, maps, (32, 32), 2)["boxes"]).all()
+        assert np.isfinite(decode(CONFIG, maps, (32, 32))["boxes"]).all()

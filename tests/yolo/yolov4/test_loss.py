@@ -18,6 +18,7 @@ from yolo.yolov4.targets import assign
 
 CONFIG = YOLOv4Config("yolov4-tiny", YOLOV4_TINY_ANCHORS, TINY_MASKS["custom"])
 CLASSES = 3
+SIZE = (64, 96)
 BOXES = np.array(
     [
         [[4, 6, 30, 40], [50, 8, 90, 60], [10, 10, 20, 25], [0, 0, 0, 0]],
@@ -40,18 +41,18 @@ def _loss(maps, boxes=BOXES, ids=IDS, *, loss="cross-entropy", settings=None):
     element = AnchorLoss(loss)
     settings = settings or LossSettings()
     return detection_loss(
-        CONFIG, settings, maps, (64, 96), tf.constant(boxes), tf.constant(ids),
-        num_classes=CLASSES, anchor_loss=element,
+        CONFIG, settings, maps, SIZE, {"boxes": tf.constant(boxes), "classes": tf.constant(ids)},
+        anchor_loss=element,
     )  # fmt: skip
 
 
 def _reference(maps, settings, cell_loss):
     """Return the three parts by loops over pictures, objects and anchors."""
     sizes = [(4, 6), (2, 3)]
-    raw = np.array(flatten(CONFIG, maps, CLASSES), "float64")
+    raw = np.array(flatten(CONFIG, maps), "float64")
     grid = make_grid(CONFIG, sizes)
     decoded = np.array(decode_boxes(raw[..., :4].astype("float32"), grid), "float64")
-    targets = assign(CONFIG, sizes, BOXES, IDS, positive_iou=settings.positive_iou)
+    targets = assign(CONFIG, settings, SIZE, BOXES, IDS)
     positive, anchor = np.array(targets.positive), np.array(targets.anchor)
     location = np.zeros(2)
     classes, pairs, confidence, counted = np.zeros((4, 2))
@@ -122,13 +123,11 @@ def test_ignored_anchors_have_no_gradient():
     gradient = tape.gradient(value["confidence_loss"], sources)
     objectness = np.concatenate([g.numpy().reshape(2, -1, 8)[..., 4] for g in gradient], axis=1)
     grid = make_grid(CONFIG, [(4, 6), (2, 3)])
-    decoded = np.array(decode_boxes(flatten(CONFIG, maps, CLASSES)[..., :4], grid))
+    decoded = np.array(decode_boxes(flatten(CONFIG, maps)[..., :4], grid))
+    targets = assign(CONFIG, settings, SIZE, BOXES, IDS)
     for b in range(2):
         overlap = pairwise_iou(decoded[b], BOXES[b][IDS[b] >= 0]).max(axis=1)
-        positives = set(np.array(
-            assign(CONFIG, [(4, 6), (2, 3)], BOXES, IDS, positive_iou=1.0).anchor
-        )[b][np.array(assign(CONFIG, [(4, 6), (2, 3)], BOXES, IDS, positive_iou=1.0).positive)[b]
-             > 0])  # fmt: skip
+        positives = set(np.array(targets.anchor)[b][np.array(targets.positive)[b] > 0])
         for n, value in enumerate(objectness[b]):
             assert (value == 0) == (overlap[n] > 0 and n not in positives)
 
@@ -260,8 +259,8 @@ def test_soft_targets_are_the_overlap_of_the_predicted_box():
     _loss(maps, loss=Recorder(), settings=settings)
     truth = np.array(recorded["truth"])[..., 0]
     grid = make_grid(CONFIG, [(4, 6), (2, 3)])
-    decoded = np.array(decode_boxes(flatten(CONFIG, maps, CLASSES)[..., :4], grid))
-    targets = assign(CONFIG, [(4, 6), (2, 3)], BOXES, IDS, positive_iou=1.0)
+    decoded = np.array(decode_boxes(flatten(CONFIG, maps)[..., :4], grid))
+    targets = assign(CONFIG, settings, SIZE, BOXES, IDS)
     b, m, s = np.argwhere(np.array(targets.positive) > 0)[0]
     n = np.array(targets.anchor)[b, m, s]
     expected = max(pairwise_iou(decoded[b, n : n + 1], BOXES[b, m : m + 1])[0, 0], 1e-3)

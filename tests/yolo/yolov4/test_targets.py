@@ -9,7 +9,7 @@ from yolo.config import LossSettings, YOLOv4Config
 from yolo.yolov4.loss import detection_loss
 from yolo.yolov4.targets import assign, matched_anchors
 
-SIZES = [(4, 6), (2, 3)]  # maps of a picture 64 high and 96 wide
+SIZE = (64, 96)  # whose maps are 4x6 and 2x3
 ANCHORS = 4 * 6 * 3 + 2 * 3 * 3
 
 
@@ -20,7 +20,8 @@ def _config(masks="custom"):
 def _assign(boxes, classes, *, positive_iou=1.0, masks="custom"):
     boxes = np.array(boxes, "float32").reshape(1, -1, 4)
     classes = np.array(classes, "int32").reshape(1, -1)
-    targets = assign(_config(masks), SIZES, boxes, classes, positive_iou=positive_iou)
+    settings = LossSettings(positive_iou=positive_iou)
+    targets = assign(_config(masks), settings, SIZE, boxes, classes)
     pairs = np.argwhere(np.array(targets.positive)[0] > 0)
     anchors = np.array(targets.anchor)[0]
     return targets, [(int(m), int(anchors[m, s])) for m, s in pairs]
@@ -110,7 +111,7 @@ def largest_tensor(objects):
         with tf.GradientTape() as tape:
             tape.watch(maps)
             parts = detection_loss(
-                config, LossSettings(), maps, (608, 608), boxes, classes, num_classes=80,
+                config, LossSettings(), maps, (608, 608), {"boxes": boxes, "classes": classes},
                 anchor_loss=AnchorLoss("cross-entropy"),
             )  # fmt: skip
             total = sum(parts.values())
