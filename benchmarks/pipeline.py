@@ -62,10 +62,12 @@ def prepare(case: str, options: Options) -> Ready:
     }[kind]
     batches = iter(
         pipeline.training_dataset(
-            samples_of(options), image_size=(416, 416), batch_size=BATCH, augment=augment,
-            epochs=1, cache_bytes=10**9 if where == "cached" else 0,
+            samples_of(options),
+            pipeline.BatchPlan(BATCH, augment, epochs=1),
+            image_size=(416, 416),
+            cache_bytes=10**9 if where == "cached" else 0,
         )
-    )  # fmt: skip
+    )
     count = max(1, BATCHES // options.shrink)
 
     def draw(number: int) -> None:

@@ -173,11 +173,10 @@ TABLES = (feeding_table, storage_table, copy_line, network_table, time_table, cp
 
 def core_milliseconds(samples, *, pictures: int = 400) -> float:
     """Return the processor time that one training picture costs, in ms: read, decoded, varied."""
-    from yolo.data.pipeline import training_dataset
+    from yolo.data.pipeline import BatchPlan, training_dataset
 
-    batches = iter(training_dataset(
-        samples, image_size=(416, 416), batch_size=8, augment=AugmentConfig(), epochs=1000
-    ))  # fmt: skip
+    plan = BatchPlan(8, AugmentConfig(), epochs=1000)
+    batches = iter(training_dataset(samples, plan, image_size=(416, 416)))
     for _ in itertools.islice(batches, 4):  # what is built once
         pass
     start = time.process_time()

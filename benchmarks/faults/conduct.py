@@ -21,10 +21,8 @@ def order(toy: Toy, quick: bool):
     samples = dataset.open_data(config).train
 
     def batches(epoch, batch, count):
-        found = pipeline.training_dataset(
-            samples, image_size=(64, 64), batch_size=2, augment=settings.augmentation(config),
-            epochs=3, seed=config.seed, first_epoch=epoch, first_batch=batch,
-        )  # fmt: skip
+        plan = pipeline.BatchPlan(2, settings.augmentation(config), epochs=3, seed=config.seed)
+        found = pipeline.training_dataset(samples, plan, image_size=(64, 64), start=(epoch, batch))
         return [image.numpy() for image, _ in found.take(count)]
 
     meter = Meter("T10 order and augmentation")

@@ -59,7 +59,7 @@ def train(arm: Arm, data: Data, settings: Settings, seed: int, write):
     """
     import keras
 
-    from yolo.data.pipeline import training_dataset
+    from yolo.data.pipeline import BatchPlan, training_dataset
     from yolo.schedules import WarmupDecay
     from yolo.training.precision import choose_precision
 
@@ -80,10 +80,8 @@ def train(arm: Arm, data: Data, settings: Settings, seed: int, write):
         loss_settings=LossSettings(**LOSS_SCALINGS[arm.scaling]) if arm.scaling else None,
         run_eagerly=settings.eager,
     )
-    batches = training_dataset(
-        data.train, image_size=(settings.image_size,) * 2, batch_size=settings.batch_size,
-        augment=AUGMENT, epochs=1, seed=seed,
-    )  # fmt: skip
+    plan = BatchPlan(settings.batch_size, AUGMENT, epochs=1, seed=seed)
+    batches = training_dataset(data.train, plan, image_size=(settings.image_size,) * 2)
     watch = _watch(settings.steps, write)
     # Keras reads one batch more than it trains on; the pipeline has no end.
     detector.fit(

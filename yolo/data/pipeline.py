@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
@@ -42,41 +43,76 @@ def steps_per_epoch(num_samples: int, batch_size: int) -> int:
     return max(1, num_samples // batch_size)
 
 
+@dataclass(frozen=True)
+class BatchPlan:
+    """What decides which pictures each batch of a training holds, and how they are varied.
+
+    Args:
+        batch_size: pictures in a batch.
+        augment: how pictures are varied.
+        epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
+        seed: decides order and variation.
+
+    Raises:
+        ConfigError: `batch_size` is below 1.
+    """
+
+    batch_size: int
+    augment: AugmentConfig
+    epochs: int
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.batch_size < 1:
+            raise ConfigError(f"batch size is {self.batch_size}; expected at least 1")
+
+    def first_position(self, epoch: int, batch: int, count: int) -> int:
+        """Return the place of a batch's first picture in the endless row of `count` pictures."""
+        return (epoch * steps_per_epoch(count, self.batch_size) + batch) * self.batch_size
+
+    def drawn(self, position: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the epoch of a place in that row, and which of `count` pictures is there."""
+        per_epoch = steps_per_epoch(count, self.batch_size) * self.batch_size
+        epoch, place = position // per_epoch, position % per_epoch
+        order = tf.stack(
+            [tf.constant(self.seed, tf.int64), epoch * self.batch_size + place // count]
+        )
+        return epoch, tf.random.experimental.index_shuffle(
+            place % count, seed=order, max_index=count - 1
+        )
+
+    def is_special(self, epoch: tf.Tensor | int) -> tf.Tensor:
+        """Tell whether mosaic and mixup may still occur in an epoch."""
+        return tf.cast(epoch, tf.float64) < self.augment.special_aug_ratio * self.epochs
+
+
 def training_dataset(
     samples: Sequence[Sample],
+    plan: BatchPlan,
     *,
     image_size: tuple[int, int],
-    batch_size: int,
-    augment: AugmentConfig,
-    epochs: int,
-    seed: int = 0,
-    first_epoch: int = 0,
-    first_batch: int = 0,
     resize: str = "letterbox",
     multi_scale: bool = False,
+    start: tuple[int, int] = (0, 0),
     cache_bytes: int = 0,
 ) -> tf.data.Dataset:
     """Return endless batches of shuffled, augmented pictures.
 
-    What a batch holds follows from the seed, the epoch and the position in it, and from nothing
+    What a batch holds follows from the plan, the epoch and the position in it, and from nothing
     else: a run that starts later sees what an uninterrupted one sees from there on.
     Each epoch draws every picture at most once (where there are fewer pictures than a batch
     holds, they repeat), in an order of its own. Difficult objects are learned like all others.
 
     Args:
         samples: the pictures; those without objects serve as negatives.
+        plan: order and variation.
         image_size: (height, width) of the network's input; multiples of 32 with `multi_scale`.
             With "shorter": the shorter side and the most that the longer one may have; pictures
             keep their own size, and a batch has that of its largest.
-        batch_size: pictures in a batch.
-        augment: how pictures are varied.
-        epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
-        seed: decides order and variation.
-        first_epoch: where to start, from 0.
-        first_batch: where to start in that epoch, from 0.
         resize: "letterbox", "stretch" or "shorter", what the variation starts from.
         multi_scale: draw a new size every 10 batches, multiples of 32 from 0.7 to 1.4 times
             `image_size`; with "shorter" a shorter side from 0.8 to 1.0 times.
+        start: the epoch to start in, and the batch in it, both from 0.
         cache_bytes: memory for pictures decoded once, at the start; the batches are the same.
 
     Returns:
@@ -86,67 +122,48 @@ def training_dataset(
 
     Raises:
         DatasetError: there are no samples, or a picture does not have its sample's size.
-        ConfigError: `resize` or `batch_size` makes no sense.
+        ConfigError: `resize` makes no sense.
     """
-    if batch_size < 1:
-        raise ConfigError(f"batch size is {batch_size}; expected at least 1")
     store = Store(samples, resize=resize, cache_bytes=cache_bytes)
-    draw = Augmenter(store, augment)
-    count = len(samples)
-    per_epoch = steps_per_epoch(count, batch_size) * batch_size
-    special_epochs = augment.special_aug_ratio * epochs
+    draw = Augmenter(store, plan.augment)
+    count, seed = len(samples), plan.seed
     with tf.device("CPU"):
         sizes = _sizes(image_size, resize) if multi_scale else [image_size]
         sizes = tf.constant(sizes, tf.int32)
 
     def one(position: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        epoch, index = _drawn(position, count, batch_size, seed)
-        special = tf.cast(epoch, tf.float64) < special_epochs
+        epoch, index = plan.drawn(position, count)
         size = sizes[0]
         if multi_scale:
-            period = position // (batch_size * BATCHES_PER_SIZE)
+            period = position // (plan.batch_size * BATCHES_PER_SIZE)
             size = sizes[chances([], seed, -1 - period, maxval=len(sizes))]
-        image, boxes, classes = draw(index, size, (seed, position), special)
+        image, boxes, classes = draw(index, size, (seed, position), plan.is_special(epoch))
         various = multi_scale or resize == "shorter"
         image.set_shape((None, None, 3) if various else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 
-    dataset = tf.data.Dataset.counter(first_epoch * per_epoch + first_batch * batch_size)
-    return _batches(dataset, one, batch_size, drop_remainder=True, various=resize == "shorter")
-
-
-def _drawn(position: tf.Tensor, count: int, batch_size: int, seed: int):
-    """Return the epoch of a place in the endless row of pictures, and which picture is there."""
-    per_epoch = steps_per_epoch(count, batch_size) * batch_size
-    epoch, place = position // per_epoch, position % per_epoch
-    order = tf.stack([tf.constant(seed, tf.int64), epoch * batch_size + place // count])
-    return epoch, tf.random.experimental.index_shuffle(
-        place % count, seed=order, max_index=count - 1
-    )
+    dataset = tf.data.Dataset.counter(plan.first_position(*start, count))
+    return _batches(dataset, one, plan.batch_size, drop_remainder=True, various=resize == "shorter")
 
 
 def pictures_of_batch(
-    samples: Sequence[Sample], epoch: int, batch: int, *, batch_size: int,
-    augment: AugmentConfig, epochs: int, seed: int = 0,
-) -> list[Path | FilePart]:  # fmt: skip
+    samples: Sequence[Sample], plan: BatchPlan, epoch: int, batch: int
+) -> list[Path | FilePart]:
     """Return the pictures that `training_dataset` puts into a batch, joined ones included.
 
     Args:
-        samples: as for `training_dataset`, like the rest.
+        samples: as for `training_dataset`.
+        plan: likewise.
         epoch: from 0.
         batch: its number in the epoch, from 0.
-        batch_size: pictures in a batch.
-        augment: how pictures are varied.
-        epochs: of the whole training.
-        seed: of the training.
     """
     count, found = len(samples), []
-    start = (epoch * steps_per_epoch(count, batch_size) + batch) * batch_size
-    for position in range(start, start + batch_size):
+    first = plan.first_position(epoch, batch, count)
+    for position in range(first, first + plan.batch_size):
         key = tf.constant(position, tf.int64)
-        found.append(_drawn(key, count, batch_size, seed)[1])
-        if epoch < augment.special_aug_ratio * epochs:
-            found += joined_pictures(augment, count, (seed, key))
+        found.append(plan.drawn(key, count)[1])
+        if plan.is_special(epoch):
+            found += joined_pictures(plan.augment, count, (plan.seed, key))
     return list(dict.fromkeys(samples[int(index)].path for index in found))
 
 

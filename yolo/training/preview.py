@@ -36,10 +36,12 @@ def write_batches(
     Returns:
         For each batch the file and a line about it.
     """
+    plan = pipeline.BatchPlan(
+        config.batch_size or 8, settings.augmentation(config), config.epochs, config.seed
+    )
     batches = pipeline.training_dataset(
-        data.train, image_size=config.image_size, batch_size=config.batch_size or 8,
-        augment=settings.augmentation(config), epochs=config.epochs, seed=config.seed,
-        first_epoch=config.init_epoch, resize=config.resize, multi_scale=config.multi_scale,
+        data.train, plan, image_size=config.image_size, resize=config.resize,
+        multi_scale=config.multi_scale, start=(config.init_epoch, 0),
     )  # fmt: skip
     written = []
     for number, (images, truth) in enumerate(itertools.islice(batches, count), 1):

@@ -86,12 +86,13 @@ class Run:
     def _fit(self, model, phase, steps, last, validate, arrays) -> None:
         state, config = self.state, self.config
         skipped = state.batch
-        drawing = {"augment": settings.augmentation(config), "epochs": config.epochs,
-                   "seed": config.seed, "batch_size": phase.batch_size}  # fmt: skip
+        plan = pipeline.BatchPlan(
+            phase.batch_size, settings.augmentation(config), config.epochs, config.seed
+        )
         batches = pipeline.training_dataset(
-            self.data.train, first_epoch=state.epoch, first_batch=skipped, resize=config.resize,
-            image_size=config.image_size, multi_scale=config.multi_scale,
-            cache_bytes=config.cache * 10**6, **drawing,
+            self.data.train, plan, image_size=config.image_size, resize=config.resize,
+            multi_scale=config.multi_scale, start=(state.epoch, skipped),
+            cache_bytes=config.cache * 10**6,
         )  # fmt: skip
         if config.loader_threads:
             options = tf.data.Options()
@@ -99,7 +100,7 @@ class Run:
             batches = batches.with_options(options)
 
         def pictures(epoch, batch):
-            return pipeline.pictures_of_batch(self.data.train, epoch, batch, **drawing)
+            return pipeline.pictures_of_batch(self.data.train, plan, epoch, batch)
 
         model.fit(
             batches,

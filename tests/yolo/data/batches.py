@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from yolo.config import AugmentConfig
-from yolo.data.pipeline import training_dataset
+from yolo.data.pipeline import BatchPlan, training_dataset
 from yolo.data.sample import Sample
 
 STRONG = AugmentConfig(
@@ -37,5 +37,7 @@ def take(dataset, count):
 
 
 def training(samples, augment=STRONG, **options):
-    arguments = {"image_size": SIZE, "batch_size": 4, "epochs": 10, "seed": 5} | options
-    return training_dataset(samples, augment=augment, **arguments)
+    planned = {"batch_size": 4, "epochs": 10, "seed": 5}
+    planned = {name: options.pop(name, value) for name, value in planned.items()}
+    plan = BatchPlan(augment=augment, **planned)
+    return training_dataset(samples, plan, **{"image_size": SIZE, **options})

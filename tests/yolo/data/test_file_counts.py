@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo.data.pipeline import NOT_AUGMENTED, training_dataset
+from yolo.data.pipeline import NOT_AUGMENTED, BatchPlan, training_dataset
 from yolo.data.sample import Sample
 from yolo.inference.predictor import predict
 from yolo.results import Detections
@@ -83,11 +83,9 @@ def batches(samples, opened, monkeypatch):
         monkeypatch.setattr(tf.data.Dataset, "counter", lambda start: row)
         options = tf.data.Options()
         options.threading.private_threadpool_size = 1
-        dataset = training_dataset(
-            samples, image_size=(64, 64), batch_size=COUNT, epochs=3, seed=1,
-            cache_bytes=cache_bytes,
-            augment=replace(NOT_AUGMENTED, special_aug_ratio=1.0, **changes),
-        )  # fmt: skip
+        augment = replace(NOT_AUGMENTED, special_aug_ratio=1.0, **changes)
+        plan = BatchPlan(COUNT, augment, epochs=3, seed=1)
+        dataset = training_dataset(samples, plan, image_size=(64, 64), cache_bytes=cache_bytes)
         made = opened.since()
         assert len(list(dataset.with_options(options))) == 3
         return made, opened.since()

@@ -12,6 +12,7 @@ from tests.yolo.data.batches import SIZE, STRONG, make, take, training
 from yolo.data.augmenter import Augmenter
 from yolo.data.pipeline import (
     NOT_AUGMENTED,
+    BatchPlan,
     evaluation_dataset,
     pictures_of_batch,
     steps_per_epoch,
@@ -159,7 +160,7 @@ class TestRepeatability:
         whole = take(training(samples, **options), steps_per_epoch(count, 4) * 5)
         for epoch in (1, 4):
             rest = whole[steps_per_epoch(count, 4) * epoch :]
-            assert same(take(training(samples, first_epoch=epoch, **options), len(rest)), rest)
+            assert same(take(training(samples, start=(epoch, 0), **options), len(rest)), rest)
 
     def test_every_epoch_has_its_own_order_and_variation(self, samples):
         plain = [b[0] for b in take(training(samples, NOT_AUGMENTED), 6)]
@@ -203,7 +204,7 @@ def test_room_for_mosaic_and_mixup():
 def test_a_run_that_starts_within_an_epoch_sees_what_an_unbroken_one_sees(samples):
     unbroken = take(training(samples), 5)
     for epoch, batch in ((0, 1), (1, 1), (2, 0)):
-        rest = training(samples, first_epoch=epoch, first_batch=batch)
+        rest = training(samples, start=(epoch, batch))
         assert same(take(rest, 1), unbroken[2 * epoch + batch :][:1])
 
 
@@ -212,11 +213,10 @@ def test_the_pictures_of_a_batch_are_named(tmp_path, augment):
     """Each picture is its class; what a batch shows must have been named, joined ones too."""
     whole = [make(tmp_path, f"n{n}", boxes=[(0, 0, 160, 120)], classes=[n]) for n in range(9)]
     for epoch, batch in ((0, 0), (1, 1), (8, 0)):
-        ((_, _, classes),) = take(training(whole, augment, first_epoch=epoch, first_batch=batch), 1)
+        ((_, _, classes),) = take(training(whole, augment, start=(epoch, batch)), 1)
         seen = {int(n) for n in classes.ravel() if n >= 0}
-        named = pictures_of_batch(
-            whole, epoch, batch, batch_size=4, augment=augment, epochs=10, seed=5
-        )
+        plan = BatchPlan(4, augment, epochs=10, seed=5)
+        named = pictures_of_batch(whole, plan, epoch, batch)
         named = {int(path.stem[1:]) for path in named}
         assert seen <= named and len(named) >= 4
         # Without joining, and after the epochs with it, just these.

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tests.faults.audit import listening, opened
 from yolo.config import AugmentConfig
 from yolo.data import decoding, duplicates, shards
-from yolo.data.pipeline import evaluation_dataset, training_dataset
+from yolo.data.pipeline import BatchPlan, evaluation_dataset, training_dataset
 from yolo.data.sample import Sample
 from yolo.data.shard_writer import plan_shards, write_shards
 from yolo.data.shards import INDEX, Shards
@@ -72,8 +72,8 @@ def rewrite(folder, change):
 
 
 def batches(samples, **options):
-    arguments = {"image_size": (64, 96), "batch_size": 4, "epochs": 10, "seed": 5} | options
-    found = itertools.islice(training_dataset(samples, augment=STRONG, **arguments), 6)
+    plan = BatchPlan(4, STRONG, epochs=10, seed=5)
+    found = itertools.islice(training_dataset(samples, plan, image_size=(64, 96), **options), 6)
     return [[part.numpy() for part in tf.nest.flatten(batch)] for batch in found]
 
 
@@ -87,7 +87,7 @@ def test_training_from_shards_gives_the_batches_of_the_files(splits, tmp_path, h
     assert counts["train"] == {1: 1, 20: 7}.get(how.get("num_shards"), counts["train"]) and (
         "num_shards" in how or 1 < counts["train"] < 7
     )
-    options = {"first_epoch": 2, "resize": "shorter"} if "shard_bytes" in how else {}
+    options = {"start": (2, 0), "resize": "shorter"} if "shard_bytes" in how else {}
     for ours, theirs in zip(batches(samples, **options), batches(splits["train"], **options),
                             strict=True):  # fmt: skip
         assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
