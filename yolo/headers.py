@@ -7,7 +7,7 @@ import os
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from yolo.errors import ConfigError, DatasetError
 from yolo.reading import FilePart, open_regular, printable, read_regular, regular_file
@@ -180,7 +180,7 @@ def _jpeg(file: BinaryIO, size: int) -> Header | None:
     file.seek(-2, os.SEEK_END)
     ended = file.read(2) == b"\xff\xd9"
     place, orientation = 2, None
-    found: tuple[int, ...] | None = None
+    frame: _Frame | None = None
     for _ in range(_MAX_PARTS):
         file.seek(place)
         head = file.read(4)
@@ -194,12 +194,12 @@ def _jpeg(file: BinaryIO, size: int) -> Header | None:
             place += 2
             continue
         (length,) = struct.unpack_from(">H", head, 2)
-        if marker == 0xD9 or (marker == 0xDA and found is None):
+        if marker == 0xD9 or (marker == 0xDA and frame is None):
             return None  # the end or the pixels before any size
-        if marker == 0xDA and found is not None:
-            return _jpeg_with_scans(file, ended, orientation or 1, *found)
+        if marker == 0xDA and frame is not None:
+            return _jpeg_with_scans(file, ended, orientation or 1, frame)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            found = (marker, *struct.unpack(">BHHB", file.read(6)))
+            frame = _Frame(marker, *struct.unpack(">BHHB", file.read(6)))
         if marker == 0xE1 and orientation is None and file.read(6) == b"Exif\0\0":
             orientation = _orientation(file, place + 10)
         place += 2 + length
@@ -213,24 +213,25 @@ def _run_of_fill(file: BinaryIO, place: int) -> int:
     return max(1, len(block) - len(block.lstrip(b"\xff")) - 1)
 
 
-def _jpeg_with_scans(
-    file: BinaryIO,
-    ended: bool,
-    orientation: int,
-    marker: int,
-    bits: int,
-    height: int,
-    width: int,
-    parts: int,
-) -> Header | None:
+class _Frame(NamedTuple):
+    """What a JPEG's start of frame says; `marker` tells baseline, extended, progressive, ..."""
+
+    marker: int
+    bits: int
+    height: int
+    width: int
+    parts: int
+
+
+def _jpeg_with_scans(file: BinaryIO, ended: bool, orientation: int, frame: _Frame) -> Header | None:
     """Finish a JPEG's header at its first scan, where `file` stands behind the length."""
     in_scan = file.read(1)[0]
-    if marker > 0xC1 or in_scan != parts:  # else libjpeg itself takes no second scan
+    if frame.marker > 0xC1 or in_scan != frame.parts:  # else libjpeg itself takes no second scan
         scans = file.read().count(b"\xff\xda") + 1
         if scans > _MAX_SCANS:
             return None
-    whole = ended and bits == 8 and parts in (1, 3) and marker <= 0xC2
-    return Header("jpeg", height, width, orientation, whole)
+    whole = ended and frame.bits == 8 and frame.parts in (1, 3) and frame.marker <= 0xC2
+    return Header("jpeg", frame.height, frame.width, orientation, whole)
 
 
 def _png(file: BinaryIO, size: int) -> Header | None:

@@ -48,17 +48,14 @@ def find_objects(
         )
     if len(images) == 0:
         return []
-    height, width = images.shape[1:3]
-    fits = None
-    as_they_are = model.resize != "shorter" and (height, width) == tuple(model.image_size)
-    if not (fitted or as_they_are):
-        pairs = [
-            pictures.fit_image(image, model.image_size, resize=model.resize) for image in images
-        ]
+    size = images.shape[1:3]
+    fits: list[pictures.Fit | None] = [None] * len(images)
+    if not fitted and (model.resize == "shorter" or size != tuple(model.image_size)):
+        pairs = [pictures.fit_image(one, model.image_size, resize=model.resize) for one in images]
         images, fits = np.stack([image for image, _ in pairs]), [fit for _, fit in pairs]
     raw = model.predict_raw(images)
     results = []
-    for index, (boxes, scores) in enumerate(zip(raw["boxes"], raw["scores"], strict=True)):
+    for boxes, scores, fit in zip(raw["boxes"], raw["scores"], fits, strict=True):
         boxes, scores, class_ids = class_wise_nms(
             boxes,
             scores,
@@ -66,8 +63,7 @@ def find_objects(
             iou_threshold=iou_threshold,
             max_detections=max_detections,
         )
-        if fits is not None:
-            boxes = fits[index].to_picture(boxes)
+        boxes = boxes if fit is None else fit.to_picture(boxes)
         found = Detections(boxes, scores, class_ids, model.classes)
-        results.append(found.clipped((height, width)) if clip else found)
+        results.append(found.clipped(size) if clip else found)
     return results

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
 from yolo import options, signals, terminal
@@ -138,12 +139,6 @@ def _run(
     args = parser.parse_args(argv)
     args.prog = parser.prog
     screen = terminal.Screen()
-    log = logging.getLogger("yolo")
-    handler = terminal.ScreenHandler(screen)
-    handler.setLevel(logging.DEBUG if args.verbose else logging.INFO)
-    log.handlers[:] = [handler]
-    log.setLevel(logging.DEBUG)
-    log.propagate = False
 
     def fail(text: str, code: int) -> int:
         screen.finish()
@@ -161,7 +156,7 @@ def _run(
 
     stop.farewell = farewell
     try:
-        with stop:
+        with _log_on(screen, verbose=args.verbose), stop:
             return command(args, screen)
     except signals.Stopped as stopped:
         farewell()
@@ -181,6 +176,19 @@ def _run(
         return fail(str(error), 1)
     except _out_of_memory():
         return fail("out of memory; a smaller --batch-size or --image-size needs less", 1)
+
+
+@contextlib.contextmanager
+def _log_on(screen: terminal.Screen, *, verbose: bool) -> Iterator[None]:
+    """Show the package's log on the screen, and nowhere else, while a command runs."""
+    log = logging.getLogger("yolo")
+    handler = terminal.ScreenHandler(screen)
+    handler.setLevel(logging.DEBUG if verbose else logging.INFO)
+    log.handlers[:] = [handler]
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    try:
+        yield
     finally:
         log.removeHandler(handler)  # its stream may not outlive the command
         log.propagate = True

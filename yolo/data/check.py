@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from yolo.data import decoding, duplicates
+from yolo.data import duplicates
 from yolo.data.anchor_fit import Recall, box_sizes, network_boxes
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
@@ -112,8 +113,7 @@ def examine(
     *,
     image_size: tuple[int, int],
     resize: str = "letterbox",
-    decode: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
+    decode: Callable[[list], Mapping[Any, str]] | None = None,
 ) -> DataReport:
     """Check a data set that has been read.
 
@@ -124,8 +124,8 @@ def examine(
         findings: what the readers of the annotations collected.
         image_size: (height, width) of the network's picture.
         resize: how pictures get that size.
-        decode: decode every picture, in child processes; else only headers have been read.
-        on_progress: called with the pictures decoded and their number.
+        decode: decodes the pictures of a list of paths and returns what is wrong with each bad
+            one, as `decoding.decode_all` does; None: only headers have been read.
 
     Returns:
         The report, without anchors.
@@ -135,9 +135,9 @@ def examine(
     boxes, class_ids = network_boxes(every, image_size, resize)
     problems = [p for found in findings for p in _of_annotations(found)]
     paths = list(dict.fromkeys(sample.path for sample in every))
-    if decode:
-        faults = decoding.decode_all(paths, on_progress=on_progress)
-        problems += [Problem("error", "unreadable pictures", text) for text in faults.values()]
+    if decode is not None:
+        faults = decode(paths).values()
+        problems += [Problem("error", "unreadable pictures", text) for text in faults]
     problems += _repeated(splits)
     problems += _tiny(every, boxes)
     counts = {name: _count(samples, classes) for name, samples in splits.items()}
@@ -146,7 +146,7 @@ def examine(
     return DataReport(
         source=source, classes=classes, image_size=(image_size[0], image_size[1]), resize=resize,
         splits=counts, boxes_xyxy=boxes, class_ids=class_ids, problems=_sorted(problems),
-        decoded=len(paths) if decode else 0,
+        decoded=0 if decode is None else len(paths),
     )  # fmt: skip
 
 

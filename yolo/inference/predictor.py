@@ -180,28 +180,20 @@ def detect_samples(
     model,
     samples: list[Sample],
     *,
-    score_threshold: float = 0.001,
-    iou_threshold: float = 0.45,
-    max_detections: int = 300,
-    batch_size: int = 8,
-    clip: bool = False,
-    whole: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    **settings,
 ) -> list[Detections]:
     """Detect in all pictures of a data set, for evaluation.
 
-    The low score threshold is what average precision needs: it looks at the whole ranking.
+    Average precision looks at the whole ranking, so that 300 detections of a score of 0.001 and
+    more are taken of each picture (COCO's figures use the best 100). Boxes are not cut at the
+    picture's edge: Darknet and COCO's tools score them uncut.
 
     Args:
         model: as for `predict`.
         samples: the labelled pictures.
-        score_threshold: the least score to report, 0..1.
-        iou_threshold: of non-maximum suppression, 0..1.
-        max_detections: the most detections per picture; COCO's figures use the best 100.
-        batch_size: pictures per call of the model.
-        clip: cut boxes at the picture's edge; Darknet and COCO's tools score them uncut.
-        whole: as for `Settings`.
         on_progress: called with the pictures done and their number.
+        **settings: the fields of `Settings` that shall be others.
 
     Returns:
         One entry per sample, in pixels of the original picture.
@@ -213,13 +205,8 @@ def detect_samples(
     for _, _, detections in predict(
         model,
         [sample.path for sample in samples],
-        batch_size=batch_size,
-        score_threshold=score_threshold,
-        iou_threshold=iou_threshold,
-        max_detections=max_detections,
-        clip=clip,
-        whole=whole,
         on_error=_give_up,
+        **{"score_threshold": 0.001, "max_detections": 300, "clip": False, **settings},
     ):
         found.append(detections)
         if on_progress is not None:

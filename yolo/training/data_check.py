@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
-from yolo.data import check, shards
+from yolo.data import check, decoding, shards
 from yolo.data.check import DataReport
 from yolo.data.findings import Findings, faults
 from yolo.data.sample import Sample
@@ -47,8 +48,8 @@ def read_and_check(
             collected[-1].error(line)
     report = check.examine(
         source, splits_of(data, config), data.classes, collected,
-        image_size=config.image_size, resize=config.resize, decode=decode,
-        on_progress=on_progress,
+        image_size=config.image_size, resize=config.resize,
+        decode=functools.partial(decoding.decode_all, on_progress=on_progress) if decode else None,
     )  # fmt: skip
     report = report.with_anchors(architecture.anchor_recall(config, data.train, data.classes))
     return data, report.strict() if config.strict else report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,15 +66,12 @@ def train(
         write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
         return folder / "best.keras"
     run_folder.sweep(folder)
-    strategy = _devices(config)
-    if not tf.config.get_visible_devices("GPU"):
-        tf.config.experimental.enable_op_determinism()
-    precision = choose_precision(config.precision)
-    keras.utils.set_random_seed(config.seed)
+    scope = _devices(config)
+    precision = _settle_arithmetic(config)
     state, arrays = (checkpoint.newest(folder) if resume else None) or (State(), None)
     if arrays is None:
         state.epoch = config.init_epoch
-    with strategy.scope() if strategy else contextlib.nullcontext():
+    with scope():
         model, shadow = _models(config, data, precision, fresh=arrays is None)
     here = origin(config, data, model)
     refuse_differences(here, state.origin, folder)
@@ -84,18 +82,14 @@ def train(
         f"{config.image_size[0]}x{config.image_size[1]}, {precision}, "
         f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
     )
-
-    def measure(detector) -> float:
-        found = detect_samples(detector, data.val, batch_size=config.batch_size)
-        return evaluate_voc(found, data.val, data.classes).map_all_point
-
+    measure = functools.partial(_measure, config=config, data=data)
     end = EpochEnd(folder, state, shadow, measure=measure, config=config, write=write)
     more = [*watchers(config, folder), *callbacks]
     run = Run(config, data, folder, state, end, write, live, stop or Stop(), more)
     for phase in phases(config):
         if state.epoch >= phase.last or end.stopped:
             continue
-        with strategy.scope() if strategy else contextlib.nullcontext():
+        with scope():
             _compile(model, config, phase, len(data.train))
             if arrays is not None:
                 checkpoint.restore(model, arrays)
@@ -104,6 +98,20 @@ def train(
         use_averages(model)
     _finish(model, shadow, folder, state, write)
     return folder / "best.keras"
+
+
+def _settle_arithmetic(config: TrainConfig) -> str:
+    """Make what follows repeatable, and return the precision to compute in."""
+    if not tf.config.get_visible_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(config.seed)
+    return choose_precision(config.precision)
+
+
+def _measure(detector: Detector, *, config: TrainConfig, data: TrainingData) -> float:
+    """Return the mAP50 of a detector on the validation pictures."""
+    found = detect_samples(detector, data.val, batch_size=config.batch_size)
+    return evaluate_voc(found, data.val, data.classes).map_all_point
 
 
 def _models(config, data, precision: str, *, fresh: bool) -> tuple[Detector, Detector]:
@@ -171,15 +179,15 @@ def _build(config: TrainConfig, data: TrainingData, *, fresh: bool) -> Detector:
     return model
 
 
-def _devices(config: TrainConfig):
-    """Make the chosen GPUs visible; return a strategy where there are several."""
+def _devices(config: TrainConfig) -> Callable[[], contextlib.AbstractContextManager]:
+    """Make the chosen GPUs visible; return what opens the scope to make variables in."""
     found = select_gpus(config.gpus)
     if len(found) < 2:
-        return None
+        return contextlib.nullcontext
     for phase in phases(config):
         if phase.batch_size % len(found):
             raise ConfigError(
                 f"a batch of {phase.batch_size} does not divide among {len(found)} GPUs; "
                 "choose a multiple"
             )
-    return tf.distribute.MirroredStrategy()
+    return tf.distribute.MirroredStrategy().scope

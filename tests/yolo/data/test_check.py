@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yolo.data import check, voc
+from yolo.data import check, decoding, voc
 
 DOG = ("dog", 11, 6, 40, 31)
 
@@ -37,7 +37,7 @@ def three_lists(voc_folder):
 
 
 def test_a_clean_set_has_counts_and_nothing_else(three_lists):
-    report = examine(three_lists, ("train", "val", "test"), decode=True)
+    report = examine(three_lists, ("train", "val", "test"), decode=decoding.decode_all)
     assert report.decoded == 3 and not report.of("error") + report.of("repair")
     assert not report.of("warning")
     assert {name: split.pictures for name, split in report.splits.items()} == {
@@ -94,7 +94,7 @@ def test_unreadable_and_missing_pictures_are_errors(three_lists):
     picture.write_bytes(picture.read_bytes()[:-100])
     (three_lists.root / "JPEGImages" / "val 1.jpg").unlink()
     assert not examine(three_lists).of("error"), "its header can be read"
-    report = examine(three_lists, ("train", "val"), decode=True)
+    report = examine(three_lists, ("train", "val"), decode=decoding.decode_all)
     errors = dict(found(report, "error"))
     assert errors["unreadable pictures"].startswith(f"{picture}: a damaged JPEG")
     assert "no picture val 1.jpg" in errors["faults in annotations"]
