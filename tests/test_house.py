@@ -25,6 +25,7 @@ FLOORS = (
     ("yolo.zoo",),
     ("yolo.saved", "yolo.archive", "yolo.complexity"),
     ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
+    ("yolo.reports",),
     ("yolo.option_values", "yolo.options"),
     ("yolo.cli",),
     ("yolo.__main__",),
@@ -170,25 +171,61 @@ def test_data_knows_no_detector():
     assert not found, "\n".join(found)
 
 
-def test_no_module_imports_itself_in_a_circle():
-    """Imports within one floor are free, but a circle of them is one module in disguise."""
-    graph = {}
-    for path in sources("keras_focal", "yolo"):
-        name = module_name(path)
-        graph[name] = {m for _, m in imports_of(path) if within(m, "yolo") or "keras_focal" in m}
-    graph = {name: {m for m in targets if m in graph and m != name}
-             for name, targets in graph.items()}  # fmt: skip
+def imports_among(root=ROOT):
+    """Return what each module of the two packages imports from them; `yolo` itself is no home."""
+    files = [path for top in ("keras_focal", "yolo") for path in (root / top).rglob("*.py")]
+    graph = {module_name(path, root): path for path in files}
+    graph.pop("yolo", None)
+    return {
+        name: {module for _, module in imports_of(path, root) if module in graph} - {name}
+        for name, path in graph.items()
+    }
+
+
+def circles(graph):
+    """Return what is left of a graph when everything that is in no circle is taken away."""
+    graph = {name: set(targets) for name, targets in graph.items()}
     while leaves := [name for name, targets in graph.items() if not targets]:
         for leaf in leaves:
             del graph[leaf]
         for targets in graph.values():
             targets.difference_update(leaves)
+    return graph
+
+
+def circles_of_rooms(root=ROOT):
+    """Return the packages, and single modules, that import each other, each with what it needs."""
+    graph = {}
+    for module, targets in imports_among(root).items():
+        here, *there = (".".join(name.split(".")[:2]) for name in (module, *targets))
+        graph.setdefault(here, set()).update(set(there) - {here})
+    # Whoever imports a circle from outside is left over, too, with nobody who imports it.
+    left = circles(graph)
+    return circles({room: {one for one in left if room in left[one]} for room in left})
+
+
+def test_no_module_imports_itself_in_a_circle():
+    """Imports within one floor are free, but a circle of them is one module in disguise."""
     # A package and its own parts name each other (`from yolo.x import part`); that is no circle.
-    circles = {
+    found = {
         name: {m for m in targets if not within(m, name) and not within(name, m)}
-        for name, targets in graph.items()
+        for name, targets in circles(imports_among()).items()
     }
-    assert not any(circles.values()), circles
+    assert not any(found.values()), found
+
+
+def test_no_room_imports_itself_in_a_circle():
+    assert not circles_of_rooms()
+
+
+def test_a_planted_circle_of_rooms_is_found(tmp_path):
+    plant(tmp_path, "yolo/evaluation/voc.py", "")
+    plant(tmp_path, "yolo/training/trainer.py", "from yolo.evaluation import voc\n")
+    plant(tmp_path, "yolo/training/settings.py", "")
+    plant(tmp_path, "yolo/cli.py", "import yolo.training.trainer\n")
+    assert circles_of_rooms(tmp_path) == {}
+    plant(tmp_path, "yolo/evaluation/page.py", "def f():\n    import yolo.training.settings\n")
+    assert set(circles_of_rooms(tmp_path)) == {"yolo.evaluation", "yolo.training"}
 
 
 def test_keras_focal_needs_keras_and_numpy_only():

@@ -27,7 +27,7 @@ def check(args, screen: terminal.Screen) -> int:
 
 def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose: bool) -> int:
     """Read and decode the data of a run, show the report, write it, and return an exit code."""
-    from yolo.evaluation import check_report, data_plots, run_report
+    from yolo.reports import check_report, data_plots, run_report
     from yolo.training import architecture, data_check
 
     if config.model in RETINANETS:  # whose anchors are made with Keras
@@ -89,9 +89,10 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     """Train on a few pictures, say whether they were learned, and return an exit code."""
     from yolo import saved
     from yolo.draw import write_image
-    from yolo.evaluation import gallery, voc
+    from yolo.evaluation import voc
     from yolo.evaluation.matching import picture_results
     from yolo.inference.predictor import detect_samples
+    from yolo.reports import gallery
     from yolo.training import dataset, overfit
 
     best, few, config = overfit.overfit(

@@ -117,7 +117,7 @@ class _Run:
 
     def train(self, config: TrainConfig) -> Path:
         """Check the data, settle what is left open, train, and return the best model."""
-        from yolo.evaluation import check_report, run_report
+        from yolo.reports import check_report, run_report
         from yolo.training import architecture, data_check, memory
 
         data, self.report = data_check.read_and_check(config)
@@ -262,8 +262,9 @@ def _with_data(config: TrainConfig, given: dict, screen) -> TrainConfig:
 def _show_results(best: Path, run: _Run, screen) -> Path:
     """Try the best model on the test pictures, show all there is to see, return a test picture."""
     from yolo import saved
-    from yolo.evaluation import showing, voc
+    from yolo.evaluation import voc
     from yolo.inference.predictor import detect_samples
+    from yolo.reports import showing
     from yolo.training import architecture
 
     model, data, folder = saved.load(best), run.data, run.folder

@@ -18,7 +18,7 @@ import numpy as np
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError, YoloError
 from yolo.evaluation import align_classes
-from yolo.evaluation.report import number, text_table
+from yolo.evaluation.text_table import number, text_table
 from yolo.reading import printable, read_regular, shortened
 from yolo.results import Detections
 

@@ -22,7 +22,7 @@ from yolo.evaluation.average_precision import (
     average_precision_11_point,
     average_precision_all_point,
 )
-from yolo.evaluation.report import number, text_table
+from yolo.evaluation.text_table import number, text_table
 from yolo.results import Detections
 
 

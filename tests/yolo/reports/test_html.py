@@ -5,7 +5,7 @@ import re
 import cv2
 import numpy as np
 
-from yolo.evaluation import html
+from yolo.reports import html
 
 
 def test_a_page_holds_its_pictures_and_fetches_nothing(tmp_path):

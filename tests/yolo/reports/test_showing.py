@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from yolo.data import check
-from yolo.evaluation import run_report, showing, voc
+from yolo.evaluation import voc
+from yolo.reports import run_report, showing
 from yolo.training import run_folder
 from yolo.training.settings import TrainConfig
 

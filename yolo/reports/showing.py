@@ -10,11 +10,12 @@ from pathlib import Path
 from yolo import draw
 from yolo.data.check import DataReport
 from yolo.data.sample import Sample
-from yolo.evaluation import data_plots, gallery, plots, run_report, voc
+from yolo.evaluation import plots, voc
 from yolo.evaluation.matching import confusion_matrix, picture_results
 from yolo.evaluation.voc import VocResult
 from yolo.files import write_text
 from yolo.images import read_image
+from yolo.reports import data_plots, gallery, run_report
 from yolo.results import Detections
 
 EXAMPLES_SHOWN = 8

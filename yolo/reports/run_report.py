@@ -8,9 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from yolo.data.check import DataReport
-from yolo.evaluation import check_report, html
-from yolo.evaluation.report import number
+from yolo.evaluation.text_table import number
 from yolo.files import write_text
+from yolo.reports import check_report, html
 from yolo.training.settings import TrainConfig, resolved
 from yolo.training.toml import read_toml
 
