@@ -170,3 +170,18 @@ def at_least_one(boxes_xyxy, class_ids):
         boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
         ids = ops.pad(ids, ((0, 0), (0, 1)), constant_values=-1)
     return boxes, ids
+
+
+def map_sizes(strides, image_size) -> list[tuple]:
+    """Return (rows, columns) of the map of each stride: cells that begin inside the picture.
+
+    Args:
+        strides: pixels between cells.
+        image_size: (height, width) of the network's picture; numbers or scalar tensors.
+
+    Example:
+        >>> map_sizes((16, 32), (64, 80))
+        [(4, 5), (2, 3)]
+    """
+    height, width = image_size
+    return [((height + s - 1) // s, (width + s - 1) // s) for s in strides]

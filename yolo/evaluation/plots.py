@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.errors import DatasetError, YoloError
-from yolo.evaluation.voc import VocResult
+from yolo.evaluation.voc import ClassResult, VocResult
 from yolo.files import write_bytes
 
 # Fonts with Chinese characters that systems have; class names may need them.
@@ -92,9 +92,7 @@ def plot_average_precision(result: VocResult, png: Path) -> None:
     Raises:
         YoloError: matplotlib is missing.
     """
-    entries = sorted(
-        (entry for entry in result.classes if entry.objects), key=lambda e: e.ap_all_point
-    )
+    entries = _worst_first(result)
     with new_figure(png, (7, 1.2 + 0.28 * len(entries))) as figure:
         axis = figure.subplots()
         bars = axis.barh([e.name for e in entries], [e.ap_all_point for e in entries])
@@ -117,9 +115,7 @@ def plot_f1(result: VocResult, png: Path) -> None:
     Raises:
         YoloError: matplotlib is missing.
     """
-    entries = sorted(
-        (entry for entry in result.classes if entry.objects), key=lambda e: e.ap_all_point
-    )
+    entries = _worst_first(result)
     scores = np.linspace(0, 1, 201)
     curves = [_f1_curve(entry, scores) for entry in entries]
     with new_figure(png, (7, 5.5)) as figure:
@@ -180,9 +176,7 @@ def plot_precision_recall(result: VocResult, png: Path) -> None:
     Raises:
         YoloError: matplotlib is missing.
     """
-    entries = sorted(
-        (entry for entry in result.classes if entry.objects), key=lambda e: e.ap_all_point
-    )
+    entries = _worst_first(result)
     shown = entries[:_MOST_CURVES]
     with new_figure(png, (7, 5.5)) as figure:
         axis = figure.subplots()
@@ -200,6 +194,12 @@ def plot_precision_recall(result: VocResult, png: Path) -> None:
         axis.grid(alpha=0.3)
         if shown:
             axis.legend(fontsize="small")
+
+
+def _worst_first(result: VocResult) -> list[ClassResult]:
+    """Return the classes that have objects, by their average precision."""
+    found = [entry for entry in result.classes if entry.objects]
+    return sorted(found, key=lambda entry: entry.ap_all_point)
 
 
 def _f1_curve(entry, scores: np.ndarray) -> np.ndarray:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolo.boxes import map_sizes
 from yolo.errors import YoloError
 from yolo.images import fit_image
 from yolo.nms import class_wise_nms
 from yolo.profiles import RetinaNetConfig
-from yolo.retinanet import decode
 
 # The boxes that matter: of thousands of anchors, those that could become an object.
 _BEST = 100
@@ -126,7 +126,7 @@ def _candidates(keras_model, size) -> list[int] | None:
     settings = getattr(keras_model, "architecture", None)
     if not isinstance(settings, RetinaNetConfig):
         return None
-    cells = [rows * columns for rows, columns in decode.map_sizes(settings, size)]
+    cells = [rows * columns for rows, columns in map_sizes(settings.strides, size)]
     return [min(count * settings.anchors_per_cell, settings.candidates) for count in cells]
 
 
@@ -144,7 +144,7 @@ def _of_candidates(expected, received, levels: list[int], side) -> list[Differen
                 if len(kept):
                     part[part == 0] = kept.min()
             sides.append((raw["boxes"][picture], scores))
-        found += [_nearest(*pair, levels, side) for pair in (sides, sides[::-1])]
+        found += [_nearest(one, other, levels, side) for one, other in (sides, sides[::-1])]
     return found
 
 

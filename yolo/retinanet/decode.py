@@ -5,19 +5,8 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from yolo.boxes import to_xyxy
+from yolo.boxes import map_sizes, to_xyxy
 from yolo.profiles import RetinaNetConfig
-
-
-def map_sizes(config: RetinaNetConfig, image_size) -> list[tuple]:
-    """Return (rows, columns) of each level's map, finest first.
-
-    Args:
-        config: the network's settings.
-        image_size: (height, width) of the network's picture; numbers or scalar tensors.
-    """
-    height, width = image_size
-    return [((height + s - 1) // s, (width + s - 1) // s) for s in config.strides]
 
 
 def at_most(count, limit: int):
@@ -59,7 +48,7 @@ def make_anchors(config: RetinaNetConfig, image_size):
         Lin et al. (2017), section 4, "Anchors".
     """
     parts = []
-    for level, (rows, columns) in enumerate(map_sizes(config, image_size)):
+    for level, (rows, columns) in enumerate(map_sizes(config.strides, image_size)):
         steps = (config.strides[level],) * 2
         if config.rounded_anchors:
             steps = (image_size[0] // rows, image_size[1] // columns)
@@ -144,7 +133,7 @@ def decode(config: RetinaNetConfig, outputs, image_size) -> dict:
     deltas = ops.cast(outputs["box_deltas"], "float32")
     anchors = make_anchors(config, image_size)
     boxes, scores, start = [], [], 0
-    for rows, columns in map_sizes(config, image_size):
+    for rows, columns in map_sizes(config.strides, image_size):
         count = rows * columns * config.anchors_per_cell
         level = slice(start, start + count)
         start = start + count

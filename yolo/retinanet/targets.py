@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes import at_least_one
+from yolo.boxes import at_least_one, map_sizes
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
-from yolo.retinanet.decode import at_most, make_anchors, map_sizes
+from yolo.retinanet.decode import at_most, make_anchors
 
 BACKGROUND = -1
 IGNORED = -2
@@ -163,7 +163,7 @@ def _by_statistics(config: RetinaNetConfig, image_size, anchors, boxes, valid):
     """
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2  # (batch, M, 2)
     candidates, start = [], 0
-    for rows, columns in map_sizes(config, image_size):
+    for rows, columns in map_sizes(config.strides, image_size):
         cells = rows * columns
         level = anchors[start : start + cells * config.anchors_per_cell]
         cell = ops.reshape(level, (-1, config.anchors_per_cell, 4))[:, 0]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes import to_xyxy
+from yolo.boxes import map_sizes, to_xyxy
 from yolo.config import YOLOv4Config
 
 
@@ -27,15 +27,15 @@ class Grid(NamedTuple):
     scales_xy: Any
 
 
-def make_grid(config: YOLOv4Config, map_sizes) -> Grid:
+def make_grid(config: YOLOv4Config, grid_sizes) -> Grid:
     """Return the anchors of all levels.
 
     Args:
         config: strides, anchors and masks.
-        map_sizes: (rows, columns) of each level, finest first; numbers or scalar tensors.
+        grid_sizes: (rows, columns) of each level, finest first; numbers or scalar tensors.
     """
     parts = []
-    levels = zip(config.strides, config.masks, config.scales_xy, map_sizes, strict=True)
+    levels = zip(config.strides, config.masks, config.scales_xy, grid_sizes, strict=True)
     for stride, mask, scale, (rows, columns) in levels:
         count = len(mask)
         column, row = ops.meshgrid(ops.arange(columns), ops.arange(rows))
@@ -48,20 +48,9 @@ def make_grid(config: YOLOv4Config, map_sizes) -> Grid:
     return Grid(*(ops.concatenate(columns, axis=0) for columns in zip(*parts, strict=True)))
 
 
-def map_sizes(config: YOLOv4Config, image_size) -> list[tuple]:
-    """Return (rows, columns) of each level's map, finest first.
-
-    Args:
-        config: the network's settings.
-        image_size: (height, width) of the network's picture; numbers or scalar tensors.
-    """
-    height, width = image_size
-    return [((height + s - 1) // s, (width + s - 1) // s) for s in config.strides]
-
-
 def make_anchors(config: YOLOv4Config, image_size):
     """Return every anchor of a picture around its cell's centre, (N, 4) xyxy pixels."""
-    grid = make_grid(config, map_sizes(config, image_size))
+    grid = make_grid(config, map_sizes(config.strides, image_size))
     centres = (grid.cells_xy + 0.5) * grid.strides[:, None]
     return to_xyxy(ops.concatenate([centres, grid.sizes], axis=-1))
 
@@ -111,6 +100,6 @@ def decode(config: YOLOv4Config, maps, image_size) -> dict:
         objectness times class probability.
     """
     raw = flatten(config, maps)
-    boxes = decode_boxes(raw[..., :4], make_grid(config, map_sizes(config, image_size)))
+    boxes = decode_boxes(raw[..., :4], make_grid(config, map_sizes(config.strides, image_size)))
     scores = ops.sigmoid(raw[..., 4:5]) * ops.sigmoid(raw[..., 5:])
     return {"boxes": boxes, "scores": scores}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from keras import ops
 
-from yolo.boxes import box_similarity, max_iou
+from yolo.boxes import box_similarity, map_sizes, max_iou
 from yolo.config import LOSS_SCALINGS, LossSettings, YOLOv4Config
 from yolo.replicas import sum_over_replicas
-from yolo.yolov4.decode import Grid, decode_boxes, flatten, make_grid, map_sizes
+from yolo.yolov4.decode import Grid, decode_boxes, flatten, make_grid
 from yolo.yolov4.targets import Targets, assign
 
 PARTS = ("location_loss", "confidence_loss", "class_loss")
@@ -54,7 +54,7 @@ def detection_loss(
     Returns:
         Scalars "location_loss", "confidence_loss" and "class_loss"; their sum is the loss.
     """
-    sizes = map_sizes(config, image_size)
+    sizes = map_sizes(config.strides, image_size)
     raw = flatten(config, maps)  # (batch, N, 5 + C)
     grid = make_grid(config, sizes)
     targets = assign(config, settings, image_size, ground_truth["boxes"], ground_truth["classes"])

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes import at_least_one, shape_iou
+from yolo.boxes import at_least_one, map_sizes, shape_iou
 from yolo.config import LossSettings, YOLOv4Config
-from yolo.yolov4.decode import make_anchors, map_sizes
+from yolo.yolov4.decode import make_anchors
 
 
 class Targets(NamedTuple):
@@ -100,7 +100,7 @@ def matched_anchors(
 def _anchor_indices(config, image_size, centres):
     """Return (batch, M, S): the index of each slot's anchor in the cell that holds the centre."""
     indices, offset = [], 0
-    levels = zip(config.strides, config.masks, map_sizes(config, image_size), strict=True)
+    levels = zip(config.strides, config.masks, map_sizes(config.strides, image_size), strict=True)
     for stride, mask, (rows, columns) in levels:
         cell = ops.cast(ops.floor(centres / stride), "int32")
         column = ops.clip(cell[..., 0], 0, columns - 1)
