@@ -26,7 +26,7 @@ from yolo.detector import FAMILIES, Detector
 from yolo.errors import WeightsError, YoloError
 from yolo.images import RESIZE_MODES
 from yolo.profiles import RetinaNetConfig
-from yolo.reading import open_regular, printable, shortened
+from yolo.reading import ZIP_DAMAGE, open_regular, printable, shortened
 
 MAX_ARCHIVE_BYTES = 1 << 33
 MAX_CONFIG_BYTES = 1 << 22
@@ -57,7 +57,7 @@ def load_detector(path: str | Path) -> Detector:
             raise _not_ours(path, f"{size} bytes that are no .keras archive or a part of one")
         try:
             config, weights = _members(file)
-        except hdf5.DAMAGE as error:
+        except ZIP_DAMAGE as error:
             raise _not_ours(path, hdf5.reason(error)) from None
     model = build(parse_config(config, path), len(weights), path)
     fill(model, weights, path)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-
 import h5py
 
 from yolo.reading import printable
 
-# What h5py, zipfile and zlib raise on damaged files, depending on the damaged part
-DAMAGE = (
-    ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, RuntimeError,
-    OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+# What h5py makes of the errors of the HDF5 library, which depends on the call that met the damage:
+# OSError for file and values, KeyError for an object that cannot be opened, RuntimeError for its
+# links, TypeError and ValueError for a kind of number or text that NumPy does not know.
+DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 class Unfit(Exception):

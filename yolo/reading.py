@@ -5,12 +5,19 @@ from __future__ import annotations
 import io
 import os
 import stat
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from yolo.errors import DatasetError
 
+# What zipfile raises on damaged archives. Most damage it finds itself; the rest shows in what it
+# calls: packed data in zlib, places outside of the file in seek, names in a codec (a ValueError),
+# and as a RuntimeError a flag that asks for a password or a newer program.
+ZIP_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError, ValueError
+)  # fmt: skip
 MAX_BYTES = 1 << 30
 MAX_WHOLE_BYTES = 1 << 40  # of a file of which parts are read
 _SHOWN = 60

@@ -109,7 +109,9 @@ def newest(folder: Path) -> tuple[State, dict[str, np.ndarray]] | None:
         path = checkpoint_path(folder, step)
         try:
             return _read(path)
-        except hdf5.DAMAGE as error:
+        # Whatever was damaged no longer has its checksum, a ValueError; TypeError is a state with
+        # other fields. A memory that is full is no damage: an older checkpoint would not fit, too.
+        except (OSError, ValueError, TypeError) as error:
             log.warning("%s: skipped, it is damaged (%s)", path, hdf5.reason(error))
     if steps:
         raise YoloError(

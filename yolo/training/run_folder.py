@@ -15,6 +15,7 @@ from pathlib import Path
 
 from yolo.errors import ConfigError, YoloError
 from yolo.files import write_text
+from yolo.reading import ZIP_DAMAGE
 from yolo.training.settings import TrainConfig, resolved
 from yolo.training.toml import write_toml
 
@@ -102,13 +103,11 @@ def epochs_if_complete(folder: Path) -> int | None:
 
 def noted_score(best: Path) -> tuple[float, int]:
     """Return the score and the epoch that a `best.keras` was saved with, (-1, 0) if none."""
-    from yolo import hdf5  # which loads NumPy, and `train.py --help` shall not
-
     try:
         with zipfile.ZipFile(best) as archive:
             notes = json.loads(archive.read("config.json"))["config"]["notes"]
         return float(notes["val_map50"]), int(notes["epoch"])
-    except hdf5.DAMAGE:
+    except (*ZIP_DAMAGE, KeyError, TypeError):  # of the archive, or of what stands in it
         return -1.0, 0
 
 

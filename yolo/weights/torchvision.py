@@ -16,7 +16,7 @@ import numpy as np
 
 from yolo import hdf5
 from yolo.errors import WeightsError
-from yolo.reading import open_regular, printable, read_regular, regular_file, shortened
+from yolo.reading import ZIP_DAMAGE, open_regular, printable, read_regular, regular_file, shortened
 
 log = logging.getLogger("yolo")
 
@@ -145,13 +145,18 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with open_regular(path, max_bytes=_MAX_BYTES, error=WeightsError) as file:
             with zipfile.ZipFile(file) as archive:
-                unpacked = sum(member.file_size for member in archive.infolist())
+                members = archive.infolist()
+            unpacked = sum(member.file_size for member in members)
             if unpacked > _MAX_BYTES:
                 raise ValueError(f"{unpacked} bytes when unpacked")
+            kinds = {member.compress_type for member in members}
+            if not kinds <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise ValueError("packed as NumPy does not pack")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-    except hdf5.DAMAGE as error:
+    # A header may claim an array that no memory holds.
+    except (*ZIP_DAMAGE, MemoryError) as error:
         raise WeightsError(
             f"{printable(path)}: not a whole .npz archive of arrays ({hdf5.reason(error)})"
         ) from None
@@ -185,6 +190,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: not a whole .safetensors file ({len(data)} bytes)")
     try:
         header = json.loads(data[8 : 8 + size].decode("utf-8"))
+        if not isinstance(header, dict):
+            raise ValueError("its header is no object")
         header.pop("__metadata__", None)
         entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
         body, position, tensors = memoryview(data)[8 + size :], 0, {}
@@ -199,7 +206,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             position = end
         if position != len(body):
             raise ValueError(f"{len(body) - position} bytes belong to no tensor")
-    except (*hdf5.DAMAGE, RecursionError) as error:
+    # JSON of other fields and values than these, or too deep
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise WeightsError(
             f"{printable(path)}: not a valid .safetensors file ({hdf5.reason(error)})"
         ) from None

@@ -176,7 +176,7 @@ def _layers(path: Path):
                 plain = "model_weights" in file and file.get("model_weights", getlink=True)
                 prefix = "model_weights/" if isinstance(plain, h5py.HardLink) else ""
                 root = file[prefix or "/"]
-                if "layer_names" not in root.attrs:
+                if not isinstance(root, h5py.Group) or "layer_names" not in root.attrs:
                     raise WeightsError(
                         f"{printable(path)}: not a weights file of Keras 2 (it has no "
                         "layer_names); a file of ours ends in .keras"

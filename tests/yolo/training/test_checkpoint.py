@@ -92,6 +92,18 @@ def test_a_damaged_one_is_skipped_and_said(tmp_path, model, caplog, name, damage
         checkpoint.newest(tmp_path)
 
 
+def test_a_memory_that_is_full_is_no_damage(tmp_path, model, monkeypatch):
+    for step in (1, 2):
+        checkpoint.save(tmp_path, State(step=step), model)
+
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "load", full)
+    with pytest.raises(MemoryError):  # the run would go on from step 1 otherwise
+        checkpoint.newest(tmp_path)
+
+
 def test_one_of_another_version_is_skipped_and_said(tmp_path, model, caplog):
     path = checkpoint.save(tmp_path, State(step=1), model)
     state = path / "state.json"

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import zipfile
 
 import numpy as np
 import pytest
@@ -258,6 +259,7 @@ def long_header(header):
         ("no.npz", b"PK", "not a whole .npz archive"),
         ("no.safetensors", b"\xff" * 64, "not a whole .safetensors file"),
         ("no.safetensors", b"\x02" + bytes(7) + b"[]", "not a valid .safetensors file"),
+        ("no.safetensors", b"\x03" + bytes(7) + b'"a"', "its header is no object"),
         ("no.safetensors", b"abc", "not a whole .safetensors file"),
         ("no.onnx", b"", "expected one of .pth"),
     ],
@@ -269,6 +271,17 @@ def test_files_that_are_none_are_named(tmp_path, name, content, message):
         torchvision.read_tensors(path)
     with pytest.raises(WeightsError, match="cannot be opened: No such file"):
         torchvision.read_tensors(tmp_path / "absent.pth")
+
+
+def test_an_archive_packed_in_another_way_is_refused(tmp_path):
+    """Damaged, it raises what belongs to no family of errors that one would expect."""
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.npy", bytes(200))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(data[44:54], b"\xff" * 10, 1))
+    with pytest.raises(WeightsError, match=r"a whole \.npz .*packed as NumPy does not pack"):
+        torchvision.read_tensors(path)
 
 
 @pytest.mark.parametrize(

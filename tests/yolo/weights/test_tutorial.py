@@ -219,6 +219,10 @@ def test_files_that_are_none(theirs, tmp_path):
         tmp_path / "keras3.weights.h5"
     )
     refused(tmp_path / "keras3.weights.h5", "not a weights file of Keras 2")
+    with h5py.File(tmp_path / "tensor.h5", "w") as opened:  # where a group is expected
+        opened["model_weights"] = np.zeros(3)
+        opened["model_weights"].attrs["layer_names"] = [b"conv2d"]
+    refused(tmp_path / "tensor.h5", "not a weights file of Keras 2")
     refused(
         write(tmp_path / "d.h5", {"dense": {"kernel": np.zeros((2, 2))}}), "no layer named conv"
     )
