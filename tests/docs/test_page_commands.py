@@ -30,6 +30,17 @@ from yolo.training import toml
 from yolo.training.settings import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
+PARSERS = (
+    "train",
+    "predict",
+    "evaluate",
+    "export",
+    "models",
+    "check",
+    "anchors",
+    "shards",
+    "merge",
+)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:python|pip|make|pytest|mkdocs)(?: [^`\n]+)?)`")
@@ -260,3 +271,13 @@ def test_commands_run_as_shown(folder):
     assert (folder / "logs" / "run" / "report.html").is_file()
     assert (folder / "predictions" / "predictions.json").is_file()
     assert (folder / "anchors.txt").is_file() and (folder / "logs" / "check").is_dir()
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_option_stands_on_a_page(name):
+    """Who reads the pages meets every option; of --strict and --no-strict the first will do."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    shown = set(re.findall(r"--[a-z][\w-]*", text))
+    parser = getattr(options, f"{name}_parser")()
+    offered = [action.option_strings for action in parser._actions if action.dest != "help"]
+    assert not [strings for strings in offered if strings and not shown & set(strings)]

@@ -35,5 +35,8 @@ def test_the_table_of_models(capsys, monkeypatch):
     assert row[:2] == ["yolov4-tiny", "6,062,814"] and "16, 32" in " ".join(row)
     assert float(row[2]) == pytest.approx(6.910 * 320 / 416, abs=0.01)
     assert row[-2:] == ["yolov4-tiny-coco,", "yolov4-tiny-backbone"]
+    assert cli.main(["models", "yolov4-tiny", "--num-classes", "3"]) == 0
+    fewer = 77 * 3 * (512 + 1 + 256 + 1)  # outputs of both heads, with their biases
+    assert f"{6_062_814 - fewer:,}" in capsys.readouterr().out
     assert cli.main(["models", "yolov9"]) == 2
     assert "no model is called 'yolov9'; there are yolov4, " in capsys.readouterr().err

@@ -11,6 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from yolo.data import pipeline
+from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
 from yolo.errors import DatasetError, OutOfMemory
@@ -89,15 +90,7 @@ class Run:
         plan = pipeline.BatchPlan(
             phase.batch_size, settings.augmentation(config), config.epochs, config.seed
         )
-        batches = pipeline.training_dataset(
-            self.data.train, plan, image_size=config.image_size, resize=config.resize,
-            multi_scale=config.multi_scale, start=(state.epoch, skipped),
-            cache_bytes=config.cache * 10**6,
-        )  # fmt: skip
-        if config.loader_threads:
-            options = tf.data.Options()
-            options.threading.private_threadpool_size = config.loader_threads
-            batches = batches.with_options(options)
+        batches = training_batches(config, self.data.train, plan, (state.epoch, skipped))
 
         def pictures(epoch, batch):
             return pipeline.pictures_of_batch(self.data.train, plan, epoch, batch)
@@ -155,3 +148,17 @@ def _errors_named(data: TrainingData, phase: Phase, config: TrainConfig):
             raise DatasetError(found[1]) from error
         find_damaged([*data.train, *data.val])
         raise
+
+
+def training_batches(
+    config: TrainConfig, samples: Sequence[Sample], plan: pipeline.BatchPlan, start: tuple[int, int]
+) -> tf.data.Dataset:
+    """Return the batches of a run from (epoch, batch) on, read by as many threads as it says."""
+    batches = pipeline.training_dataset(
+        samples, plan, image_size=config.image_size, resize=config.resize,
+        multi_scale=config.multi_scale, start=start, cache_bytes=config.cache * 10**6,
+    )  # fmt: skip
+    options = tf.data.Options()
+    if config.loader_threads:
+        options.threading.private_threadpool_size = config.loader_threads
+    return batches.with_options(options)

@@ -11,6 +11,8 @@ from yolo import cli
 from yolo.cli import export as command
 from yolo.cli import predict
 from yolo.draw import write_image
+from yolo.errors import ConfigError
+from yolo.export import exporter
 from yolo.exported import ExportInfo, read_info
 
 
@@ -72,6 +74,23 @@ def test_what_cannot_be_is_one_line(
     found, _, err = outcome(cli.main, "export", "--weights", weights, *arguments)
     assert found == code and words in err and err.startswith("python -m yolo export: error: ")
     assert len(err.splitlines()) == 1
+
+
+def test_suppression_can_be_left_out(weights, tmp_path, monkeypatch, outcome):
+    monkeypatch.chdir(pictures(tmp_path, "a.png"))
+    asked, describe = [], exporter.describe
+
+    def described(*arguments, **settings):
+        asked.append(describe(*arguments, **settings).nms)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(exporter, "describe", described)
+    for more in ([], ["--no-nms"]):
+        _, _, err = outcome(
+            cli.main, "export", "--weights", weights, "--format", "saved_model", *more
+        )
+        assert "enough" in err
+    assert asked == [True, False]
 
 
 def test_an_export_is_not_exported_again(outcome):

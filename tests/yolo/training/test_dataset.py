@@ -55,6 +55,14 @@ def test_a_set_with_nothing_but_train_is_measured_on_itself(shapes, tmp_path, ca
     assert "measuring on the training pictures instead" in caplog.text
 
 
+def test_the_lists_to_train_and_to_measure_on_can_be_named(shapes):
+    data = dataset.open_data(TrainConfig(data=str(shapes), train_split="val", val_split="train"))
+    usual = dataset.open_data(TrainConfig(data=str(shapes)))
+    names = [[sample.image_id for sample in part] for part in (data.train, data.val)]
+    assert names == [[s.image_id for s in part] for part in (usual.val, usual.train)]
+    assert names[0] != names[1]
+
+
 def test_annotations_with_capital_suffixes(shapes, tmp_path):
     root = shutil.copytree(shapes, tmp_path / "VOC")
     for path in (root / "Annotations").iterdir():
@@ -86,6 +94,17 @@ def test_a_run_on_shards_is_the_run_on_the_files(shapes, small_run, tmp_path, ca
         dataset.read_split(out, "x", classes=files.classes)
     assert cli.main(["shards", "--data", str(shapes), "--out", str(out)]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_shards_are_as_large_as_asked(shapes, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        shard_writer, "write_shards",
+        lambda splits, *_, **how: asked.append(how["shard_bytes"]) or dict.fromkeys(splits, 1),
+    )  # fmt: skip
+    command = ["shards", "--data", str(shapes), "--out", str(tmp_path / "out")]
+    assert cli.main([*command, "--shard-size", "3"]) == cli.main(command) == 0
+    assert asked == [3 << 20, 256 << 20]
 
 
 @pytest.mark.parametrize("kind", ["coco", "lists"])

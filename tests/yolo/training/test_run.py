@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks.faults import small
 from yolo import saved, zoo
+from yolo.data.pipeline import NOT_AUGMENTED, BatchPlan
 from yolo.errors import ConfigError
 from yolo.training import checkpoint, dataset, trainer
+from yolo.training.run import training_batches
 from yolo.training.settings import TrainConfig
 from yolo.yolov4 import network
 
@@ -23,6 +25,14 @@ def real_network():
         real = network.build_network
         patch.setattr(network, "build_network", small.build_network)
         yield real
+
+
+def test_pictures_are_read_by_as_many_threads_as_asked(shapes):
+    samples = dataset.open_data(TrainConfig(data=str(shapes))).train
+    plan = BatchPlan(4, NOT_AUGMENTED, epochs=1)
+    for threads, expected in ((0, None), (3, 3)):
+        batches = training_batches(TrainConfig(loader_threads=threads), samples, plan, (0, 0))
+        assert batches.options().threading.private_threadpool_size == expected
 
 
 def results(folder):
