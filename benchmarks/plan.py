@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-SECTIONS = ("pipeline", "training", "prediction", "loss", "scaling")
+SECTIONS = ("pipeline", "training", "prediction", "loss", "scaling", "zoo")
 
 
 class Limit(NamedTuple):

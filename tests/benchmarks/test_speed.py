@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
-from benchmarks import peers, plan, report, runner
+from benchmarks import peers, plan, report, runner, zoo
+from benchmarks.faults import small
 from benchmarks.plan import Group, Limit, Options
+from yolo.yolov4 import network
 
 ROOT = Path(__file__).resolve().parents[2]
 # A peer that says it took 2 seconds for 4 units, then 4 seconds and so on, and notes its turns.
@@ -88,6 +91,26 @@ def test_groups_have_names_of_their_own_and_cases_that_their_limits_name():
         assert group.section in plan.SECTIONS
         for case, limit in group.limits.items():
             assert case in group.cases and limit.of in {*group.cases, *outside}
+
+
+def test_the_rates_of_the_zoo(monkeypatch):
+    monkeypatch.setattr(network, "build_network", small.build_network)
+    group = zoo.GROUPS[zoo.MODELS.index("yolov4-tiny")]
+    before = keras.config.dtype_policy()
+    try:
+        cases = [
+            zoo.prepare(f"{group.what}; {case}", Options("", shrink=8)) for case in group.cases
+        ]
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert [ready.units for ready in cases] == [2, 1]
+    took = {case: {"seconds": plan.timed(ready.run)[0] / ready.units}
+            for case, ready in zip(group.cases, cases, strict=True)}  # fmt: skip
+    rows = zoo.table({"groups": {group.name: took}}).splitlines()
+    (measured,) = [row for row in rows if "`yolov4-tiny`" in row]
+    rates = [float(cell) for cell in measured.split("|")[2:4]]
+    assert rates == pytest.approx([1 / row["seconds"] for row in took.values()], rel=0.01)
+    assert sum(row.endswith("| - | - |") for row in rows) == len(zoo.MODELS) - 1
 
 
 def command(*arguments):
