@@ -98,7 +98,8 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     best, few, config = overfit.overfit(
         config, dataset.open_data(config), count, write=screen.write, live=screen.live
     )
-    found = detect_samples(saved.load(best), few.train)
+    detector = saved.load(best)
+    found = detect_samples(detector, few.train)
     result = voc.evaluate_voc(found, few.train, few.classes)
     ranked = picture_results(found, few.train, few.classes)
     sheet = best.parent / "plots" / "learned.jpg"
@@ -112,11 +113,24 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
         screen.write(f"learned: mAP50 {score:.4f} on {pictures}; data, model and loss go together")
         return 0
     screen.write(f"not learned: mAP50 {score:.4f} on {pictures}, expected {overfit.LEARNED}")
-    missed = overfit.without_anchor(config, few.train, few.classes)
-    screen.write(
-        overfit.explain(missed, sum(len(s.class_ids) for s in few.train)) if missed else REASONS
-    )
+    for line in _why_not(detector, config, few):
+        screen.write(line)
     return 1
+
+
+def _why_not(detector, config: TrainConfig, few) -> list[str]:
+    """Return what may have kept a model from learning a few pictures, what is sure first."""
+    from yolo.training import overfit
+
+    lines = []
+    missed = overfit.without_anchor(config, few.train, few.classes)
+    if missed:
+        lines.append(overfit.explain(missed, sum(len(s.class_ids) for s in few.train)))
+    if detector.notes.get("epoch", 0) > config.epochs - config.epochs_between_evaluations:
+        lines.append("it was still learning when its steps were over: a longer run may get there")
+    if getattr(detector.architecture, "head_norm", "group") == "none":
+        lines.append("a RetinaNet's subnets learn slowly without a norm: --head-norm group")
+    return [*lines, REASONS]
 
 
 def config_of(args) -> TrainConfig:

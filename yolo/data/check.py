@@ -99,7 +99,7 @@ class DataReport:
             worst = sorted(poor, key=left_out.__getitem__, reverse=True)[:CLASSES_NAMED]
             text = ", ".join(f"{left_out[name]:.1%} of {printable(name)}" for name in worst)
             unnamed = len(poor) - len(worst)
-            more = f" and of {unnamed} classes more" if unnamed else ""
+            more = f" and of {unnamed} class{'es' * (unnamed > 1)} more" if unnamed else ""
             mend = f"at IoU {recall.iou:g}; --anchors auto or a larger --image-size may help"
             problems.append(Problem("note", NO_ANCHOR, f"{text}{more}, {mend}"))
         return replace(self, anchors=recall, problems=_sorted(problems))

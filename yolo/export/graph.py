@@ -39,6 +39,19 @@ def float32_twin(model: Detector, image_size=None) -> Detector:
     return twin
 
 
+def _float_layers(network: keras.Model) -> set[str]:
+    """Return the names of the layers that int8 would leave little of.
+
+    These are the ones that give the network's outputs, also where levels are put together after
+    them, and group norm, which divides by deviations of its own making.
+    """
+    last = [output._keras_history.operation for output in network.outputs]
+    for layer in [one for one in last if isinstance(one, keras.layers.Concatenate)]:
+        last += [part._keras_history.operation for part in layer.input]
+    norms = [one for one in network.layers if isinstance(one, keras.layers.GroupNormalization)]
+    return {layer.name for layer in [*last, *norms]}
+
+
 class Graph(tf.Module):
     """The functions of an export, over one float32 detector.
 
@@ -54,7 +67,7 @@ class Graph(tf.Module):
         nms: tf.function from `images`, `score_threshold` and `iou_threshold` to these and to
             `yolo.exported.NMS_OUTPUTS`.
         float_parts: what the names of operations contain that must not be quantised to int8:
-            the layers that give the network's outputs, and their decoding.
+            the layers that give the network's outputs, their decoding, and group norm.
         served: tf.function from `images` to `yolo.exported.NMS_OUTPUTS`, by the thresholds above.
     """
 
@@ -67,8 +80,8 @@ class Graph(tf.Module):
         self.variables_of_model = [
             variable.value for variable in detector.inference_model().variables
         ]
-        heads = {output._keras_history.operation.name for output in detector.network.outputs}
-        self.float_parts = ["/decode", *(f"/{name}" for name in sorted(heads))]
+        parts = sorted(_float_layers(detector.network))
+        self.float_parts = ["/decode", *(f"/{name}" for name in parts)]
         self._infer = lambda images: detector.inference_model()(images, training=False)
         self.thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
         self.max_detections = max_detections

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pickle
 import subprocess
 import sys
 import tempfile
 
+from yolo.errors import OutOfMemory, YoloError
 from yolo.headers import allow_megapixels
 from yolo.training.dataset import TrainingData
 from yolo.training.settings import TrainConfig
 
 STEPS = 2  # with the optimizer's variables made and used
-NO_ROOM = 77
-_CRASH = 0x80000000  # exit codes from here on are crashes on Windows; elsewhere those are below 0
+SPARE = 1.25  # times the batch: what two steps just fit into may be too little for a run
+OTHER_FAULT = 78  # exit code for what has nothing to do with memory
 # A plain subprocess: multiprocessing would run the caller's script again.
 _CODE = "import sys; sys.path[:] = sys.argv[1:]; from yolo.training.trial import serve; serve()"
 
@@ -30,13 +32,23 @@ def fits(config: TrainConfig, data: TrainingData) -> bool:
         data: its pictures.
 
     Returns:
-        Whether the steps were taken, or failed for another reason, which the run will name.
+        Whether the steps were taken, or failed for a reason that has nothing to do with memory,
+        which the run will name. Want of memory has many faces: crashes, threads that cannot be
+        started, libraries that cannot be mapped.
     """
-    return room(take_steps(config, data))
+    return take_steps(config, data) in (0, OTHER_FAULT)
 
 
 def take_steps(config: TrainConfig, data: TrainingData) -> int:
-    """Take the first steps on the pictures with most objects; return the child's exit code."""
+    """Take the first steps on the pictures with most objects; return the child's exit code.
+
+    The batches are by a quarter larger than the run's.
+    """
+    larger = {
+        name: math.ceil(SPARE * (getattr(config, name) or 0)) or None
+        for name in ("batch_size", "freeze_batch_size")
+    }
+    config = dataclasses.replace(config, **larger)
     pictures = STEPS * max(config.batch_size, config.freeze_batch_size or 0)
     few = sorted(data.train, key=lambda sample: -len(sample.class_ids))[:pictures]
     few *= -(-pictures // len(few))
@@ -52,18 +64,8 @@ def take_steps(config: TrainConfig, data: TrainingData) -> int:
     return process.returncode
 
 
-def room(exit_code: int) -> bool:
-    """Tell from its exit code whether a process ended neither by a crash nor for want of memory.
-
-    Example:
-        >>> [room(code) for code in (0, 1, NO_ROOM, -9, -11, 0xC0000005)]
-        [True, True, False, False, False, False]
-    """
-    return 0 <= exit_code < _CRASH and exit_code != NO_ROOM
-
-
 def serve() -> None:
-    """Take the steps that standard input describes; end with `NO_ROOM` where they do not fit."""
+    """Take the steps that standard input describes; end with an exit code."""
     config, data = pickle.load(sys.stdin.buffer)  # noqa: S301, from our own parent
     allow_megapixels(config.max_megapixels)
     from yolo.training import run_folder, trainer
@@ -76,5 +78,7 @@ def serve() -> None:
         )  # fmt: skip
         try:
             trainer.train(config, data, run_folder.create(config))
-        except MemoryError:
-            sys.exit(NO_ROOM)
+        except OutOfMemory:
+            raise
+        except YoloError:
+            sys.exit(OTHER_FAULT)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -272,6 +273,24 @@ def test_objects_that_no_anchor_learns_are_counted_by_class(config):
     plain = dataclasses.replace(config, image_size=(128, 128))
     assert overfit.without_anchor(plain, [one], ("cell", "platelet")) == {}
     assert overfit.without_anchor(retina, [sample("none")], ("cell",)) == {}
+
+
+def test_what_may_have_kept_them_from_being_learned_is_said_what_is_sure_first(config):
+    few = SimpleNamespace(train=[sample("one", 1, 0)], classes=("cell", "platelet"))
+    made = architecture.model_settings
+    plain = SimpleNamespace(architecture=made(config), notes={"epoch": 30})
+    ran = dataclasses.replace(config, epochs=40, epochs_between_evaluations=2)
+    assert look._why_not(plain, ran, few) == [look.REASONS]
+    retina = dataclasses.replace(ran, model="retinanet-csp-tiny", image_size=(64, 64))
+    small = SimpleNamespace(architecture=made(retina), notes={"epoch": 40})
+    few.train = [dataclasses.replace(few.train[0], size=(64, 64))]  # its boxes are 9 pixels wide
+    missed, slow, norm, usual = look._why_not(small, retina, few)
+    assert missed.startswith("no anchor learns 2 of the 2 objects (1 platelet, 1 cell)")
+    assert "still learning when its steps" in slow and "--head-norm group" in norm
+    assert usual == look.REASONS
+    grouped = dataclasses.replace(retina, head_norm="group", force_match=True)
+    small.architecture = made(grouped)
+    assert len(look._why_not(small, grouped, few)) == 2
 
 
 def test_it_says_whether_they_were_learned(config, monkeypatch, capsys):
