@@ -140,11 +140,13 @@ def decode(config: RetinaNetConfig, outputs, image_size) -> dict:
         most = at_most(count, config.candidates)
         _, best = ops.top_k(ops.max(logits[:, level], axis=-1), most)  # (batch, most)
         found = ops.take_along_axis(logits[:, level], best[..., None], axis=1)
+        score = ops.sigmoid(found)
         if logits.shape[-1] > 1:
             flat = ops.reshape(found, (ops.shape(found)[0], -1))
             last = ops.top_k(flat, most)[0][:, -1]
-            found = ops.where(found >= last[:, None, None], found, -np.inf)
-        scores.append(ops.sigmoid(found))
+            # Not minus infinity before the sigmoid: int8 would have to hold it.
+            score = ops.where(found >= last[:, None, None], score, 0.0)
+        scores.append(score)
         chosen = ops.take_along_axis(deltas[:, level], best[..., None], axis=1)
         boxes.append(decode_boxes(config, chosen, ops.take(anchors[level], best, axis=0)))
     return {"boxes": ops.concatenate(boxes, axis=1), "scores": ops.concatenate(scores, axis=1)}

@@ -52,7 +52,7 @@ def take_steps(config: TrainConfig, data: TrainingData) -> int:
     pictures = STEPS * max(config.batch_size, config.freeze_batch_size or 0)
     few = sorted(data.train, key=lambda sample: -len(sample.class_ids))[:pictures]
     few *= -(-pictures // len(few))
-    data = dataclasses.replace(data, train=few, val=[], test=[], divided={})
+    data = dataclasses.replace(data, train=few, val=few, test=[], divided={})
     with subprocess.Popen(
         [sys.executable, "-c", _CODE, *sys.path],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -74,7 +74,8 @@ def serve() -> None:
     with tempfile.TemporaryDirectory() as folder:
         config = dataclasses.replace(
             config, freeze_epochs=frozen, epochs=frozen + 1, init_epoch=0, save_dir=folder,
-            name="trial", epochs_between_evaluations=0, tensorboard=False,
+            name="trial", epochs_between_evaluations=min(config.epochs_between_evaluations, 1),
+            tensorboard=False,
         )  # fmt: skip
         try:
             trainer.train(config, data, run_folder.create(config))

@@ -120,7 +120,8 @@ def test_a_trial_takes_real_steps_and_leaves_nothing(shapes, tmp_path, monkeypat
     """The smallest picture; `eager`, since tracing takes longer than two steps."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     config = TrainConfig(data=str(shapes), image_size=(64, 64), batch_size=2, eager=True,
-                         precision="float32", save_dir=str(tmp_path / "logs"))  # fmt: skip
+                         epochs_between_evaluations=0, precision="float32",
+                         save_dir=str(tmp_path / "logs"))  # fmt: skip
     data = dataset.open_data(config)
     assert trial.take_steps(config, data) == 0 and not list(tmp_path.iterdir())
 
@@ -166,6 +167,6 @@ def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shape
     tried, few = seen[0]
     assert (tried.epochs, tried.freeze_epochs) == (2, 1)
     assert (tried.batch_size, tried.freeze_batch_size) == (2, 3), "a quarter more, rounded up"
-    assert tried.epochs_between_evaluations == 0
+    assert tried.epochs_between_evaluations == 1 and few.val == few.train
     counts = [len(sample.class_ids) for sample in data.train]
     assert [len(s.class_ids) for s in few.train] == sorted(counts, reverse=True)[:6]
