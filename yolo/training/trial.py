@@ -44,11 +44,11 @@ def take_steps(config: TrainConfig, data: TrainingData) -> int:
 
     The batches are by a quarter larger than the run's.
     """
-    larger = {
-        name: math.ceil(SPARE * (getattr(config, name) or 0)) or None
-        for name in ("batch_size", "freeze_batch_size")
-    }
-    config = dataclasses.replace(config, **larger)
+    config = dataclasses.replace(
+        config,
+        batch_size=math.ceil(SPARE * config.batch_size),
+        freeze_batch_size=math.ceil(SPARE * (config.freeze_batch_size or 0)) or None,
+    )
     pictures = STEPS * max(config.batch_size, config.freeze_batch_size or 0)
     few = sorted(data.train, key=lambda sample: -len(sample.class_ids))[:pictures]
     few *= -(-pictures // len(few))
