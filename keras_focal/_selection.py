@@ -89,5 +89,4 @@ def greedy(
     if chosen is not None:
         rounds = ops.cast(ops.max(ops.sum(chosen, axis=-1)), "int32")
         scores, _ = ops.fori_loop(0, rounds, forget, (scores, chosen))
-    _, marks = ops.fori_loop(0, most, step, (scores, ops.zeros_like(scores)))
-    return marks
+    return ops.fori_loop(0, most, step, (scores, ops.zeros_like(scores)))[1]
