@@ -7,6 +7,7 @@ import tensorflow as tf
 from yolo.config import AugmentConfig
 from yolo.data import augment as aug
 from yolo.data.store import Store
+from yolo.images import SIZE_MULTIPLE
 
 # What one picture of a mosaic is scaled by, compared with one that is alone on the canvas
 MOSAIC_SCALE = 2 / 3
@@ -70,6 +71,21 @@ class Augmenter:
                     lambda i=image, b=boxes: (i, b),
                 )
         return image, tf.where(classes[:, None] >= 0, boxes, 0.0), classes
+
+    def if_held(
+        self, held: tf.Tensor | None, index: tf.Tensor, size: tf.Tensor, *rest
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Draw the picture where `held` is true, or None; else a black one without objects."""
+        if held is None:
+            return self(index, size, *rest)
+
+        def black() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            # Small where the pictures of a batch are padded to the size of the largest.
+            sides = [SIZE_MULTIPLE] * 2 if self.store.resize == "shorter" else size
+            image = tf.zeros(tf.concat([sides, [3]], axis=0), tf.uint8)
+            return image, tf.zeros([self.room, 4]), tf.fill([self.room], -1)
+
+        return tf.cond(held, lambda: self(index, size, *rest), black)
 
     def _fill(self, image, boxes, classes) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Pad boxes and classes to the static room."""

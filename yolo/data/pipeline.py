@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -33,14 +34,42 @@ NOT_AUGMENTED = AugmentConfig(
 )
 
 
-def steps_per_epoch(num_samples: int, batch_size: int) -> int:
-    """Return the number of batches in an epoch: full ones only, at least one.
+class Share(NamedTuple):
+    """The part of every batch that one process reads: that of some of the devices sharing it.
+
+    Device k of n takes the places k, k + n, k + 2n ... of a batch, so that a last batch of few
+    pictures spreads over all devices.
+
+    Args:
+        first: number of this process's first device, from 0.
+        devices: how many devices it has.
+        of: how many devices there are in all; the batch size is a multiple.
+    """
+
+    first: int = 0
+    devices: int = 1
+    of: int = 1
+
+
+WHOLE = Share()
+
+
+def steps_per_epoch(num_samples: int, batch_size: int, *, drop_remainder: bool = True) -> int:
+    """Return the number of batches in an epoch, at least one.
+
+    Args:
+        num_samples: pictures in the data set.
+        batch_size: pictures in a batch.
+        drop_remainder: count full batches only.
 
     Example:
-        >>> steps_per_epoch(17, 8), steps_per_epoch(3, 8)
-        (2, 1)
+        >>> steps_per_epoch(17, 8), steps_per_epoch(17, 8, drop_remainder=False)
+        (2, 3)
+        >>> steps_per_epoch(3, 8)
+        1
     """
-    return max(1, num_samples // batch_size)
+    whole, rest = divmod(num_samples, batch_size)
+    return max(1, whole + (rest > 0 and not drop_remainder))
 
 
 @dataclass(frozen=True)
@@ -52,6 +81,7 @@ class BatchPlan:
         augment: how pictures are varied.
         epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
         seed: decides order and variation.
+        drop_remainder: leave out the pictures of an epoch that fill no whole batch.
 
     Raises:
         ConfigError: `batch_size` is below 1.
@@ -61,18 +91,23 @@ class BatchPlan:
     augment: AugmentConfig
     epochs: int
     seed: int = 0
+    drop_remainder: bool = True
 
     def __post_init__(self):
         if self.batch_size < 1:
             raise ConfigError(f"batch size is {self.batch_size}; expected at least 1")
 
+    def steps(self, count: int) -> int:
+        """Return how many batches an epoch of `count` pictures has."""
+        return steps_per_epoch(count, self.batch_size, drop_remainder=self.drop_remainder)
+
     def first_position(self, epoch: int, batch: int, count: int) -> int:
         """Return the place of a batch's first picture in the endless row of `count` pictures."""
-        return (epoch * steps_per_epoch(count, self.batch_size) + batch) * self.batch_size
+        return (epoch * self.steps(count) + batch) * self.batch_size
 
     def drawn(self, position: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the epoch of a place in that row, and which of `count` pictures is there."""
-        per_epoch = steps_per_epoch(count, self.batch_size) * self.batch_size
+        per_epoch = self.steps(count) * self.batch_size
         epoch, place = position // per_epoch, position % per_epoch
         order = tf.stack(
             [tf.constant(self.seed, tf.int64), epoch * self.batch_size + place // count]
@@ -95,13 +130,16 @@ def training_dataset(
     multi_scale: bool = False,
     start: tuple[int, int] = (0, 0),
     cache_bytes: int = 0,
+    part: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Return endless batches of shuffled, augmented pictures.
 
     What a batch holds follows from the plan, the epoch and the position in it, and from nothing
     else: a run that starts later sees what an uninterrupted one sees from there on.
-    Each epoch draws every picture at most once (where there are fewer pictures than a batch
-    holds, they repeat), in an order of its own. Difficult objects are learned like all others.
+    Each epoch draws every picture at most once, in an order of its own, and leaves out those
+    that fill no whole batch (where there are fewer pictures than a batch holds, they repeat);
+    without the plan's `drop_remainder` it draws every picture exactly once. Difficult objects are learned
+    like all others.
 
     Args:
         samples: the pictures; those without objects serve as negatives.
@@ -114,6 +152,9 @@ def training_dataset(
             `image_size`; with "shorter" a shorter side from 0.8 to 1.0 times.
         start: the epoch to start in, and the batch in it, both from 0.
         cache_bytes: memory for pictures decoded once, at the start; the batches are the same.
+        part: which places of every batch to read, for devices that share it: the elements are
+            then the batches of its devices in turn, `batch_size // part.of` pictures each, or
+            fewer, even none, at the end of an epoch.
 
     Returns:
         A dataset of (images (B, h, w, 3) uint8, {"boxes": (B, M, 4) float32 xyxy pixels of the
@@ -122,8 +163,10 @@ def training_dataset(
 
     Raises:
         DatasetError: there are no samples, or a picture does not have its sample's size.
-        ConfigError: `resize` makes no sense.
+        ConfigError: `resize` makes no sense, or the batch size does not divide among the devices.
     """
+    if plan.batch_size % part.of:
+        raise ConfigError(f"batch size is {plan.batch_size}; expected a multiple of {part.of}")
     store = Store(samples, resize=resize, cache_bytes=cache_bytes)
     draw = Augmenter(store, plan.augment)
     count, seed = len(samples), plan.seed
@@ -131,19 +174,45 @@ def training_dataset(
         sizes = _sizes(image_size, resize) if multi_scale else [image_size]
         sizes = tf.constant(sizes, tf.int32)
 
+    held = None
+    if not plan.drop_remainder and count % plan.batch_size:
+
+        def held(position: tf.Tensor) -> tf.Tensor:
+            return position % (plan.steps(count) * plan.batch_size) < count
+
     def one(position: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         epoch, index = plan.drawn(position, count)
         size = sizes[0]
         if multi_scale:
             period = position // (plan.batch_size * BATCHES_PER_SIZE)
             size = sizes[chances([], seed, -1 - period, maxval=len(sizes))]
-        image, boxes, classes = draw(index, size, (seed, position), plan.is_special(epoch))
+        image, boxes, classes = draw.if_held(
+            held and held(position), index, size, (seed, position), plan.is_special(epoch)
+        )
         various = multi_scale or resize == "shorter"
         image.set_shape((None, None, 3) if various else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 
-    dataset = tf.data.Dataset.counter(plan.first_position(*start, count))
-    return _batches(dataset, one, plan.batch_size, drop_remainder=True, various=resize == "shorter")
+    return _batches(
+        _positions(part, plan.batch_size, plan.first_position(*start, count)), one,
+        plan.batch_size // part.of,
+        held=held, drop_remainder=held is None, various=resize == "shorter",
+    )  # fmt: skip
+
+
+def _positions(part: Share, batch_size: int, first: int) -> tf.data.Dataset:
+    """Return the endless row of positions that a process reads, its devices' batches in turn.
+
+    A position is the number of a batch times its size, plus the place in it.
+    """
+    each = batch_size // part.of
+    mine = each * part.devices
+
+    def position(number: tf.Tensor) -> tf.Tensor:
+        step, device, slot = number // mine, number % mine // each, number % each
+        return first + step * batch_size + slot * part.of + part.first + device
+
+    return tf.data.Dataset.counter().map(tf.autograph.experimental.do_not_convert(position))
 
 
 def pictures_of_batch(
@@ -158,8 +227,10 @@ def pictures_of_batch(
         batch: its number in the epoch, from 0.
     """
     count, found = len(samples), []
-    first = plan.first_position(epoch, batch, count)
-    for position in range(first, first + plan.batch_size):
+    first, size = plan.first_position(epoch, batch, count), plan.batch_size
+    if not plan.drop_remainder:
+        size = min(size, count - batch * size)
+    for position in range(first, first + size):
         key = tf.constant(position, tf.int64)
         found.append(plan.drawn(key, count)[1])
         if plan.is_special(epoch):
@@ -173,6 +244,7 @@ def evaluation_dataset(
     image_size: tuple[int, int],
     batch_size: int,
     resize: str = "letterbox",
+    part: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Return the pictures once, in order, as prediction sees them: fitted, never varied.
 
@@ -181,6 +253,9 @@ def evaluation_dataset(
         image_size: (height, width) of the network's input.
         batch_size: pictures in a batch; the last may hold fewer.
         resize: "letterbox", "stretch" or "shorter".
+        part: as for `training_dataset`. Where several devices share a batch the row of batches
+            has no end: all of them must take the same number of steps, the last one perhaps
+            without a picture.
 
     Returns:
         A dataset of the same elements as `training_dataset`; pictures are those of
@@ -193,14 +268,21 @@ def evaluation_dataset(
     store = Store(samples, resize=resize)
     draw = Augmenter(store, NOT_AUGMENTED)
 
+    count, various = len(samples), resize == "shorter"
+    held = (lambda index: index < count) if part.of > 1 else None
+
     def one(index: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         size = tf.constant(image_size, tf.int32)
-        image, boxes, classes = draw(index, size, None, tf.constant(False))
-        image.set_shape((None, None, 3) if resize == "shorter" else (*image_size, 3))
+        image, boxes, classes = draw.if_held(
+            held and held(index), tf.minimum(index, count - 1), size, None, tf.constant(False)
+        )
+        image.set_shape((None, None, 3) if various else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 
-    dataset = tf.data.Dataset.range(len(samples))
-    return _batches(dataset, one, batch_size, drop_remainder=False, various=resize == "shorter")
+    rows = _positions(part, batch_size, 0) if held else tf.data.Dataset.range(count)
+    return _batches(
+        rows, one, batch_size // part.of, held=held, drop_remainder=False, various=various
+    )
 
 
 def _sizes(image_size: tuple[int, int], resize: str) -> list[tuple[int, int]]:
@@ -221,19 +303,43 @@ def _sizes(image_size: tuple[int, int], resize: str) -> list[tuple[int, int]]:
 
 
 def _batches(
-    dataset, one, batch_size: int, *, drop_remainder: bool, various: bool
+    dataset, one, batch_size: int, *, drop_remainder: bool, various: bool, held=None
 ) -> tf.data.Dataset:
+    """Return batches of what `one` draws, less the elements that `held` has no use for.
+
+    Args:
+        dataset: positions or indices, scalars.
+        one: draws an element: picture and truth.
+        batch_size: elements in a batch.
+        drop_remainder: whether the last batch of a finite dataset must be full.
+        various: whether pictures of one batch differ in size.
+        held: tells whether an element counts; in a batch those that do not come last.
+    """
     options = tf.data.Options()
     options.deterministic = True
-    one = tf.autograph.experimental.do_not_convert(one)
-    dataset = dataset.map(one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    def each(element):
+        return one(element) if held is None else (*one(element), held(element))
+
+    each = tf.autograph.experimental.do_not_convert(each)
+    dataset = dataset.map(each, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if various:  # pictures of one batch may differ in size; the smaller ones are padded
         padding = {"boxes": tf.constant(0.0), "classes": tf.constant(-1)}
+        values = (tf.constant(GREY, tf.uint8), padding)
         dataset = dataset.padded_batch(
             batch_size,
-            padding_values=(tf.constant(GREY, tf.uint8), padding),
+            padding_values=values if held is None else (*values, False),
             drop_remainder=drop_remainder,
         )
     else:
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    if held is not None:
+        dataset = dataset.map(_cut)
     return dataset.prefetch(2).with_options(options)
+
+
+@tf.autograph.experimental.do_not_convert
+def _cut(images, truth, counts):
+    """Keep the elements of a batch that count, its first ones."""
+    number = tf.reduce_sum(tf.cast(counts, tf.int32))
+    return images[:number], {name: rows[:number] for name, rows in truth.items()}

@@ -1,0 +1,120 @@
+"""Batches that several devices share: each picture once an epoch, on whatever many of them."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from yolo.config import AugmentConfig
+from yolo.data.pipeline import (
+    NOT_AUGMENTED,
+    WHOLE,
+    Share,
+    evaluation_dataset,
+    pictures_of_batch,
+    steps_per_epoch,
+    training_dataset,
+)
+from yolo.data.sample import Sample
+from yolo.errors import ConfigError
+
+BATCH = 12  # divides among one to four
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Thirty-one small pictures; the class of the one object in each is its number."""
+    folder = tmp_path_factory.mktemp("pictures")
+    made = []
+    for n in range(31):
+        path = folder / f"{n}.png"
+        path.write_bytes(cv2.imencode(".png", np.full((32, 32, 3), 8 * n, np.uint8))[1].tobytes())
+        box = np.array([[0, 0, 32, 32]], np.float32)
+        flags = np.zeros(1, bool)
+        made.append(Sample(path, box, np.array([n], np.int32), flags, flags, (32, 32), str(n)))
+    return made
+
+
+def batches(samples, steps, part=WHOLE, augment=NOT_AUGMENTED, **options):
+    """Return for each step the (images, class ids) of the devices in `part`."""
+    dataset = training_dataset(
+        samples, image_size=(32, 32), batch_size=BATCH, augment=augment, epochs=4, seed=3,
+        drop_remainder=False, part=part, **options,
+    )  # fmt: skip
+    taken = [
+        (images.numpy(), truth["classes"].numpy())
+        for images, truth in itertools.islice(dataset, steps * part.devices)
+    ]
+    return [taken[i : i + part.devices] for i in range(0, len(taken), part.devices)]
+
+
+def numbers(ids):
+    return [int(row.max()) for row in ids]
+
+
+@pytest.mark.parametrize("left_over", [0, 1, 7])
+def test_every_picture_once_an_epoch_for_any_number_of_workers(pictures, left_over):
+    samples = pictures[: 24 + left_over]
+    steps = steps_per_epoch(len(samples), BATCH, drop_remainder=False)
+    assert steps == 2 + (left_over > 0)
+    whole = batches(samples, 2 * steps)
+    for first in (0, steps):
+        seen = [n for step in whole[first : first + steps] for n in numbers(step[0][1])]
+        assert sorted(seen) == list(range(len(samples)))
+    assert numbers(whole[0][0][1]) != numbers(whole[steps][0][1])
+    for workers in (2, 3, 4):
+        shares = [batches(samples, 2 * steps, Share(w, 1, workers)) for w in range(workers)]
+        for step, expected in enumerate(whole):
+            found = [n for share in shares for n in numbers(share[step][0][1])]
+            assert sorted(found) == sorted(numbers(expected[0][1]))
+            sizes = [len(share[step][0][0]) for share in shares]
+            assert max(sizes) - min(sizes) <= 1
+
+
+def test_devices_of_a_worker_take_turns_and_see_the_pictures_that_one_device_sees(pictures):
+    samples, augment = pictures[:14], AugmentConfig()  # mosaic, so that each picture is its own
+    (whole,), (rest,) = batches(samples, 2, augment=augment)
+    one, two = (batches(samples, 2, Share(2 * w, 2, 4), augment) for w in range(2))
+    devices = [*one[0], *two[0]]
+    for device, (images, ids) in enumerate(devices):
+        np.testing.assert_array_equal(images, whole[0][device::4])
+        np.testing.assert_array_equal(ids, whole[1][device::4])
+    assert [len(images) for images, _ in [*one[1], *two[1]]] == [1, 1, 0, 0]
+    np.testing.assert_array_equal(two[1][0][0].shape, (0, 32, 32, 3))
+    np.testing.assert_array_equal(one[1][1][0], rest[0][1:])
+    later = batches(samples, 1, Share(2, 2, 4), augment, first_epoch=1, first_batch=1)
+    assert [len(images) for images, _ in later[0]] == [0, 0]
+
+
+@pytest.mark.parametrize("resize, multi_scale", [("stretch", True), ("shorter", False)])
+def test_pictures_of_other_sizes_are_left_out_as_well(pictures, resize, multi_scale):
+    found = batches(pictures[:13], 2, resize=resize, multi_scale=multi_scale)
+    assert [len(step[0][0]) for step in found] == [12, 1]
+    assert found[1][0][0].shape[1] % 32 == 0 and found[1][0][0].max() > 0
+
+
+def test_the_last_batch_names_its_pictures(pictures):
+    options = {"batch_size": BATCH, "augment": NOT_AUGMENTED, "epochs": 4, "seed": 3}
+    last = batches(pictures[:14], 2)[1][0][1]
+    named = pictures_of_batch(pictures[:14], 0, 1, drop_remainder=False, **options)
+    assert sorted(int(path.stem) for path in named) == sorted(numbers(last))
+
+
+def test_evaluation_shares_have_equally_many_steps(pictures):
+    shares = [
+        itertools.islice(
+            evaluation_dataset(
+                pictures[:10], image_size=(32, 32), batch_size=4, part=Share(w, 1, 2)
+            ),
+            4,
+        )
+        for w in range(2)
+    ]
+    one, two = ([numbers(truth["classes"].numpy()) for _, truth in share] for share in shares)
+    assert one == [[0, 2], [4, 6], [8], []] and two == [[1, 3], [5, 7], [9], []]
+
+
+def test_a_batch_that_does_not_divide_is_refused(pictures):
+    with pytest.raises(ConfigError, match="batch size is 12; expected a multiple of 5"):
+        batches(pictures, 1, Share(0, 1, 5))
