@@ -30,6 +30,7 @@ LOSSES = ("cross-entropy", "focal")
 COMMON = {
     "resize": "stretch",
     "batch_size": 8,
+    "drop_remainder": True,
     "mosaic": 0.0,
     "scale": (0.7, 1.1),
     "min_box_visible": 0.5,

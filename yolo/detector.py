@@ -19,7 +19,7 @@ from yolo.config import LossSettings, YOLOv4Config
 from yolo.data import labels
 from yolo.postprocess import find_objects
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
-from yolo.replicas import num_replicas
+from yolo.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
 from yolo.results import Detections
 
 # What a family of detectors brings, by the name that its saved models carry: its four modules,
@@ -59,7 +59,7 @@ class Decode(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="yolo")
-class Detector(keras.Model):
+class Detector(ReplicatedModel):
     """A one-stage detector whose confidence or classification loss is what `compile` gets.
 
     `yolo.build` makes one by name. Class names, anchors, input size and resize mode travel in
@@ -235,13 +235,15 @@ class Detector(keras.Model):
             anchor_loss=self._element_loss,
             **state,
         )
+        parts = {name: counted(value) for name, value in parts.items()}
         replicas = num_replicas()
+        pictures = mean_over_replicas(ops.cast(ops.shape(y["boxes"])[0], "float32"))
         for tracker in self.part_trackers:
-            # Each replica holds its share of the sum; the tracker averages over replicas.
+            # Each replica holds its share of the sum; the tracker averages over replicas, which
+            # have equal weight also where their numbers of pictures differ.
             # The weight, as Keras's own for the loss, also ties the count to the batch: without
             # it TensorFlow counts a step whose data turns out to be exhausted.
-            batch = ops.cast(ops.shape(y["boxes"])[0], "float32")
-            tracker.update_state(parts[tracker.name] * replicas, sample_weight=batch)
+            tracker.update_state(parts[tracker.name] * replicas, sample_weight=pictures)
         # Layers' own losses are a mean in Keras's eyes: every replica brings them whole.
         loss = sum(parts.values()) + sum(self.losses, 0.0) / replicas
         # A loss that is no number can have gradients that are: it shall spoil them, for the

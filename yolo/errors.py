@@ -27,3 +27,9 @@ class WeightsError(YoloError):
 
 class OutOfMemory(YoloError, MemoryError):
     """The work at hand does not fit into memory."""
+
+
+class WorkerLost(YoloError):
+    """Another machine of the same training has ended; the training can be started again."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again

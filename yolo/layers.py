@@ -7,6 +7,8 @@ import functools
 import keras
 from keras import ops
 
+from yolo.replicas import sum_over_replicas
+
 # Darknet's batch-norm epsilon and running-average factor (src/batchnorm_layer.c, cuDNN path).
 NORM_EPSILON = 1e-5
 NORM_MOMENTUM = 0.99
@@ -50,6 +52,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
+        if self.synchronized:
+            return self._normalize_over_replicas(inputs)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=tf.cast(self.gamma, tf.float32),
@@ -62,11 +66,36 @@ class BatchNormalization(keras.layers.BatchNormalization):
         # The kernel returns the unbiased variance; Keras and Darknet keep the biased one.
         shape = ops.shape(inputs)
         count = ops.cast(shape[0] * shape[1] * shape[2], "float32")
-        variance = variance * (count - 1.0) / count
+        self._move_averages(mean, variance * (count - 1.0) / count, count)
+        return outputs
+
+    def _normalize_over_replicas(self, inputs):
+        """Normalise by the statistics of all replicas' pictures, with one sum over replicas."""
+        import tensorflow as tf
+
+        x = tf.cast(inputs, tf.float32)
+        # Around the running mean, which all replicas share: squares of large numbers lose digits.
+        centre = tf.cast(self.moving_mean, tf.float32)
+        shifted = x - centre
+        sums = tf.reduce_sum(tf.stack([shifted, tf.square(shifted)]), axis=(1, 2, 3))
+        size = tf.cast(tf.size(x) / tf.shape(x)[-1], tf.float32)
+        total = sum_over_replicas(tf.concat([sums, tf.fill([1, x.shape[-1]], size)], axis=0))
+        mean, square, count = tf.unstack(tf.concat([total[:2] / total[2:], total[2:]], axis=0))
+        variance = tf.maximum(square - tf.square(mean), 0.0)
+        mean += centre
+        self._move_averages(mean, variance, count[0])
+        outputs = tf.nn.batch_normalization(
+            x, mean, variance, tf.cast(self.beta, tf.float32), tf.cast(self.gamma, tf.float32),
+            self.epsilon,
+        )  # fmt: skip
+        return tf.cast(outputs, inputs.dtype)
+
+    def _move_averages(self, mean, variance, count):
+        """Move the running statistics on by a batch; one without pictures leaves them."""
         momentum = self.momentum
         for average, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            average.assign(average * momentum + ops.cast(batch, average.dtype) * (1.0 - momentum))
-        return outputs
+            moved = average * momentum + ops.cast(batch, average.dtype) * (1.0 - momentum)
+            average.assign(ops.where(count > 0, moved, average))
 
     def scale_and_shift(self):
         """Return float32 (channels,) s and b, so that inference is x * s + b."""

@@ -3,11 +3,18 @@
 What is under test is the run around the network, which a small one shows in seconds.
 
     python -m benchmarks.faults.small --data VOCdevkit/VOC2007 --image-size 64 --epochs 3
+    python -m benchmarks.faults.small launch --workers 2 -- train --data ...
+
+SMALL_DROPOUT=0 in the environment turns dropout off, which draws other numbers on other numbers of
+devices.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+
+DROPOUT = 0.3
 
 
 def build_network(config, num_classes: int):
@@ -28,8 +35,9 @@ def build_network(config, num_classes: int):
     for number in range(4):
         x = ConvNorm(8, 3, stride=2, name=f"backbone_conv_{number:03}")(x)
     maps = {16: x, 32: ConvNorm(16, 3, stride=2, name="neck_conv_004")(x)}
+    dropout = float(os.environ.get("SMALL_DROPOUT", DROPOUT))
     for stride, features in maps.items():
-        features = keras.layers.Dropout(0.3, name=f"dropout_{stride}")(features)
+        features = keras.layers.Dropout(dropout, name=f"dropout_{stride}")(features)
         head = keras.layers.Conv2D(
             len(config.mask(stride)) * outputs, 1, dtype="float32", name=f"head_conv_{stride:03}",
             bias_initializer=HeadBias(config.prior, outputs),
@@ -73,9 +81,12 @@ def build_chain(config, num_classes: int):
 def main(argv: list[str]) -> int:
     """Run train.py with the small network."""
     import yolo.cli
-    from yolo.cli import train
+    from yolo.cli import launch, train
     from yolo.training import run_folder  # noqa: F401  what train.py loads before TensorFlow
 
+    if argv[:1] == ["launch"]:
+        launch.TRAIN = (sys.executable, "-m", "benchmarks.faults.small")
+        return yolo.cli.launch_main(argv[1:])
     real = train.terminal.import_tensorflow_quietly
 
     def then_swap(**options):

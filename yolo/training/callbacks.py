@@ -13,6 +13,7 @@ import numpy as np
 from yolo.errors import YoloError
 from yolo.headers import printable
 from yolo.training import checkpoint
+from yolo.training.devices import Team
 from yolo.training.optimizer import refused_a_step
 
 PICTURES_NAMED = 8
@@ -40,7 +41,9 @@ class StopOnNonFinite(keras.callbacks.Callback):
         finite = math.isfinite(float(logs["loss"]))
         if finite and not refused_a_step(self.model.optimizer):
             return
-        bad = [name for name, value in logs.items() if not math.isfinite(float(value))]
+        # Those of all devices; the ones given are of the first device alone.
+        figures = {k: float(v) for k, v in self.model.get_metrics_result().items()}
+        bad = [name for name, value in figures.items() if not math.isfinite(value)]
         parts = [name for name in bad if name != "loss"]
         what = ", ".join(parts or bad or ["the gradient"])
         names = [printable(path) for path in self.pictures(self.state.epoch, self.state.batch)]
@@ -129,10 +132,15 @@ class Checkpoints(keras.callbacks.Callback):
         stop: the signals.
         finish_epoch: called with the model and the epoch's figures once its batches are saved.
         arrays: of the checkpoint that this run goes on from, if any.
+        team: who trains together; its chief writes, and a signal to one of them ends them all.
     """
 
-    def __init__(self, folder: Path, state, *, steps: int, stop, finish_epoch, arrays=None):
+    def __init__(
+        self, folder: Path, state, *, steps: int, stop, finish_epoch, arrays=None,
+        team: Team | None = None,
+    ):  # fmt: skip
         super().__init__()
+        self.team = team or Team()
         self.folder, self.state, self.steps = folder, state, steps
         self.stop, self.finish_epoch, self.arrays = stop, finish_epoch, arrays
 
@@ -151,13 +159,15 @@ class Checkpoints(keras.callbacks.Callback):
         self.stop.defer()  # from the first batch on there is something to lose
         if self.state.batch == self.steps:
             return  # the end of the epoch saves
-        if self.stop.requested or time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+        late = time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS
+        if self._agree(late):
             self._save()
             self.stop_if_requested()
 
     def on_epoch_end(self, epoch, logs=None):
         """Save first, then measure: who stops the measurement shall not lose the epoch."""
         self._save()
+        self._agree(False)
         self.stop.allow()
         self.finish_epoch(self.model, {name: float(value) for name, value in logs.items()})
 
@@ -166,9 +176,15 @@ class Checkpoints(keras.callbacks.Callback):
         if self.stop.requested:
             self.stop.allow()
 
+    def _agree(self, late: bool) -> bool:
+        """Tell whether to save now: all workers at the same batch, and by the chief's clock."""
+        said = self.team.everyone(self.stop.number, late)
+        self.stop.number = self.stop.number or int(said[:, 0].max())
+        return self.stop.requested or bool(said[0, 1])
+
     def _save(self):
         self.state.seconds = time.monotonic() - self.started
-        checkpoint.save(self.folder, self.state, self.model)
+        checkpoint.save(self.folder, self.state, self.model, write=self.team.chief)
         self.saved = time.monotonic()
 
 

@@ -50,13 +50,14 @@ class State:
     origin: dict = field(default_factory=dict)
 
 
-def save(folder: Path, state: State, model) -> Path:
+def save(folder: Path, state: State, model, *, write: bool = True) -> Path:
     """Write a checkpoint of a compiled model and remove all but the one before it.
 
     Args:
         folder: the run folder.
         state: where the run is.
         model: its weights, seeds, metrics and optimizer are written.
+        write: False for the workers that only help to gather what is written.
 
     Returns:
         The checkpoint's folder, `checkpoints/step-<n>`.
@@ -65,16 +66,18 @@ def save(folder: Path, state: State, model) -> Path:
         YoloError: it cannot be written, or a number in it is not finite; older ones stand.
     """
     arrays: dict[str, Any] = _arrays(model)
+    path = checkpoint_path(folder, state.step)
+    if not write:
+        return path
     text = json.dumps(asdict(state), indent=1, ensure_ascii=False, allow_nan=False)
 
-    def write(target: Path) -> None:
+    def fill(target: Path) -> None:
         with (target / _ARRAYS).open("wb") as file:
             np.savez(file, **arrays)
         (target / _STATE).write_text(text + "\n", encoding="utf-8")
         (target / _SUMS).write_text(_sums(target), encoding="utf-8")
 
-    path = checkpoint_path(folder, state.step)
-    write_folder(path, write)
+    write_folder(path, fill)
     prune(folder, newest=state.step, keep=KEPT)
     return path
 

@@ -11,6 +11,7 @@ from keras import ops
 from yolo.files import write_with
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
+from yolo.training.devices import Team
 from yolo.training.optimizer import averaged_variables
 from yolo.training.settings import TrainConfig
 
@@ -25,18 +26,21 @@ class EpochEnd:
     Args:
         folder: the run folder.
         state: where the run is; moved on to the next epoch.
-        shadow: a detector like the one trained, not compiled.
+        shadow: a detector like the one trained, not compiled, of this machine alone.
         measure: returns mAP50 of a detector, 0..1.
         config: the run's settings.
         write: called with a line to show.
+        team: who trains together; its chief measures and saves, the others learn the score.
 
     Attributes:
         stopped: whether patience has ended the run.
     """
 
     def __init__(
-        self, folder: Path, state: State, shadow, *, measure: Callable, config: TrainConfig, write
-    ):
+        self, folder: Path, state: State, shadow, *, measure: Callable, config: TrainConfig, write,
+        team: Team | None = None,
+    ):  # fmt: skip
+        self.team = team or Team()
         self.folder, self.state, self.shadow = folder, state, shadow
         self.measure, self.config, self.write = measure, config, write
         self.stopped = False
@@ -60,21 +64,21 @@ class EpochEnd:
             "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
             "seconds": round(state.seconds, 2),
         }
-        copy_weights(model, self.shadow, averaged=True)
+        self._copy(model, averaged=True)
         every = config.epochs_between_evaluations
         if done == config.epochs or (every and done % every == 0):
             if validate is not None:
                 row |= validate()
-            row["mAP50"] = float(self.measure(self.shadow))
+            score = self.measure(self.shadow) if self.team.chief else 0.0
+            row["mAP50"] = float(self.team.everyone(score)[0, 0])
             self._judge(row["mAP50"], done, row.get("val_loss"))
         if config.save_period and done % config.save_period == 0:
-            self.shadow.notes = {"epoch": done}
-            save_model(self.shadow, self.folder / f"epoch_{done:04d}.keras")
-        run_folder.cut_results(self.folder / "results.csv", done - 1)
-        run_folder.append_results(self.folder / "results.csv", row)
-        copy_weights(model, self.shadow, averaged=False)
-        self.shadow.notes = {"epoch": done}
-        save_model(self.shadow, self.folder / "last.keras")
+            self._save(f"epoch_{done:04d}.keras", {"epoch": done})
+        if self.team.chief:
+            run_folder.cut_results(self.folder / "results.csv", done - 1)
+            run_folder.append_results(self.folder / "results.csv", row)
+        self._copy(model, averaged=False)
+        self._save("last.keras", {"epoch": done})
         state.epoch, state.batch, state.seconds = done, 0, 0.0
         model.notes = {"epoch": done, "best_map50": state.best_map50}
         if self.stopped:
@@ -86,8 +90,7 @@ class EpochEnd:
         # Equal and of this very epoch: measured again after a crash.
         if score > state.best_map50 or (score, done) == (state.best_map50, state.best_epoch):
             state.best_map50, state.best_epoch, state.without_better = score, done, 0
-            self.shadow.notes = {"epoch": done, "val_map50": score}
-            save_model(self.shadow, self.folder / "best.keras")
+            self._save("best.keras", {"epoch": done, "val_map50": score})
             verdict = "  best so far, saved"
         else:
             state.without_better += 1
@@ -97,6 +100,15 @@ class EpochEnd:
         if patience and state.without_better >= patience:
             self.write(f"  no better mAP50 for {patience} measurements: stopping")
             self.stopped = True
+
+    def _copy(self, model, *, averaged: bool) -> None:
+        if self.team.chief:
+            copy_weights(model, self.shadow, averaged=averaged)
+
+    def _save(self, name: str, notes: dict) -> None:
+        if self.team.chief:
+            self.shadow.notes = notes
+            save_model(self.shadow, self.folder / name)
 
 
 def save_model(model, path: Path) -> None:

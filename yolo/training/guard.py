@@ -7,7 +7,9 @@ import threading
 import keras
 from keras import ops
 
-from yolo.replicas import sum_over_replicas
+from yolo.replicas import num_replicas
+
+_OF_BACKEND = keras.optimizers.Optimizer.__bases__[0]
 
 _here = threading.local()  # each replica of a strategy goes through its step in its own thread
 
@@ -17,8 +19,9 @@ class Guard:
 
     Neither weights nor momenta, averages or the count of iterations move, and what `remember`
     was given, batch norm's statistics say, is put back; `refused` counts for the host to see. On
-    several replicas all refuse if one must. The price is one sum over each gradient. (A loss that
-    is not finite makes its gradients so: see `Detector.compute_loss`.)
+    several replicas the gradients are summed first, so that the clipping of their norm is that of
+    one device on the whole batch, and all refuse if one must. The price is one sum over each
+    gradient. (A loss that is not finite makes its gradients so: see `Detector.compute_loss`.)
 
     The averaged weights stay where they are when `fit` ends: a training that is resumed in the
     middle of an epoch is two fits, and only its owner knows when the averages are wanted.
@@ -48,7 +51,7 @@ class Guard:
         _here.before = [(v, tf.convert_to_tensor(v.value)) for v in variables]
 
     def apply(self, grads, trainable_variables=None):
-        """Take the step if every gradient of every replica is finite."""
+        """Take the step if every gradient, summed over all replicas, is finite."""
         if keras.backend.backend() != "tensorflow":
             super().apply(grads, trainable_variables)  # guarded by `stateless_apply`
             return
@@ -56,7 +59,15 @@ class Guard:
 
         if not self.built:
             self.build(trainable_variables)
-        finite = ops.isfinite(sum_over_replicas(_sum(grads)))
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            # Keras sums after it has clipped: each replica's share of the gradient for itself.
+            there = [i for i, grad in enumerate(grads) if grad is not None]
+            sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [grads[i] for i in there])
+            grads = list(grads)
+            for i, total in zip(there, sums, strict=True):
+                grads[i] = total
+        finite = ops.isfinite(_sum(grads))
 
         moved = getattr(_here, "before", [])
         _here.before = []
@@ -70,7 +81,6 @@ class Guard:
             for variable, value in moved:
                 variable.assign(value)
 
-        context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync == 1:
             ops.cond(finite, step, refuse)
             return
@@ -93,6 +103,23 @@ class Guard:
             ops.cond(local(finite)[0], step, refuse)
 
         context.merge_call(merged, args=(grads, trainable_variables, finite, values))
+
+    # With gradients that all replicas share each can change its own copy of the variables. Keras
+    # would bring the replicas together for it, which a branch, as for accumulated gradients, may
+    # not; and sum once more.
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        self._kind()._backend_update_step(grads, trainable_variables, learning_rate)
+
+    def _apply_weight_decay(self, variables):
+        self._kind()._apply_weight_decay(variables)
+
+    def _backend_increment_gradient_accumulators(self, grads, acc_grads):
+        self._kind()._backend_increment_gradient_accumulators(grads, acc_grads)
+
+    def _kind(self):
+        """Return whose parts of a step suit: on replicas Keras's general ones."""
+        return super() if num_replicas() == 1 else super(_OF_BACKEND, self)
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         """Return the step's values if every gradient is finite, else those given (JAX)."""

@@ -16,7 +16,7 @@ from yolo.training.settings import TrainConfig, resolved
 FREE = (
     "data", "classes", "train_split", "train_list", "val_list", "weights", "anchors", "masks",
     "epochs_between_evaluations", "patience", "save_period", "save_dir", "name", "gpus",
-    "loader_threads", "eager", "strict", "list_root", "max_megapixels", "tensorboard",
+    "devices", "loader_threads", "eager", "strict", "list_root", "max_megapixels", "tensorboard",
     "cache",
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tensorflow as tf
@@ -20,8 +20,10 @@ from yolo.training import checkpoint, settings
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State
 from yolo.training.dataset import TrainingData
+from yolo.training.devices import Team
 from yolo.training.epoch_end import EpochEnd
 from yolo.training.settings import TrainConfig
+from yolo.training.workers import tells_of_loss
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Run:
     live: bool
     stop: Stop
     more: Sequence = ()
+    team: Team = field(default_factory=Team)
 
     def phase(self, model: Detector, phase: Phase, arrays: dict | None) -> None:
         """Train from where the run is to the end of a phase.
@@ -64,7 +67,9 @@ class Run:
             phase: the phase.
             arrays: the checkpoint that the run goes on from, None at the start of a phase.
         """
-        steps = pipeline.steps_per_epoch(len(self.data.train), phase.batch_size)
+        steps = pipeline.steps_per_epoch(
+            len(self.data.train), phase.batch_size, drop_remainder=self.config.drop_remainder
+        )
         state, validate = self.state, self._validation(model, phase)
         with _errors_named(self.data, phase, self.config):
             # All but the end of the epoch was saved.
@@ -88,15 +93,19 @@ class Run:
         state, config = self.state, self.config
         skipped = state.batch
         plan = pipeline.BatchPlan(
-            phase.batch_size, settings.augmentation(config), config.epochs, config.seed
-        )
-        batches = training_batches(config, self.data.train, plan, (state.epoch, skipped))
+            phase.batch_size, settings.augmentation(config), config.epochs, config.seed,
+            config.drop_remainder,
+        )  # fmt: skip
+
+        def batches(part):
+            start = state.epoch, skipped
+            return training_batches(config, self.data.train, plan, start, part)
 
         def pictures(epoch, batch):
             return pipeline.pictures_of_batch(self.data.train, plan, epoch, batch)
 
         model.fit(
-            batches,
+            self.team.share(batches),
             steps_per_epoch=steps - skipped,
             initial_epoch=state.epoch,
             epochs=last,
@@ -107,7 +116,8 @@ class Run:
                 Progress(self.write, live=self.live, steps=steps, batch_size=phase.batch_size,
                          last_epoch=config.epochs, skipped=skipped),
                 Checkpoints(self.folder, state, steps=steps, stop=self.stop, arrays=arrays,
-                            finish_epoch=lambda model, logs: self.end(model, logs, validate)),
+                            finish_epoch=lambda model, logs: self.end(model, logs, validate),
+                            team=self.team),
                 *self.more,
             ],
         )  # fmt: skip
@@ -118,13 +128,15 @@ class Run:
         config = self.config
         if not (config.epochs_between_evaluations and self.data.val):
             return None
-        batches = pipeline.evaluation_dataset(
+        batches = self.team.share(lambda part: pipeline.evaluation_dataset(
             self.data.val, image_size=config.image_size, batch_size=phase.batch_size,
-            resize=config.resize,
-        )  # fmt: skip
+            resize=config.resize, part=part,
+        ))  # fmt: skip
+        # A share of a batch that several devices share has no end of its own.
+        steps = -(-len(self.data.val) // phase.batch_size) if self.team.strategy else None
 
         def validate() -> dict[str, float]:
-            found = model.evaluate(batches, verbose=0, return_dict=True)
+            found = model.evaluate(batches, verbose=0, return_dict=True, steps=steps)
             return {f"val_{name}": float(value) for name, value in found.items()}
 
         return validate
@@ -143,6 +155,8 @@ def _errors_named(data: TrainingData, phase: Phase, config: TrainConfig):
             f"{smaller} smaller --image-size in a new run"
         ) from error
     except tf.errors.OpError as error:
+        if tells_of_loss(error):
+            raise
         found = re.search(r"DatasetError: ([^\n]+)", str(error))
         if found is not None:
             raise DatasetError(found[1]) from error
@@ -151,12 +165,13 @@ def _errors_named(data: TrainingData, phase: Phase, config: TrainConfig):
 
 
 def training_batches(
-    config: TrainConfig, samples: Sequence[Sample], plan: pipeline.BatchPlan, start: tuple[int, int]
-) -> tf.data.Dataset:
+    config: TrainConfig, samples: Sequence[Sample], plan: pipeline.BatchPlan,
+    start: tuple[int, int], part: pipeline.Share = pipeline.WHOLE,
+) -> tf.data.Dataset:  # fmt: skip
     """Return the batches of a run from (epoch, batch) on, read by as many threads as it says."""
     batches = pipeline.training_dataset(
         samples, plan, image_size=config.image_size, resize=config.resize,
-        multi_scale=config.multi_scale, start=start, cache_bytes=config.cache * 10**6,
+        multi_scale=config.multi_scale, start=start, cache_bytes=config.cache * 10**6, part=part,
     )  # fmt: skip
     options = tf.data.Options()
     if config.loader_threads:

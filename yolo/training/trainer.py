@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from yolo.signals import Stop
 from yolo.training import architecture, checkpoint, run_folder, settings
 from yolo.training.checkpoint import State
 from yolo.training.dataset import TrainingData
-from yolo.training.devices import select_gpus
+from yolo.training.devices import Team, refuse_uneven, set_up
 from yolo.training.epoch_end import EpochEnd, save_model
 from yolo.training.optimizer import make_optimizer, peak_learning_rate, use_averages
 from yolo.training.origin import origin, refuse_differences
@@ -30,6 +31,7 @@ from yolo.training.precision import choose_precision
 from yolo.training.run import Phase, Run, phases
 from yolo.training.settings import TrainConfig
 from yolo.training.watching import watchers
+from yolo.training.workers import lost_ones_named
 
 log = logging.getLogger("yolo")
 
@@ -54,49 +56,60 @@ def train(
         callbacks: Keras callbacks besides the run's own, called after them.
         stop: signals to end on, with a checkpoint of the batch at hand; none by default.
 
+    Where the environment's TF_CONFIG names several workers, all of them must call this with the
+    same arguments. The first one writes the folder, which the others must see.
+
     Returns:
         `folder / "best.keras"`.
 
     Raises:
-        YoloError: settings, data or weights cannot be used, a checkpoint cannot be written, or
-            the loss stops being finite.
+        YoloError: settings, data or weights cannot be used, a checkpoint cannot be written, the
+            loss stops being finite, or another worker is lost.
     """
     epochs = run_folder.epochs_if_complete(folder)
     if resume and epochs is not None:
         write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
         return folder / "best.keras"
-    run_folder.sweep(folder)
-    scope = _devices(config)
+    team = set_up(config)
+    refuse_uneven(team, (phase.batch_size for phase in phases(config)))
+    if team.chief:
+        run_folder.sweep(folder)
     precision = _settle_arithmetic(config)
-    state, arrays = (checkpoint.newest(folder) if resume else None) or (State(), None)
-    if arrays is None:
-        state.epoch = config.init_epoch
-    with scope():
-        model, shadow = _models(config, data, precision, fresh=arrays is None)
-    here = origin(config, data, model)
-    refuse_differences(here, state.origin, folder)
-    state.origin = here
-    run_folder.cut_results(folder / "results.csv", state.epoch)
-    write(
-        f"{config.model}, {len(data.classes)} classes, {model.count_params():,} parameters, "
-        f"{config.image_size[0]}x{config.image_size[1]}, {precision}, "
-        f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
-    )
-    measure = functools.partial(_measure, config=config, data=data)
-    end = EpochEnd(folder, state, shadow, measure=measure, config=config, write=write)
-    more = [*watchers(config, folder), *callbacks]
-    run = Run(config, data, folder, state, end, write, live, stop or Stop(), more)
-    for phase in phases(config):
-        if state.epoch >= phase.last or end.stopped:
-            continue
-        with scope():
-            _compile(model, config, phase, len(data.train))
-            if arrays is not None:
-                checkpoint.restore(model, arrays)
-        run.phase(model, phase, arrays)
-        arrays = None
-        use_averages(model)
-    _finish(model, shadow, folder, state, write)
+    with lost_ones_named():
+        state, arrays = (checkpoint.newest(folder) if resume else None) or (State(), None)
+        if arrays is None:
+            state.epoch = config.init_epoch
+        model, shadow = _models(config, data, precision, team, fresh=arrays is None)
+        here = origin(config, data, model)
+        refuse_differences(here, state.origin, folder)
+        state.origin = here
+        write(
+            f"{config.model}, {len(data.classes)} classes, {model.count_params():,} parameters, "
+            f"{config.image_size[0]}x{config.image_size[1]}, {precision}, "
+            f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
+            + (f", {team.replicas} devices" if team.strategy else "")
+        )
+        measure = functools.partial(_measure, config=config, data=data)
+        end = EpochEnd(
+            folder, state, shadow, measure=measure, config=config, write=write, team=team
+        )
+        _refuse_strangers(team, state, folder)
+        if team.chief:
+            run_folder.cut_results(folder / "results.csv", state.epoch)
+        more = [*(watchers(config, folder) if team.chief else ()), *callbacks]
+        run = Run(config, data, folder, state, end, write, live, stop or Stop(), more, team)
+        for phase in phases(config):
+            if state.epoch >= phase.last or end.stopped:
+                continue
+            with team.scope():
+                _compile(model, config, phase, len(data.train))
+                if arrays is not None:
+                    checkpoint.restore(model, arrays)
+            run.phase(model, phase, arrays)
+            arrays = None
+            use_averages(model)
+    if team.chief:
+        _finish(model, shadow, folder, state, write)
     return folder / "best.keras"
 
 
@@ -114,12 +127,38 @@ def _measure(detector: Detector, *, config: TrainConfig, data: TrainingData) -> 
     return evaluate_voc(found, data.val, data.classes).map_all_point
 
 
-def _models(config, data, precision: str, *, fresh: bool) -> tuple[Detector, Detector]:
-    """Return the detector to train and a second one like it, for measuring and saving."""
+def _refuse_strangers(team: Team, state: State, folder: Path) -> None:
+    """Refuse workers that would not train the same: with other settings, pictures or checkpoint."""
+    if team.workers == 1:
+        return
+    text = json.dumps(state.origin, sort_keys=True).encode("utf-8", "surrogateescape")
+    digest = int(hashlib.sha256(text).hexdigest()[:12], 16)
+    said = team.everyone(digest, state.step)
+    for worker, (theirs, step) in enumerate(said):
+        if step != said[0, 1]:
+            raise ConfigError(
+                f"{folder}: worker 0 goes on from step {said[0, 1]:.0f}, worker {worker} from "
+                f"step {step:.0f}; all of them must see the same --save-dir"
+            )
+        if theirs != said[0, 0]:
+            raise ConfigError(
+                f"worker {worker} has other settings or pictures than worker 0; start all with "
+                "the same command on the same data"
+            )
+
+
+def _models(
+    config: TrainConfig, data: TrainingData, precision: str, team: Team, *, fresh: bool
+) -> tuple[Detector, Detector]:
+    """Return the detector to train and a second one like it, for measuring and saving.
+
+    The first is on all devices of the team, the second on one of this machine.
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        model = _build(config, data, fresh=fresh)
+        with team.scope():
+            model = _build(config, data, fresh=fresh)
         return model, Detector.from_config(model.get_config())
     finally:
         # What is loaded after the run computes in the precision it would have in a new process.
@@ -140,7 +179,9 @@ def _finish(model: Detector, shadow: Detector, folder: Path, state: State, write
 def _compile(model, config: TrainConfig, phase: Phase, pictures: int):
     """Freeze or free the backbone and give the model the phase's optimizer and loss."""
     model.set_backbone_trainable(not phase.frozen)
-    steps = pipeline.steps_per_epoch(pictures, phase.batch_size) * (phase.last - phase.first)
+    steps = (phase.last - phase.first) * pipeline.steps_per_epoch(
+        pictures, phase.batch_size, drop_remainder=config.drop_remainder
+    )
     schedule = WarmupDecay(
         peak_learning_rate(config, phase.batch_size),
         steps=steps,
@@ -174,20 +215,10 @@ def _build(config: TrainConfig, data: TrainingData, *, fresh: bool) -> Detector:
         config.model, classes=data.classes, image_size=config.image_size, resize=config.resize,
         **architecture.model_options(config),
     )  # fmt: skip
+    if config.sync_norm:
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
     if config.weights and fresh:
         saved.start_from(model, config.weights)
     return model
-
-
-def _devices(config: TrainConfig) -> Callable[[], contextlib.AbstractContextManager]:
-    """Make the chosen GPUs visible; return what opens the scope to make variables in."""
-    found = select_gpus(config.gpus)
-    if len(found) < 2:
-        return contextlib.nullcontext
-    for phase in phases(config):
-        if phase.batch_size % len(found):
-            raise ConfigError(
-                f"a batch of {phase.batch_size} does not divide among {len(found)} GPUs; "
-                "choose a multiple"
-            )
-    return tf.distribute.MirroredStrategy().scope

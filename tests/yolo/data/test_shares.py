@@ -10,6 +10,7 @@ from yolo.config import AugmentConfig
 from yolo.data.pipeline import (
     NOT_AUGMENTED,
     WHOLE,
+    BatchPlan,
     Share,
     evaluation_dataset,
     pictures_of_batch,
@@ -38,10 +39,8 @@ def pictures(tmp_path_factory):
 
 def batches(samples, steps, part=WHOLE, augment=NOT_AUGMENTED, **options):
     """Return for each step the (images, class ids) of the devices in `part`."""
-    dataset = training_dataset(
-        samples, image_size=(32, 32), batch_size=BATCH, augment=augment, epochs=4, seed=3,
-        drop_remainder=False, part=part, **options,
-    )  # fmt: skip
+    plan = BatchPlan(BATCH, augment, epochs=4, seed=3, drop_remainder=False)
+    dataset = training_dataset(samples, plan, image_size=(32, 32), part=part, **options)
     taken = [
         (images.numpy(), truth["classes"].numpy())
         for images, truth in itertools.islice(dataset, steps * part.devices)
@@ -83,7 +82,7 @@ def test_devices_of_a_worker_take_turns_and_see_the_pictures_that_one_device_see
     assert [len(images) for images, _ in [*one[1], *two[1]]] == [1, 1, 0, 0]
     np.testing.assert_array_equal(two[1][0][0].shape, (0, 32, 32, 3))
     np.testing.assert_array_equal(one[1][1][0], rest[0][1:])
-    later = batches(samples, 1, Share(2, 2, 4), augment, first_epoch=1, first_batch=1)
+    later = batches(samples, 1, Share(2, 2, 4), augment, start=(1, 1))
     assert [len(images) for images, _ in later[0]] == [0, 0]
 
 
@@ -95,9 +94,9 @@ def test_pictures_of_other_sizes_are_left_out_as_well(pictures, resize, multi_sc
 
 
 def test_the_last_batch_names_its_pictures(pictures):
-    options = {"batch_size": BATCH, "augment": NOT_AUGMENTED, "epochs": 4, "seed": 3}
+    plan = BatchPlan(BATCH, NOT_AUGMENTED, epochs=4, seed=3, drop_remainder=False)
     last = batches(pictures[:14], 2)[1][0][1]
-    named = pictures_of_batch(pictures[:14], 0, 1, drop_remainder=False, **options)
+    named = pictures_of_batch(pictures[:14], plan, 0, 1)
     assert sorted(int(path.stem) for path in named) == sorted(numbers(last))
 
 

@@ -21,6 +21,10 @@ class StandIn:
     def __init__(self):
         self.optimizer = make_optimizer(TrainConfig(ema=0), 0.1, steps=100, variables=[])
         self.optimizer.build([keras.Variable([1.0])])
+        self.figures = {}
+
+    def get_metrics_result(self):
+        return self.figures
 
 
 @pytest.fixture
@@ -28,7 +32,9 @@ def saves(monkeypatch):
     """Record the batches at which a checkpoint would be saved."""
     found = []
     monkeypatch.setattr(
-        callbacks.checkpoint, "save", lambda folder, state, model: found.append(state.batch)
+        callbacks.checkpoint,
+        "save",
+        lambda folder, state, model, write: found.append(state.batch if write else "nothing"),
     )
     return found
 
@@ -94,18 +100,27 @@ def test_a_loss_that_is_no_number_names_its_part_and_its_pictures(bad):
     pictures = [Path(f"{n}.jpg") for n in range(11)]
     callback = StopOnNonFinite(State(epoch=1, batch=2, step=6), lambda epoch, batch: pictures)
     callback.set_model(StandIn())
-    callback.on_train_batch_end(0, {"loss": 1.0, "class_loss": 1.0})
+
+    def end_batch(batch, logs):
+        callback.model.figures = logs  # of all devices; given are those of the first
+        callback.on_train_batch_end(batch, {"loss": 1.0} if first_is_fine else logs)
+
+    first_is_fine = False
+    end_batch(0, {"loss": 1.0, "class_loss": 1.0})
     with pytest.raises(YoloError) as caught:
-        callback.on_train_batch_end(2, {"loss": bad, "class_loss": bad, "location_loss": 1.0})
+        end_batch(2, {"loss": bad, "class_loss": bad, "location_loss": 1.0})
     assert str(caught.value).startswith(
         "class_loss is not a finite number in step 7 (epoch 2, batch 3), with the pictures "
         "0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, 5.jpg, 6.jpg, 7.jpg and 3 more; the step was not taken"
     )
     with pytest.raises(YoloError, match="^loss is not"):
-        callback.on_train_batch_end(2, {"loss": bad, "class_loss": 1.0})
+        end_batch(2, {"loss": bad, "class_loss": 1.0})
     callback.model.optimizer.refused.assign(1)
     with pytest.raises(YoloError, match="^the gradient is not"):
-        callback.on_train_batch_end(2, {"loss": 1.0, "class_loss": 1.0})
+        end_batch(2, {"loss": 1.0, "class_loss": 1.0})
+    first_is_fine = True
+    with pytest.raises(YoloError, match="^class_loss is not"):
+        end_batch(2, {"loss": bad, "class_loss": bad})
 
 
 # ------------------------------------------------------------------------------ progress

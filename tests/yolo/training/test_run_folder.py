@@ -248,5 +248,5 @@ def test_gpus_chosen_too_late(two_gpus, monkeypatch):
         raise RuntimeError("Visible devices cannot be modified after being initialized")
 
     monkeypatch.setattr(tf.config, "set_visible_devices", late)
-    with pytest.raises(ConfigError, match="TensorFlow has started with other GPUs already"):
+    with pytest.raises(ConfigError, match="TensorFlow has started with other devices already"):
         devices.select_gpus("none")

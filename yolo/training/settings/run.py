@@ -38,6 +38,14 @@ class RunSettings:
     gpus: str | None = run_option(
         None, "GPUs to use: 0 or 0,1; none: the processor (train_gpu)", default_text="all"
     )
+    devices: str | None = run_option(
+        None,
+        "how many devices share every batch, or all: GPUs, or without any parts of the processor",
+        default_text="all GPUs, or the processor",
+    )
+    sync_norm: bool = run_option(
+        False, "take batch norm's statistics over the pictures of all devices, not of each alone"
+    )
     loader_threads: int = run_option(
         0, "threads that read and augment (num_workers); 0: as many as help", within=(0, 1024)
     )

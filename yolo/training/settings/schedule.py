@@ -24,6 +24,9 @@ class ScheduleSettings:
         "pictures a step (Unfreeze_batch_size); auto (0 in TOML): what fits into memory",
         within=(0, 10**5),
     )
+    drop_remainder: bool = schedule_option(
+        False, "leave out the pictures at the end of an epoch that fill no whole batch"
+    )
     freeze_epochs: int = schedule_option(
         0, "first epochs, with the backbone frozen (Freeze_Train, Freeze_Epoch)", within=(0, 10**6)
     )
