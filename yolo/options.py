@@ -38,6 +38,13 @@ def train_parser() -> argparse.ArgumentParser:
                         help="TOML file of settings, named as the options with _ for -; options "
                         "win")  # fmt: skip
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
+    parser.add_argument("--continue", action="store_true", dest="go_on",
+                        help="with --name: go on with the run of this name, or start it; for "
+                        "schedulers that repeat a command")  # fmt: skip
+    parser.add_argument("--workers", type=count, metavar="N",
+                        help="machines that train together, as the environment's TF_CONFIG names "
+                        "them; several on one machine: python -m yolo launch --workers N -- train "
+                        "... (default: those of TF_CONFIG, else one)")  # fmt: skip
     look = parser.add_argument_group("a look before training (nothing is trained for long)")
     look.add_argument("--check", action="store_true",
                       help="read and decode all the data, report on them, and end")  # fmt: skip
@@ -48,6 +55,29 @@ def train_parser() -> argparse.ArgumentParser:
                       help="train on N pictures until they are learned, say whether they were, "
                       "and end; 8 is a good number")  # fmt: skip
     _settings_options(parser)
+    return parser
+
+
+def launch_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m yolo launch`."""
+    parser = _parser(
+        "python -m yolo launch",
+        "Start several workers of one training on this machine, watch them, and start all of them "
+        "again from the last checkpoint when one is lost.",
+    )
+    parser.add_argument("--workers", type=count, required=True, metavar="N",
+                        help="how many to start; GPUs are divided among them")  # fmt: skip
+    parser.add_argument("--min-workers", type=count, metavar="N",
+                        help="after each loss start one worker fewer, down to so many (default: "
+                        "always --workers)")  # fmt: skip
+    parser.add_argument("--restarts", type=int, default=3, metavar="N",
+                        help="give up after so many restarts without a new checkpoint "
+                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--silence", type=count, default=60, metavar="SECONDS",
+                        help="take a worker for lost that gives no sign of life for so long "
+                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- train ...",
+                        help="the options of train.py")  # fmt: skip
     return parser
 
 

@@ -13,8 +13,7 @@ from yolo.cli import common, look
 from yolo.errors import ConfigError, WeightsError
 from yolo.reading import FilePart
 from yolo.signals import Stop
-from yolo.training import run_folder, settings, toml
-from yolo.training.devices import select_gpus
+from yolo.training import devices, run_folder, settings, toml, workers
 from yolo.training.lock import lock
 from yolo.training.origin import FREE, refuse_differences, settings_of
 from yolo.training.settings import TrainConfig, resolved
@@ -45,6 +44,10 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     }
     if args.config:
         given = {**toml.read_toml(args.config), **given}
+    cluster = workers.read_cluster()
+    workers.show_signs_of_life()
+    if args.go_on:
+        args.resume = _run_to_go_on(given)
     if args.resume:
         folder = Path(args.resume)
         config = _config_of_run(folder, given, common.sibling(args.prog, "train"))
@@ -56,11 +59,10 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
         config = _with_data(config, given, screen)
         return look.check_data(config, Path(config.save_dir) / "check", screen, args.verbose)
     looks = args.show_batches or args.overfit
+    _refuse_for_workers(args, config, cluster.workers)
     if not looks and _nothing_to_do(folder or _finished_before(config, given), screen):
         return 0
-    terminal.import_tensorflow_quietly(
-        verbose=args.verbose, prepare=lambda: select_gpus(config.gpus)
-    )
+    terminal.import_tensorflow_quietly(verbose=args.verbose, prepare=lambda: devices.set_up(config))
     from yolo.training.precision import choose_precision
 
     if not args.resume:
@@ -71,7 +73,16 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
         return look.show_batches(config, args.show_batches, out, screen)
     if args.overfit:
         return look.overfit(config, args.overfit, screen)
-    folder = folder or run_folder.create(config)
+    if cluster.index:  # the chief alone writes
+        run = _Run(folder or Path(config.save_dir) / config.name, bool(args.resume), screen, stop)
+        run.train(config)
+        return 0
+    _write(folder or run_folder.create(config), config, args, command, screen, stop)
+    return 0
+
+
+def _write(folder: Path, config: TrainConfig, args, command: str, screen, stop: Stop) -> None:
+    """Train, with all that is written about a run."""
     stop.last_line = lambda: _last_line(folder, common.sibling(args.prog, "train"))
     screen.write(f"run folder: {folder}")
     try:
@@ -86,7 +97,6 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
             )
     finally:
         run_folder.discard(folder)  # if nothing was saved in it
-    return 0
 
 
 def _last_line(folder: Path, train: str) -> str:
@@ -110,6 +120,7 @@ class _Run:
     data: TrainingData
     report: DataReport
     config: TrainConfig  # as settled
+    team: devices.Team
 
     def __init__(self, folder: Path, resume: bool, screen: terminal.Screen, stop: Stop):
         self.folder, self.resume, self.stop = folder, resume, stop
@@ -120,11 +131,14 @@ class _Run:
         from yolo.reports import check_report, run_report
         from yolo.training import architecture, data_check, memory
 
+        self.team = devices.set_up(config)
         data, self.report = data_check.read_and_check(config)
         self.data = data_check.accepted(data, self.report)
         for line in check_report.brief(self.report):
             self.write(line)
         if self.resume:
+            return self._once(config)
+        if not self.team.chief:
             return self._once(config)
         run_report.write_findings(self.folder, self.report)
         config, fit = architecture.settle_anchors(
@@ -134,14 +148,13 @@ class _Run:
             self.report = self.report.with_anchors(fit.after)
         if config.batch_size:
             return self._once(config)
-        gpus = len(select_gpus(config.gpus))
-        size = memory.first_batch_size(len(self.data.train), gpus=gpus)
+        size = memory.first_batch_size(len(self.data.train), gpus=self.team.gpus)
         self.write(f"batch size auto: trying {size}")
         config = dataclasses.replace(config, batch_size=size)
         if not gpus:
             config = memory.halve_until_trials_fit(config, self.data, write=self.write)
         return memory.halve_until_it_fits(
-            self._once, config, self.folder, least=max(gpus, 1), write=self.write
+            self._once, config, self.folder, least=self.team.replicas, write=self.write
         )
 
     def _once(self, config: TrainConfig) -> Path:
@@ -149,7 +162,7 @@ class _Run:
         from yolo.training import trainer
 
         self.config = config
-        if not self.resume:
+        if not self.resume and self.team.chief:
             run_folder.describe(self.folder, config, self.data.classes, self.data.divided)
         return trainer.train(
             config, self.data, self.folder, resume=self.resume, write=self.write, live=self.live,
@@ -189,6 +202,48 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} belongs to {owner}, not {config.model}")
     if not config.freeze_epochs and "freeze_batch_size" in given:
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
+
+
+def _refuse_for_workers(args, config: TrainConfig, number: int) -> None:
+    """Refuse what several workers cannot have, and a number of them that is not TF_CONFIG's."""
+    if args.workers not in (None, number):
+        raise ConfigError(
+            f"--workers is {args.workers}, but TF_CONFIG in the environment names "
+            f"{number if number > 1 else 'none'}; to start several on this machine: python -m "
+            f"yolo launch --workers {args.workers} -- train ..."
+        )
+    if number == 1:
+        return
+    if args.show_batches or args.overfit:
+        raise ConfigError("--show-batches and --overfit are for one process; unset TF_CONFIG")
+    lacking = [
+        words
+        for words, wrong in (
+            ("--data or --train-list, a place that all of them see",
+             not (config.data or config.train_list)),
+            ("--name or --resume, so that they find the same run folder",
+             not (config.name or args.resume)),
+            ("--batch-size with a number, since auto tries several", not config.batch_size),
+            ("--anchors with a file; python -m yolo anchors fits one", config.anchors == "auto"),
+        )
+        if wrong
+    ]  # fmt: skip
+    if lacking:
+        raise ConfigError(f"several workers need {lacking[0]}")
+
+
+def _run_to_go_on(given: dict) -> str | None:
+    """Return the folder of the run that --continue names, if anything was saved in it."""
+    if not given.get("name"):
+        raise ConfigError("--continue needs --name, the name of the run")
+    folder = Path(given.get("save_dir", TrainConfig.save_dir)) / given["name"]
+    if run_folder.checkpoint_steps(folder) or run_folder.epochs_if_complete(folder) is not None:
+        return str(folder)
+    if folder.exists() and not workers.read_cluster().index:
+        with lock(folder):  # nobody is at work in it
+            pass
+        run_folder.discard(folder)
+    return None
 
 
 def _config_of_run(folder: Path, given: dict, train: str) -> TrainConfig:
