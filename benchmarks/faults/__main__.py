@@ -14,7 +14,7 @@ import os
 import sys
 import time
 
-FAMILIES = ("training", "inputs", "fixed")
+FAMILIES = ("training", "inputs", "fixed", "workers")
 
 
 def _names(fault: str) -> set[str]:
