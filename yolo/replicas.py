@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from typing import Any
 
 import keras
 
@@ -72,6 +73,9 @@ class ReplicatedModel(keras.Model):
     concatenates scalars (https://github.com/keras-team/keras/issues/20585). Here every replica
     takes its step, and the figures are read from the metrics, which know all replicas.
     """
+
+    train_function: Any
+    test_function: Any
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Spare Keras's trial with a batch: the model has all its weights."""

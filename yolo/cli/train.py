@@ -74,7 +74,9 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     if args.overfit:
         return look.overfit(config, args.overfit, screen)
     if cluster.index:  # the chief alone writes
-        run = _Run(folder or Path(config.save_dir) / config.name, bool(args.resume), screen, stop)
+        run = _Run(
+            folder or Path(config.save_dir) / (config.name or ""), bool(args.resume), screen, stop
+        )
         run.train(config)
         return 0
     _write(folder or run_folder.create(config), config, args, command, screen, stop)

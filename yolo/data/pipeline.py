@@ -138,8 +138,8 @@ def training_dataset(
     else: a run that starts later sees what an uninterrupted one sees from there on.
     Each epoch draws every picture at most once, in an order of its own, and leaves out those
     that fill no whole batch (where there are fewer pictures than a batch holds, they repeat);
-    without the plan's `drop_remainder` it draws every picture exactly once. Difficult objects are learned
-    like all others.
+    without the plan's `drop_remainder` it draws every picture exactly once. Difficult objects are
+    learned like all others.
 
     Args:
         samples: the pictures; those without objects serve as negatives.
@@ -174,11 +174,10 @@ def training_dataset(
         sizes = _sizes(image_size, resize) if multi_scale else [image_size]
         sizes = tf.constant(sizes, tf.int32)
 
-    held = None
-    if not plan.drop_remainder and count % plan.batch_size:
+    ragged = not plan.drop_remainder and count % plan.batch_size != 0
 
-        def held(position: tf.Tensor) -> tf.Tensor:
-            return position % (plan.steps(count) * plan.batch_size) < count
+    def held(position: tf.Tensor) -> tf.Tensor:
+        return position % (plan.steps(count) * plan.batch_size) < count
 
     def one(position: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         epoch, index = plan.drawn(position, count)
@@ -187,7 +186,11 @@ def training_dataset(
             period = position // (plan.batch_size * BATCHES_PER_SIZE)
             size = sizes[chances([], seed, -1 - period, maxval=len(sizes))]
         image, boxes, classes = draw.if_held(
-            held and held(position), index, size, (seed, position), plan.is_special(epoch)
+            held(position) if ragged else None,
+            index,
+            size,
+            (seed, position),
+            plan.is_special(epoch),
         )
         various = multi_scale or resize == "shorter"
         image.set_shape((None, None, 3) if various else (*image_size, 3))
@@ -196,7 +199,7 @@ def training_dataset(
     return _batches(
         _positions(part, plan.batch_size, plan.first_position(*start, count)), one,
         plan.batch_size // part.of,
-        held=held, drop_remainder=held is None, various=resize == "shorter",
+        held=held if ragged else None, drop_remainder=not ragged, various=resize == "shorter",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import threading
 import time
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +19,8 @@ SIGN_OF_LIFE = "YOLO_SIGN_OF_LIFE"  # the variable that holds the number of the 
 SECONDS_BETWEEN_SIGNS = 1.0
 
 
-class Cluster(NamedTuple):
+@dataclass(frozen=True)
+class Cluster:
     """Who trains together.
 
     Args:
