@@ -13,6 +13,9 @@ _OF_BACKEND = keras.optimizers.Optimizer.__bases__[0]
 
 _here = threading.local()  # each replica of a strategy goes through its step in its own thread
 
+# float16: what the loss is multiplied with at first and at least, and how many good steps double it
+FIRST_SCALE, LEAST_SCALE, STEPS_TO_DOUBLE = 2.0**15, 2.0**-10, 2000
+
 
 class Guard:
     """Mixed into an optimizer: a step with a gradient that is not finite changes nothing.
@@ -25,13 +28,61 @@ class Guard:
 
     The averaged weights stay where they are when `fit` ends: a training that is resumed in the
     middle of an epoch is two fits, and only its owner knows when the averages are wanted.
+
+    Args:
+        *args: of the optimizer.
+        dynamic_scale: multiply the loss so that small gradients do not vanish in float16, as
+            Keras's LossScaleOptimizer does. That one, which wraps another optimizer, skips steps
+            without a word to it: what the forward pass has moved would stay so. Here a gradient
+            that is not finite halves the factor, as usual; `refused` counts those that are not
+            even with the least one. `compile` needs `auto_scale_loss=False`. TensorFlow only.
+        **kwargs: of the optimizer.
+
+    Reference:
+        Micikevicius et al. (2018), Mixed Precision Training, section 3.2.
     """
+
+    def __init__(self, *args, dynamic_scale: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
+        if dynamic_scale and keras.backend.backend() != "tensorflow":
+            raise ValueError("dynamic_scale needs Keras's TensorFlow backend")
+        self.dynamic_scale = dynamic_scale
+
+    def get_config(self):
+        """Return the arguments as plain values."""
+        return {**super().get_config(), "dynamic_scale": self.dynamic_scale}
 
     def build(self, variables):
         """Create the optimizer's variables, and the mark of a refused step."""
         if not self.built:
             self.refused = self.add_variable((), dtype="int32", name="refused")
+            if self.dynamic_scale:
+                first = keras.initializers.Constant(FIRST_SCALE)
+                self.scale = self.add_variable((), first, name="loss_scale")
+                self.good_steps = self.add_variable((), dtype="int32", name="steps_since_scaled")
         super().build(variables)
+
+    def scale_loss(self, loss):
+        """Return the loss as it is to be differentiated."""
+        if not self.dynamic_scale:
+            return super().scale_loss(loss)
+        return loss * (self.scale if self.built else FIRST_SCALE)
+
+    def _note_step(self, taken: bool) -> None:
+        """Count a step that was not taken; adapt the loss's factor."""
+        if not self.dynamic_scale:
+            if not taken:
+                self.refused.assign(self.refused + 1)
+            return
+        scale, good = ops.convert_to_tensor(self.scale), self.good_steps + 1
+        if taken:
+            double = good >= STEPS_TO_DOUBLE
+            self.scale.assign(ops.where(double, 2 * scale, scale))
+            self.good_steps.assign(ops.where(double, 0, good))
+        else:
+            self.refused.assign(self.refused + ops.cast(scale <= LEAST_SCALE, "int32"))
+            self.scale.assign(ops.maximum(scale / 2, LEAST_SCALE))
+            self.good_steps.assign(0)
 
     def finalize_variable_values(self, var_list):
         """Leave the model's weights as trained; `use_averages` puts the averages in."""
@@ -68,6 +119,8 @@ class Guard:
             for i, total in zip(there, sums, strict=True):
                 grads[i] = total
         finite = ops.isfinite(_sum(grads))
+        if self.dynamic_scale:
+            grads = [grad if grad is None else grad / self.scale for grad in grads]
 
         moved = getattr(_here, "before", [])
         _here.before = []
@@ -75,9 +128,10 @@ class Guard:
 
         def step():
             super(Guard, self).apply(grads, trainable_variables)
+            self._note_step(taken=True)
 
         def refuse():
-            self.refused.assign(self.refused + 1)
+            self._note_step(taken=False)
             for variable, value in moved:
                 variable.assign(value)
 
@@ -90,7 +144,7 @@ class Guard:
             local = strategy.experimental_local_results
 
             def refuse():
-                self.refused.assign(self.refused + 1)
+                self._note_step(taken=False)
                 for (variable, _), value in zip(moved, values, strict=True):
                     for copy, old in zip(local(variable.value), local(value), strict=True):
                         copy.assign(old)
@@ -99,6 +153,7 @@ class Guard:
                 strategy.extended.call_for_each_replica(
                     super(Guard, self).apply, args=(grads, variables)
                 )
+                self._note_step(taken=True)
 
             ops.cond(local(finite)[0], step, refuse)
 

@@ -44,6 +44,7 @@ def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
         "global_clipnorm": config.clip_norm or None,
         "use_ema": bool(config.ema),
         "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
+        "dynamic_scale": config.precision == "mixed_float16",
     }
     if momentum is not None:
         common["ema_momentum"] = min(momentum, 0.9998)
@@ -65,7 +66,6 @@ def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
 
 def averaged_variables(optimizer):
     """Return the optimizer's averages of the trainable variables, in their order, or None."""
-    optimizer = _inner(optimizer)
     return optimizer._model_variables_moving_average if optimizer.use_ema else None
 
 
@@ -78,8 +78,4 @@ def use_averages(model) -> None:
 
 def refused_a_step(optimizer) -> bool:
     """Tell whether a step was not taken because of a gradient that is no finite number."""
-    return bool(int(ops.convert_to_numpy(_inner(optimizer).refused)))
-
-
-def _inner(optimizer):
-    return getattr(optimizer, "inner_optimizer", optimizer)  # mixed_float16 wraps it
+    return bool(int(ops.convert_to_numpy(optimizer.refused)))

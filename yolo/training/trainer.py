@@ -197,6 +197,7 @@ def _compile(model, config: TrainConfig, phase: Phase, pictures: int):
         loss=_loss(config),
         loss_settings=settings.loss_settings(config),
         run_eagerly=config.eager,
+        auto_scale_loss=False,  # the optimizer does
     )
     model.optimizer.build(variables)
 
