@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.faults import small
 from benchmarks.faults.toy import Meter, StopAfter, Toy, weights_of
 
 
@@ -90,6 +91,40 @@ def signals(toy: Toy, quick: bool):
                 _signal_once(toy, folder, number, code, when, ends)
         row = meter.row()
         yield row._replace(worst_seconds=max(ends, default=0.0), worst_megabytes=None)
+    yield impatient(toy, quick)
+
+
+def impatient(toy: Toy, quick: bool):
+    """T2: a second signal in the middle of a batch of a minute: the end comes at once."""
+    from yolo.training import checkpoint
+
+    meter, ends = Meter("T2 a second signal"), []
+    for trial in range(1 if quick else 5):
+        folder = toy.work / f"impatient-{trial}"
+
+        def when(process):
+            said = toy.work / "out"
+            while small.IN_A_BATCH not in said.read_text(encoding="utf-8", errors="replace"):
+                assert process.poll() is None, "it has ended before its long batch"
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            time.sleep(1)
+            assert process.poll() is None, "the first signal ended it"
+
+        with meter.trial(str(trial)):
+            ended = toy.command("--save-dir", folder.parent, "--name", folder.name,
+                                send=signal.SIGINT, when=when, pause=60)  # fmt: skip
+            ends.append(ended.seconds)
+            assert ended.code == 130, f"exit code {ended.code}: {ended.err[-300:]}"
+            assert "Traceback" not in ended.err + ended.out, ended.err[-300:]
+            assert "go on with: python train.py --resume" in ended.out.splitlines()[-1], ended.out
+            assert ended.seconds < 20, f"{ended.seconds:.1f} s to its end"
+            state, _ = checkpoint.newest(folder)
+            assert state.step == 4, f"the checkpoint of step {state.step}, not of the first epoch"
+            if not quick:
+                assert toy.command("--resume", folder).code == 0
+                assert weights_of(folder) == toy.reference
+    return meter.row()._replace(worst_seconds=max(ends, default=0.0), worst_megabytes=None)
 
 
 def _signal_once(toy, folder, number, code, when, ends):

@@ -6,15 +6,19 @@ What is under test is the run around the network, which a small one shows in sec
     python -m benchmarks.faults.small launch --workers 2 -- train --data ...
 
 SMALL_DROPOUT=0 in the environment turns dropout off, which draws other numbers on other numbers of
-devices.
+devices. SMALL_PAUSE=60 makes every batch after the fifth, with --eager, take a minute longer.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
+import time
 
 DROPOUT = 0.3
+QUICK_BATCHES = 5  # an epoch, and the first batch of another: before its end a signal ends it
+IN_A_BATCH = "in the middle of a batch"
 
 
 def build_network(config, num_classes: int):
@@ -78,6 +82,21 @@ def build_chain(config, num_classes: int):
     return keras.Model(images, maps, name="chain")
 
 
+def pause_in_batches(seconds: float) -> None:
+    """Let every training step but the first `QUICK_BATCHES` say so and take its time."""
+    from yolo.detector import Detector
+
+    step, numbers = Detector.train_step, itertools.count()
+
+    def slow(self, *arguments):
+        if next(numbers) >= QUICK_BATCHES:
+            print(IN_A_BATCH, flush=True)
+            time.sleep(seconds)
+        return step(self, *arguments)
+
+    Detector.train_step = slow
+
+
 def main(argv: list[str]) -> int:
     """Run train.py with the small network."""
     import yolo.cli
@@ -94,6 +113,8 @@ def main(argv: list[str]) -> int:
         from yolo.yolov4 import network
 
         network.build_network = build_network
+        if pause := float(os.environ.get("SMALL_PAUSE", 0)):
+            pause_in_batches(pause)
 
     train.terminal.import_tensorflow_quietly = then_swap
     return yolo.cli.train_main(argv)

@@ -135,7 +135,9 @@ class Toy:
         target = folder.with_name(f"{folder.name}-{time.monotonic_ns()}")
         return Path(shutil.copytree(folder, target))
 
-    def command(self, *arguments, limits=None, send=None, when=None, within=()) -> Outcome:
+    def command(
+        self, *arguments, limits=None, send=None, when=None, within=(), pause: float = 0
+    ) -> Outcome:
         """Run train.py with the small network; perhaps send a signal and time its end.
 
         Args:
@@ -144,6 +146,7 @@ class Toy:
             send: a signal.
             when: called with the process; returns when it is time for the signal.
             within: a command that runs the one that follows it.
+            pause: seconds that batches after the first ones take longer.
         """
         options = [] if "--resume" in arguments else [
             "--data", self.data, "--image-size", "64", "--epochs", "3", "--batch-size", "2",
@@ -155,11 +158,17 @@ class Toy:
             process = subprocess.Popen(
                 [*within, sys.executable, "-m", "benchmarks.faults.small", *options],
                 stdout=out, stderr=err, preexec_fn=limits, cwd=self.work,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8",
+                     "SMALL_PAUSE": str(pause)},
             )  # fmt: skip
             before = 0.0
             if send is not None:
-                when(process)
+                try:
+                    when(process)
+                except AssertionError:
+                    process.kill()
+                    process.wait()
+                    raise
                 before = cpu_seconds(process.pid)
                 with contextlib.suppress(ProcessLookupError):
                     process.send_signal(send)
