@@ -238,6 +238,9 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--first-pixel", choices=("auto", "0", "1"), default="auto",
                         help="number of the first pixel in VOC annotations; auto: 0 if any box "
                         "starts there, else 1 (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--only-classes", action="store_true",
+                        help="leave out objects of classes that the model does not know, instead "
+                        "of refusing them (of a COCO file they are left out always)")  # fmt: skip
     _limit_option(parser)
     _shard_option(parser)
     parser.add_argument("--out", default="evaluation", metavar="DIR",

@@ -36,7 +36,7 @@ def evaluate(args, screen: terminal.Screen) -> int:
     else:
         samples = dataset.read_split(
             root, args.split, classes=model.classes, seed=_seed_of_run(weights),
-            first_pixel=args.first_pixel,
+            first_pixel=args.first_pixel, only_classes=args.only_classes,
         )  # fmt: skip
     screen.write(f"{weights} on {common.count_pictures(len(samples))} of {root}")
     settings = {

@@ -153,7 +153,7 @@ class _Run:
         size = memory.first_batch_size(len(self.data.train), gpus=self.team.gpus)
         self.write(f"batch size auto: trying {size}")
         config = dataclasses.replace(config, batch_size=size)
-        if not gpus:
+        if not self.team.gpus:
             config = memory.halve_until_trials_fit(config, self.data, write=self.write)
         return memory.halve_until_it_fits(
             self._once, config, self.folder, least=self.team.replicas, write=self.write

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 from yolo.classes import UNUSED_NAMES, common_name
-from yolo.data.findings import Findings, nearest, short_list
+from yolo.data.findings import Findings, nearest, short_list, tell_left_out
 from yolo.data.marked import Box, MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
@@ -60,6 +60,9 @@ def read_coco(
     findings = Findings(file)
     pictures = _by_id(data["images"], file, findings)
     marked = _marked(data["annotations"], pictures, class_of, file, findings)
+    counts = Counter(_plain(item.get("category_id")) for item in data["annotations"])
+    others = {i: name for i, name in zip(ids, names, strict=True) if class_of[i] is None}
+    tell_left_out(file, {name: counts[i] for i, name in others.items() if counts[i]})
     samples = []
     for image_id, entry in pictures.items():
         found = _header(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from yolo.errors import DatasetError
+from yolo.reading import printable
 
 log = logging.getLogger("yolo")
 
@@ -81,6 +82,13 @@ class Findings:
         self.log_repairs()
         if self.errors:
             raise DatasetError(faults(self.what, self.errors))
+
+
+def tell_left_out(what: str, counts: Mapping[str, int]) -> None:
+    """Log how many objects of which classes are left out on demand; nothing if there are none."""
+    if counts:
+        names = short_list(f"{printable(name)} ({count})" for name, count in counts.items())
+        log.info("%s: left out as of other classes: %s", what, names)
 
 
 def faults(what: str, errors: list[str]) -> str:

@@ -42,6 +42,14 @@ class Sample:
         """Return the same picture with other class ids (n,) int32."""
         return replace(self, class_ids=class_ids)
 
+    def select(self, kept: np.ndarray) -> Sample:
+        """Return the same picture with some of its objects, kept (n,) bool."""
+        return replace(
+            self, boxes_xyxy=self.boxes_xyxy[kept], class_ids=self.class_ids[kept],
+            difficult=self.difficult[kept], truncated=self.truncated[kept],
+            lines=self.lines[kept] if len(self.lines) else self.lines,
+        )  # fmt: skip
+
     def place(self, index: int) -> str:
         """Name one object for a message: its file and line, or its number."""
         if len(self.lines) > index and self.lines[index]:

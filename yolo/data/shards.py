@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.classes import common_name
-from yolo.data.findings import nearest, short_list
+from yolo.data.findings import nearest, short_list, tell_left_out
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.headers import allowed_megapixels
@@ -73,13 +73,16 @@ class Shards:
         """The names of the splits, as they were written."""
         return list(self._splits)
 
-    def read_split(self, split: str, *, classes: Sequence[str] | None = None) -> list[Sample]:
+    def read_split(
+        self, split: str, *, classes: Sequence[str] | None = None, only_classes: bool = False
+    ) -> list[Sample]:
         """Return the pictures of a split, in the order in which they were written.
 
         Args:
             split: its name.
             classes: class names in the order of their ids; those of the shards if None. COCO's
                 names and Darknet's mean the same.
+            only_classes: leave out objects of other classes instead of refusing them.
 
         Raises:
             DatasetError: there is no such split, the index says what cannot be, a picture is
@@ -95,7 +98,11 @@ class Shards:
             samples = self._samples(self._splits[split], self._shards[split])
         except (KeyError, TypeError, ValueError) as error:
             raise self._refuse(error) from None
-        return samples if classes is None else self._with_classes(samples, tuple(classes))
+        if classes is None:
+            return samples
+        if only_classes:
+            samples = self._only(samples, split, tuple(classes))
+        return self._with_classes(samples, tuple(classes))
 
     def damaged(self) -> list[str]:
         """Read all shards and return a line for each whose bytes are not those written."""
@@ -174,6 +181,22 @@ class Shards:
             raise ValueError("an object outside its picture, or of no class")
         return np.cumsum([0, *counts]), [boxes, ids, *(flag.astype(bool) for flag in flags)]
 
+    def _only(self, samples: list[Sample], split: str, classes: tuple[str, ...]) -> list[Sample]:
+        """Return the samples with objects of some classes alone."""
+        wanted = {common_name(name) for name in classes}
+        kept = np.array([common_name(name) in wanted for name in self.classes])
+        counts = sum(
+            (np.bincount(s.class_ids, minlength=len(kept)) for s in samples),
+            np.zeros(len(kept), np.int64),
+        )
+        what = f"{printable(self.root)}, split {split}"
+        tell_left_out(what, {
+            name: int(count)
+            for name, keep, count in zip(self.classes, kept, counts, strict=True)
+            if count and not keep
+        })  # fmt: skip
+        return [sample.select(kept[sample.class_ids]) for sample in samples]
+
     def _with_classes(self, samples: list[Sample], classes: tuple[str, ...]) -> list[Sample]:
         """Return the samples with class ids that count `classes`."""
         if classes == self.classes:
@@ -188,7 +211,8 @@ class Shards:
                 raise DatasetError(
                     f"{printable(self.root)}: class {shortened(name)} is not among "
                     f"{short_list(map(printable, classes))}{nearest(name, classes)}: name it, "
-                    "too, or write shards of those classes"
+                    "too, write shards of those classes, or leave such objects out with "
+                    "--only-classes"
                 )
             found.append(sample.with_class_ids(class_ids))
         return found

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from yolo.data.findings import Findings, nearest, short_list
+from yolo.data.findings import Findings, nearest, short_list, tell_left_out
 from yolo.data.marked import MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.data.voc_xml import VocAnnotation, read_annotation
@@ -41,6 +41,7 @@ def read_split(
     seed: int = 0,
     zero_based: bool | None = None,
     collect: list[Findings] | None = None,
+    only_classes: bool = False,
 ) -> list[Sample]:
     """Read one split of a data set in PASCAL VOC format.
 
@@ -58,6 +59,7 @@ def read_split(
         seed: decides the split where there is no ImageSets/Main.
         zero_based: whether the files count pixels from 0; found in the annotations if None.
         collect: takes what was found, repairs and faults; nothing is logged or raised for it.
+        only_classes: leave out objects of other classes than `classes`, instead of refusing them.
 
     Returns:
         One sample a picture, in the list's order; a picture without objects has empty arrays.
@@ -80,7 +82,11 @@ def read_split(
     findings = Findings(f"{printable(folder)}, split {split}")
     reader = _Reader(folder, tuple(classes), 0 if zero_based else 1, findings)
     samples = [sample for stem in lists[split] if (sample := reader.sample(stem)) is not None]
-    reader.report_unknown()
+    if only_classes:
+        counts = {name: len(places) for name, places in reader.unknown.items()}
+        tell_left_out(findings.what, counts)
+    else:
+        reader.report_unknown()
     findings.finish(collect)
     if collect is None:
         _describe(samples, findings.what)
@@ -135,7 +141,8 @@ class _Reader:
             self.findings.error(
                 f"{places[0]}: class {shortened(name)} ({len(places)} objects in this split) is "
                 f"not among {short_list(map(printable, self.classes))}"
-                f"{nearest(name, self.classes)}: add it to the class list or correct the files"
+                f"{nearest(name, self.classes)}: add it to the class list, correct the files, or "
+                "leave such objects out with --only-classes"
             )
 
     def _marked(self, annotation: VocAnnotation, file: str) -> list[MarkedObject]:

@@ -67,6 +67,11 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
     classes = read_classes(config.classes) if config.classes else None
     if config.list_root and not config.train_list:
         raise ConfigError("--list-root belongs to --train-list and --val-list")
+    if config.only_classes and (not classes or config.train_list):
+        raise ConfigError(
+            "--only-classes needs --classes with the names to keep, and data that names classes "
+            "(the tutorial's lists number them)"
+        )
     if config.train_list or config.val_list:
         return _from_lists(config, classes, collect)
     if config.data is None:
@@ -89,6 +94,7 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
             seed=config.seed,
             first_pixel=config.first_pixel,
             collect=collect,
+            only_classes=config.only_classes,
         )
         for name in sorted(set(names.values()))
         if name in lists or name == names["train"]
@@ -138,8 +144,9 @@ def find_coco(root) -> dict[str, tuple[Path, Path]]:
 
 
 def read_split(
-    root, split: str, *, classes, seed: int = 0, first_pixel: str = "auto", collect=None
-) -> list[Sample]:
+    root, split: str, *, classes, seed: int = 0, first_pixel: str = "auto", collect=None,
+    only_classes: bool = False,
+) -> list[Sample]:  # fmt: skip
     """Read one split of a folder in VOC format, in COCO's layout or in shards.
 
     Args:
@@ -149,15 +156,17 @@ def read_split(
         seed: decides the split of a VOC folder without lists.
         first_pixel: "0" or "1", how VOC annotations count; "auto" finds out.
         collect: takes what was found; see `voc.read_split`.
+        only_classes: leave out objects of other classes; COCO's are left out in any case.
     """
     if shards.is_shards(root):
-        return shards.Shards(root).read_split(split, classes=classes)
+        return shards.Shards(root).read_split(split, classes=classes, only_classes=only_classes)
     coco_files = find_coco(root)
     if not coco_files:
         zero_based = {"auto": None, "0": True, "1": False}[first_pixel]
         return voc.read_split(
-            root, split, classes=classes, seed=seed, zero_based=zero_based, collect=collect
-        )
+            root, split, classes=classes, seed=seed, zero_based=zero_based, collect=collect,
+            only_classes=only_classes,
+        )  # fmt: skip
     if split not in coco_files:
         raise DatasetError(f"{root}: no split {split!r}; expected one of {', '.join(coco_files)}")
     return coco.read_coco(*coco_files[split], classes=classes, collect=collect)

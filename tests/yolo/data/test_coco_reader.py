@@ -50,8 +50,10 @@ def test_categories_come_in_the_order_of_their_ids(read, instances, tmp_path):
     assert read_categories(tmp_path / "instances.json") == (("cat", "dog"), [5, 90])
 
 
-def test_a_choice_of_classes(read, instances):
+def test_a_choice_of_classes(read, instances, caplog):
+    caplog.set_level("INFO")
     _, sample = read(instances, classes=["dog"])
+    assert "instances.json: left out as of other classes: cat (1)" in caplog.text
     assert sample.class_ids.tolist() == [0] and len(sample.boxes_xyxy) == 1
     with pytest.raises(DatasetError, match="no category cow; expected among cat, dog"):
         read(instances, classes=["cow"])

@@ -161,6 +161,13 @@ def test_classes_are_matched_by_name(splits, packed):
         assert np.array_equal(ours.class_ids, 3 - theirs.class_ids)
     with pytest.raises(DatasetError, match="class '沙发' is not among cat, dog"):
         opened_shards.read_split("train", classes=("cat", "dog"))
+    chosen = opened_shards.read_split("train", classes=("沙发", "cat"), only_classes=True)
+    for ours, theirs in zip(chosen, samples, strict=True):
+        kept = theirs.class_ids != 1
+        assert np.array_equal(ours.class_ids, np.where(theirs.class_ids[kept] == 2, 0, 1))
+        assert np.array_equal(ours.boxes_xyxy, theirs.boxes_xyxy[kept])
+    assert any(len(ours.class_ids) < len(theirs.class_ids) for ours, theirs in zip(
+        chosen, samples, strict=True))  # fmt: skip
     with pytest.raises(DatasetError, match="no split 'test'; expected one of train, val"):
         opened_shards.read_split("test")
 

@@ -100,6 +100,15 @@ def test_an_unknown_class_is_refused_with_its_count(voc_folder):
     )
 
 
+def test_other_classes_are_left_out_on_demand_with_their_count(voc_folder, caplog):
+    caplog.set_level(logging.INFO)
+    voc_folder.add("a", DOG, ("cat", 1, 1, 9, 9))
+    voc_folder.add("b", ("cat", 1, 1, 9, 9), ("cow", 1, 1, 9, 9))
+    one, two = read(voc_folder, only_classes=True)
+    assert (one.class_ids.tolist(), two.class_ids.tolist()) == ([0], [])
+    assert "split train: left out as of other classes: cat (2), cow (1)" in caplog.text
+
+
 def test_exact_duplicates_are_dropped(voc_folder, caplog):
     voc_folder.add("a", DOG, DOG, ("dog", 11, 6, 40, 31))
     (sample,) = read(voc_folder)

@@ -46,6 +46,23 @@ def test_a_folder_in_cocos_layout(shapes, tmp_path):
         dataset.read_split(tmp_path / "coco", "test", classes=data.classes)
 
 
+def test_some_classes_alone_in_every_format(shapes, tmp_path):
+    names = tmp_path / "classes.txt"
+    names.write_text("cat\n", encoding="utf-8")
+    coco = coco_folder(shapes, tmp_path / "coco")
+    some = {"classes": str(names), "only_classes": True}
+    assert len(dataset.open_data(TrainConfig(data=str(coco), **some)).train[0].boxes_xyxy) == 1
+    whole = dataset.open_data(TrainConfig(data=str(shapes)))
+    names.write_text(f"{whole.classes[1]}\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match="leave such objects out with --only-classes"):
+        dataset.open_data(TrainConfig(data=str(shapes), classes=str(names)))
+    data = dataset.open_data(TrainConfig(data=str(shapes), **some))
+    for ours, theirs in zip(data.train, whole.train, strict=True):
+        np.testing.assert_array_equal(ours.boxes_xyxy, theirs.boxes_xyxy[theirs.class_ids == 1])
+    with pytest.raises(ConfigError, match="--only-classes needs --classes"):
+        dataset.open_data(TrainConfig(data=str(shapes), only_classes=True))
+
+
 def test_a_set_with_nothing_but_train_is_measured_on_itself(shapes, tmp_path, caplog):
     root = shutil.copytree(shapes, tmp_path / "VOC")
     for name in ("val", "test", "trainval"):

@@ -27,6 +27,9 @@ class DataSettings:
         "file with one class name a line; without it the names are found in the annotations",
         metavar="FILE",
     )
+    only_classes: bool = data_option(
+        False, "leave out objects of classes that --classes does not list, instead of refusing them"
+    )
     train_split: str = data_option(
         "train", "name of the list in ImageSets/Main to train on", metavar="NAME"
     )
