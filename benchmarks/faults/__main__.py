@@ -4,6 +4,7 @@ python -m benchmarks.faults                # full counts: hours
 python -m benchmarks.faults --quick        # a few trials of each
 python -m benchmarks.faults training T14   # one family, one fault
 python -m benchmarks.faults --list         # their names
+python -m benchmarks.faults T2 --page docs/reliability.md    # put the rows into that page, too
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import importlib
 import os
 import sys
 import time
+from pathlib import Path
+
+from benchmarks.faults.table import Row, put_into
+from yolo.files import write_text
 
 FAMILIES = ("training", "inputs", "fixed", "workers")
 
@@ -22,13 +27,24 @@ def _names(fault: str) -> set[str]:
     return {fault, fault.partition("-")[0]}
 
 
+def _publish(row: Row, page: Path) -> None:
+    try:
+        write_text(page, put_into(page.read_text(encoding="utf-8"), row))
+    except LookupError as error:
+        print(f"{page}: {error.args[0]} to replace or to follow", file=sys.stderr)
+
+
 def main() -> int:
     """Print the table row by row; 1 if anything did not survive."""
     parser = argparse.ArgumentParser(prog="benchmarks.faults", description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="families or faults; --list")
     parser.add_argument("--quick", action="store_true", help="a few trials of each fault")
     parser.add_argument("--list", action="store_true", help="name all families and their faults")
+    parser.add_argument("--page", type=Path, metavar="FILE",
+                        help="put the rows of full counts into this page")  # fmt: skip
     args = parser.parse_args()
+    if args.page and args.quick:
+        parser.error("--page takes full counts alone")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     faults = {
         name: importlib.import_module(f"benchmarks.faults.{name}").FAULTS for name in FAMILIES
@@ -54,6 +70,8 @@ def main() -> int:
             started = time.monotonic()
             for row in fault(args.quick):
                 print(row, flush=True)
+                if args.page:
+                    _publish(row, args.page)
                 lost += row.tried - row.survived
                 if not row.tried:
                     print(f"{name}: nothing was tried", file=sys.stderr)

@@ -122,7 +122,8 @@ def long_run(toy: Toy, quick: bool):
     from benchmarks.faults.toy import _resident
     from yolo.training.epoch_end import EpochEnd
 
-    meter, seen = Meter("T13 1,000 epochs" if not quick else "T13 many epochs"), []
+    epochs = 12 if quick else 1000
+    meter, seen = Meter(f"T13 many epochs ({epochs:,})"), []
     honest = EpochEnd.__call__
 
     def noting(self, *arguments):
@@ -130,7 +131,6 @@ def long_run(toy: Toy, quick: bool):
         seen.append((_resident(), len(list(Path("/proc/self/fd").iterdir()))))
 
     EpochEnd.__call__ = noting
-    epochs = 12 if quick else 1000
     try:
         with meter.trial():
             toy.train(toy.work / "long", epochs=epochs, batch_size=8,

@@ -184,7 +184,22 @@ def shares(cluster: Cluster, quick: bool):
             _, apart = cluster.differences(f"undisturbed-{workers}")
             worst = max(worst, apart)
             assert apart <= 1e-5, f"weights {apart:.1e} apart"
-    return meter.row()._replace(fault=f"{meter.fault} (at most {worst:.1e} apart)")
+    yield meter.row()._replace(fault=f"{meter.fault} (at most {worst:.1e} apart)")
+    yield once(cluster, quick)
+
+
+def once(cluster: Cluster, quick: bool):
+    """T26: each picture once an epoch, for any number of workers and any remainder."""
+    from benchmarks.faults.shares import assert_once_an_epoch, pictures
+
+    meter, folder = Meter("T26 pictures seen once an epoch"), cluster.work / "numbered"
+    folder.mkdir()
+    samples = pictures(folder, 31)
+    for workers in (3,) if quick else (1, 2, 3, 4):
+        for left_over in (5,) if quick else range(8):
+            with meter.trial(f"{workers} workers, {left_over} left over"):
+                assert_once_an_epoch(samples[: 24 + left_over], workers)
+    return meter.row()
 
 
 def killed(cluster: Cluster, quick: bool):
@@ -317,7 +332,8 @@ def _alone(case, quick: bool) -> Iterator[Row]:
         quick: a few trials instead of the full count.
     """
     with tempfile.TemporaryDirectory() as work:
-        yield case(Cluster(Path(work)), quick)
+        found = case(Cluster(Path(work)), quick)
+        yield from [found] if isinstance(found, Row) else found
 
 
 FAULTS = {name: partial(_alone, case) for name, case in CASES.items()}

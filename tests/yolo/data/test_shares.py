@@ -2,72 +2,30 @@
 
 import itertools
 
-import cv2
 import numpy as np
 import pytest
 
+from benchmarks.faults import shares
+from benchmarks.faults.shares import BATCH, batches, numbers
 from yolo.config import AugmentConfig
 from yolo.data.pipeline import (
     NOT_AUGMENTED,
-    WHOLE,
     BatchPlan,
     Share,
     evaluation_dataset,
     pictures_of_batch,
-    steps_per_epoch,
-    training_dataset,
 )
-from yolo.data.sample import Sample
 from yolo.errors import ConfigError
-
-BATCH = 12  # divides among one to four
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Thirty-one small pictures; the class of the one object in each is its number."""
-    folder = tmp_path_factory.mktemp("pictures")
-    made = []
-    for n in range(31):
-        path = folder / f"{n}.png"
-        path.write_bytes(cv2.imencode(".png", np.full((32, 32, 3), 8 * n, np.uint8))[1].tobytes())
-        box = np.array([[0, 0, 32, 32]], np.float32)
-        flags = np.zeros(1, bool)
-        made.append(Sample(path, box, np.array([n], np.int32), flags, flags, (32, 32), str(n)))
-    return made
-
-
-def batches(samples, steps, part=WHOLE, augment=NOT_AUGMENTED, **options):
-    """Return for each step the (images, class ids) of the devices in `part`."""
-    plan = BatchPlan(BATCH, augment, epochs=4, seed=3, drop_remainder=False)
-    dataset = training_dataset(samples, plan, image_size=(32, 32), part=part, **options)
-    taken = [
-        (images.numpy(), truth["classes"].numpy())
-        for images, truth in itertools.islice(dataset, steps * part.devices)
-    ]
-    return [taken[i : i + part.devices] for i in range(0, len(taken), part.devices)]
-
-
-def numbers(ids):
-    return [int(row.max()) for row in ids]
+    return shares.pictures(tmp_path_factory.mktemp("pictures"), 31)
 
 
 @pytest.mark.parametrize("left_over, workers", [(0, 2), (1, 4), (7, 3)])
 def test_every_picture_once_an_epoch_for_any_number_of_workers(pictures, left_over, workers):
-    samples = pictures[: 24 + left_over]
-    steps = steps_per_epoch(len(samples), BATCH, drop_remainder=False)
-    assert steps == 2 + (left_over > 0)
-    whole = batches(samples, 2 * steps)
-    for first in (0, steps):
-        seen = [n for step in whole[first : first + steps] for n in numbers(step[0][1])]
-        assert sorted(seen) == list(range(len(samples)))
-    assert numbers(whole[0][0][1]) != numbers(whole[steps][0][1])
-    shares = [batches(samples, 2 * steps, Share(w, 1, workers)) for w in range(workers)]
-    for step, expected in enumerate(whole):
-        found = [n for share in shares for n in numbers(share[step][0][1])]
-        assert sorted(found) == sorted(numbers(expected[0][1]))
-        sizes = [len(share[step][0][0]) for share in shares]
-        assert max(sizes) - min(sizes) <= 1
+    shares.assert_once_an_epoch(pictures[: 24 + left_over], workers)
 
 
 def test_devices_of_a_worker_take_turns_and_see_the_pictures_that_one_device_sees(pictures):
@@ -100,7 +58,7 @@ def test_the_last_batch_names_its_pictures(pictures):
 
 
 def test_evaluation_shares_have_equally_many_steps(pictures):
-    shares = [
+    parts = [
         itertools.islice(
             evaluation_dataset(
                 pictures[:10], image_size=(32, 32), batch_size=4, part=Share(w, 1, 2)
@@ -109,7 +67,7 @@ def test_evaluation_shares_have_equally_many_steps(pictures):
         )
         for w in range(2)
     ]
-    one, two = ([numbers(truth["classes"].numpy()) for _, truth in share] for share in shares)
+    one, two = ([numbers(truth["classes"].numpy()) for _, truth in part] for part in parts)
     assert one == [[0, 2], [4, 6], [8], []] and two == [[1, 3], [5, 7], [9], []]
 
 
