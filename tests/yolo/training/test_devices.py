@@ -40,9 +40,9 @@ def test_a_stopped_run_goes_on_to_the_bit(seen):
 
 
 def test_all_devices_refuse_a_step_that_one_must_refuse(seen):
-    assert "location_loss" in seen["spoiled"] and "in step 5 (epoch 3, batch 1)" in seen["spoiled"]
-    assert seen["refused from"] == 4
-    assert {"best.keras", "last.keras"} <= set(seen["saved"])
+    assert "location_loss" in seen["spoiled"] and "in step 3 (epoch 2, batch 1)" in seen["spoiled"]
+    assert seen["refused from"] == 2
+    assert "last.keras" in seen["saved"]
 
 
 def test_an_uneven_batch_is_refused(seen):
