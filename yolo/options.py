@@ -39,12 +39,10 @@ def train_parser() -> argparse.ArgumentParser:
                         "win")  # fmt: skip
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     parser.add_argument("--continue", action="store_true", dest="go_on",
-                        help="with --name: go on with the run of this name, or start it; for "
-                        "schedulers that repeat a command")  # fmt: skip
+                        help="go on with the run of this --name, or start it")  # fmt: skip
     parser.add_argument("--workers", type=count, metavar="N",
-                        help="machines that train together, as the environment's TF_CONFIG names "
-                        "them; several on one machine: python -m yolo launch --workers N -- train "
-                        "... (default: those of TF_CONFIG, else one)")  # fmt: skip
+                        help="machines that train together, as TF_CONFIG names them (several on "
+                        "one: yolo launch; default: those of TF_CONFIG, or 1)")  # fmt: skip
     look = parser.add_argument_group("a look before training (nothing is trained for long)")
     look.add_argument("--check", action="store_true",
                       help="read and decode all the data, report on them, and end")  # fmt: skip
@@ -62,19 +60,18 @@ def launch_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo launch`."""
     parser = _parser(
         "python -m yolo launch",
-        "Start several workers of one training on this machine, watch them, and start all of them "
-        "again from the last checkpoint when one is lost.",
+        "Start workers of one training on this machine; all again when one of them is lost.",
     )
     parser.add_argument("--workers", type=count, required=True, metavar="N",
                         help="how many to start; GPUs are divided among them")  # fmt: skip
     parser.add_argument("--min-workers", type=count, metavar="N",
-                        help="after each loss start one worker fewer, down to so many (default: "
-                        "always --workers)")  # fmt: skip
+                        help="after each loss start one fewer, down to N (default: none "
+                        "fewer)")  # fmt: skip
     parser.add_argument("--restarts", type=int, default=3, metavar="N",
-                        help="give up after so many restarts without a new checkpoint "
+                        help="give up after so many without a new checkpoint "
                         "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--silence", type=count, default=60, metavar="SECONDS",
-                        help="take a worker for lost that gives no sign of life for so long "
+                        help="take a worker for lost after so long without a sign of life "
                         "(default: %(default)s)")  # fmt: skip
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- train ...",
                         help="the options of train.py")  # fmt: skip
@@ -239,8 +236,8 @@ def evaluate_parser() -> argparse.ArgumentParser:
                         help="number of the first pixel in VOC annotations; auto: 0 if any box "
                         "starts there, else 1 (default: %(default)s)")  # fmt: skip
     parser.add_argument("--only-classes", action="store_true",
-                        help="leave out objects of classes that the model does not know, instead "
-                        "of refusing them (of a COCO file they are left out always)")  # fmt: skip
+                        help="leave out objects of classes that are not the model's (COCO's are "
+                        "left out always)")  # fmt: skip
     _limit_option(parser)
     _shard_option(parser)
     parser.add_argument("--out", default="evaluation", metavar="DIR",

@@ -31,8 +31,8 @@ def batches(
     samples, steps: int, part: Share = WHOLE, augment: AugmentConfig = NOT_AUGMENTED, **options
 ) -> list[list[tuple[np.ndarray, np.ndarray]]]:
     """Return for each step the (images, class ids) of the devices in `part`."""
-    plan = BatchPlan(BATCH, augment, epochs=4, seed=3, drop_remainder=False)
-    dataset = training_dataset(samples, plan, image_size=(32, 32), part=part, **options)
+    plan = BatchPlan(BATCH, augment, epochs=4, seed=3, drop_remainder=False, part=part)
+    dataset = training_dataset(samples, plan, image_size=(32, 32), **options)
     taken = [
         (images.numpy(), truth["classes"].numpy())
         for images, truth in itertools.islice(dataset, steps * part.devices)

@@ -82,9 +82,12 @@ class BatchPlan:
         epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
         seed: decides order and variation.
         drop_remainder: leave out the pictures of an epoch that fill no whole batch.
+        part: which places of every batch to read, for devices that share it: the elements are
+            then the batches of its devices in turn, `batch_size // part.of` pictures each, or
+            fewer, even none, at the end of an epoch.
 
     Raises:
-        ConfigError: `batch_size` is below 1.
+        ConfigError: `batch_size` is below 1, or does not divide among the devices.
     """
 
     batch_size: int
@@ -92,10 +95,15 @@ class BatchPlan:
     epochs: int
     seed: int = 0
     drop_remainder: bool = True
+    part: Share = WHOLE
 
     def __post_init__(self):
         if self.batch_size < 1:
             raise ConfigError(f"batch size is {self.batch_size}; expected at least 1")
+        if self.batch_size % self.part.of:
+            raise ConfigError(
+                f"batch size is {self.batch_size}; expected a multiple of {self.part.of}"
+            )
 
     def steps(self, count: int) -> int:
         """Return how many batches an epoch of `count` pictures has."""
@@ -130,7 +138,6 @@ def training_dataset(
     multi_scale: bool = False,
     start: tuple[int, int] = (0, 0),
     cache_bytes: int = 0,
-    part: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Return endless batches of shuffled, augmented pictures.
 
@@ -152,9 +159,6 @@ def training_dataset(
             `image_size`; with "shorter" a shorter side from 0.8 to 1.0 times.
         start: the epoch to start in, and the batch in it, both from 0.
         cache_bytes: memory for pictures decoded once, at the start; the batches are the same.
-        part: which places of every batch to read, for devices that share it: the elements are
-            then the batches of its devices in turn, `batch_size // part.of` pictures each, or
-            fewer, even none, at the end of an epoch.
 
     Returns:
         A dataset of (images (B, h, w, 3) uint8, {"boxes": (B, M, 4) float32 xyxy pixels of the
@@ -163,10 +167,8 @@ def training_dataset(
 
     Raises:
         DatasetError: there are no samples, or a picture does not have its sample's size.
-        ConfigError: `resize` makes no sense, or the batch size does not divide among the devices.
+        ConfigError: `resize` makes no sense.
     """
-    if plan.batch_size % part.of:
-        raise ConfigError(f"batch size is {plan.batch_size}; expected a multiple of {part.of}")
     store = Store(samples, resize=resize, cache_bytes=cache_bytes)
     draw = Augmenter(store, plan.augment)
     count, seed = len(samples), plan.seed
@@ -197,8 +199,8 @@ def training_dataset(
         return image, {"boxes": boxes, "classes": classes}
 
     return _batches(
-        _positions(part, plan.batch_size, plan.first_position(*start, count)), one,
-        plan.batch_size // part.of,
+        _positions(plan.part, plan.batch_size, plan.first_position(*start, count)), one,
+        plan.batch_size // plan.part.of,
         held=held if ragged else None, drop_remainder=not ragged, various=resize == "shorter",
     )  # fmt: skip
 
@@ -256,7 +258,7 @@ def evaluation_dataset(
         image_size: (height, width) of the network's input.
         batch_size: pictures in a batch; the last may hold fewer.
         resize: "letterbox", "stretch" or "shorter".
-        part: as for `training_dataset`. Where several devices share a batch the row of batches
+        part: as for a `BatchPlan`. Where several devices share a batch the row of batches
             has no end: all of them must take the same number of steps, the last one perhaps
             without a picture.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -98,8 +99,8 @@ class Run:
         )  # fmt: skip
 
         def batches(part):
-            start = state.epoch, skipped
-            return training_batches(config, self.data.train, plan, start, part)
+            share = dataclasses.replace(plan, part=part)
+            return training_batches(config, self.data.train, share, (state.epoch, skipped))
 
         def pictures(epoch, batch):
             return pipeline.pictures_of_batch(self.data.train, plan, epoch, batch)
@@ -165,13 +166,12 @@ def _errors_named(data: TrainingData, phase: Phase, config: TrainConfig):
 
 
 def training_batches(
-    config: TrainConfig, samples: Sequence[Sample], plan: pipeline.BatchPlan,
-    start: tuple[int, int], part: pipeline.Share = pipeline.WHOLE,
-) -> tf.data.Dataset:  # fmt: skip
+    config: TrainConfig, samples: Sequence[Sample], plan: pipeline.BatchPlan, start: tuple[int, int]
+) -> tf.data.Dataset:
     """Return the batches of a run from (epoch, batch) on, read by as many threads as it says."""
     batches = pipeline.training_dataset(
         samples, plan, image_size=config.image_size, resize=config.resize,
-        multi_scale=config.multi_scale, start=start, cache_bytes=config.cache * 10**6, part=part,
+        multi_scale=config.multi_scale, start=start, cache_bytes=config.cache * 10**6,
     )  # fmt: skip
     options = tf.data.Options()
     if config.loader_threads:
