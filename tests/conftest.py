@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,15 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _log_as_before():
-    """Give the package's log back as it was: a command sends it to its own screen."""
+def _log_and_signals_as_before():
+    """Give back what a command makes its own: the package's log, SIGINT and SIGTERM."""
     log = logging.getLogger("yolo")
     before = log.handlers[:], log.level, log.propagate
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     log.handlers[:], log.level, log.propagate = before
+    for number, handler in signals.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -50,10 +50,11 @@ def test_whatever_error_a_signal_becomes_it_is_told_apart_from_faults():
 
 
 def test_a_stretch_that_nothing_ends_leaves_nothing_behind():
+    before = signal.getsignal(signal.SIGTERM)
     with Stop() as stop:
-        pass
+        assert signal.getsignal(signal.SIGTERM) != before
     assert not stop.requested
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def run(work, *numbers, before="pass", between=1.0):
