@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from yolo.errors import ConfigError
 from yolo.training import workers
 from yolo.training.settings import TrainConfig
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def select_gpus(setting: str | None) -> list:
@@ -91,6 +93,8 @@ class Team:
 
     def everyone(self, *values: float) -> np.ndarray:
         """Return what each worker says, (workers, len(values)) float64; all of them must ask."""
+        import numpy as np
+
         mine = np.array(values, np.float64)
         return mine[None] if self.workers == 1 else workers.gather(self.strategy, mine)
 

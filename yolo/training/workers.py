@@ -10,10 +10,12 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from yolo.errors import ConfigError, WorkerLost
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SIGN_OF_LIFE = "YOLO_SIGN_OF_LIFE"  # the variable that holds the number of the launcher's pipe
 SECONDS_BETWEEN_SIGNS = 1.0

@@ -80,7 +80,7 @@ def batches(samples, opened, monkeypatch):
 
     def run(cache_bytes=0, **changes):
         row = tf.data.Dataset.range(3 * COUNT)  # an end, where training has none
-        monkeypatch.setattr(tf.data.Dataset, "counter", lambda start: row)
+        monkeypatch.setattr(tf.data.Dataset, "counter", lambda: row)
         options = tf.data.Options()
         options.threading.private_threadpool_size = 1
         augment = replace(NOT_AUGMENTED, special_aug_ratio=1.0, **changes)

@@ -34,7 +34,7 @@ def _model(**options):
 def test_a_fitted_retinanet_finds_what_it_was_shown_and_survives_saving(tmp_path):
     images, truth = _squares()
     data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(8).repeat()
-    model = _model()
+    model = _model(channels=64)
     model.compile(keras.optimizers.Adam(5e-4, clipnorm=1.0), loss=keras_focal.FocalLoss())
     history = model.fit(data, steps_per_epoch=50, epochs=3, shuffle=False, verbose=0).history
     assert set(history) == {"loss", "location_loss", "class_loss"}
