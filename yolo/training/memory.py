@@ -43,8 +43,9 @@ def first_batch_size(pictures: int, *, gpus: int) -> int:
 
 
 def halve_until_trials_fit(
-    config: TrainConfig, data: TrainingData, *, write: Callable, fits: Callable = trial.fits
-) -> TrainConfig:
+    config: TrainConfig, data: TrainingData, *, write: Callable,
+    want_of_memory: Callable[[TrainConfig, TrainingData], str | None] = trial.want_of_memory,
+) -> TrainConfig:  # fmt: skip
     """Try the batch in a process of its own, and half of it as long as that one does not survive.
 
     For runs on a processor, where no error tells that memory runs out: the process ends.
@@ -53,13 +54,13 @@ def halve_until_trials_fit(
         config: the settings to begin with.
         data: the pictures.
         write: called with a line for each smaller batch.
-        fits: tells whether a run with some settings fits.
+        want_of_memory: how a run with some settings ends for want of it, or None.
 
     Returns:
         The settings that fit; a batch of one is not tried.
     """
-    while config.batch_size > 1 and not fits(config, data):
-        config = _halved(config, 1, write)
+    while config.batch_size > 1 and (reason := want_of_memory(config, data)):
+        config = _halved(config, 1, write, f" ({reason})")
     return config
 
 
@@ -97,8 +98,8 @@ def halve_until_it_fits(
         config = _halved(config, least, write)
 
 
-def _halved(config: TrainConfig, least: int, write: Callable) -> TrainConfig:
+def _halved(config: TrainConfig, least: int, write: Callable, why: str = "") -> TrainConfig:
     smaller = config.batch_size // 2
-    write(f"a batch of {config.batch_size} does not fit into memory: trying {smaller}")
+    write(f"a batch of {config.batch_size} does not fit into memory{why}: trying {smaller}")
     frozen = config.freeze_batch_size and max(least, config.freeze_batch_size // 2)
     return dataclasses.replace(config, batch_size=smaller, freeze_batch_size=frozen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,11 +18,15 @@ from yolo.training.settings import TrainConfig
 STEPS = 2  # with the optimizer's variables made and used
 SPARE = 1.25  # times the batch: what two steps just fit into may be too little for a run
 OTHER_FAULT = 78  # exit code for what has nothing to do with memory
+# How the last line of a process reads that ended for want of memory: arrays, tensors, threads that
+# cannot be started, libraries that cannot be mapped, files of the system's.
+SIGNS = ("memoryerror", "outofmemory", "resourceexhausted", "can't start new thread",
+         "failed to map segment", "cannot allocate memory")  # fmt: skip
 # A plain subprocess: multiprocessing would run the caller's script again.
 _CODE = "import sys; sys.path[:] = sys.argv[1:]; from yolo.training.trial import serve; serve()"
 
 
-def fits(config: TrainConfig, data: TrainingData) -> bool:
+def want_of_memory(config: TrainConfig, data: TrainingData) -> str | None:
     """Tell whether a few steps of a run fit into memory, by taking them.
 
     On a processor TensorFlow, or the system, often ends a process for want of memory before
@@ -32,17 +37,24 @@ def fits(config: TrainConfig, data: TrainingData) -> bool:
         data: its pictures.
 
     Returns:
-        Whether the steps were taken, or failed for a reason that has nothing to do with memory,
-        which the run will name. Want of memory has many faces: crashes, threads that cannot be
-        started, libraries that cannot be mapped.
+        How the steps ended for want of memory, or None: they were taken, or failed for another
+        reason, which the run will name.
     """
-    return take_steps(config, data) in (0, OTHER_FAULT)
+    code, last_words = take_steps(config, data)
+    if code < 0:
+        return " ".join(filter(None, [f"ended by {signal.Signals(-code).name}", last_words]))
+    if code in (0, OTHER_FAULT) or not any(sign in last_words.lower() for sign in SIGNS):
+        return None
+    return last_words
 
 
-def take_steps(config: TrainConfig, data: TrainingData) -> int:
-    """Take the first steps on the pictures with most objects; return the child's exit code.
+def take_steps(config: TrainConfig, data: TrainingData) -> tuple[int, str]:
+    """Take the first steps on the pictures with most objects, in a child process.
 
     The batches are by a quarter larger than the run's.
+
+    Returns:
+        The child's exit code and the last line that it wrote to standard error.
     """
     config = dataclasses.replace(
         config,
@@ -55,13 +67,14 @@ def take_steps(config: TrainConfig, data: TrainingData) -> int:
     data = dataclasses.replace(data, train=few, val=few, test=[], divided={})
     with subprocess.Popen(
         [sys.executable, "-c", _CODE, *sys.path],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         try:
-            process.communicate(pickle.dumps((config, data)))
+            _, words = process.communicate(pickle.dumps((config, data)))
         finally:
             process.kill()  # where a signal ends us meanwhile
-    return process.returncode
+    lines = words.decode(errors="replace").split("\n")
+    return process.returncode, next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def serve() -> None:

@@ -1,6 +1,7 @@
 """The batch size that memory allows, with memory that runs out when it is told to."""
 
 import io
+import traceback
 
 import pytest
 import tensorflow as tf
@@ -100,18 +101,20 @@ def test_a_real_run_starts_anew_with_half_the_batch(small_run, tmp_path, monkeyp
 def test_trials_halve_it_until_one_survives():
     tried, lines = [], []
 
-    def fits(config, data):
+    def want_of_memory(config, data):
         tried.append((config.batch_size, config.freeze_batch_size, data))
-        return config.batch_size <= 3
+        return "ended by SIGKILL" if config.batch_size > 3 else None
 
     config = TrainConfig(batch_size=16, freeze_batch_size=32)
-    found = memory.halve_until_trials_fit(config, "pictures", write=lines.append, fits=fits)
+    found = memory.halve_until_trials_fit(
+        config, "pictures", write=lines.append, want_of_memory=want_of_memory
+    )
     assert (found.batch_size, found.freeze_batch_size) == (2, 4)
     assert tried == [(16, 32, "pictures"), (8, 16, "pictures"), (4, 8, "pictures"),
                      (2, 4, "pictures")]  # fmt: skip
-    assert lines[-1] == "a batch of 4 does not fit into memory: trying 2"
+    assert lines[-1] == "a batch of 4 does not fit into memory (ended by SIGKILL): trying 2"
     found = memory.halve_until_trials_fit(
-        config, None, write=lines.append, fits=lambda *_: False
+        config, None, write=lines.append, want_of_memory=lambda *_: "MemoryError"
     )  # fmt: skip
     assert found.batch_size == 1, "the run itself says what is wrong then"
 
@@ -123,14 +126,20 @@ def test_a_trial_takes_real_steps_and_leaves_nothing(shapes, tmp_path, monkeypat
                          epochs_between_evaluations=0, precision="float32",
                          save_dir=str(tmp_path / "logs"))  # fmt: skip
     data = dataset.open_data(config)
-    assert trial.take_steps(config, data) == 0 and not list(tmp_path.iterdir())
+    assert trial.take_steps(config, data)[0] == 0 and not list(tmp_path.iterdir())
 
 
 def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shapes, monkeypatch):
     config = TrainConfig(data=str(shapes), batch_size=1, freeze_epochs=9, freeze_batch_size=2,
                          epochs=50, epochs_between_evaluations=5)  # fmt: skip
     data = dataset.open_data(config)
-    seen, errors = [], [OutOfMemory("no room"), MemoryError(), DatasetError("a.jpg: cut short")]
+    seen = []
+    errors = [
+        OutOfMemory("no room"),
+        MemoryError(),
+        DatasetError("a.jpg: cut short"),
+        KeyError("a"),
+    ]
 
     def train(config, data, folder):
         seen.append((config, data))
@@ -150,23 +159,38 @@ def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shape
 
         def communicate(self, work):
             monkeypatch.setattr(trial.sys, "stdin", io.TextIOWrapper(io.BytesIO(work)))
+            words = ""
             try:
                 trial.serve()
                 self.returncode = 0
             except SystemExit as ended:
                 self.returncode = ended.code
-            except MemoryError:
-                self.returncode = 1  # as Python does
+            except (MemoryError, KeyError):
+                self.returncode, words = 1, traceback.format_exc()  # as Python does
+            return None, f"{words}\n".encode()
 
         def kill(self):
             pass
 
     monkeypatch.setattr(trainer, "train", train)
     monkeypatch.setattr(trial.subprocess, "Popen", Child)
-    assert [trial.fits(config, data) for _ in errors] == [False, False, True]
+    ends = [trial.want_of_memory(config, data) for _ in errors]
+    assert ends == ["yolo.errors.OutOfMemory: no room", "MemoryError", None, None]
     tried, few = seen[0]
     assert (tried.epochs, tried.freeze_epochs) == (2, 1)
     assert (tried.batch_size, tried.freeze_batch_size) == (2, 3), "a quarter more, rounded up"
     assert tried.epochs_between_evaluations == 1 and few.val == few.train
     counts = [len(sample.class_ids) for sample in data.train]
     assert [len(s.class_ids) for s in few.train] == sorted(counts, reverse=True)[:6]
+
+
+@pytest.mark.parametrize(
+    "ending, expected",
+    [((-9, ""), "ended by SIGKILL"), ((-6, "std::bad_alloc"), "ended by SIGABRT std::bad_alloc"),
+     ((1, "ImportError: x.so: cannot allocate memory in static TLS block"), "ImportError: x.so"),
+     ((1, "ModuleNotFoundError: No module named 'a'"), None), ((0, "MemoryError"), None)],
+)  # fmt: skip
+def test_how_a_child_ends_for_want_of_memory(monkeypatch, ending, expected):
+    monkeypatch.setattr(trial, "take_steps", lambda *_: ending)
+    found = trial.want_of_memory(None, None)
+    assert found is None if expected is None else found.startswith(expected)
