@@ -244,7 +244,7 @@ def _not_tensors(weights: bytes) -> list[tuple[int, int]]:
 
 
 def _tutorials_file(model) -> bytes:
-    """Return what Keras 2 writes for a network with these convolutions."""
+    """Return what Keras 2 and h5py 2 wrote for a network with these convolutions."""
     import h5py
 
     from yolo.weights import darknet
@@ -262,10 +262,10 @@ def _tutorials_file(model) -> bytes:
                             "moving_variance:0": variance}  # fmt: skip
             norms += 1
     with h5py.File(buffer, "w") as file:
-        file.attrs["layer_names"] = [name.encode() for name in layers]
+        file.attrs["layer_names"] = np.array([name.encode() for name in layers])
         for name, arrays in layers.items():
             group = file.create_group(name)
-            group.attrs["weight_names"] = [f"{name}/{part}".encode() for part in arrays]
+            group.attrs["weight_names"] = np.array([f"{name}/{part}".encode() for part in arrays])
             for part, array in arrays.items():
                 group[f"{name}/{part}"] = array
     return buffer.getvalue()

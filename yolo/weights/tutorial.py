@@ -21,7 +21,7 @@ from yolo import hdf5
 from yolo.errors import WeightsError
 from yolo.layers import NORM_EPSILON
 from yolo.reading import open_regular, printable, shortened
-from yolo.weights import darknet
+from yolo.weights import darknet, keras2_names
 
 log = logging.getLogger("yolo")
 
@@ -181,15 +181,15 @@ def _layers(path: Path):
                         f"{printable(path)}: not a weights file of Keras 2 (it has no "
                         "layer_names); a file of ours ends in .keras"
                     )
-                for name in map(_text, root.attrs["layer_names"]):
-                    if not isinstance(root.get(name, getlink=True), h5py.HardLink):
-                        raise hdf5.Unfit(f"no layer {printable(name)[:80]}")
-                    parts = map(_text, root[name].attrs["weight_names"])
+                names = keras2_names.read(file, path, prefix or "/")
+                for name, parts in names.items():
                     arrays = {_part(part): _array(file, f"{prefix}{name}/{part}") for part in parts}
                     if arrays:
                         yield name, arrays
         except hdf5.Unfit as error:
-            raise WeightsError(f"{printable(path)}: {error}; the file is damaged") from None
+            raise WeightsError(
+                f"{printable(path)}: {printable(str(error))}; the file is damaged"
+            ) from None
         except hdf5.DAMAGE as error:
             raise WeightsError(
                 f"{printable(path)}: damaged, or no HDF5 file ({hdf5.reason(error)})"
@@ -202,10 +202,6 @@ def _array(file: h5py.File, place: str) -> np.ndarray:
         raise hdf5.Unfit(f"the tensor {printable(place)[:120]} is {found.dtype}, no floats")
     with np.errstate(over="ignore"):  # what becomes infinite is refused with its number
         return np.asarray(found[()], "float32")
-
-
-def _text(value) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 _PARTS = {"bias": "beta", "moving_mean": "mean", "moving_variance": "variance"}

@@ -48,17 +48,24 @@ def layers_like(network, rng, *, first=0, convolutions=None):
     return found
 
 
-def write(path, layers, *, within=None, order=None):
-    """Write layers as Keras 2's `save_weights` does; those without weights are listed, too."""
+def listed(names, dtype):
+    return np.array([name.encode() for name in names], dtype)
+
+
+def write(path, layers, *, within=None, order=None, dtype="S"):
+    """Write layers as Keras 2's `save_weights` does; those without weights are listed, too.
+
+    With h5py 2 the names had a fixed length, `dtype` S; with h5py 3 any, `h5py.string_dtype()`.
+    """
     with h5py.File(path, "w") as file:
         root = file.create_group(within) if within else file
         names = ["input_1", *(order or layers), "leaky_re_lu"]
-        root.attrs["layer_names"] = [name.encode() for name in names]
+        root.attrs["layer_names"] = listed(names, dtype)
         root.attrs["backend"] = b"tensorflow"
         for name in names:
             group = root.create_group(name)
             arrays = layers.get(name, {})
-            group.attrs["weight_names"] = [f"{name}/{part}:0".encode() for part in arrays]
+            group.attrs["weight_names"] = listed([f"{name}/{part}:0" for part in arrays], dtype)
             for part, array in arrays.items():
                 group.create_dataset(f"{name}/{part}:0", data=np.float32(array))
     return path
@@ -203,37 +210,68 @@ def test_what_has_no_place_is_named(theirs, tmp_path, caplog):
     assert "no place here for attention_16_mix" in caplog.text
 
 
+def refused(network, path, words):
+    with pytest.raises(WeightsError, match=words) as caught:
+        tutorial.load(network, path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def test_names_of_any_length_are_read_without_trusting_their_heap(theirs, tmp_path):
+    a, b = tiny(), tiny()
+    path = write(tmp_path / "b.h5", theirs, dtype=h5py.string_dtype())
+    tutorial.load(a, write(tmp_path / "a.h5", theirs))
+    tutorial.load(b, path)
+    for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    broken = bytearray(path.read_bytes())
+    size = broken.index(b"GCOL") + 24  # of the first name in the heap
+    assert 0 < int.from_bytes(broken[size : size + 8], "little") < 40
+    broken[size : size + 8] = (-16).to_bytes(8, "little", signed=True)  # the next is this one
+    path.write_bytes(broken)
+    refused(a, path, "its lists of names have no end, or crash the HDF5 library")
+    broken[size : size + 8] = (1).to_bytes(8, "little")
+    path.write_bytes(broken)
+    refused(a, path, "Can't synchronously read data")
+
+
 def test_files_that_are_none(theirs, tmp_path):
     network = tiny()
     before = network.get_weights()
 
-    def refused(path, words):
-        with pytest.raises(WeightsError, match=words) as caught:
-            tutorial.load(network, path)
-        assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
-
-    refused(tmp_path / "absent.h5", "cannot be opened: No such file")
+    refused(network, tmp_path / "absent.h5", "cannot be opened: No such file")
     (tmp_path / "text.h5").write_bytes(b"<html>")
-    refused(tmp_path / "text.h5", "damaged, or no HDF5 file")
+    refused(network, tmp_path / "text.h5", "damaged, or no HDF5 file")
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save_weights(
         tmp_path / "keras3.weights.h5"
     )
-    refused(tmp_path / "keras3.weights.h5", "not a weights file of Keras 2")
+    refused(network, tmp_path / "keras3.weights.h5", "not a weights file of Keras 2")
     with h5py.File(tmp_path / "tensor.h5", "w") as opened:  # where a group is expected
         opened["model_weights"] = np.zeros(3)
         opened["model_weights"].attrs["layer_names"] = [b"conv2d"]
-    refused(tmp_path / "tensor.h5", "not a weights file of Keras 2")
+    refused(network, tmp_path / "tensor.h5", "not a weights file of Keras 2")
     refused(
-        write(tmp_path / "d.h5", {"dense": {"kernel": np.zeros((2, 2))}}), "no layer named conv"
+        network,
+        write(tmp_path / "d.h5", {"dense": {"kernel": np.zeros((2, 2))}}),
+        "no layer named conv",
     )
     fewer = dict(list(theirs.items())[:-2])
-    refused(write(tmp_path / "fewer.h5", fewer), "it is of another network")
+    refused(network, write(tmp_path / "fewer.h5", fewer), "it is of another network")
     swapped = {**theirs, "conv2d_2": theirs["conv2d_3"]}
-    refused(write(tmp_path / "swapped.h5", swapped), r"convolution 2 has .*'kernel' .* takes \(")
+    refused(
+        network,
+        write(tmp_path / "swapped.h5", swapped),
+        r"convolution 2 has .*'kernel' .* takes \(",
+    )
     norms = {k: v for k, v in theirs.items() if k != "batch_normalization_4"}
-    refused(write(tmp_path / "norms.h5", norms), "has 18 batch normalizations, expected 19")
+    refused(
+        network, write(tmp_path / "norms.h5", norms), "has 18 batch normalizations, expected 19"
+    )
     broken = {**theirs, "conv2d_3": {"kernel": theirs["conv2d_3"]["kernel"] * np.nan}}
-    refused(write(tmp_path / "nan.h5", broken), "convolution 3 holds numbers that are not finite")
+    refused(
+        network,
+        write(tmp_path / "nan.h5", broken),
+        "convolution 3 holds numbers that are not finite",
+    )
     assert all(map(np.array_equal, before, network.get_weights()))
 
 
