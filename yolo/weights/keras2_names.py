@@ -92,7 +92,7 @@ def serve(path: str, place: str) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     try:
         with h5py.File(path, "r") as file:
-            answer = _names(file, place, any_length=True)
+            answer: dict[str, list[str]] | str = _names(file, place, any_length=True)
     except hdf5.Unfit as error:
         answer = str(error)
     except hdf5.DAMAGE as error:
