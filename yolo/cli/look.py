@@ -37,6 +37,8 @@ def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose:
     screen.write(check_report.text(report))
     figures = {}
     if data is not None:
+        if config.anchors == architecture.AUTO:
+            _fit(config, data, screen)
         readable = _readable(data.train, report)
         shapes, _ = architecture.anchor_shapes(config)
         figures = data_plots.write_all(report, readable, shapes, out / "plots")
@@ -60,9 +62,7 @@ def anchors(args, screen: terminal.Screen) -> int:
     if config.model in RETINANETS:  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     data = dataset.open_data(config)
-    fit = architecture.fit_anchors(config, data.train, data.classes)
-    for line in architecture.describe_fit(fit, architecture.anchor_shapes(config)[1]):
-        screen.write(line)
+    fit = _fit(config, data, screen)
     write_text(Path(args.out), architecture.anchors_text(fit.chosen))
     height, width = config.image_size
     screen.write(
@@ -70,6 +70,16 @@ def anchors(args, screen: terminal.Screen) -> int:
         f"{height}x{width}"
     )
     return 0
+
+
+def _fit(config: TrainConfig, data, screen: terminal.Screen):
+    """Fit anchors to the pictures to train on, show the outcome and return it."""
+    from yolo.training import architecture
+
+    fit = architecture.fit_anchors(config, data.train, data.classes)
+    for line in architecture.describe_fit(fit, architecture.anchor_shapes(config)[1]):
+        screen.write(line)
+    return fit
 
 
 def show_batches(config: TrainConfig, count: int, out: Path, screen: terminal.Screen) -> int:

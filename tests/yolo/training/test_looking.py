@@ -186,13 +186,18 @@ def test_strict_refuses_what_is_otherwise_repaired(config, shapes, tmp_path, cap
 
 def test_the_check_command_reports_and_exits(shapes, tmp_path, capsys):
     out = tmp_path / "out"
-    assert cli.check_main(["--data", str(shapes), "--image-size", "64", "--out", str(out)]) == 0
+    words = ["--data", str(shapes), "--image-size", "64", "--out", str(out)]
+    assert cli.check_main(words) == 0
     shown = capsys.readouterr().out
     assert "16 pictures (all 16 decoded), 7 classes; 0 errors" in shown
     assert "16/16 pictures decoded" in shown
     assert {"check.html", "check.json", "check.txt"} <= {path.name for path in out.iterdir()}
     report = json.loads((out / "check.json").read_text(encoding="utf-8"))
     assert report["splits"]["train"]["pictures"] == 8 and report["image_size"] == [64, 64]
+    assert "fitted" not in shown
+    assert cli.check_main([*words, "--anchors", "auto"]) == 0
+    shown = capsys.readouterr().out
+    assert "anchors now: best possible recall" in shown and "anchors fitted: best" in shown
     assert cli.check_main(["--data", str(tmp_path / "gone"), "--out", str(out)]) == 3
     assert "gone: no such folder" in capsys.readouterr().out
 
