@@ -28,6 +28,7 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
     set_opencv_log_level(LOG_FATAL)
 
 GREY = 128
+READS_GIF = cv2.haveImageWriter(".gif")  # the packages of OpenCV 4.11 hold no part for it
 RESIZE_MODES = ("letterbox", "stretch", "shorter")
 SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
 
@@ -42,7 +43,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     content, whatever the file's extension.
 
     Args:
-        path: a JPEG, PNG, BMP, GIF, WebP or TIFF file; a link to one is followed.
+        path: a JPEG, PNG, BMP, GIF (with OpenCV from 4.12), WebP or TIFF file; a link to one is
+            followed.
 
     Returns:
         (height, width, 3) uint8, RGB.
@@ -63,6 +65,11 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         raise DatasetError(
             f"{printable(path)}: {header.width}x{header.height} pixels do not fit into the memory"
         ) from None
+    if image is None and header.kind == "gif" and not READS_GIF:
+        raise DatasetError(
+            f"{printable(path)}: OpenCV {cv2.__version__} reads no GIF pictures: take a newer "
+            "opencv-python-headless or save it as PNG"
+        )
     if image is None:
         raise DatasetError(
             f"{printable(path)}: a damaged {header.kind.upper()} picture (cut short?): "
