@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted at once, acted on where nothing is lost, and never lost themselves."""
+"""Ctrl-C, SIGTERM, SIGHUP: noted at once, acted on where nothing is lost, never lost themselves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from yolo.early import ending_signals
 from yolo.errors import YoloError
 
 
@@ -27,7 +28,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stop:
-    """A stretch of work that SIGINT and SIGTERM end.
+    """A stretch of work that SIGINT, SIGTERM and SIGHUP end; the last not under `nohup`.
 
     By default a signal raises `Stopped` in the main thread. After `defer` it is only noted, for
     the work to ask `requested` where it can stop; `allow` ends that. A signal's exception that
@@ -47,7 +48,6 @@ class Stop:
         last_line: returns what the work wants said at its end by a signal.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
     SAME = 0.1  # seconds in which two signals are one: `timeout` sends each twice
 
     def __init__(self, *, grace: float = 3.0):
@@ -65,7 +65,7 @@ class Stop:
         self._reader.settimeout(0.1)
         self._writer.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        self._before = {number: signal.signal(number, self._note) for number in ending_signals()}
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
         return self
 
@@ -102,7 +102,7 @@ class Stop:
             except OSError:  # closed
                 return
             now = time.monotonic()
-            for number in set(numbers) & set(self.SIGNALS):
+            for number in set(numbers) & set(self._before):
                 if first and now - first > self.SAME:
                     self._end(number)
                 if not first:

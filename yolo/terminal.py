@@ -27,26 +27,43 @@ class Screen:
         self.stream = stream or sys.stdout
         self.live = self.stream.isatty()
         self._open = 0  # characters of a line that waits to be replaced
+        self._may_be_lost = False
+
+    def outlive(self) -> None:
+        """From here on a stream that takes no more, as of a closed terminal, ends nothing."""
+        self._may_be_lost = True
 
     def write(self, text: str, end: str = "\n") -> None:
         r"""Write a line; with `end="\r"` the next one takes its place."""
-        if self._open:
-            self.stream.write("\r" + " " * self._open + "\r")
+        before = "\r" + " " * self._open + "\r" if self._open else ""
         if end == "\r":
             text = text[: shutil.get_terminal_size().columns - 1]
         # A name that the terminal's encoding lacks must not end the program.
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-        self.stream.write(text + ("" if end == "\r" else end))
-        self.stream.flush()
+        self._put(before + text + ("" if end == "\r" else end))
         self._open = len(text) if end == "\r" else 0
 
     def finish(self) -> None:
         """End a line that waits to be replaced, before something else writes there."""
         if self._open:
-            self.stream.write("\n")
-            self.stream.flush()
+            self._put("\n")
             self._open = 0
+
+    def _put(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            if not self._may_be_lost:
+                raise
+            lose(self.stream)
+            self.live = False
+
+
+def lose(stream: TextIO) -> None:
+    """Let a stream that takes no more lead nowhere, or Python fails at its end to empty it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Progress:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: raised, deferred, turned back, and never lost."""
+"""SIGINT, SIGTERM and SIGHUP: raised, deferred, turned back, and never lost."""
 
 import signal
 import subprocess
@@ -8,13 +8,29 @@ from pathlib import Path
 
 import pytest
 
+from yolo import early
 from yolo.errors import ConfigError
 from yolo.signals import Stop, Stopped
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}  # Windows has no SIGHUP
+CODES = {getattr(signal, name): code for name, code in CODES.items() if hasattr(signal, name)}
+
+
+@pytest.fixture(autouse=True)
+def _a_hangup_ends(monkeypatch):
+    """Have SIGHUP as it usually is: whoever starts the tests may have it ignored, with nohup."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number, code", CODES.items())
 def test_a_signal_raises_and_has_its_exit_code(number, code):
     before = signal.getsignal(number)  # whoever starts the tests may have it ignored
     with pytest.raises(Stopped) as caught, Stop():
@@ -22,6 +38,15 @@ def test_a_signal_raises_and_has_its_exit_code(number, code):
         signal.raise_signal(number)
     assert caught.value.exit_code == code
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_nohup_is_respected():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert early.ending_signals() == [signal.SIGINT, signal.SIGTERM]
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        assert not stop.requested and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def test_a_deferred_signal_waits_to_be_allowed():
@@ -107,3 +132,16 @@ def test_two_signals_of_one_sender_are_one():
     numbers = (signal.SIGINT, signal.SIGINT)
     code, out, _ = run(work, *numbers, before="stop.defer()", between=0.0)
     assert (code, out) == (0, "True\nend\n")
+
+
+@pytest.mark.parametrize("number, code", CODES.items())
+def test_a_signal_before_a_script_has_loaded_ends_it_in_a_line(number, code):
+    """`yolo.early` alone, as the first lines of a script have it."""
+    work = "from yolo import early; early.end_on_signals(); print('ready', flush=True); input()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", work], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert (*process.communicate(timeout=60), process.returncode) == ("", "interrupted\n", code)

@@ -1,13 +1,20 @@
 """What the terminal shows: colours, progress, live lines, the log, TensorFlow's start."""
 
+import functools
 import io
 import logging
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from yolo import terminal
 from yolo.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Terminal(io.StringIO):
@@ -103,6 +110,91 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_the_program():
     screen = terminal.Screen(stream)
     screen.write("猫.jpg: 1 cat")
     assert stream.buffer.getvalue() == b"\\u732b.jpg: 1 cat\n" and not screen.live
+
+
+GONE = """
+import sys
+from yolo import cli, options
+from yolo.signals import Stop
+
+def work(args, screen):
+    {outlive}
+    screen.write("ready")
+    sys.stdin.read()
+    for _ in range(3):
+        screen.write("still at work")
+    return 5
+
+sys.exit(cli._run(options.models_parser(), [], work, None, Stop()))
+"""
+
+
+@pytest.mark.parametrize("outlive, code", [("screen.outlive()", 5), ("pass", 1)])
+def test_a_reader_that_went_away_ends_only_what_is_for_it(outlive, code):
+    """As the end of `| tee` does; a training goes on, a listing ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", GONE.format(outlive=outlive)], cwd=ROOT, encoding="utf-8",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == "ready\n"
+    process.stdout.close()
+    process.stdin.close()
+    assert (process.stderr.read(), process.wait(60)) == ("", code)
+    process.stderr.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+def test_a_terminal_that_hangs_up_leaves_the_work_its_end(tmp_path):
+    """Every line to it fails from then on; the work still ends where it wants to."""
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from yolo import cli, options\n"
+        "from yolo.signals import Stop\n"
+        "stop = Stop()\n"
+        "def work(args, screen):\n"
+        "    stop.defer()\n"
+        "    screen.outlive()\n"
+        "    screen.write('ready')\n"
+        "    while not stop.requested:\n"
+        "        time.sleep(0.02)\n"
+        "    screen.write('saved', end='\\r')\n"
+        "    Path('saved').touch()\n"
+        "    stop.last_line = lambda: 'stopped; go on with --resume'\n"
+        "    stop.allow()\n"
+        "sys.exit(cli._run(options.models_parser(), [], work, None, stop))\n"
+    )
+    ours, its = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=its, stdout=its, stderr=its, start_new_session=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
+    )  # fmt: skip
+    os.close(its)
+    said = b""
+    while b"ready" not in said:
+        said += os.read(ours, 100)
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 129 and (tmp_path / "saved").exists()
+
+
+def test_the_last_line_is_shown_in_whatever_encoding(monkeypatch, tmp_path):
+    from yolo import cli, options
+    from yolo.signals import Stop, Stopped
+
+    stop = Stop()
+    stop.last_line = lambda: "stopped; go on with: train.py --resume logs/实验"
+
+    def work(args, screen):
+        raise Stopped(signal.SIGINT)
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
+    monkeypatch.setattr("sys.stdout", stream)
+    assert cli._run(options.models_parser(), [], work, None, stop) == 130
+    assert stream.buffer.getvalue() == (
+        b"stopped; go on with: train.py --resume logs/\\u5b9e\\u9a8c\n"
+    )
 
 
 def test_the_log_marks_warnings():

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import functools
 import logging
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -151,18 +150,25 @@ def _run(
     screen = terminal.Screen()
 
     def fail(text: str, code: int) -> int:
+        screen.outlive()
         screen.finish()
         word = terminal.colored("error:", "red", sys.stderr)
-        print(f"{parser.prog}: {word} {text}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # a terminal that is gone changes no exit code
+            print(f"{parser.prog}: {word} {text}", file=sys.stderr)
         return code
 
     stop = stop or signals.Stop()
 
     def farewell():
         terminal.let_errors_through()
+        screen.outlive()  # what ends the program may have taken the terminal with it
         screen.finish()
         line = stop.last_line()
-        print(line or "interrupted", file=sys.stdout if line else sys.stderr, flush=True)
+        if line:
+            screen.write(line)
+            return
+        with contextlib.suppress(OSError):
+            print("interrupted", file=sys.stderr, flush=True)
 
     stop.farewell = farewell
     try:
@@ -180,7 +186,7 @@ def _run(
         return 130
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does; nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.lose(sys.stdout)
         return 1
     except OSError as error:
         return fail(str(error), 1)

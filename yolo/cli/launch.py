@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yolo import options, terminal
+from yolo.early import ending_signals
 from yolo.errors import ConfigError, WorkerLost, YoloError
 from yolo.signals import Stop
 from yolo.training import run_folder, toml
@@ -23,7 +24,7 @@ from yolo.training.settings import TrainConfig
 from yolo.training.workers import SIGN_OF_LIFE
 
 TRAIN = (sys.executable, "-m", "yolo", "train")
-STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+STOPPED = tuple(128 + number for number in ending_signals())
 SETTLING = 2.0  # seconds in which workers that end together are taken together
 LINES_SHOWN = 5
 
@@ -56,6 +57,7 @@ def launch(args, screen: terminal.Screen, *, stop: Stop, program: Sequence[str] 
     group = Group([*(program or TRAIN), *arguments], args.silence, screen, stop)
     stop.last_line = group.kill  # on a second signal, or whatever else ends the launcher
     stop.defer()
+    screen.outlive()
     workers, tries, reached = args.workers, 0, _newest(folder)
     try:
         while True:

@@ -73,6 +73,7 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
         return look.show_batches(config, args.show_batches, out, screen)
     if args.overfit:
         return look.overfit(config, args.overfit, screen)
+    screen.outlive()  # a terminal that is closed, or a log that is full, is no reason to end
     if cluster.index:  # the chief alone writes
         run = _Run(
             folder or Path(config.save_dir) / (config.name or ""), bool(args.resume), screen, stop
