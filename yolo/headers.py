@@ -15,6 +15,10 @@ from yolo.reading import FilePart, open_regular, printable, read_regular, regula
 MAX_MEGAPIXELS = 100.0
 LARGEST_MEGAPIXELS = 1000.0  # OpenCV itself stops at 2**30 pixels
 FORMATS = "JPEG, PNG, BMP, GIF, WebP or TIFF"
+# How their files are called, in the order in which one of several is taken
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff",
+)  # fmt: skip
 
 # No picture packs more pixels into a byte than this, one colour all over included, unless its
 # header lies; small ones cost little even then. For PNG that is deflate's 1032 at 1 bit a pixel.

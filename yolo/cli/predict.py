@@ -317,4 +317,9 @@ def _entry(result) -> dict:
 
 
 def _is_in(path: Path | int, folder: Path) -> bool:
-    return not isinstance(path, int) and path.resolve().parent == folder.resolve()
+    if isinstance(path, int):
+        return False
+    try:
+        return path.resolve().parent == folder.resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL: the reader says so
+        return False

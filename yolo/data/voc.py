@@ -13,23 +13,11 @@ from yolo.data.marked import MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.data.voc_xml import VocAnnotation, read_annotation
 from yolo.errors import DatasetError
-from yolo.headers import Header, read_header
+from yolo.headers import PICTURE_SUFFIXES, Header, read_header
 from yolo.reading import inside, printable, read_lines_of, shortened
 
 log = logging.getLogger("yolo")
 
-PICTURE_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".bmp",
-    ".webp",
-    ".gif",
-    ".tif",
-    ".tiff",
-)  # in the order in which one of several is taken
 TRAIN_SHARE, VAL_SHARE = 0.8, 0.1
 
 

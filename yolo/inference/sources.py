@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from yolo.errors import DatasetError
+from yolo.headers import PICTURE_SUFFIXES
 
-SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())
 VIDEO_SUFFIXES = frozenset(
     ".3gp .avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .webm .wmv".split()
 )  # a GIF is a picture here: its first frame
@@ -48,11 +48,10 @@ def find_sources(arguments: list[str]) -> list[Path | int]:
     for argument in arguments:
         typed = _without_scheme(argument)
         path = Path(typed)
-        known = is_video(path) or path.suffix.lower() in SUFFIXES
+        known = is_video(path) or path.suffix.lower() in PICTURE_SUFFIXES
         if len(arguments) > 1 and known and not glob.has_magic(typed):
-            expanded: Sequence[Path | int] = [
-                path.expanduser()
-            ]  # one that is missing is the reader's to report
+            # One that is missing is the reader's to report.
+            expanded: Sequence[Path | int] = [_from_home(typed)]
         else:
             expanded = _expand(typed)
         for source in expanded:
@@ -86,8 +85,17 @@ def _without_scheme(argument: str) -> str:
     return url2pathname(address.path)
 
 
+def _from_home(text: str) -> Path:
+    """Return a path with `~` replaced; `~$a.jpg` is a name where no user is called `$a.jpg`."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def _expand(argument: str) -> Sequence[Path | int]:
-    path = Path(argument).expanduser()
+    path = _from_home(argument)
     if path.is_file():
         return _read_list(path) if path.suffix.lower() == ".txt" else [path]
     if path.is_dir():
@@ -128,11 +136,11 @@ def _read_list(path: Path) -> list[Path]:
     names = [name for name in names if name and not name.startswith("#")]
     if not names:
         raise DatasetError(f"{path}: this list names no picture. Expected one path per line.")
-    return [path.parent / Path(name).expanduser() for name in names]
+    return [path.parent / _from_home(name) for name in names]
 
 
 def _pictures(paths) -> list[Path]:
-    known = SUFFIXES | VIDEO_SUFFIXES
+    known = {*PICTURE_SUFFIXES, *VIDEO_SUFFIXES}
     pictures = [path for path in paths if path.suffix.lower() in known and path.is_file()]
     return sorted(pictures, key=_natural)
 
@@ -144,4 +152,4 @@ def _natural(path: Path):
 
 
 def _suffixes() -> str:
-    return " ".join(sorted(SUFFIXES | VIDEO_SUFFIXES))
+    return " ".join(sorted({*PICTURE_SUFFIXES, *VIDEO_SUFFIXES}))

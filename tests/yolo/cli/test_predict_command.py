@@ -80,6 +80,16 @@ def test_a_broken_video_and_a_missing_camera_do_not_end_the_run(predict, tmp_pat
     assert not list((tmp_path / "predictions").glob("*.mp4"))
 
 
+def test_odd_names_in_a_list_are_lines_and_the_good_ones_are_looked_at(predict, tmp_path, spots):
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
+    (tmp_path / "circle.png").symlink_to("circle.png")
+    (tmp_path / "list.txt").write_text("circle.png\nb\0.png\n~$a.png\na.png\n", encoding="utf-8")
+    code, out, err = predict("list.txt")
+    assert (code, err) == (1, "") and "3 pictures left out, not readable" in out
+    assert out.count("error: ") == 3 and "b\\x00.png: " in out
+    assert [entry["file"] for entry in entries(tmp_path / "predictions")] == ["a.png"]
+
+
 def test_tiles_find_what_the_whole_hides(predict, tmp_path, spots):
     write_image(tmp_path / "big.png", spots((384, 512), [(250, 150, 256, 156)]))
     assert "big.png: nothing found" in predict("big.png")[1]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from yolo.errors import DatasetError
+from yolo.headers import PICTURE_SUFFIXES
 from yolo.inference.sources import find_sources, is_video
 
 
@@ -150,3 +151,20 @@ def test_addresses_of_files_on_this_machine(folder):
 def test_addresses_elsewhere_are_refused(address, words):
     with pytest.raises(DatasetError, match=words):
         find_sources([address])
+
+
+def test_a_folder_gives_the_pictures_that_training_reads(folder):
+    root = folder(*(f"{n}{suffix}" for n, suffix in enumerate(PICTURE_SUFFIXES)))
+    assert {".jfif", ".jpe"} <= set(PICTURE_SUFFIXES)
+    found = find_sources([str(root)])
+    assert [path.suffix for path in found] == list(PICTURE_SUFFIXES)
+
+
+def test_a_tilde_that_names_no_home_is_part_of_the_name(folder, monkeypatch):
+    root = folder("~$photo.jpg", "~x.jpg", "a.jpg")
+    (root / "list.txt").write_text("~$photo.jpg\n~x.jpg\n", encoding="utf-8")
+    monkeypatch.chdir(root)
+    assert names(find_sources(["~x.jpg"])) == ["~x.jpg"]
+    assert names(find_sources(["~$photo.jpg", "a.jpg"])) == ["~$photo.jpg", "a.jpg"]
+    assert names(find_sources(["list.txt"])) == ["~$photo.jpg", "~x.jpg"]
+    assert names(find_sources(["~$p*.jpg"])) == ["~$photo.jpg"]
