@@ -11,6 +11,7 @@ too): whatever is found mostly inside one counts neither way, any number of time
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -92,14 +93,17 @@ def evaluate_coco_files(ground_truth: Path, results: Path) -> dict:
     """Score a COCO results file against a COCO instances file, mask areas and crowds included.
 
     Args:
-        ground_truth: instances JSON: `images`, `annotations`, `categories`.
+        ground_truth: instances JSON: `images`, `annotations`, `categories`. An annotation without
+            `area` has that of its box, one without `iscrowd` is no crowd.
         results: a JSON list of `image_id`, `category_id`, `bbox` (x, y, width, height), `score`.
 
     Returns:
-        As `evaluate_coco`.
+        As `evaluate_coco`. What has a category that the instances file does not list counts
+        neither way, as in COCO's own code.
 
     Raises:
-        DatasetError: a file is not what it should be, or a result has an unknown picture.
+        DatasetError: a file is not what it should be, a result has an unknown picture, or two
+            categories have one id or one name.
     """
     truth, found = _read_json(ground_truth), _read_json(results)
     missing = [
@@ -112,28 +116,15 @@ def evaluate_coco_files(ground_truth: Path, results: Path) -> dict:
             f"{ground_truth}: no list {missing[0]!r}. Expected a COCO instances file with "
             "images, annotations and categories."
         )
-    wanted = {"image_id", "category_id", "bbox", "score"}
     _check_truth(truth, ground_truth)
-    known = {image["id"] for image in truth["images"]}
-    if not isinstance(found, list):
-        raise DatasetError(f"{results}: expected a JSON list of results, received an object.")
-    for i, entry in enumerate(found):
-        if not isinstance(entry, dict) or not wanted <= entry.keys():
-            raise DatasetError(
-                f"{results}: result {i} lacks one of {', '.join(sorted(wanted))}. "
-                f"Received: {str(entry)[:80]}"
-            )
-        if not _are_numbers(entry["bbox"], 4) or not _are_numbers([entry["score"]], 1):
-            raise DatasetError(
-                f"{results}: result {i}: bbox {shortened(entry['bbox'])}, score "
-                f"{shortened(entry['score'])}; expected four numbers and one."
-            )
-        if not isinstance(entry["image_id"], int | str) or entry["image_id"] not in known:
-            raise DatasetError(
-                f"{results}: result {i} has image_id {shortened(entry['image_id'])}, "
-                f"which {ground_truth} does not list."
-            )
-    return _evaluate(truth, found)
+    images, categories = (_renumber(truth[kind]) for kind in ("images", "categories"))
+    _check_results(found, results, images, ground_truth)
+    truth["annotations"] = _relabelled(truth["annotations"], images, categories)
+    # COCO's code takes the id 0 for "none", and of annotations with one id the last.
+    for new_id, entry in enumerate(truth["annotations"], 1):
+        entry["id"] = new_id
+        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
+    return _evaluate(truth, _relabelled(found, images, categories))
 
 
 def table(result: dict) -> str:
@@ -207,7 +198,7 @@ def _read_json(path: Path):
 
 
 def _check_truth(truth: dict, path: Path) -> None:
-    """Refuse entries that the evaluation would trip over."""
+    """Refuse entries that the evaluation would trip over, or silently take for something else."""
     for key, needed in (
         ("images", ("id",)),
         ("categories", ("id", "name")),
@@ -219,11 +210,91 @@ def _check_truth(truth: dict, path: Path) -> None:
             ids = [entry[name] for name in needed if name.endswith("id")]
             if not all(isinstance(value, int | str) for value in ids):
                 raise DatasetError(f"{path}: {key}, entry {i}: an id that is no number.")
-            if "bbox" in needed and not _are_numbers(entry["bbox"], 4):
-                raise DatasetError(
-                    f"{path}: annotation {shortened(entry['id'])}: bbox "
-                    f"{shortened(entry['bbox'])}; expected [x, y, width, height]."
-                )
+            if not isinstance(entry.get("name", ""), str):
+                raise DatasetError(f"{path}: {key}, entry {i}: a name that is no text.")
+    for name in ("id", "name"):
+        counts = Counter(_key(category[name]) for category in truth["categories"])
+        twice, count = next(iter(counts.most_common(1)), ("", 0))
+        if count > 1:
+            raise DatasetError(
+                f"{path}: two categories have the {name} {shortened(twice)}; their figures could "
+                "not be told apart: give each its own."
+            )
+    for entry in truth["annotations"]:
+        _check_annotation(entry, f"{path}: annotation {shortened(entry['id'])}")
+
+
+def _check_annotation(entry: dict, label: str) -> None:
+    """Refuse an annotation whose box, area or mark of a crowd is none."""
+    if not _are_numbers(entry["bbox"], 4):
+        raise DatasetError(
+            f"{label}: bbox {shortened(entry['bbox'])}; expected [x, y, width, height]."
+        )
+    area, crowd = entry.get("area", 0), entry.get("iscrowd", 0)
+    if not _are_numbers([area], 1) or area < 0:
+        raise DatasetError(
+            f"{label}: area {shortened(area)}; expected square pixels, or none for the box's own."
+        )
+    if crowd not in (0, 1):
+        raise DatasetError(f"{label}: iscrowd {shortened(crowd)}; expected 0 or 1.")
+
+
+def _check_results(found, path: Path, images: dict[str, int], ground_truth: Path) -> None:
+    """Refuse results that are none, or of a picture that the ground truth does not list."""
+    wanted = {"image_id", "category_id", "bbox", "score"}
+    if not isinstance(found, list):
+        raise DatasetError(f"{path}: expected a JSON list of results, received an object.")
+    for i, entry in enumerate(found):
+        if not isinstance(entry, dict) or not wanted <= entry.keys():
+            raise DatasetError(
+                f"{path}: result {i} lacks one of {', '.join(sorted(wanted))}. "
+                f"Received: {str(entry)[:80]}"
+            )
+        if not _are_numbers(entry["bbox"], 4) or not _are_numbers([entry["score"]], 1):
+            raise DatasetError(
+                f"{path}: result {i}: bbox {shortened(entry['bbox'])}, score "
+                f"{shortened(entry['score'])}; expected four numbers and one."
+            )
+        if _key(entry["image_id"]) not in images:
+            raise DatasetError(
+                f"{path}: result {i} has image_id {shortened(entry['image_id'])}, "
+                f"which {ground_truth} does not list."
+            )
+        if not isinstance(entry["category_id"], int | float | str):
+            raise DatasetError(
+                f"{path}: result {i} has category_id {shortened(entry['category_id'])}; "
+                "expected a number."
+            )
+
+
+def _key(value) -> str:
+    """Return an id as text; 5, 5.0 and "5" are one."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def _renumber(entries: list[dict]) -> dict[str, int]:
+    """Give entries the ids 1, 2, ... in the order of their own, which need be no numbers.
+
+    Returns:
+        The new id by the `_key` of the old one.
+    """
+    keys = sorted({_key(entry["id"]) for entry in entries}, key=lambda key: (len(key), key))
+    new_ids = {key: new_id for new_id, key in enumerate(keys, 1)}
+    for entry in entries:
+        entry["id"] = new_ids[_key(entry["id"])]
+    return new_ids
+
+
+def _relabelled(entries: list[dict], images: dict[str, int], categories: dict[str, int]) -> list:
+    """Return the entries under the new ids, without those of another picture or category."""
+    kept = []
+    for entry in entries:
+        image = images.get(_key(entry["image_id"]))
+        category = categories.get(_key(entry["category_id"]))
+        if image is not None and category is not None:
+            entry["image_id"], entry["category_id"] = image, category
+            kept.append(entry)
+    return kept
 
 
 def _are_numbers(values, count: int) -> bool:

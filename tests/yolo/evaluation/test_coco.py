@@ -214,6 +214,60 @@ def test_an_empty_results_file_is_zero(tmp_path):
     assert result["AP"] == 0.0 and result["AR100"] == 0.0
 
 
+def changed(**fields):
+    """Return the instances with other values in its annotation; "leave out" drops a field."""
+    entry = {**TRUTH["annotations"][0], **fields}
+    return TRUTH | {"annotations": [{k: v for k, v in entry.items() if v != "leave out"}]}
+
+
+def categories(*names, ids=(3, 4)):
+    entries = [{"id": i, "name": name} for i, name in zip(ids, names, strict=True)]
+    return TRUTH | {"categories": entries}
+
+
+@pytest.mark.parametrize(
+    "fields, result",
+    [
+        ({"id": 0}, {}),
+        ({"id": -1}, {}),
+        ({"id": "a"}, {}),
+        ({"image_id": "5"}, {"image_id": 5.0, "category_id": 3.0}),
+        ({"iscrowd": "leave out"}, {"image_id": "5", "category_id": "3"}),
+        ({"iscrowd": False}, {}),
+    ],
+)
+def test_ids_of_any_kind_name_the_same_object(tmp_path, fields, result):
+    found = [RESULT | result, RESULT | {"category_id": 99, "score": 0.9}]
+    paths = write(tmp_path, changed(**fields), found)
+    assert evaluate_coco_files(*paths)["AP"] == pytest.approx(1.0)
+
+
+def test_annotations_that_share_an_id_all_count(tmp_path):
+    boxes = [[0, 0, 50, 50], [100, 100, 50, 50]]
+    truth = TRUTH | {"annotations": [{**TRUTH["annotations"][0], "bbox": box} for box in boxes]}
+    paths = write(tmp_path, truth, [RESULT | {"bbox": box} for box in boxes])
+    assert evaluate_coco_files(*paths)["AP"] == pytest.approx(1.0)
+
+
+def test_without_an_area_the_box_tells_the_size(tmp_path):
+    result = evaluate_coco_files(*write(tmp_path, changed(area="leave out"), [RESULT]))
+    assert result["APm"] == pytest.approx(1.0) and result["APs"] == -1.0
+
+
+def test_pictures_may_have_names_for_ids(tmp_path):
+    truth = changed(image_id="p") | {"images": [{"id": "p"}, {"id": 7}]}
+    result = evaluate_coco_files(*write(tmp_path, truth, [RESULT | {"image_id": "p"}]))
+    assert result["AP"] == pytest.approx(1.0)
+
+
+def test_pictures_are_ranked_by_their_numbers(tmp_path):
+    """Of equal scores that of the picture with the lower id comes first, as in COCO's code."""
+    truth = changed(image_id=9) | {"images": [{"id": 10}, {"id": 9}]}
+    found = [RESULT | {"image_id": 10}, RESULT | {"image_id": 9}]
+    result = evaluate_coco_files(*write(tmp_path, truth, found))
+    assert result["AP"] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     "truth, results, message",
     [
@@ -221,6 +275,16 @@ def test_an_empty_results_file_is_zero(tmp_path):
         (TRUTH, [{"image_id": 5}], "result 0 lacks"),
         (TRUTH, {"a": 1}, "expected a JSON list"),
         ({"images": []}, [], "no list 'annotations'"),
+        (TRUTH, [RESULT | {"category_id": [1]}], "category_id .1.; expected a number"),
+        (TRUTH, [RESULT | {"image_id": None}], "image_id None"),
+        (changed(iscrowd=None), [], "annotation 1: iscrowd None; expected 0 or 1"),
+        (changed(iscrowd=2), [], "iscrowd 2; expected 0 or 1"),
+        (changed(area="large"), [], "area 'large'; expected square pixels"),
+        (changed(area=-1), [], "area -1"),
+        (changed(bbox=[1, 2, 3]), [], "expected .x, y, width, height."),
+        (categories("cat", ["dog"]), [], "entry 1: a name that is no text"),
+        (categories("cat", "cat"), [], "two categories have the name 'cat'"),
+        (categories("cat", "dog", ids=(3, "3")), [], "two categories have the id '3'"),
         ("{", [], "not a JSON file"),
     ],
 )
