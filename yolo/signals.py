@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -44,6 +45,7 @@ class Stop:
 
     Attributes:
         number: the first signal that came, 0 before.
+        noted: called by the thread at the first signal, where it is only noted.
         farewell: called before the thread ends the process.
         last_line: returns what the work wants said at its end by a signal.
     """
@@ -52,6 +54,7 @@ class Stop:
 
     def __init__(self, *, grace: float = 3.0):
         self.grace = grace
+        self.noted: Callable[[], None] = lambda: None
         self.farewell: Callable[[], None] = lambda: None
         self.last_line: Callable[[], str] = lambda: ""
         self.number = 0
@@ -108,6 +111,9 @@ class Stop:
                 if not first:
                     first = self._since = now
                     self.number = self.number or number
+                    if self._deferred:
+                        with contextlib.suppress(OSError):  # the terminal may be gone
+                            self.noted()
             if first and not self._deferred and now - self._since > self.grace:
                 self._end(self.number)
 

@@ -29,7 +29,8 @@ def predict_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     """Run `predict.py`: detect in pictures and videos, draw the boxes, write what was found."""
     from yolo.cli.predict import predict
 
-    return _run(options.predict_parser(), argv, predict, prog)
+    stop = signals.Stop()
+    return _run(options.predict_parser(), argv, functools.partial(predict, stop=stop), prog, stop)
 
 
 def evaluate_main(argv: list[str] | None = None, prog: str | None = None) -> int:

@@ -14,8 +14,14 @@ from yolo.headers import allow_megapixels
 from yolo.reading import printable
 
 
-def predict(args, screen: terminal.Screen) -> int:
-    """Run the command and return its exit code."""
+def predict(args, screen: terminal.Screen, *, stop: signals.Stop) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        args: the options.
+        screen: where to say what is found.
+        stop: a first signal ends the run after the batch at hand, and all found is written.
+    """
     if args.no_draw and args.heatmap:
         raise ConfigError("--heatmap lays colours over drawn pictures; leave out --no-draw")
     if args.shard:
@@ -44,29 +50,26 @@ def predict(args, screen: terminal.Screen) -> int:
     if args.show and (reason := window.obstacle()) is not None:
         screen.write(reason)
         args.show = False
-    run = _Run(args, model, settings, screen)
+    run = _Run(args, model, settings, screen, stop)
     if args.shard:
         found = run.take_share(found, weights)
-    stopped = None
+    stop.defer()  # A call of the model cannot be broken off, and may take minutes.
+    stop.noted = lambda: screen.write(
+        f"stopping after this {'picture' if args.tile else 'batch'}; again to stop at once"
+    )
     try:
-        with signals.Stop() as stop:
-            try:
-                run.look_at(found)
-                run.complete = True
-            finally:
-                stop.defer()  # what was found so far is written in peace
-                run.close()
-    except KeyboardInterrupt as error:
-        stopped = error
+        run.look_at(found)
+    finally:
+        run.close()
     run.report()
-    if stopped is not None:
-        screen.write("stopped")
-        if args.shard:
-            screen.write("this shard is not written: run it again")
-        elif isinstance(found[-1], int):  # a camera ends in no other way
-            return 0
-        return getattr(stopped, "exit_code", 130)
-    return 1 if run.failed else 0
+    if not stop.requested:
+        return 1 if run.failed else 0
+    screen.write("stopped")
+    if args.shard and not run.complete:
+        screen.write("this shard is not written: run it again")
+    if found and isinstance(found[-1], int):  # a camera ends in no other way
+        return 0
+    return 128 + stop.number
 
 
 def _refuse_with_shard(args) -> None:
@@ -110,10 +113,11 @@ def _sources(arguments: list[str]) -> list[Path | int]:
 class _Run:
     """One run of the command: what it draws and writes, and what it has seen so far."""
 
-    def __init__(self, args, model, settings: dict, screen: terminal.Screen):
+    def __init__(self, args, model, settings: dict, screen: terminal.Screen, stop: signals.Stop):
         from yolo.inference.writers import LISTS, WRITERS
 
         self.args, self.model, self.settings, self.screen = args, model, settings, screen
+        self.stop, self.ended = stop, lambda: stop.requested
         self.out = Path(args.out)
         self.kinds = tuple(dict.fromkeys(("json", *args.save)))
         left = LISTS if args.shard else ()
@@ -163,7 +167,10 @@ class _Run:
             self._name(found)
         if pictures and not self._pictures(pictures):
             return
+        self.complete = len(self.entries) + len(self.failed) == len(pictures)  # of a shard
         for source in found:
+            if self.ended():
+                return
             if isinstance(source, int) or is_video(source):
                 try:
                     if not self._video(source):
@@ -186,7 +193,9 @@ class _Run:
         from yolo.inference import predictor
 
         progress = terminal.Progress(self.screen, len(paths), "pictures")
-        results = predictor.predict(self.model, paths, on_error=self._fail, **self.settings)
+        results = predictor.predict(
+            self.model, paths, on_error=self._fail, ended=self.ended, **self.settings
+        )
         for number, (path, image, found) in enumerate(results, 1):
             stem = self.stems[path]
             drawn = None if self.args.no_draw else self.out / f"{stem}.jpg"
@@ -208,15 +217,17 @@ class _Run:
 
         with contextlib.closing(video.Video(source)) as frames:
             path = Path(f"camera_{source}") if frames.camera else source
-            live = {"batch_size": 1, "ahead": 1} if frames.camera else {}
+            others = {"ended": self.ended}
+            if frames.camera:
+                others |= {"batch_size": 1, "ahead": 1}
             name = common.free_name(path, self.names, ".mp4")
             progress = terminal.Progress(self.screen, frames.count, f"frames of {frames.name}")
-            counts, number = Counter(), -1
+            counts, number, more = Counter(), -1, True
             with contextlib.ExitStack() as stack:
                 writer = None
                 if not self.args.no_draw:
                     writer = stack.enter_context(video.VideoWriter(self.out / name, frames.rate))
-                results = predictor.predict_frames(self.model, frames, **self.settings | live)
+                results = predictor.predict_frames(self.model, frames, **self.settings | others)
                 for number, (image, found) in enumerate(results):
                     stem = f"{Path(name).stem}_frame_{number:06d}"
                     more = self._take(image, found, source=frames.name, stem=stem, frame=number,
@@ -230,7 +241,7 @@ class _Run:
         self.screen.write(
             f"{frames.name}: {number + 1} frames, in all of them {text or 'nothing found'}"
         )
-        if writer is not None:
+        if writer is not None and writer.frames:
             self.screen.write(f"drawn: {writer.path}")
         return more
 
@@ -252,7 +263,10 @@ class _Run:
             writer.add(result)
         if self.share is not None:
             self.entries.append(_entry(result))
-        return not self.args.show or window.show(picture, wait=result.frame is None)
+        if not self.args.show or self.ended():
+            return True  # what else the batch holds is taken, too
+        goes_on = window.show(picture, wait=result.frame is None, ended=self.ended)
+        return goes_on or self.ended()
 
     def _drawn(self, image, found):
         from yolo.draw import draw_detections

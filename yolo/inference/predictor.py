@@ -47,6 +47,8 @@ class Settings:
         clip: cut boxes at the picture's edge, and drop those outside it.
         whole: pictures of the run of which these are a part, see `shards`; None: these are all.
             The model gets batches as large as the whole run would give it.
+        ended: asked before each batch, or each picture where there are tiles, whether to look at
+            no more.
 
     Raises:
         ConfigError: `batch_size` is below 1.
@@ -60,6 +62,7 @@ class Settings:
     tile: tuple[int, int] | None = None
     clip: bool = True
     whole: int | None = None
+    ended: Callable[[], bool] = lambda: False
 
     def __post_init__(self):
         if self.batch_size < 1:
@@ -157,6 +160,8 @@ def _whole(model, items, read, settings, ahead, on_error, thresholds):
 
     with contextlib.closing(_read_ahead(items, load, ahead, on_error)) as loaded:
         for batch in _batched(loaded, batch_size):
+            if settings.ended():
+                return
             pictures = [picture for _, (_, picture, _) in batch]
             answers = detect_fitted(model, pictures, batch_size=batch_size, **thresholds)
             for (item, (image, _, fit)), found in zip(batch, answers, strict=True):
@@ -167,6 +172,8 @@ def _tiled(model, items, read, settings, ahead, on_error, thresholds):
     """Yield (item, picture, detections), each picture looked at tile by tile."""
     with contextlib.closing(_read_ahead(items, read, ahead, on_error)) as loaded:
         for item, image in loaded:
+            if settings.ended():
+                return
             yield (
                 item,
                 image,

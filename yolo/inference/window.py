@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
@@ -32,22 +33,23 @@ def obstacle() -> str | None:
     return None
 
 
-def show(image: np.ndarray, *, wait: bool) -> bool:
+def show(image: np.ndarray, *, wait: bool, ended: Callable[[], bool]) -> bool:
     """Show a picture, and tell whether to go on.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         wait: until a key is pressed; False for the frames of a video.
+        ended: asked ten times a second meanwhile whether to wait no more.
 
     Returns:
-        False when q or Esc was pressed or the window was closed.
+        False when q or Esc was pressed, the window was closed or `ended` said so.
     """
     cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
     cv2.imshow(_TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     while True:
         key = cv2.waitKey(100 if wait else 1)
         closed = cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1
-        if closed or key in _END_KEYS:
+        if closed or key in _END_KEYS or ended():
             cv2.destroyAllWindows()
             return False
         if key >= 0 or not wait:

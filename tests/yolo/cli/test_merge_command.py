@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -302,14 +303,18 @@ def test_an_interrupted_shard_is_not_taken_for_a_whole_one(run, place, monkeypat
 
     def interrupt(path, *args):
         looked.append(path)
-        if len(looked) == 2:
-            raise KeyboardInterrupt
+        if len(looked) == 1:
+            signal.raise_signal(signal.SIGINT)
         return write_image(path, *args)
 
     monkeypatch.setattr("yolo.draw.write_image", interrupt)
-    code, out, _ = run(*PREDICT, "--shard", "1/2")
+    code, out, _ = run(*PREDICT, "--shard", "1/2", "--batch-size", "2")
     assert code == 130 and "this shard is not written: run it again" in out
-    assert not list((place / "o").glob("shard-*"))
+    assert len(looked) == 2 and not list((place / "o").glob("shard-*"))
+    looked.clear()
+    code, out, _ = run(*PREDICT, "--shard", "1/2", "--batch-size", "6")
+    assert code == 130 and "this shard is not written" not in out
+    assert (place / "o" / "shard-1-of-2.json").is_file(), "the signal came in its last batch"
 
 
 def test_labels_come_back_as_they_were(place):

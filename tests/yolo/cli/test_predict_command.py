@@ -2,6 +2,12 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +19,7 @@ from yolo.images import read_image
 from yolo.inference import window
 from yolo.inference.video import Video, VideoWriter
 
+ROOT = Path(__file__).resolve().parents[3]
 BOX = (20, 30, 60, 50)
 
 
@@ -136,7 +143,7 @@ def test_a_window_shows_and_ends(predict, tmp_path, spots, monkeypatch, clip):
         write_image(tmp_path / name, spots((96, 128), [BOX]))
     waited = []
 
-    def show(image, *, wait):
+    def show(image, *, wait, ended):
         waited.append(wait)
         assert image.shape == (96, 128, 3)
         return len(waited) != 2
@@ -150,23 +157,61 @@ def test_a_window_shows_and_ends(predict, tmp_path, spots, monkeypatch, clip):
     assert waited[2:] == [False] * 6, "a video does not wait for keys"
 
 
-def test_an_interrupt_keeps_what_there_is(predict, tmp_path, spots, clip, monkeypatch):
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_what_there_is_and_the_batch_at_hand(
+    predict, tmp_path, spots, clip, monkeypatch, number, code
+):
     write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
-    calls = []
-    before = VideoWriter.write
+    looked = predict.model.predict_raw
 
-    def interrupted(self, frame):
-        before(self, frame)
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
+    def interrupted(images):
+        if len(predict.model.batches) == 2:  # the picture, two frames, and now two more
+            signal.raise_signal(number)
+            time.sleep(0.3)  # the line is said now, not when the model is done
+            print("-- looked at", flush=True)
+        return looked(images)
 
-    monkeypatch.setattr(VideoWriter, "write", interrupted)
-    code, out, _ = predict("a.png", clip, "--save", "csv")
-    assert code == 130 and out.splitlines()[-1] == "stopped"
+    monkeypatch.setattr(predict.model, "predict_raw", interrupted)
+    found, out, err = predict("a.png", clip, "--save", "csv", "--batch-size", "2")
+    lines = out.splitlines()
+    assert (found, err, lines[-1]) == (code, "", "stopped")
+    said = lines.index("stopping after this batch; again to stop at once")
+    assert lines[said + 1] == "-- looked at"
     root = tmp_path / "predictions"
-    assert Video(root / "clip.mp4").count == 3
-    assert len(entries(root)) == 3 and (root / "predictions.csv").is_file()
+    assert Video(root / "clip.mp4").count == 4
+    assert len(entries(root)) == 5 and (root / "predictions.csv").is_file()
+
+
+def test_a_call_of_the_model_that_nothing_interrupts_may_take_its_time(tmp_path, spots):
+    """Compiled code hears of no signal: the process must not be ended before it comes back."""
+    for n in range(6):
+        write_image(tmp_path / f"{n}.png", spots((96, 128), [BOX]))
+    code = (
+        "import hashlib, os, signal, sys\n"
+        "from tests.yolo.conftest import SpotFinder\n"
+        "from yolo import cli, terminal\n"
+        "from yolo.cli import common\n"
+        "from yolo.signals import Stop\n"
+        "class Slow(SpotFinder):\n"
+        "    def predict_raw(self, images):\n"
+        "        if len(self.batches) == 1:\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000)\n"
+        "        return super().predict_raw(images)\n"
+        "model = Slow()\n"
+        "common.open_model = lambda args, weights: model\n"
+        "terminal.import_tensorflow_quietly = lambda **_: None\n"
+        "Stop.__init__.__kwdefaults__['grace'] = 0.1\n"
+        "sys.exit(cli.predict_main(['.', '--weights', 'any.keras', '--batch-size', '2']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, encoding="utf-8", timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (143, "")
+    assert [entry["file"] for entry in entries(tmp_path / "predictions")] == [
+        "0.png", "1.png", "2.png", "3.png",
+    ]  # fmt: skip
 
 
 def test_the_stopwatch(predict, tmp_path, spots, monkeypatch):

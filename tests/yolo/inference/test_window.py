@@ -31,17 +31,18 @@ def test_why_there_is_no_window(monkeypatch, gui, display, words):
 
 
 @pytest.mark.parametrize(
-    "keys, visible, wait, goes_on",
+    "keys, visible, wait, goes_on, ended",
     [
-        ([-1, -1, ord("n")], 1, True, True),
-        ([ord("q")], 1, True, False),
-        ([27], 1, False, False),
-        ([-1], 1, False, True),
-        ([-1], 0, True, False),
+        ([-1, -1, ord("n")], 1, True, True, []),
+        ([ord("q")], 1, True, False, []),
+        ([27], 1, False, False, []),
+        ([-1], 1, False, True, []),
+        ([-1], 0, True, False, []),
+        ([-1, -1, -1], 1, True, False, [False, False, True]),
     ],
 )
-def test_keys(monkeypatch, keys, visible, wait, goes_on):
-    shown, pressed = [], iter(keys)
+def test_keys(monkeypatch, keys, visible, wait, goes_on, ended):
+    shown, pressed, ends = [], iter(keys), iter(ended)
     fakes = {
         "namedWindow": lambda *_: None,
         "imshow": lambda _, image: shown.append(image[0, 0].tolist()),
@@ -52,5 +53,5 @@ def test_keys(monkeypatch, keys, visible, wait, goes_on):
     for name, fake in fakes.items():
         monkeypatch.setattr(window.cv2, name, fake)
     image = np.full((2, 2, 3), (1, 2, 3), np.uint8)
-    assert window.show(image, wait=wait) == goes_on
+    assert window.show(image, wait=wait, ended=lambda: next(ends, False)) == goes_on
     assert shown == [[3, 2, 1]] and not list(pressed), "BGR, and every key is waited for"
