@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 _TINY = 1e-7
+_BLOCK = 32  # objects compared at once in `max_iou`
 
 
 def pairwise_iou(boxes_a, boxes_b):
@@ -54,37 +55,52 @@ def shape_iou(sizes_a, sizes_b):
     return overlap / (union + _TINY)
 
 
-def max_iou(boxes_xyxy, truth_xyxy, valid, *, block=32):
+def max_iou(boxes_xyxy, truth_xyxy, valid):
     """Return each box's largest IoU with any valid ground truth of its picture.
 
-    The ground truths are taken in blocks, so that memory stays at N x `block` however many
-    objects a picture holds.
+    The ground truths are taken in blocks, so that memory stays at N x 32 however many objects a
+    picture holds.
 
     Args:
         boxes_xyxy: (batch, N, 4).
         truth_xyxy: (batch, M, 4).
         valid: (batch, M) bool.
-        block: ground truths compared at once.
 
     Returns:
         (batch, N) float32 in 0..1; 0 where a picture has no valid ground truth.
     """
     left, top, right, bottom = (boxes_xyxy[..., None, i] for i in range(4))  # (batch, N, 1)
     area = (right - left) * (bottom - top)
-    best = ops.zeros_like(boxes_xyxy[..., 0])
-    # Where batches differ in their number of objects it is not known here: one block takes all.
-    objects = truth_xyxy.shape[1]
-    for start in range(0, objects, block) if objects is not None else (0,):
-        block = block if objects is not None else ops.shape(truth_xyxy)[1]
-        part = truth_xyxy[:, None, start : start + block]  # (batch, 1, block, 4)
+
+    def best_in(truth, valid):
+        part = truth[:, None]  # (batch, 1, block, 4)
         width = ops.minimum(right, part[..., 2]) - ops.maximum(left, part[..., 0])
         height = ops.minimum(bottom, part[..., 3]) - ops.maximum(top, part[..., 1])
         overlap = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)  # (batch, N, block)
         part_area = (part[..., 2] - part[..., 0]) * (part[..., 3] - part[..., 1])
         iou = overlap / (area + part_area - overlap + _TINY)
-        usable = ops.cast(valid[:, None, start : start + block], iou.dtype)
-        best = ops.maximum(best, ops.max(iou * usable, axis=-1))
-    return best
+        return ops.max(iou * ops.cast(valid[:, None], iou.dtype), axis=-1)
+
+    best = ops.zeros_like(boxes_xyxy[..., 0])
+    objects = truth_xyxy.shape[1]
+    if objects is not None:
+        for start in range(0, objects, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            best = ops.maximum(best, best_in(truth_xyxy[:, block], valid[:, block]))
+        return best
+
+    # A graph for batches that differ in their number of objects: whole blocks, in a loop.
+    batch, objects = ops.shape(truth_xyxy)[:2]
+    truth = ops.pad(truth_xyxy, ((0, 0), (0, _BLOCK), (0, 0)))
+    valid = ops.pad(ops.cast(valid, "float32"), ((0, 0), (0, _BLOCK)))
+
+    def with_block(number, best):
+        start = number * _BLOCK
+        part = ops.slice(truth, (0, start, 0), (batch, _BLOCK, 4))
+        return ops.maximum(best, best_in(part, ops.slice(valid, (0, start), (batch, _BLOCK))))
+
+    best = best + 0.0 * valid[:, :1]  # of as many pictures as the loop makes it
+    return ops.fori_loop(0, (objects + _BLOCK - 1) // _BLOCK, with_block, best)
 
 
 def box_similarity(predicted_xyxy, truth_xyxy, kind="ciou"):

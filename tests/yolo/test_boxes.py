@@ -95,15 +95,51 @@ def test_unknown_similarity_is_refused():
         box_similarity(A, B, "eiou")
 
 
-@pytest.mark.parametrize("objects", [1, 31, 32, 33, 70])
-def test_max_iou_in_blocks_equals_the_full_matrix(objects):
+def overlapping_boxes(objects):
+    """Return 40 boxes and `objects` ground truths for each of two pictures, and which are valid."""
     rng = np.random.default_rng(objects)
     corner = rng.uniform(0, 50, (2, 40 + objects, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(1, 40, corner.shape)], -1)
     boxes = boxes.astype("float32")
-    predicted, truth = boxes[:, :40], boxes[:, 40:]
-    valid = rng.uniform(size=(2, objects)) < 0.7
-    found = np.array(max_iou(predicted, truth, valid))
-    for i in range(2):
-        expected = pairwise_iou(predicted[i], truth[i][valid[i]]).max(axis=1, initial=0)
-        np.testing.assert_allclose(found[i], expected, atol=1e-6)
+    return boxes[:, :40], boxes[:, 40:], rng.uniform(size=(2, objects)) < 0.7
+
+
+def compiled_max_iou(**options):
+    """Return `max_iou` in a graph that does not know the number of objects."""
+    signature = [
+        tf.TensorSpec((None, 40, 4)),
+        tf.TensorSpec((None, None, 4)),
+        tf.TensorSpec((None, None), tf.bool),
+    ]
+    return tf.function(max_iou, input_signature=signature, **options)
+
+
+@pytest.mark.parametrize("make", [lambda: max_iou, compiled_max_iou])
+def test_max_iou_in_blocks_equals_the_full_matrix(make):
+    function = make()
+    for objects in (0, 1, 31, 32, 33, 70):
+        predicted, truth, valid = overlapping_boxes(objects)
+        found = np.array(function(predicted, truth, valid))
+        for i in range(2):
+            expected = pairwise_iou(predicted[i], truth[i][valid[i]]).max(axis=1, initial=0)
+            np.testing.assert_allclose(found[i], expected, atol=1e-6)
+
+
+def test_max_iou_of_unknown_objects_compiles_with_xla():
+    given = overlapping_boxes(33)
+    found = compiled_max_iou(jit_compile=True)(*given)
+    np.testing.assert_allclose(found, max_iou(*given), atol=1e-6)
+
+
+def test_max_iou_never_holds_all_boxes_against_all_objects():
+    """Its memory is bounded also where a graph does not know how many objects there are."""
+    graph = compiled_max_iou().get_concrete_function().graph.as_graph_def(add_shapes=True)
+    nodes = [*graph.node, *(node for body in graph.library.function for node in body.node_def)]
+    shapes = [
+        [side.size for side in shape.dim]
+        for node in nodes
+        for shape in node.attr["_output_shapes"].list.shape
+    ]
+    # (batch, 40 boxes, objects compared at once), the last -1 where it is not known
+    at_once = {shape[2] for shape in shapes if len(shape) == 3 and shape[1] == 40} - {1, 4}
+    assert at_once == {32}
