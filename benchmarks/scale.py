@@ -35,8 +35,8 @@ VOC_STEPS = 2000 * 20  # Darknet's README: 2000 steps a class; batch 64
 COCO_STEPS = 555_000  # TensorFlow Model Garden's yolov4 at 512, AP 43.0 on val2017; batch 64
 BATCH = 64
 # What this package was seen to do on two cores with yolov4-tiny at 416: the README's run of focal
-# loss on blood cells, 40 epochs of 26 steps of 8 pictures
-CPU_PICTURES, CPU_MINUTES = 40 * 26 * 8, 17.5
+# loss on blood cells, 60 epochs of 25 steps of 8 pictures
+CPU_PICTURES, CPU_MINUTES = 60 * 25 * 8, 17.5
 
 
 def pictures_per_second(model: str = "yolov4", size: int = 416) -> float:
