@@ -29,6 +29,7 @@ UTILISATION = 0.3  # of the peak that convolutions of a detector reach
 STEP_FACTOR = 3  # a training step costs three forward passes: the backward pass two
 NETWORK_BYTES = 100e9 / 8  # 100 Gbit/s, one card a machine
 DEVICES_A_MACHINE = 8
+THREADS = 16  # that read files at once
 
 COCO_PICTURES, COCO_BYTES = 118_287, 18e9  # train2017; cocodataset.org
 VOC_STEPS = 2000 * 20  # Darknet's README: 2000 steps a class; batch 64
@@ -112,12 +113,12 @@ def feeding_table() -> str:
     return text_table(header, rows)
 
 
-def storage_table(threads: int = 16) -> str:
+def storage_table() -> str:
     """Return how many files a second threads can open, by what one opening costs."""
     need = DEVICES_A_MACHINE * pictures_per_second() * files_per_picture()
     rows = [
-        [name, f"{seconds * 1000:g}", f"{threads / seconds:.0f}", f"{need:.0f}",
-         "yes" if threads / seconds >= need else "no"]
+        [name, f"{seconds * 1000:g}", f"{THREADS / seconds:.0f}", f"{need:.0f}",
+         "yes" if THREADS / seconds >= need else "no"]
         for name, seconds in (("local disk", 1e-4), ("network file system", 1e-3),
                               ("object store", 1e-2))
     ]  # fmt: skip
@@ -171,7 +172,7 @@ TABLES = (feeding_table, storage_table, copy_line, network_table, time_table, cp
 # ------------------------------------------------------------------------------ measured
 
 
-def core_milliseconds(samples, *, pictures: int = 400) -> float:
+def core_milliseconds(samples) -> float:
     """Return the processor time that one training picture costs, in ms: read, decoded, varied."""
     from yolo.data.pipeline import BatchPlan, training_dataset
 
@@ -180,9 +181,9 @@ def core_milliseconds(samples, *, pictures: int = 400) -> float:
     for _ in itertools.islice(batches, 4):  # what is built once
         pass
     start = time.process_time()
-    for _ in itertools.islice(batches, pictures // 8):
+    for _ in itertools.islice(batches, 50):
         pass
-    return (time.process_time() - start) / (pictures // 8 * 8) * 1000
+    return (time.process_time() - start) / (50 * 8) * 1000
 
 
 def measure(root: str) -> str:

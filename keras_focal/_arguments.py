@@ -67,15 +67,12 @@ def integer(name: str, value: object, *, low: float = -math.inf) -> int:
     return int(value)
 
 
-def balance(
-    value: object, *, high: float = 1.0, name: str = "alpha"
-) -> float | tuple[float, ...] | None:
-    """Return a class balance: None, one number, or one number per class.
+def balance(value: object, *, high: float = 1.0) -> float | tuple[float, ...] | None:
+    """Return a class balance `alpha`: None, one number, or one number per class.
 
     Args:
         value: None, a number, or a flat sequence of numbers, each in [0, high].
         high: largest value accepted.
-        name: name of the argument, for the message.
 
     Returns:
         None, a float, or a tuple of floats.
@@ -90,13 +87,13 @@ def balance(
         value = value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         if not value:
-            raise ValueError(f"{name}: expected one number per class, received an empty sequence")
-        return tuple(number(f"{name}[{i}]", v, low=0, high=high) for i, v in enumerate(value))
+            raise ValueError("alpha: expected one number per class, received an empty sequence")
+        return tuple(number(f"alpha[{i}]", v, low=0, high=high) for i, v in enumerate(value))
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
-            f"{name}: expected None, a number or one number per class, received {value!r}"
+            f"alpha: expected None, a number or one number per class, received {value!r}"
         )
-    return number(name, value, low=0, high=high)
+    return number("alpha", value, low=0, high=high)
 
 
 def flag(name: str, value: object) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import yolo
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up; a module imports from its own floor and those below it.
@@ -31,12 +33,7 @@ FLOORS = (
     ("yolo.__main__",),
 )  # fmt: skip
 # `yolo` itself forwards names lazily: reaching through it is reaching for their homes.
-LAZY_NAMES = {
-    "build": "yolo.zoo",
-    "ZOO": "yolo.zoo",
-    "Detector": "yolo.detector",
-    "Detections": "yolo.results",
-}
+LAZY_NAMES = yolo._HOMES
 APART = ("yolo.yolov4", "yolo.retinanet")
 DETECTORS = ("yolo.yolov4", "yolo.retinanet", "yolo.detector", "yolo.zoo")
 

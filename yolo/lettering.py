@@ -14,7 +14,7 @@ import numpy as np
 
 from yolo.images import cv2
 
-logger = logging.getLogger("yolo")
+log = logging.getLogger("yolo")
 
 # Fonts with Chinese characters, as Windows, macOS and Linux systems name them.
 _SYSTEM_FONTS = (
@@ -113,7 +113,7 @@ def _font_file() -> str | None:
             except OSError:
                 continue
         reason = "pip install 'opencv-python-headless>=5', or install a Chinese font"
-    logger.warning("labels with characters outside ASCII are drawn as '?': %s", reason)
+    log.warning("labels with characters outside ASCII are drawn as '?': %s", reason)
     return None
 
 

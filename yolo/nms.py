@@ -13,9 +13,7 @@ from numpy.typing import ArrayLike
 _BLOCK = 256
 
 
-def nms(
-    boxes_xyxy: ArrayLike, scores: ArrayLike, *, iou_threshold: float, max_kept: int | None = None
-) -> np.ndarray:
+def nms(boxes_xyxy: ArrayLike, scores: ArrayLike, *, iou_threshold: float) -> np.ndarray:
     """Return which boxes survive greedy suppression within one class, best first.
 
     A box is suppressed when its IoU with a better kept box is greater than the threshold; boxes
@@ -25,7 +23,6 @@ def nms(
         boxes_xyxy: (N, 4) corners, any unit.
         scores: (N,) any finite numbers; greater is better.
         iou_threshold: in 0..1; 1 keeps everything.
-        max_kept: stop after this many boxes; None for no limit.
 
     Returns:
         (K,) int64 indices into `boxes_xyxy`.
@@ -45,7 +42,7 @@ def nms(
             f"nms needs one score per box. Received: {len(boxes)} boxes and {len(scores)} scores."
         )
     order = np.argsort(-scores, kind="stable")
-    return order[_greedy(boxes[order], None, iou_threshold, max_kept)]
+    return order[_greedy(boxes[order], None, iou_threshold, None)]
 
 
 def class_wise_nms(

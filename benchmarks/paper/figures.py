@@ -17,13 +17,12 @@ FRACTIONS = np.concatenate([np.arange(0, 0.96, 0.02), np.arange(0.96, 0.9995, 0.
 SIDES = ("positives", "negatives")
 
 
-def anchor_probabilities(detector, samples, batch_size: int = 4):
+def anchor_probabilities(detector, samples):
     """Return what a RetinaNet gives to every class of every anchor that is not ignored.
 
     Args:
         detector: the RetinaNet.
         samples: labelled pictures.
-        batch_size: pictures at once.
 
     Returns:
         Probabilities and labels (1: the class of the anchor's object, 0: all others), both (n,),
@@ -37,7 +36,7 @@ def anchor_probabilities(detector, samples, batch_size: int = 4):
     classes, size = len(detector.classes), detector.image_size
     anchors = ops.convert_to_tensor(detector.anchors(size))
     found, labels = [], []
-    for images, truth in evaluation_dataset(samples, image_size=size, batch_size=batch_size):
+    for images, truth in evaluation_dataset(samples, image_size=size, batch_size=4):
         logits = ops.cast(detector.network(images)["class_logits"], "float32")
         targets = assign(
             detector.architecture, detector.loss_settings, size, anchors, truth["boxes"],

@@ -15,6 +15,7 @@ from yolo.reading import FilePart, read_regular
 
 HEAD_BYTES = 1 << 16
 _READERS = 4
+NAMED = 4  # of a group, in a line
 
 
 def same_pictures(
@@ -51,10 +52,10 @@ def same_pictures(
     return found
 
 
-def describe(group: list[tuple[str, Path | FilePart]], *, most: int = 4) -> str:
+def describe(group: list[tuple[str, Path | FilePart]]) -> str:
     """Return one line that names the members of a group and their splits."""
-    shown = [f"{printable(path)} ({name})" for name, path in group[:most]]
-    rest = f" and {len(group) - most} more" if len(group) > most else ""
+    shown = [f"{printable(path)} ({name})" for name, path in group[:NAMED]]
+    rest = f" and {len(group) - NAMED} more" if len(group) > NAMED else ""
     return " = ".join(shown) + rest
 
 

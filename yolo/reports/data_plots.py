@@ -130,19 +130,18 @@ def plot_centres(report: DataReport, png: Path) -> None:
         figure.colorbar(image, ax=axis, label="objects", shrink=0.85)
 
 
-def examples(samples: Sequence[Sample], classes, *, count: int = EXAMPLES) -> np.ndarray:
+def examples(samples: Sequence[Sample], classes) -> np.ndarray:
     """Draw pictures with their boxes, spread over the data set, on one sheet.
 
     Args:
         samples: the pictures; ones without objects are taken only if there are no others.
         classes: class names.
-        count: how many.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     marked = [sample for sample in samples if len(sample.class_ids)] or list(samples)
-    places = np.unique(np.linspace(0, len(marked) - 1, min(count, len(marked))).astype(int))
+    places = np.unique(np.linspace(0, len(marked) - 1, min(EXAMPLES, len(marked))).astype(int))
     pictures = []
     for i in places:
         image, scale = shrunk(read_image(marked[i].path), CELL)

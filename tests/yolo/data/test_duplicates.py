@@ -33,8 +33,9 @@ def test_a_picture_in_two_splits_is_shared_even_as_one_file(tmp_path):
     copy = sample(tmp_path / "b", b"1")
     found = duplicates.same_pictures({"train": [one], "val": [one], "test": [copy]})
     assert names(found) == [[("train", "a"), ("val", "a"), ("test", "b")]]
-    text = duplicates.describe(found[0], most=2)
-    assert text == f"{tmp_path / 'a'} (train) = {tmp_path / 'a'} (val) and 1 more"
+    text = duplicates.describe(found[0])
+    assert text == f"{tmp_path / 'a'} (train) = {tmp_path / 'a'} (val) = {tmp_path / 'b'} (test)"
+    assert duplicates.describe(found[0] * 2).endswith(f" = {tmp_path / 'a'} (train) and 2 more")
 
 
 def test_missing_files_and_empty_splits_are_no_duplicates(tmp_path):
