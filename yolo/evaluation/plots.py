@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo.errors import DatasetError, YoloError
+from yolo.errors import DatasetError
 from yolo.evaluation.voc import ClassResult, VocResult
 from yolo.files import write_bytes
 
@@ -30,6 +30,7 @@ _FONTS = (
     "WenQuanYi Micro Hei",
     "Droid Sans Fallback",
 )
+_PANELS = {"mAP50": "mean average precision", "learning_rate": "learning rate"}
 _MOST_CURVES = 10
 _MOST_CLASSES = 30
 
@@ -37,22 +38,17 @@ _MOST_CLASSES = 30
 def plot_training(results_csv: Path, png: Path) -> None:
     """Draw the losses, the mean average precision and the learning rate over the epochs.
 
-    Columns are told by their names: `loss` in it, `map` or `ap` in front or behind, `learning_rate`
-    or `lr`; columns of another kind are left out, and so are empty cells, for a figure that is
-    measured only every few epochs.
+    Empty cells are left out: mAP is measured only every few epochs.
 
     Args:
-        results_csv: one row per epoch, with a header; a column `epoch` gives the abscissa.
+        results_csv: one row per epoch, with a header, as a run writes it.
         png: the picture to write.
 
     Raises:
         DatasetError: the file has no row to draw.
-        YoloError: matplotlib is missing.
     """
     table = _read_columns(results_csv)
-    epochs = table.pop("epoch", None) or list(
-        range(1, 1 + max(map(len, table.values()), default=0))
-    )
+    epochs = table.pop("epoch", None)
     if not epochs:
         raise DatasetError(
             f"{results_csv}: no epoch to draw. Expected a header and a row for each."
@@ -61,8 +57,10 @@ def plot_training(results_csv: Path, png: Path) -> None:
         "loss": {}, "mean average precision": {}, "learning rate": {}
     }  # fmt: skip
     for name, values in table.items():
-        if (panel := _panel(name)) is not None:
-            panels[panel][name] = values
+        if name.endswith("loss"):
+            panels["loss"][name] = values
+        elif name in _PANELS:
+            panels[_PANELS[name]][name] = values
     panels = {title: curves for title, curves in panels.items() if curves}
     with new_figure(png, (8, 3 * max(len(panels), 1))) as figure:
         axes = figure.subplots(max(len(panels), 1), 1, squeeze=False, sharex=True)[:, 0]
@@ -89,8 +87,6 @@ def plot_average_precision(result: VocResult, png: Path) -> None:
         result: what `evaluate_voc` returned.
         png: the picture to write.
 
-    Raises:
-        YoloError: matplotlib is missing.
     """
     entries = _worst_first(result)
     with new_figure(png, (7, 1.2 + 0.28 * len(entries))) as figure:
@@ -112,8 +108,6 @@ def plot_f1(result: VocResult, png: Path) -> None:
         result: what `evaluate_voc` returned.
         png: the picture to write.
 
-    Raises:
-        YoloError: matplotlib is missing.
     """
     entries = _worst_first(result)
     scores = np.linspace(0, 1, 201)
@@ -142,8 +136,6 @@ def plot_confusion(matrix: np.ndarray, classes, png: Path) -> None:
         classes: class names.
         png: the picture to write.
 
-    Raises:
-        YoloError: matplotlib is missing.
     """
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -173,8 +165,6 @@ def plot_precision_recall(result: VocResult, png: Path) -> None:
         result: what `evaluate_voc` returned.
         png: the picture to write.
 
-    Raises:
-        YoloError: matplotlib is missing.
     """
     entries = _worst_first(result)
     shown = entries[:_MOST_CURVES]
@@ -221,18 +211,6 @@ def _worst_confused(matrix: np.ndarray) -> np.ndarray:
     return np.sort(np.argsort(-wrong, kind="stable")[:_MOST_CLASSES])
 
 
-def _panel(name: str) -> str | None:
-    name = name.lower()
-    if "loss" in name:
-        return "loss"
-    if name in ("lr", "learning_rate"):
-        return "learning rate"
-    words = name.replace("/", "_").split("_")
-    if any(word.startswith(("map", "ap")) for word in words):
-        return "mean average precision"
-    return None
-
-
 def _spread(curves) -> float:
     values = [v for column in curves.values() for v in column if math.isfinite(v) and v > 0]
     return max(values) / min(values) if values else 1.0
@@ -263,12 +241,10 @@ def _to_float(text) -> float:
 @contextlib.contextmanager
 def new_figure(png: Path, size: tuple[float, float]):
     """Give a figure to draw on, and write it at the end."""
-    try:
-        import matplotlib
-        from matplotlib import font_manager
-        from matplotlib.figure import Figure  # without pyplot: no window and no global state
-    except ImportError as error:
-        raise YoloError(f"Plots need matplotlib ({error}): pip install matplotlib") from None
+    import matplotlib
+    from matplotlib import font_manager
+    from matplotlib.figure import Figure  # without pyplot: no window and no global state
+
     installed = set(font_manager.get_font_names())
     fonts = ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
     with (

@@ -33,9 +33,6 @@ def write_all(
 
     Returns:
         Caption to file.
-
-    Raises:
-        YoloError: matplotlib is missing.
     """
     files = {
         "objects of each class": folder / "data_labels.png",

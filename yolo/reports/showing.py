@@ -54,7 +54,7 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
         The report's page, `folder / "report.html"`.
 
     Raises:
-        YoloError: matplotlib is missing, or the disk refuses.
+        YoloError: the disk refuses.
     """
     figures = folder / "plots"
     text = json.dumps(voc.to_json(test.result), indent=1, ensure_ascii=False) + "\n"
