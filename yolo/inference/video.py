@@ -6,6 +6,8 @@ import contextlib
 import logging
 import math
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,8 @@ USUAL_RATE = 25.0  # frames a second, where the source does not say
 _TOO_MANY_FRAMES = 1 << 31  # broken headers name absurd counts
 # Codecs that OpenCV's own wheels write everywhere, by suffix.
 _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+_FRAMES_BETWEEN_LOOKS = 256  # at how full the disk is
+_ROOM, _ROOM_FOR_A_FRAME = 64 << 20, 32  # bytes to leave free: a video's index comes last
 
 
 class Video:
@@ -47,9 +51,9 @@ class Video:
             self.name, opened = f"camera {source}", source
         else:
             regular_file(source, max_bytes=1 << 50)
-            self.name, opened = printable(source), os.fspath(source)
-        with _quiet():
-            self._capture = cv2.VideoCapture(opened)
+            self.name, opened = printable(source), source
+        with _quiet(), _name_for_opencv(opened) as name:
+            self._capture = cv2.VideoCapture(name)
         if not self._capture.isOpened():
             raise DatasetError(
                 f"{self.name}: no such camera, or another program uses it"
@@ -85,6 +89,14 @@ class Video:
                 "%s: ends after %d of %d frames (cut short?)", self.name, read, self.count
             )
 
+    def count_frames(self) -> int:
+        """Return how many frames there are from here to the end, by reading them all."""
+        count = 0
+        with _quiet():
+            while self._capture.grab():
+                count += 1
+        return count
+
     def close(self) -> None:
         """Give the file or the camera back."""
         self._capture.release()
@@ -106,7 +118,9 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, rate: float):
-        self.path, self.rate = Path(path), float(rate)
+        # MPEG-4 counts time in at most 65535 parts of a second, OpenCV's rate times 1000 or less.
+        rate = float(rate) if rate <= 60 else round(float(rate), 2 if rate < 600 else 0)
+        self.path, self.rate = Path(path), rate
         self.frames = 0
         self._codec = _CODECS.get(self.path.suffix.lower())
         if self._codec is None:
@@ -128,8 +142,11 @@ class VideoWriter:
                 lose a row or column: the codecs store pixels in pairs.
 
         Raises:
-            YoloError: this OpenCV has no encoder, or the folder cannot be written.
+            YoloError: this OpenCV has no encoder, the folder cannot be written, or the disk is
+                nearly full; the frames so far still make a video.
         """
+        if self.frames and self.frames % _FRAMES_BETWEEN_LOOKS == 0:
+            self._refuse_nearly_full_disk()
         height, width = (max(2, side - side % 2) for side in frame.shape[:2])
         if self._writer is None:
             self._open((height, width))
@@ -143,10 +160,10 @@ class VideoWriter:
         self.frames += 1
 
     def _open(self, size: tuple[int, int]) -> None:
-        temporary = self._file.enter_context(replacing(self.path))
-        with _quiet():
+        self._temporary = self._file.enter_context(replacing(self.path))
+        with _quiet(), _name_for_opencv(self._temporary) as name:
             self._writer = cv2.VideoWriter(
-                os.fspath(temporary), cv2.VideoWriter_fourcc(*self._codec), self.rate, size[::-1]
+                name, cv2.VideoWriter_fourcc(*self._codec), self.rate, size[::-1]
             )
         self._size = size
         if not self._writer.isOpened():
@@ -162,9 +179,62 @@ class VideoWriter:
         self._writer.release()
         # Whatever ended the frames, those that came are a whole video; without any there is none.
         if self.frames:
-            self._file.close()
+            with self._file:
+                self._refuse_broken()
         else:
             self._file.__exit__(kind, error, traceback)
+
+    def _refuse_nearly_full_disk(self) -> None:
+        free = shutil.disk_usage(self._temporary.parent).free
+        if free < _ROOM + _ROOM_FOR_A_FRAME * self.frames:
+            raise YoloError(
+                f"{printable(self.path)}: the disk is nearly full ({free >> 20} MB are left); the "
+                f"video ends after {self.frames} frames"
+            )
+
+    def _refuse_broken(self) -> None:
+        """Open what was written: of a disk that is full OpenCV says nothing."""
+        try:
+            with contextlib.closing(Video(self._temporary)) as video:
+                # Matroska and AVI name a count at their beginning, whatever follows; the list of
+                # frames of the others stands at their end.
+                counted = self.path.suffix.lower() in (".mkv", ".avi")
+                count = video.count_frames() if counted else video.count
+        except DatasetError:
+            count = 0
+        if count != self.frames:
+            raise YoloError(
+                f"{printable(self.path)}: cannot be written: {count or 0} of {self.frames} frames "
+                "can be read back (is the disk full?)"
+            )
+
+
+@contextlib.contextmanager
+def _name_for_opencv(source: Path | int) -> Iterator[str | int]:
+    """Yield what OpenCV can open as this very file: it dies of names that are not UTF-8.
+
+    The name is whole, because FFmpeg takes what stands before the colon of `12:30.mp4` for a
+    protocol. It need be good only while the file is opened.
+    """
+    if isinstance(source, int):
+        yield source
+        return
+    name = os.fspath(Path(source).absolute())
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder, "video").with_suffix(Path(source).suffix)
+            try:
+                link.symlink_to(name)
+            except OSError as error:
+                raise DatasetError(
+                    f"{printable(name)}: a name that is not UTF-8, which OpenCV cannot open "
+                    f"({error.strerror}); rename that file or folder"
+                ) from error
+            yield os.fspath(link)
+    else:
+        yield name
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,6 +49,77 @@ def test_odd_sides_lose_a_row_and_a_column_and_other_sizes_are_resized(tmp_path)
     video = Video(write(tmp_path / "a.mp4", pictures))
     assert video.size == (48, 64) and [frame.shape for frame in video] == [(48, 64, 3)] * 3
     assert Video(write(tmp_path / "b.avi", frames(2, (1, 33)))).size == (2, 32)
+
+
+@pytest.mark.parametrize("rate, written", [(240.123456, 240.12), (999.9, 1000.0), (23.976, 23.976)])
+def test_rates_that_mpeg4_cannot_hold_are_rounded(tmp_path, rate, written):
+    video = Video(write(tmp_path / "a.mp4", frames(2), rate))
+    assert (video.rate, video.count) == (pytest.approx(written), 2)
+
+
+NAMES = ["14:30.mp4", "concat:a.mp4", b"v\377.mp4".decode("utf-8", "surrogateescape")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids them")
+@pytest.mark.parametrize("folder", [".", b"d\xe9".decode("utf-8", "surrogateescape")], ids=ascii)
+def test_names_that_opencv_takes_for_something_else_or_dies_of(tmp_path, folder):
+    """In a process of its own: OpenCV ends it with signal 11."""
+    code = (
+        "import sys\nimport numpy as np\nfrom pathlib import Path\n"
+        "from yolo.inference.video import Video, VideoWriter\n"
+        "for path in map(Path, sys.argv[1:]):\n"
+        "    with VideoWriter(path, 10) as writer:\n"
+        "        [writer.write(np.zeros((48, 64, 3), np.uint8)) for _ in range(3)]\n"
+        "    print(len(list(Video(path))))\n"
+    )
+    (tmp_path / folder).mkdir(exist_ok=True)
+    paths = [os.path.join(folder, name) for name in NAMES]  # noqa: PTH118 (may be no text)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *paths], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n3\n3\n", "")
+    assert {path.name for path in (tmp_path / folder).iterdir()} == set(NAMES)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no limits on the size of files")
+@pytest.mark.parametrize(
+    "suffix, share", [(".mp4", 0.3), (".mp4", 0.999), (".avi", 0.3), (".mkv", 0.3)]
+)
+def test_a_full_disk_leaves_the_old_video(tmp_path, suffix, share):
+    path = write(tmp_path / f"a{suffix}", frames(10))
+    old = path.read_bytes()
+    code = (
+        "import resource, sys\nimport numpy as np\nfrom pathlib import Path\n"
+        "from yolo.errors import YoloError\nfrom yolo.inference.video import VideoWriter\n"
+        "noise = np.random.default_rng(0).integers(0, 255, (40, 96, 128, 3), np.uint8)\n"
+        "def write(path):\n"
+        "    with VideoWriter(Path(path), 10) as writer:\n"
+        "        [writer.write(frame) for frame in noise]\n"
+        "    return Path(path).stat().st_size\n"
+        "size = write('whole' + sys.argv[2])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * float(sys.argv[3])),) * 2)\n"
+        "try:\n    write(sys.argv[1])\n"
+        "except YoloError as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path.name, suffix, str(share)], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.stdout.startswith(f"a{suffix}: cannot be written"), done
+    assert done.stdout.count("\n") == 1 and done.stderr == ""
+    assert path.read_bytes() == old
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, f"whole{suffix}"}
+
+
+def test_a_disk_that_is_nearly_full_ends_the_video_while_its_index_still_fits(
+    tmp_path, monkeypatch
+):
+    room = iter([1 << 40, 3 << 20])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=next(room)))
+    with pytest.raises(YoloError, match=r"a.mp4: the disk is nearly full \(3 MB .* 512 frames"):
+        write(tmp_path / "a.mp4", frames(1) * 1000)
+    assert Video(tmp_path / "a.mp4").count == 512
 
 
 def test_no_frame_no_file(tmp_path):
