@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from yolo import cli, options, terminal
+from yolo.classes import COCO_CLASSES
 from yolo.cli import common, progress, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
 from yolo.training.settings import TrainConfig
@@ -205,6 +206,15 @@ def test_pictures_of_one_name_get_names_of_their_own(tmp_path):
 
 def test_a_path_with_a_space_is_quoted():
     assert [common.quoted("a b"), common.quoted("ab")] == ['"a b"', "ab"]
+
+
+def test_class_names_are_typed_or_those_of_a_file(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("cat\ndog\n", encoding="utf-8")
+    assert common.class_names(str(path)) == ("cat", "dog")
+    assert common.class_names("cat, dog,") == ("cat", "dog")
+    assert common.class_names(",".join(COCO_CLASSES)) == COCO_CLASSES, "too long for a file's name"
+    assert common.class_names("a\0b") == ("a\0b",) and common.class_names(None) is None
 
 
 def test_one_picture_and_many():

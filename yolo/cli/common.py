@@ -51,7 +51,11 @@ def class_names(text: str | None) -> tuple[str, ...] | None:
     """Return the class names of `--classes`: of a file, or typed with commas between them."""
     if text is None:
         return None
-    if Path(text).is_file():
+    try:
+        is_file = Path(text).is_file()
+    except (OSError, ValueError):  # too long for a file's name, or a NUL in it
+        is_file = False
+    if is_file:
         return read_classes(text)
     return tuple(name.strip() for name in text.split(",") if name.strip())
 

@@ -69,6 +69,7 @@ class VocAnnotation:
 def read_annotation(path: str | os.PathLike) -> VocAnnotation:
     """Parse an annotation file; <path>, <folder> and <filename> are not looked at.
 
+    Elements count by their names alone: an XML namespace, which some tools declare, is passed over.
     The answer is remembered as long as the file's size and time of change stay the same.
 
     Args:
@@ -96,6 +97,8 @@ def _read(path: str, _size: int, _changed: int) -> VocAnnotation:
             raise ValueError(f"more than {MAX_ELEMENTS} elements")
         root = fromstring(text, forbid_dtd=True)
         _check_depth(root)
+        for element in root.iter():
+            element.tag = _local(element.tag)
     except DefusedXmlException:
         raise DatasetError(
             f"{printable(path)}: has a document type or entities, which are refused: remove them"
@@ -125,12 +128,12 @@ def _lines(text: str) -> dict[str, list[int]]:
     The text has been parsed and found harmless before; ElementTree itself does not tell lines.
     """
     depth, lines = 0, defaultdict(list)
-    parser = expat.ParserCreate("utf-8")
+    parser = expat.ParserCreate("utf-8", "}")
 
     def start(name: str, attributes: dict) -> None:
         nonlocal depth
         if depth == 1:
-            lines[name].append(parser.CurrentLineNumber)
+            lines[_local(name)].append(parser.CurrentLineNumber)
         depth += 1
 
     def end(name: str) -> None:
@@ -140,6 +143,11 @@ def _lines(text: str) -> dict[str, list[int]]:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.Parse(text.encode("utf-8"), True)
     return lines
+
+
+def _local(tag: str) -> str:
+    """Return an element's name without the namespace that stands before it, closed by }."""
+    return tag.rpartition("}")[2]
 
 
 def _check_depth(root: Element) -> None:

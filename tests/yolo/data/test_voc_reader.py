@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from yolo.data.voc import find_classes, is_own_split, read_split, splits
+from yolo.data.voc_xml import read_annotation
 from yolo.errors import DatasetError
 
 DOG = ("dog", 11, 6, 40, 30)
@@ -68,6 +69,24 @@ def test_parts_are_no_objects_and_do_not_disturb_them(voc_folder):
     (sample,) = read_split(voc_folder.root, "train")
     assert sample.boxes_xyxy.tolist() == [[10, 5, 40, 30]]
     assert find_classes(voc_folder.root) == ("dog",)
+
+
+@pytest.mark.parametrize(
+    "first, inner",
+    [('<annotation xmlns="http://x">', "<object>"), ("<annotation>", '<object xmlns="x">'),
+     ('<v:annotation xmlns:v="a/b">', "<v:object>")],
+    ids=["default", "of one element", "prefixed"],
+)  # fmt: skip
+def test_a_namespace_is_passed_over(voc_folder, first, inner):
+    path = voc_folder.add("a", ("cat", 10, 20, 30, 40), ("dog", 1, 2, 3, 4))
+    text = path.read_text(encoding="utf-8").replace("<object>", f"\n{inner}")
+    if "v:" in first:
+        text = text.replace("</object>", "</v:object>").replace("</annotation>", "</v:annotation>")
+    path.write_text(text.replace("<annotation>", first), encoding="utf-8")
+    found = read_annotation(path)
+    assert [item.name for item in found.objects] == ["cat", "dog"]
+    assert [item.line for item in found.objects] == [2, 3]
+    assert found.objects[0].box == (10, 20, 30, 40) and found.size == (60, 80)
 
 
 def test_the_files_own_paths_are_never_followed(voc_folder, tmp_path):
