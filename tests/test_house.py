@@ -28,7 +28,7 @@ FLOORS = (
     ("yolo.saved", "yolo.archive", "yolo.complexity"),
     ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
     ("yolo.reports",),
-    ("yolo.option_values", "yolo.options"),
+    ("yolo.option_values", "yolo.option_parser", "yolo.options"),
     ("yolo.cli",),
     ("yolo.__main__",),
 )  # fmt: skip

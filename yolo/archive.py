@@ -262,7 +262,8 @@ def _tests(config: dict) -> Iterator[tuple[str, bool]]:
     good = isinstance(size, list) and len(size) == 2
     yield "image_size", good and all(type(n) is int and 32 <= n <= MAX_SIDE for n in size)
     yield "resize", config["resize"] in RESIZE_MODES
-    yield "notes", isinstance(config["notes"], dict)
+    notes = config["notes"]
+    yield "notes", isinstance(notes, dict) and type(notes.get("split_seed", 0)) is int
     yield "name", _is_word(config["name"])
 
 

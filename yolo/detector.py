@@ -72,7 +72,9 @@ class Detector(ReplicatedModel):
             the most that the longer one may have.
         resize: how pictures get that size: "letterbox" keeps their shape and pads with grey,
             "stretch" does not; "shorter" gives each picture a size of its own.
-        notes: plain values that are saved with the model, such as the state of its training.
+        notes: plain values that are saved with the model: of its training the `epoch`, the
+            `val_map50` and, as `split_seed`, the seed by which pictures without lists of their
+            own were divided.
         **kwargs: `name`, `dtype` and the like, as in `keras.Model`.
 
     Raises:

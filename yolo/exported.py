@@ -42,6 +42,7 @@ class ExportInfo:
         iou_threshold: the same for the overlap.
         max_detections: the most objects a picture that suppression inside the file gives.
         difference: how far the file was from Keras on the picture it was compared on.
+        notes: what the weights noted of their training, see `Detector`.
     """
 
     format: str
@@ -56,10 +57,14 @@ class ExportInfo:
     iou_threshold: float = 0.45
     max_detections: int = 100
     difference: dict = dataclasses.field(default_factory=dict)
+    notes: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         object.__setattr__(self, "image_size", tuple(int(side) for side in self.image_size))
+        seed = dict(self.notes).get("split_seed", 0)
+        if type(seed) is not int:
+            raise ValueError(f"split_seed {seed!r} is no whole number")
 
     def to_json(self) -> dict:
         """Return plain values, with the input and the outputs described for other programs."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
-import sys
-from difflib import get_close_matches
 from typing import Any
 
 from yolo.exported import RUNTIMES
 from yolo.headers import MAX_MEGAPIXELS
+from yolo.option_parser import make_parser
 from yolo.option_values import (
     SAVE_KINDS,
     any_size,
@@ -29,7 +27,7 @@ from yolo.training.settings import TrainConfig
 
 def train_parser() -> argparse.ArgumentParser:
     """Return the parser of `train.py`: an option for every field of `TrainConfig`."""
-    parser = _parser(
+    parser = make_parser(
         "train.py",
         "Train a detector on pictures labelled in VOC format. Without --data it trains on "
         "VOCdevkit/ in the current folder, or on a data set that it draws itself.",
@@ -58,7 +56,7 @@ def train_parser() -> argparse.ArgumentParser:
 
 def launch_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo launch`."""
-    parser = _parser(
+    parser = make_parser(
         "python -m yolo launch",
         "Start workers of one training on this machine; all again when one of them is lost.",
     )
@@ -80,7 +78,7 @@ def launch_parser() -> argparse.ArgumentParser:
 
 def check_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo check`."""
-    parser = _parser(
+    parser = make_parser(
         "python -m yolo check",
         "Read and decode a data set, and report what it holds and what is wrong with it.",
     )
@@ -93,7 +91,7 @@ def check_parser() -> argparse.ArgumentParser:
 
 def anchors_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo anchors`."""
-    parser = _parser(
+    parser = make_parser(
         "python -m yolo anchors",
         "Fit anchors to the training pictures, show what they reach, and write the better ones "
         "into a file for train.py --anchors FILE.",
@@ -106,7 +104,7 @@ def anchors_parser() -> argparse.ArgumentParser:
 
 def shards_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo shards`."""
-    parser = _parser(
+    parser = make_parser(
         "python -m yolo shards",
         "Copy a data set into TFRecord shards with an index, for train.py --data. Batches are the "
         "same as from the files.",
@@ -163,7 +161,7 @@ def _settings_options(parser, *, groups=None, names=()) -> None:
 
 def predict_parser() -> argparse.ArgumentParser:
     """Return the parser of `predict.py`."""
-    parser = _parser(
+    parser = make_parser(
         "predict.py", "Detect objects in pictures and videos; draw them and write JSON."
     )
     parser.bare_options = {"--tile": "auto"}
@@ -212,7 +210,7 @@ def predict_parser() -> argparse.ArgumentParser:
 
 def evaluate_parser() -> argparse.ArgumentParser:
     """Return the parser of `evaluate.py`."""
-    parser = _parser("evaluate.py", "Measure average precision, after VOC and COCO.")
+    parser = make_parser("evaluate.py", "Measure average precision, after VOC and COCO.")
     parser.add_argument("--data", metavar="DIR",
                         help="VOC folder, COCO folder, folder of shards or COCO instances .json "
                         "file; without it VOCdevkit/ in the current folder, else the embedded "
@@ -220,6 +218,9 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", metavar="DIR", help="picture folder of a COCO file")
     parser.add_argument("--split", default="test", metavar="NAME",
                         help="list in ImageSets/Main (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--seed", type=int, metavar="N",
+                        help="divides pictures without lists, as train.py's does (default: the "
+                        "one that the weights note)")  # fmt: skip
     _weights_options(parser)
     parser.add_argument("--score", type=share, default=0.001, metavar="S",
                         help="least score that counts (default: %(default)s)")  # fmt: skip
@@ -252,7 +253,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
 
 def export_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo export`."""
-    parser = _parser(
+    parser = make_parser(
         "python -m yolo export",
         "Write a detector for another runtime. The file is opened by that runtime and compared "
         "with Keras on a picture before it is kept.",
@@ -287,7 +288,7 @@ def export_parser() -> argparse.ArgumentParser:
 
 def models_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo models`."""
-    parser = _parser(
+    parser = make_parser(
         "python -m yolo models", "List the models: parameters, arithmetic, strides, weights."
     )
     parser.add_argument("--image-size", type=image_size, default=(416, 416), metavar="SIZE",
@@ -326,7 +327,7 @@ def _weights_options(parser, *, runtime: bool = True) -> None:
 
 def merge_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m yolo merge`."""
-    parser = _parser(
+    parser = make_parser(
         "python -m yolo merge",
         "Put together what the shards of one run of evaluate.py or predict.py found. The result "
         "is that of a run without --shard.",
@@ -351,45 +352,6 @@ def _limit_option(parser) -> None:
     parser.add_argument("--max-megapixels", type=megapixels, default=MAX_MEGAPIXELS, metavar="N",
                         help="refuse larger pictures, in millions of pixels, before decoding "
                         "(default: %(default)g)")  # fmt: skip
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and proposes the option that was probably meant."""
-
-    # Options of a size that may stand alone, and the value they then have. argparse's own way to
-    # say so would take the next word for the value, whatever it is: `--tile picture.jpg`.
-    bare_options: dict[str, str] = {}
-
-    def parse_args(self, args=None, namespace=None):
-        """Refuse what is no option, with the nearest one that is."""
-        args = list(sys.argv[1:] if args is None else args)
-        for i, word in enumerate(args):
-            value = re.fullmatch(r"\d+(x\d+)?", "".join(args[i + 1 : i + 2]), re.IGNORECASE)
-            if word in self.bare_options and not value:
-                args[i] = f"{word}={self.bare_options[word]}"
-        namespace, rest = self.parse_known_args(args, namespace)
-        if rest:
-            name = rest[0].split("=")[0]
-            near = get_close_matches(name, self._option_string_actions, 1)
-            self.error(
-                f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
-                if name.startswith("-")
-                else f"{rest[0]!r} belongs to no option"
-            )
-        return namespace
-
-    def error(self, message):
-        """End with one line and exit code 2."""
-        name = self.prog if self.prog.startswith("python") else f"python {self.prog}"
-        self.exit(2, f"{self.prog}: error: {message} (all options: {name} --help)\n")
-
-
-def _parser(name: str, description: str) -> _Parser:
-    parser = _Parser(prog=name, description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--verbose", action="store_true", help="show TensorFlow's own messages and more of ours"
-    )
-    return parser
 
 
 def _shown(value) -> str:

@@ -26,6 +26,7 @@ import pytest
 from yolo import options
 from yolo.cli import main, train
 from yolo.errors import ConfigError
+from yolo.option_parser import Parser
 from yolo.training import toml
 from yolo.training.settings import TrainConfig
 
@@ -94,7 +95,7 @@ def accepted(words, monkeypatch):
 
         return parse_args
 
-    for parser in (argparse.ArgumentParser, options._Parser):
+    for parser in (argparse.ArgumentParser, Parser):
         monkeypatch.setattr(parser, "parse_args", ending(parser.parse_args))
     name, arguments = (words[2], words[3:]) if words[1] == "-m" else (words[1], words[2:])
     monkeypatch.setattr(sys, "argv", [name, *arguments])

@@ -85,6 +85,7 @@ INSIDE = {
     "a resize mode that is a path": {"resize": "../../etc"},
     "a name that is a path": {"name": "../../owned"},
     "notes that are a list": {"notes": [RUN]},
+    "a seed that is an object": {"notes": {"split_seed": RUN}},
 }
 ARCHITECTURE = {
     "huge masks": {"masks": [[0] * 1000, [1] * 1000]},

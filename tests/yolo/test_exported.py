@@ -9,7 +9,8 @@ from yolo import exported
 from yolo.errors import WeightsError, YoloError
 from yolo.exported import ExportInfo, info_path, read_info, runtime_of, write_info
 
-INFO = ExportInfo("litert", "yolov4_tiny", ["cat", "狗"], [64, 96], "letterbox", quantize="int8")
+INFO = ExportInfo("litert", "yolov4_tiny", ["cat", "狗"], [64, 96], "letterbox", quantize="int8",
+                   notes={"epoch": 2, "split_seed": 7})  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["best.tflite", "best.onnx", "best.xml"])
@@ -48,6 +49,8 @@ def test_without_it_a_file_has_no_class_names(tmp_path):
         ("[]", "not the description"),
         ('{"format": "onnx"}', "not the description"),
         (json.dumps({**INFO.to_json(), "format": "coreml"}), "says format 'coreml'"),
+        (json.dumps({**INFO.to_json(), "notes": {"split_seed": "7"}}), "split_seed '7' is no"),
+        (json.dumps({**INFO.to_json(), "notes": 3}), "not the description"),
     ],
 )
 def test_a_damaged_description(tmp_path, text, words):

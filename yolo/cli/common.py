@@ -9,6 +9,7 @@ from pathlib import Path
 from yolo import exported
 from yolo.classes import read_classes
 from yolo.errors import ConfigError
+from yolo.training import toml
 
 EXAMPLES_SHOWN = 8
 _LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a number and .jpg
@@ -45,6 +46,25 @@ def latest_run() -> str:
     if not found:
         raise ConfigError("no --weights given and no logs/*/best.keras here; train first")
     return str(found[-1])
+
+
+def run_settings(weights) -> dict:
+    """Return the settings of the run in whose folder a file lies, {} where it lies elsewhere."""
+    folder = Path(weights).parent
+    try:
+        return toml.read_toml(folder / "config.toml") if (folder / "results.csv").exists() else {}
+    except ConfigError:  # another program's, which has nothing to do with us
+        return {}
+
+
+def split_seed(model, weights) -> int | None:
+    """Return the seed by which a model's run divided pictures without lists, None if unknown.
+
+    Args:
+        model: the detector or its export, which note the seed.
+        weights: its file; what was written before the seed was noted has it from the run's folder.
+    """
+    return model.notes.get("split_seed", run_settings(weights).get("seed"))
 
 
 def class_names(text: str | None) -> tuple[str, ...] | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError
 from yolo.headers import allow_megapixels
-from yolo.training import toml
 from yolo.training.settings import TrainConfig
+
+if TYPE_CHECKING:
+    from yolo.data.sample import Sample
 
 
 def evaluate(args, screen: terminal.Screen) -> int:
@@ -22,22 +25,13 @@ def evaluate(args, screen: terminal.Screen) -> int:
     weights = args.weights or common.latest_run()
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
-    from yolo.data import coco as coco_data
     from yolo.inference.predictor import detect_samples
     from yolo.training import dataset
 
     allow_megapixels(args.max_megapixels)
     model = common.open_model(args, weights)
     root = args.data or dataset.default_data()[0]
-    if Path(root).suffix.lower() == ".json":
-        if not args.images:
-            raise ConfigError("a COCO file needs --images DIR, the folder of its pictures")
-        samples = coco_data.read_coco(root, args.images, classes=model.classes)
-    else:
-        samples = dataset.read_split(
-            root, args.split, classes=model.classes, seed=_seed_of_run(weights),
-            first_pixel=args.first_pixel, only_classes=args.only_classes,
-        )  # fmt: skip
+    samples = _read_samples(args, root, model, weights, screen)
     screen.write(f"{weights} on {common.count_pictures(len(samples))} of {root}")
     settings = {
         "score_threshold": args.score, "iou_threshold": args.iou, "batch_size": args.batch_size,
@@ -53,6 +47,36 @@ def evaluate(args, screen: terminal.Screen) -> int:
         inclusive_pixels=args.inclusive_pixels,
     )  # fmt: skip
     return 0
+
+
+def _read_samples(args, root, model, weights, screen) -> list[Sample]:
+    """Read the labelled pictures to measure on."""
+    from yolo.data import coco
+    from yolo.training import dataset
+
+    if Path(root).suffix.lower() == ".json":
+        if not args.images:
+            raise ConfigError("a COCO file needs --images DIR, the folder of its pictures")
+        return coco.read_coco(root, args.images, classes=model.classes)
+    seed = args.seed
+    if not dataset.is_divided(root):
+        if seed is not None:
+            raise ConfigError(
+                f"{root} has lists of its own; leave out --seed, which divides others"
+            )
+    elif seed is None:
+        seed = common.split_seed(model, weights)
+        if seed is None:
+            seed = TrainConfig.seed
+            screen.write(
+                f"{root} has no lists, and {weights} does not say which seed divided it for "
+                f"training: taking {seed}, so that it may have learned from some of these pictures "
+                "(--seed N: the run's)"
+            )
+    return dataset.read_split(
+        root, args.split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
+        only_classes=args.only_classes,
+    )  # fmt: skip
 
 
 def show_scores(
@@ -125,11 +149,3 @@ def _score_results(args, screen: terminal.Screen) -> int:
         write_text(Path(args.json), common.to_json_text({"coco": result}))
         screen.write(f"written: {args.json}")
     return 0
-
-
-def _seed_of_run(weights) -> int:
-    """Return the seed by which a run divided a data set without lists of its own."""
-    settings = Path(weights).parent / "config.toml"
-    if settings.is_file():
-        return toml.read_toml(settings).get("seed", TrainConfig.seed)
-    return TrainConfig.seed

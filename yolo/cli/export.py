@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 
 from yolo import terminal
 from yolo.cli import common
-from yolo.errors import ConfigError
+from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.exported import runtime_of
 from yolo.reading import FilePart, printable
+from yolo.training.settings import TrainConfig
 
 _MOST_CALIBRATION_PICTURES = 100
 
@@ -36,13 +38,21 @@ def export(args, screen: terminal.Screen) -> int:
         classes=common.class_names(args.classes),
         image_size=None if keras_file else args.image_size,
     )
+    seed = common.split_seed(model, source)
+    if seed is not None:
+        model.notes = {**model.notes, "split_seed": seed}
     info = exporter.describe(
         model, args.format, image_size=args.image_size, dynamic=args.dynamic,
         quantize=args.quantize, nms=False if args.no_nms else None, score_threshold=args.score,
         iou_threshold=args.iou, max_detections=args.max_detections,
     )  # fmt: skip
-    paths = data_pictures(args.data) if args.data else []
-    picture, name = _picture(args, source, paths)
+    settings = common.run_settings(source)
+    chosen = {
+        "split": settings.get("train_split", TrainConfig.train_split),
+        "seed": info.notes.get("split_seed", TrainConfig.seed),
+    }
+    paths = data_pictures(args.data, **chosen) if args.data else []
+    picture, name = _picture(args, paths, settings, chosen)
     folder = Path(args.out) if args.out else source.parent
     step = max(1, len(paths) // _MOST_CALIBRATION_PICTURES)
     paths = paths[::step][:_MOST_CALIBRATION_PICTURES]
@@ -60,44 +70,61 @@ def export(args, screen: terminal.Screen) -> int:
     return 0
 
 
-def data_pictures(data: str) -> list[Path | FilePart]:
-    """Return the pictures of a data set's training split, or of any folder."""
-    from yolo.data import coco, shards, voc
+def data_pictures(
+    data: str, *, split: str = "train", seed: int = TrainConfig.seed
+) -> list[Path | FilePart]:
+    """Return the pictures of a data set's training split, or of any folder.
+
+    Args:
+        data: the folder.
+        split: the training split's name; where there is none such, the first "train..." is it.
+        seed: divides a set in VOC format without lists.
+
+    Raises:
+        DatasetError: the folder holds no picture, or something is wrong with it.
+    """
+    from yolo.data import shards
     from yolo.inference import sources
     from yolo.training import dataset
 
     root = Path(data)
-    coco_files = dataset.find_coco(root)
-    if shards.is_shards(root):
-        packed = shards.Shards(root)
-        first = next((name for name in packed.splits if name.startswith("train")), packed.splits[0])
-        samples = packed.read_split(first)
-    elif coco_files:
-        split = next((name for name in coco_files if name.startswith("train")), None)
-        file, pictures = coco_files[split or next(iter(coco_files))]
-        samples = coco.read_coco(file, pictures, classes=coco.read_categories(file)[0])
-    elif any((root / part).is_dir() for part in ("Annotations", "VOC2007", "VOC2012", "VOCdevkit")):
-        samples = voc.read_split(root, "train", classes=voc.find_classes(root))
-    else:
+    folders = ("Annotations", "VOC2007", "VOC2012", "VOCdevkit")
+    if not (
+        shards.is_shards(root)
+        or dataset.find_coco(root)
+        or any((root / folder).is_dir() for folder in folders)
+    ):
         found = sources.find_sources([data])
         return [one for one in found if not isinstance(one, int) and not sources.is_video(one)]
+    names = list(dataset.lists_of(root, seed)[0])
+    if split not in names:
+        split = next((name for name in names if name.startswith("train")), names[0])
+    samples = dataset.read_split(root, split, classes=dataset.classes_of(root), seed=seed)
+    if not samples:
+        raise DatasetError(f"{printable(root)}: no picture in the list {split!r}")
     return [sample.path for sample in samples]
 
 
-def _picture(args, source: Path, paths: list[Path | FilePart]) -> tuple[np.ndarray, str]:
-    """Return the picture to compare on and its name: as near to the user's own as is known."""
+def _picture(args, paths: list[Path | FilePart], settings: dict, chosen: dict):
+    """Return the picture to compare on and its name: as near to the user's own as is known.
+
+    Args:
+        args: the command's options.
+        paths: the pictures of --data.
+        settings: those of the run that trained the model, {} where it is not known.
+        chosen: which of its pictures that run learned from, for `data_pictures`.
+    """
     from yolo.data import shapes
     from yolo.images import read_image
-    from yolo.training import toml
 
-    if args.picture:
-        paths = [Path(args.picture)]
-    settings = source.parent / "config.toml"
-    if not paths and settings.is_file():
-        data = toml.read_toml(settings).get("data")
-        paths = data_pictures(data) if data and Path(data).is_dir() else []
-    if paths:
-        return read_image(paths[0]), printable(paths[0])
+    if args.picture or paths:
+        path = args.picture or paths[0]
+        return read_image(path), printable(path)
+    data = settings.get("data")
+    # Nobody asked for the run's data: where it is gone or has changed, another picture will do.
+    with contextlib.suppress(YoloError):
+        if data and Path(data).is_dir() and (paths := data_pictures(data, **chosen)):
+            return read_image(paths[0]), printable(paths[0])
     drawn, _ = shapes.draw_picture(np.random.default_rng(0))
     return drawn, "a drawn picture (--picture FILE takes one of yours)"
 

@@ -83,6 +83,7 @@ def describe(model, format: str, **options) -> ExportInfo:
         model=model.network.name,
         classes=model.classes,
         resize=model.resize,
+        notes=model.notes,
         **options,
     )
 

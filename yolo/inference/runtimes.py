@@ -61,6 +61,7 @@ class ExportedDetector:
                 "--dynamic"
             )
         self.classes, self.resize = self.info.classes, self.info.resize
+        self.notes = self.info.notes
         if precision == "float32":
             self._run: Run = _OPENERS[self.info.format](self.path)
         elif self.info.format == "openvino" and precision in _HINTS:

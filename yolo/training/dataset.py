@@ -78,9 +78,9 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
         raise ConfigError("no data set: set data to its folder, or train_list and val_list")
     root = config.data
     if classes is None:
-        classes = _classes_of(root)
+        classes = classes_of(root)
         log.info("classes found in the annotations: %s", ", ".join(classes))
-    lists, drawn = _lists_of(root, config.seed)
+    lists, drawn = lists_of(root, config.seed)
     names = {"train": config.train_split, "val": config.val_split}
     if names["val"] not in lists and "test" in lists:
         log.warning("%s has no list %r; measuring on 'test' instead", root, names["val"])
@@ -104,7 +104,7 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
     return _checked(TrainingData(classes, train, val, test, names["test"], divided), root)
 
 
-def _classes_of(root) -> tuple[str, ...]:
+def classes_of(root) -> tuple[str, ...]:
     """Return the classes that a folder's annotations name."""
     if shards.is_shards(root):
         return shards.Shards(root).classes
@@ -113,14 +113,23 @@ def _classes_of(root) -> tuple[str, ...]:
     return voc.find_classes(root)
 
 
-def _lists_of(root, seed: int) -> tuple[dict, bool]:
+def lists_of(root, seed: int) -> tuple[dict, bool]:
     """Return a folder's splits, and whether they were drawn because it has none of its own."""
     if shards.is_shards(root):
         return dict.fromkeys(shards.Shards(root).splits), False
     coco_files = find_coco(root)
     if coco_files:
         return dict.fromkeys(coco_files), False
-    return voc.splits(root, seed=seed), not voc.is_own_split(root)
+    return voc.splits(root, seed=seed), is_divided(root)
+
+
+def is_divided(root) -> bool:
+    """Tell whether a folder has no lists, so that a seed divides its pictures.
+
+    Raises:
+        DatasetError: it is no data set.
+    """
+    return not (shards.is_shards(root) or find_coco(root) or voc.is_own_split(root))
 
 
 def find_coco(root) -> dict[str, tuple[Path, Path]]:

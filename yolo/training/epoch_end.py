@@ -107,7 +107,7 @@ class EpochEnd:
 
     def _save(self, name: str, notes: dict) -> None:
         if self.team.chief:
-            self.shadow.notes = notes
+            self.shadow.notes = {**notes, "split_seed": self.config.seed}
             save_model(self.shadow, self.folder / name)
 
 

@@ -109,7 +109,7 @@ def train(
             arrays = None
             use_averages(model)
     if team.chief:
-        _finish(model, shadow, folder, state, write)
+        _finish(model, shadow, folder, state, config, write)
     return folder / "best.keras"
 
 
@@ -165,12 +165,14 @@ def _models(
         keras.config.set_dtype_policy(before)
 
 
-def _finish(model: Detector, shadow: Detector, folder: Path, state: State, write) -> None:
+def _finish(
+    model: Detector, shadow: Detector, folder: Path, state: State, config: TrainConfig, write
+) -> None:
     """See that there is a best model, and note that the run is complete."""
     if not (folder / "best.keras").exists():
         write("no measurement gave a number: the last model stands for the best")
         shadow.set_weights(model.get_weights())
-        shadow.notes = {"epoch": state.epoch}
+        shadow.notes = {"epoch": state.epoch, "split_seed": config.seed}
         save_model(shadow, folder / "best.keras")
     run_folder.mark_complete(folder, state)
     checkpoint.prune(folder, newest=state.step, keep=1)

@@ -10,10 +10,13 @@ import yolo
 from yolo import cli
 from yolo.cli import export as command
 from yolo.cli import predict
+from yolo.data.voc import splits
 from yolo.draw import write_image
-from yolo.errors import ConfigError
+from yolo.errors import ConfigError, YoloError
 from yolo.export import exporter
 from yolo.exported import ExportInfo, read_info
+from yolo.images import read_image
+from yolo.inference import runtimes
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +28,29 @@ def weights(tmp_path_factory):
         if hasattr(layer, "outputs_per_anchor"):
             layer.kernel.assign(rng.normal(0, 0.03, layer.kernel.shape))
             layer.bias.assign(np.zeros(layer.bias.shape))
+    model.notes = {"epoch": 3, "split_seed": 7}
     path = tmp_path_factory.mktemp("run") / "best.keras"
     model.save(path)
     return path
+
+
+def voc_folder(root, *stems, name="cow"):
+    """Write a set in VOC format without lists."""
+    pictures(root / "JPEGImages", *(f"{stem}.png" for stem in stems))
+    (root / "Annotations").mkdir()
+    for stem in stems:
+        (root / "Annotations" / f"{stem}.xml").write_text(
+            f"<annotation><object><name>{name}</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+            "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>", encoding="utf-8",
+        )  # fmt: skip
+    return root
+
+
+def list_of(root, **lists):
+    (root / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+    for name, stem in lists.items():
+        path = root / "ImageSets" / "Main" / f"{name}.txt"
+        path.write_text(f"{stem}\n", encoding="utf-8")
 
 
 def pictures(folder, *names):
@@ -51,6 +74,7 @@ def test_an_export_is_compared_written_and_used(weights, tmp_path, monkeypatch, 
     info = read_info(target)
     assert info.image_size == (64, 96) and info.max_detections == 7 and info.nms
     assert info.difference["score"] < 1e-6
+    assert runtimes.ExportedDetector(target).notes == {"epoch": 3, "split_seed": 7}
     written = []
     for chosen in (["--weights", str(target)], ["--runtime", "saved_model", "--weights", weights]):
         assert cli.main(["predict", "a.png", "--no-draw", "--out", "p", *map(str, chosen)]) == 0
@@ -109,19 +133,8 @@ def test_a_runtime_without_its_file_says_how_to_write_it(weights, tmp_path, monk
 def test_pictures_for_int8_are_those_to_train_on(tmp_path):
     folder = pictures(tmp_path / "plain", "b.png", "a.png")
     assert [path.name for path in command.data_pictures(str(folder))] == ["a.png", "b.png"]
-    voc = tmp_path / "VOC2007"
-    pictures(voc / "JPEGImages", "a.png", "b.png")
-    (voc / "Annotations").mkdir()
-    for stem in "ab":
-        (voc / "Annotations" / f"{stem}.xml").write_text(
-            "<annotation><size><width>80</width><height>48</height></size><object><name>cow</name>"
-            "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
-            "</annotation>", encoding="utf-8",
-        )  # fmt: skip
-    (voc / "ImageSets" / "Main").mkdir(parents=True)
-    for name, stem in (("train", "b"), ("val", "a")):
-        path = voc / "ImageSets" / "Main" / f"{name}.txt"
-        path.write_text(f"{stem}\n", encoding="utf-8")
+    voc = voc_folder(tmp_path / "VOC2007", "a", "b")
+    list_of(voc, train="b", val="a")
     assert [path.name for path in command.data_pictures(str(voc))] == ["b.png"]
     coco = tmp_path / "coco"
     pictures(coco / "train2017", "c.png")
@@ -131,6 +144,43 @@ def test_pictures_for_int8_are_those_to_train_on(tmp_path):
         "annotations": [], "categories": [{"id": 1, "name": "cow"}],
     }), encoding="utf-8")  # fmt: skip
     assert [path.name for path in command.data_pictures(str(coco))] == ["c.png"]
+
+
+def test_pictures_for_int8_are_those_of_the_runs_own_split(tmp_path):
+    voc = voc_folder(tmp_path / "VOC2007", "a", "b", "c")
+    list_of(voc, test="a", trainval="b", mine="c")
+    for split, stem in (("train", "b"), ("mine", "c")):
+        found = command.data_pictures(str(voc), split=split)
+        assert [path.name for path in found] == [f"{stem}.png"]
+    drawn = voc_folder(tmp_path / "drawn", *map(str, range(30)))
+    assert len({tuple(splits(drawn, seed=seed)["train"]) for seed in (7, 11)}) == 2
+    for seed in (7, 11):
+        found = command.data_pictures(str(drawn), seed=seed)
+        assert [path.stem for path in found] == splits(drawn, seed=seed)["train"]
+
+
+@pytest.mark.parametrize("harm", ["none", "annotation", "picture", "list", "folder"])
+def test_the_runs_data_may_have_changed_or_gone(tmp_path, harm):
+    """Only a picture to compare on is wanted, and any will do."""
+    voc = voc_folder(tmp_path / "VOC2007", "a")
+    list_of(voc, trainval="a")
+    if harm == "annotation":
+        (voc / "Annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")
+    elif harm == "picture":
+        (voc / "JPEGImages" / "a.png").write_bytes(b"no picture")
+    elif harm == "list":
+        (voc / "ImageSets" / "Main" / "trainval.txt").write_text("", encoding="utf-8")
+    elif harm == "folder":
+        voc.rename(tmp_path / "elsewhere")
+    chosen = {"split": "trainval", "seed": 11}
+    args = SimpleNamespace(picture=None)
+    image, name = command._picture(args, [], {"data": str(voc)}, chosen)
+    if harm == "none":
+        np.testing.assert_array_equal(image, read_image(voc / "JPEGImages" / "a.png"))
+    else:
+        assert name.startswith("a drawn picture") and image.ndim == 3
+        with pytest.raises(YoloError, match="VOC2007"):  # but not what was asked for
+            command._picture(args, command.data_pictures(str(voc), **chosen), {}, chosen)
 
 
 def test_an_export_brings_the_thresholds_of_its_family():

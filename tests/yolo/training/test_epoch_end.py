@@ -80,14 +80,15 @@ def epochs(end, model, *numbers):
 
 
 def test_best_is_the_best_and_last_the_last(tmp_path):
-    end, model, lines = make(tmp_path, [0.5, 0.4, 0.7, 0.7])
+    end, model, lines = make(tmp_path, [0.5, 0.4, 0.7, 0.7], seed=5)
     epochs(end, model, 1, 2)
     assert saved(tmp_path / "best.keras")["weight"] == 1
     assert saved(tmp_path / "last.keras")["weight"] == 2
     epochs(end, model, 3, 4)
     best = saved(tmp_path / "best.keras")
-    assert (best["weight"], best["config"]["notes"]) == (3, {"epoch": 3, "val_map50": 0.7})
-    assert saved(tmp_path / "last.keras")["config"]["notes"] == {"epoch": 4}
+    notes = {"epoch": 3, "val_map50": 0.7, "split_seed": 5}
+    assert (best["weight"], best["config"]["notes"]) == (3, notes)
+    assert saved(tmp_path / "last.keras")["config"]["notes"] == {"epoch": 4, "split_seed": 5}
     state = end.state
     assert (state.best_map50, state.best_epoch, state.without_better) == (0.7, 3, 1)
     assert (state.epoch, state.batch) == (4, 0)

@@ -1,0 +1,126 @@
+"""`evaluate.py`: which pictures it measures on."""
+
+import pytest
+
+from yolo import cli
+from yolo.annotation import LabelledObject, annotation_xml
+from yolo.cli import common
+from yolo.data import voc
+from yolo.draw import write_image
+from yolo.training import run_folder
+from yolo.training.settings import TrainConfig
+
+COUNT = 30
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, spots):
+    """Return a folder with a VOC set of red spots without lists, the current one for the test."""
+    root = tmp_path / "VOC"
+    for name in ("Annotations", "JPEGImages"):
+        (root / name).mkdir(parents=True)
+    for n in range(COUNT):
+        box = (5 + n, 10, 25 + n, 30)
+        write_image(root / "JPEGImages" / f"{n:03d}.png", spots((96, 128), [box]))
+        text = annotation_xml(f"{n:03d}.png", (96, 128), [LabelledObject("cat", box)])
+        (root / "Annotations" / f"{n:03d}.xml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def model(spot_finder):
+    """Return a model that has noted nothing yet."""
+    model = spot_finder()
+    model.notes = {}
+    return model
+
+
+@pytest.fixture
+def measured(place, model, monkeypatch, outcome):
+    """Return a function that runs the command: the stems it measured on, and what it wrote."""
+    from yolo.inference import predictor
+
+    monkeypatch.setattr(common, "open_model", lambda args, weights: model)
+    monkeypatch.setattr("yolo.terminal.import_tensorflow_quietly", lambda **_: None)
+    seen, detect = [], predictor.detect_samples
+
+    def noting(model, samples, **settings):
+        seen[:] = [sample.image_id for sample in samples]
+        return detect(model, samples, **settings)
+
+    monkeypatch.setattr(predictor, "detect_samples", noting)
+
+    def run(*arguments, weights="best.keras"):
+        seen.clear()
+        code, out, err = outcome(
+            cli.evaluate_main, "--data", "VOC", "--weights", weights, *arguments
+        )
+        return seen[:], out if code == 0 else err
+
+    return run
+
+
+def divided(seed, split="test"):
+    return voc.splits("VOC", seed=seed)[split]
+
+
+def run_of(seed, folder):
+    """Write what a run leaves, beside its weights."""
+    folder.mkdir(parents=True)
+    run_folder.describe(folder, TrainConfig(data="VOC", seed=seed), ("cat", "dog"), {})
+    (folder / "results.csv").write_text("epoch\n", encoding="utf-8")
+    return str(folder / "best.keras")
+
+
+# ------------------------------------------------------------ pictures that a seed has divided
+
+
+def test_the_seed_comes_with_the_weights_wherever_they_lie(measured, model, place):
+    assert len({tuple(divided(seed)) for seed in (3, 7, 11)}) == 3, "else this shows nothing"
+    model.notes = {"split_seed": 7}
+    run_of(3, place / "other")
+    for weights in ("best.keras", "other/best.keras"):
+        stems, out = measured(weights=weights)
+        assert stems == divided(7) and "seed" not in out
+    assert measured("--split", "val")[0] == divided(7, "val")
+
+
+def test_a_seed_that_is_typed_wins(measured, model):
+    model.notes = {"split_seed": 7}
+    stems, out = measured("--seed", "3")
+    assert stems == divided(3) and "seed" not in out
+    assert measured("--seed", "0")[0] == divided(0)
+
+
+def test_older_weights_have_it_from_their_runs_folder(measured, place):
+    stems, out = measured(weights=run_of(7, place / "logs" / "a"))
+    assert stems == divided(7) and "seed" not in out
+
+
+@pytest.mark.parametrize("text", [None, 'title = "my site"\n', "seed = 7\n", "[[[", "\udcff"])
+def test_an_unknown_seed_is_said_and_a_foreign_file_passed_over(measured, place, text):
+    if text is not None:
+        (place / "config.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    stems, out = measured()
+    assert stems == divided(TrainConfig.seed)
+    (line,) = [line for line in out.splitlines() if "seed" in line]
+    assert line == (
+        "VOC has no lists, and best.keras does not say which seed divided it for training: taking "
+        "11, so that it may have learned from some of these pictures (--seed N: the run's)"
+    )
+
+
+@pytest.mark.parametrize("text", ['title = "my site"\n', "[[["])
+def test_a_foreign_file_is_passed_over_beside_a_table_of_results_too(measured, place, text):
+    (place / "config.toml").write_text(text, encoding="utf-8")
+    (place / "results.csv").write_text("a,b\n", encoding="utf-8")
+    assert measured()[0] == divided(TrainConfig.seed)
+
+
+def test_lists_need_no_seed(measured, place):
+    (place / "VOC/ImageSets/Main").mkdir(parents=True)
+    (place / "VOC/ImageSets/Main/test.txt").write_text("004\n002\n", encoding="utf-8")
+    stems, out = measured()
+    assert stems == ["004", "002"] and "seed" not in out
+    assert "VOC has lists of its own; leave out --seed" in measured("--seed", "3")[1]
