@@ -8,6 +8,7 @@ import pytest
 
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
+from yolo.evaluation import coco
 from yolo.evaluation.coco import METRICS, evaluate_coco, evaluate_coco_files, table
 from yolo.results import Detections
 
@@ -296,3 +297,26 @@ def test_wrong_files_are_refused(tmp_path, truth, results, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DatasetError, match="nowhere.json"):
         evaluate_coco_files(tmp_path / "nowhere.json", tmp_path / "nothing.json")
+
+
+def test_what_coco_does_not_look_at_takes_no_memory(monkeypatch):
+    """Only the best hundred of a class in a picture count; equal scores rank as they come."""
+    rng = np.random.default_rng(0)
+    samples, found = [], []
+    for _ in range(3):
+        corners = rng.uniform(0, 200, (20, 2))
+        boxes = np.concatenate([corners, corners + rng.uniform(10, 90, (20, 2))], axis=1)
+        samples.append(sample(boxes, rng.integers(0, 2, 20)))
+        near = boxes[rng.integers(0, 20, 300)] + rng.uniform(-4, 4, (300, 4))
+        scores = np.round(rng.uniform(0, 1, 300), 1)
+        found.append(detections(near, scores, (rng.uniform(0, 1, 300) < 0.2).astype(int)))
+    taken = []
+    evaluate = coco._evaluate
+    monkeypatch.setattr(
+        coco, "_evaluate", lambda truth, all_: taken.append(len(all_)) or evaluate(truth, all_)
+    )
+    result = evaluate_coco(found, samples, CLASSES)
+    monkeypatch.setattr(coco, "_COUNTED", 1000)
+    assert result == evaluate_coco(found, samples, CLASSES) and 0.05 < result["AP"] < 0.95
+    dogs = sum(int((one.class_ids == 1).sum()) for one in found)
+    assert taken == [300 + dogs, 900] and dogs < 250
