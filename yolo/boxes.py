@@ -81,15 +81,12 @@ def max_iou(boxes_xyxy, truth_xyxy, valid):
         iou = overlap / (area + part_area - overlap + _TINY)
         return ops.max(iou * ops.cast(valid[:, None], iou.dtype), axis=-1)
 
-    best = ops.zeros_like(boxes_xyxy[..., 0])
+    none = ops.zeros_like(boxes_xyxy[..., 0])
     objects = truth_xyxy.shape[1]
-    if objects is not None:
-        for start in range(0, objects, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            best = ops.maximum(best, best_in(truth_xyxy[:, block], valid[:, block]))
-        return best
+    if objects is not None and objects <= _BLOCK:
+        return ops.maximum(none, best_in(truth_xyxy, valid)) if objects else none
 
-    # A graph for batches that differ in their number of objects: whole blocks, in a loop.
+    # A loop, and not one operation after another: TensorFlow would compute all blocks at once.
     batch, objects = ops.shape(truth_xyxy)[:2]
     truth = ops.pad(truth_xyxy, ((0, 0), (0, _BLOCK), (0, 0)))
     valid = ops.pad(ops.cast(valid, "float32"), ((0, 0), (0, _BLOCK)))
@@ -99,8 +96,8 @@ def max_iou(boxes_xyxy, truth_xyxy, valid):
         part = ops.slice(truth, (0, start, 0), (batch, _BLOCK, 4))
         return ops.maximum(best, best_in(part, ops.slice(valid, (0, start), (batch, _BLOCK))))
 
-    best = best + 0.0 * valid[:, :1]  # of as many pictures as the loop makes it
-    return ops.fori_loop(0, (objects + _BLOCK - 1) // _BLOCK, with_block, best)
+    none = none + 0.0 * valid[:, :1]  # of as many pictures as the loop makes it
+    return ops.fori_loop(0, (objects + _BLOCK - 1) // _BLOCK, with_block, none)
 
 
 def box_similarity(predicted_xyxy, truth_xyxy, kind="ciou"):
