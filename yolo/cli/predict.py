@@ -290,8 +290,9 @@ class _Run:
 
     def close(self) -> None:
         """Write what is written at the end; after an interrupt, what there is so far."""
-        for writer in self.writers:
-            writer.close()
+        with contextlib.ExitStack() as stack:  # one that fails keeps no other from its end
+            for writer in reversed(self.writers):
+                stack.callback(writer.close)
         if self.share is not None and self.complete:
             from yolo.inference import shards
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import itertools
 import json
+import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
 from yolo.classes import COCO_CLASSES
 from yolo.draw import write_image
-from yolo.errors import ConfigError
-from yolo.files import write_bytes, write_text, write_with
+from yolo.errors import ConfigError, YoloError
+from yolo.files import replacing, write_bytes, write_text, write_with
 from yolo.headers import read_header
 from yolo.images import encode_image
 from yolo.reading import printable
 from yolo.results import CSV_COLUMNS, Detections
+
+logger = logging.getLogger("yolo")
 
 _FORBIDDEN = '<>:"/\\|?*'  # in names of folders, on one system or another
 
@@ -60,41 +65,122 @@ class Result:
         return entry
 
 
+class _Growing:
+    """A text file that grows under another name, and takes its place when it is closed.
+
+    Args:
+        path: the file.
+        start: what it begins with.
+    """
+
+    def __init__(self, path: Path, start: str):
+        self.path, self._start = path, start
+        self._file: TextIO | None = None
+        self._place = contextlib.ExitStack()
+
+    def write(self, text: str) -> None:
+        """Add text; an error ends the file, and what has its name stays as it was."""
+        with self._place as place:
+            if self._file is None:
+                temporary = place.enter_context(replacing(self.path))
+                self._file = place.enter_context(
+                    temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+                )
+                self._file.write(self._start)
+            self._file.write(text)
+            self._place = place.pop_all()
+
+    def close(self, end: str = "") -> bool:
+        """End the file with `end`, and tell whether it stands: not after an error in between."""
+        if self._file is not None and self._file.closed:
+            return False
+        self.write(end)
+        self._place.close()
+        return True
+
+
 class JsonFile:
-    """`predictions.json`: a list with an entry for every picture."""
+    """`predictions.json`: a list with an entry for every picture.
+
+    Until that is whole, `predictions.jsonl` grows beside it, a line for every entry: what is left
+    if the process is killed. It is never written over.
+    """
 
     def __init__(self, out: Path, classes):
         self.path = out / "predictions.json"
-        self._entries: list[dict] = []
+        self._whole, self._separator = _Growing(self.path, "["), ""
+        self._lines: BinaryIO | None = None
 
     def add(self, result: Result) -> None:
         """Take over one result."""
-        self._entries.append(result.to_json())
+        entry = result.to_json()
+        self._add_line(json.dumps(entry, ensure_ascii=False))
+        text = json.dumps([entry], ensure_ascii=False, indent=1)
+        self._whole.write(self._separator + text[1:-2])  # without the brackets of a list
+        self._separator = ","
+
+    def _add_line(self, text: str) -> None:
+        path = self.path.with_suffix(".jsonl")
+        try:
+            if self._lines is None:
+                self._lines = _new_file(path)
+            self._lines.write((text + "\n").encode("utf-8", "backslashreplace"))
+            self._lines.flush()
+        except OSError as error:
+            raise YoloError(
+                f"{printable(path)}: cannot be written ({error.strerror or error})"
+            ) from error
 
     def close(self) -> None:
-        """Write the file, whole or not at all."""
-        text = json.dumps(self._entries, ensure_ascii=False, indent=1)
-        write_bytes(self.path, (text + "\n").encode("utf-8"))
+        """Write the file, whole or not at all; only if it stands, the lines go."""
+        if self._lines is not None:
+            with contextlib.suppress(OSError):  # what could not be written was said then
+                self._lines.close()
+        stands = self._whole.close("\n]\n" if self._separator else "]\n")
+        if self._lines is not None and stands:
+            Path(self._lines.name).unlink(missing_ok=True)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """Open a file that is not there yet: of this name, or of it with the first free number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = path
+    for number in itertools.count(2):
+        with contextlib.suppress(FileExistsError):
+            file = name.open("xb")
+            break
+        name = path.with_stem(f"{path.stem}_{number}")
+    if name != path:
+        logger.warning(
+            "%s: of a run that was killed, or still goes on; it stays, and this run writes %s",
+            printable(path), name.name,
+        )  # fmt: skip
+    return file
+
+
+def _csv_line(values: Iterable) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()
 
 
 class CsvFile:
     """`predictions.csv`: a line for every object."""
 
     def __init__(self, out: Path, classes):
-        self.path, self._text = out / "predictions.csv", io.StringIO()
-        self._table = csv.writer(self._text, lineterminator="\n")
-        self._table.writerow(["file", "frame", *CSV_COLUMNS])
+        self.path = out / "predictions.csv"
+        self._file = _Growing(self.path, _csv_line(["file", "frame", *CSV_COLUMNS]))
 
     def add(self, result: Result) -> None:
         """Take over one result."""
         frame = "" if result.frame is None else result.frame
         for row in result.found.to_json():
             values = [row["class"], row["class_id"], row["score"], *row["box"]]
-            self._table.writerow([result.source, frame, *values])
+            self._file.write(_csv_line([result.source, frame, *values]))
 
     def close(self) -> None:
         """Write the file, whole or not at all."""
-        write_text(self.path, self._text.getvalue())
+        self._file.close()
 
 
 class CocoFile:
@@ -107,18 +193,20 @@ class CocoFile:
 
     def __init__(self, out: Path, classes):
         self.path = out / "coco_results.json"
-        self._entries: list[dict] = []
+        self._file, self._separator = _Growing(self.path, "["), ""
         self._categories = COCO_CATEGORY_IDS if tuple(classes) == COCO_CLASSES else None
 
     def add(self, result: Result) -> None:
         """Take over one result."""
         stem = result.stem if result.path is None else result.path.stem
         image_id = int(stem) if stem.isascii() and stem.isdigit() else stem
-        self._entries += result.found.to_coco(image_id, category_ids=self._categories)
+        for entry in result.found.to_coco(image_id, category_ids=self._categories):
+            self._file.write(self._separator + json.dumps(entry, ensure_ascii=False))
+            self._separator = ", "
 
     def close(self) -> None:
         """Write the file, whole or not at all."""
-        write_text(self.path, json.dumps(self._entries, ensure_ascii=False) + "\n")
+        self._file.close("]\n")
 
 
 class VocFolder:
@@ -200,7 +288,7 @@ class CountsFile:
 
     def __init__(self, out: Path, classes):
         self.path, self._classes = out / "counts.csv", classes
-        self._rows: list[list] = []
+        self._file = _Growing(self.path, _csv_line(["file", "frame", *classes, "all"]))
         self._total: Counter[int] = Counter()
 
     def add(self, result: Result) -> None:
@@ -208,16 +296,11 @@ class CountsFile:
         counts = Counter(result.found.class_ids.tolist())
         self._total += counts
         frame = "" if result.frame is None else result.frame
-        self._rows.append([result.source, frame, *self._in_order(counts)])
+        self._file.write(_csv_line([result.source, frame, *self._in_order(counts)]))
 
     def close(self) -> None:
         """Write the file, whole or not at all."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["file", "frame", *self._classes, "all"])
-        table.writerows(self._rows)
-        table.writerow(["total", "", *self._in_order(self._total)])
-        write_text(self.path, text.getvalue())
+        self._file.close(_csv_line(["total", "", *self._in_order(self._total)]))
 
     def _in_order(self, counts: Counter) -> list[int]:
         return [*(counts[i] for i in range(len(self._classes))), counts.total()]

@@ -3,6 +3,11 @@
 import csv
 import json
 import logging
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +17,7 @@ from yolo.classes import COCO_CLASSES
 from yolo.data import voc
 from yolo.errors import ConfigError, YoloError
 from yolo.inference import writers
-from yolo.inference.writers import WRITERS, Result
+from yolo.inference.writers import LISTS, WRITERS, Result
 from yolo.results import Detections
 
 NAMES = ("cat", "a/b", "猫")
@@ -166,10 +171,92 @@ def test_a_full_disk_is_one_line(results, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    for kind in ("json", "csv", "voc", "crops"):
+    for kind in ("json", "csv", "coco", "counts", "voc", "crops"):
         with pytest.raises(YoloError, match="cannot be written"):
             written(kind, results, tmp_path / "out")
-    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert [path.name for path in files] == ["predictions.jsonl"]
+    lines = files[0].read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [result.to_json() for result in results]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no limits on the size of files")
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_disk_that_fills_on_the_way_leaves_the_old_list(tmp_path, kind):
+    """With a real limit of the system, so that it strikes inside whatever is written."""
+    code = (
+        "import resource, sys\nimport numpy as np\nfrom pathlib import Path\n"
+        "from yolo.errors import YoloError\nfrom yolo.results import Detections\n"
+        "from yolo.inference.writers import LISTS, WRITERS, Result\n"
+        "found = Detections([[1, 2, 3, 4]] * 10, [0.5] * 10, [0] * 10, ('a',))\n"
+        "def add(writer, count):\n"
+        "    for n in range(count):\n"
+        "        writer.add(Result('a', 'a', np.zeros((9, 9, 3), np.uint8), found, frame=n))\n"
+        "first = WRITERS[sys.argv[1]](Path(), ('a',))\nadd(first, 3)\nfirst.close()\n"
+        "old = first.path.read_bytes()\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "second = WRITERS[sys.argv[1]](Path(), ('a',))\n"
+        "try:\n    add(second, 10_000)\nexcept YoloError as error:\n    print(error)\n"
+        "try:\n    second.close()\nexcept YoloError as error:\n    print(error)\n"
+        "assert first.path.read_bytes() == old\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, kind], cwd=tmp_path, capture_output=True, encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    assert ": cannot be written (File too large)" in line
+    (path, *lines) = sorted(tmp_path.iterdir())
+    assert [file.name for file in lines] == (["predictions.jsonl"] if kind == "json" else [])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_lists_that_grow_are_those_written_at_once(results, tmp_path, count):
+    entries = [result.to_json() for result in results[:count]]
+    text = json.dumps(entries, ensure_ascii=False, indent=1) + "\n"
+    assert written("json", results[:count], tmp_path).read_bytes() == text.encode()
+    coco = [
+        entry
+        for result in results[:count]
+        for entry in result.found.to_coco(result.path.stem if result.path else result.stem)
+    ]
+    text = json.dumps(coco, ensure_ascii=False) + "\n"  # fmt: skip
+    assert written("coco", results[:count], tmp_path).read_bytes() == text.encode()
+    assert len(list(tmp_path.glob("*.json*"))) == 2, "and no lines remain"
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_day_at_a_camera_needs_no_more_memory_than_a_minute(tmp_path, kind):
+    """One result for all, because only what the writer keeps of it shall count."""
+    found = Detections([[1, 2, 30.5, 40.25]] * 10, [0.5] * 10, [0, 1] * 5, NAMES)
+    writer, image = WRITERS[kind](tmp_path, NAMES), picture()
+    tracemalloc.start()
+    try:
+        for number in range(400):
+            if number == 50:
+                before = tracemalloc.get_traced_memory()[0]
+            writer.add(Result("camera 0", f"camera_0_{number}", image, found, frame=number))
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held < 350 * 30, "bytes of 350 results, which were 10 objects each"
+    writer.close()
+    assert writer.path.read_text(encoding="utf-8").count("camera") >= 400
+
+
+def test_what_a_killed_run_had_found_is_there_line_by_line_and_stays(results, tmp_path, caplog):
+    killed = WRITERS["json"](tmp_path, NAMES)
+    for result in results:
+        killed.add(result)
+        lines = (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+        assert json.loads(lines[-1]) == result.to_json()
+    with caplog.at_level(logging.WARNING, "yolo"):
+        path = written("json", results[:1], tmp_path)
+    assert "predictions.jsonl: of a run that was killed" in caplog.text
+    assert len(json.loads(path.read_text(encoding="utf-8"))) == 1
+    assert (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines() == lines
+    assert not (tmp_path / "predictions_2.jsonl").exists()
 
 
 @pytest.mark.parametrize("label", ["..", ".", " ", "a:b", "x\ty", "a\\b"])
