@@ -50,7 +50,7 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
         args.resume = _run_to_go_on(given)
     if args.resume:
         folder = Path(args.resume)
-        config = _config_of_run(folder, given, common.sibling(args.prog, "train"))
+        config = _config_of_run(folder, _settled(given), common.sibling(args.prog, "train"))
     else:
         config = TrainConfig(**given)
         _refuse_idle(given, config)
@@ -76,10 +76,15 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     screen.outlive()  # a terminal that is closed, or a log that is full, is no reason to end
     if cluster.index:  # the chief alone writes
         run = _Run(
-            folder or Path(config.save_dir) / (config.name or ""), bool(args.resume), screen, stop
+            folder or run_folder.place(config.save_dir, config.name or ""),
+            bool(args.resume),
+            screen,
+            stop,
         )
         run.train(config)
         return 0
+    if args.go_on and not folder:
+        _clear_failed_start(run_folder.place(config.save_dir, config.name or ""))
     _write(folder or run_folder.create(config), config, args, command, screen, stop)
     return 0
 
@@ -105,7 +110,7 @@ def _write(folder: Path, config: TrainConfig, args, command: str, screen, stop: 
 def _last_line(folder: Path, train: str) -> str:
     """Return what is said when a signal ends a run."""
     run_folder.discard(folder)  # if nothing was saved in it
-    if not run_folder.checkpoint_steps(folder):
+    if not run_folder.checkpoint_steps(folder) and not (folder / run_folder.COMPLETE).exists():
         return "stopped before the first checkpoint; nothing was saved"
     return f"stopped; go on with: {train} --resume {common.quoted(folder)}"
 
@@ -239,14 +244,18 @@ def _run_to_go_on(given: dict) -> str | None:
     """Return the folder of the run that --continue names, if anything was saved in it."""
     if not given.get("name"):
         raise ConfigError("--continue needs --name, the name of the run")
-    folder = Path(given.get("save_dir", TrainConfig.save_dir)) / given["name"]
+    folder = run_folder.place(given.get("save_dir", TrainConfig.save_dir), given["name"])
     if run_folder.checkpoint_steps(folder) or run_folder.epochs_if_complete(folder) is not None:
         return str(folder)
-    if folder.exists() and not workers.read_cluster().index:
+    return None
+
+
+def _clear_failed_start(folder: Path) -> None:
+    """Remove what is left of a run that was killed before anything of it was saved."""
+    if run_folder.is_unsaved(folder):
         with lock(folder):  # nobody is at work in it
             pass
         run_folder.discard(folder)
-    return None
 
 
 def _config_of_run(folder: Path, given: dict, train: str) -> TrainConfig:
@@ -275,6 +284,18 @@ def _config_of_run(folder: Path, given: dict, train: str) -> TrainConfig:
     return TrainConfig(**{**values, **{key: given[key] for key in given if key in FREE}})
 
 
+def _settled(given: dict) -> dict:
+    """Leave out settings that ask a run to find out something: its config.toml says what it found.
+
+    Without them the command that started a run is the one that goes on with it.
+    """
+    asked = {"batch_size": 0, "anchors": "auto", "precision": "auto"}
+    kept = {key: value for key, value in given.items() if key not in asked or value != asked[key]}
+    if given.get("batch_size") == 0:
+        kept.pop("freeze_batch_size", None)  # it was halved with the other
+    return kept
+
+
 def _compare(given: dict, config: TrainConfig, place: Path) -> None:
     """Refuse settings that a run was not started with."""
     now = settings_of(dataclasses.replace(config, **given))
@@ -283,11 +304,14 @@ def _compare(given: dict, config: TrainConfig, place: Path) -> None:
 
 def _finished_before(config: TrainConfig, given: dict) -> Path | None:
     """Return the folder of a finished run of this name and these settings, if there is one."""
-    folder = Path(config.save_dir) / (config.name or "")
-    if config.name is None or run_folder.epochs_if_complete(folder) is None:
+    if config.name is None:
+        return None
+    folder = run_folder.place(config.save_dir, config.name)
+    if run_folder.epochs_if_complete(folder) is None:
         return None
     then, now = resolved(TrainConfig(**toml.read_toml(folder / "config.toml"))), resolved(config)
-    return folder if all(getattr(then, key) == getattr(now, key) for key in given) else None
+    same = all(getattr(then, key) == getattr(now, key) for key in _settled(given))
+    return folder if same else None
 
 
 def _nothing_to_do(folder: Path | None, screen) -> bool:

@@ -17,7 +17,7 @@ from keras import ops
 from yolo import hdf5
 from yolo.errors import YoloError
 from yolo.files import write_folder
-from yolo.training.run_folder import CHECKPOINTS, checkpoint_path, checkpoint_steps
+from yolo.training.run_folder import CHECKPOINTS, checkpoint_path, checkpoint_steps, note_saved
 
 log = logging.getLogger("yolo")
 
@@ -78,6 +78,7 @@ def save(folder: Path, state: State, model, *, write: bool = True) -> Path:
         (target / _SUMS).write_text(_sums(target), encoding="utf-8")
 
     write_folder(path, fill)
+    note_saved(folder)
     prune(folder, newest=state.step, keep=KEPT)
     return path
 

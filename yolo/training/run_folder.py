@@ -21,45 +21,98 @@ from yolo.training.toml import write_toml
 
 COMPLETE = "complete.json"
 CHECKPOINTS = "checkpoints"
+UNSAVED = "nothing-saved-yet"  # from a run's start to its first checkpoint
+_ALONE = "nor is there anything else in the folder above\n"  # which was made for this run
+# What there may be until then, the unfinished files of `yolo.files` among it
+_AT_THE_START = re.compile(
+    rf"{UNSAVED}|run\.lock|config\.toml|check\.json|(classes|anchors|check|command|log)\.txt"
+    rf"|plots|splits(/(train|val|test|trainval)\.txt)?|{CHECKPOINTS}"
+    rf"|(splits/|{CHECKPOINTS}/)?\.[^/]+\.(\d+|old)\.part(\.[^./]*|/[^/]+)?"
+)
 COLUMNS = (
     "epoch", "loss", "location_loss", "confidence_loss", "class_loss", "val_loss", "mAP50",
     "learning_rate", "seconds",
 )  # fmt: skip
 
 
+def place(save_dir: str | Path, name: str) -> Path:
+    """Return where the run of a name has its folder.
+
+    Raises:
+        ConfigError: the name leads out of `save_dir`, or is that folder itself.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).anchor or ".." in parts:
+        raise ConfigError(f"--name {name}: expected a name for a new folder in {save_dir}")
+    return Path(save_dir) / name
+
+
 def create(config: TrainConfig) -> Path:
     """Make the folder of a new run and return it.
 
     Raises:
-        ConfigError: a run of this name exists already, or the folder cannot be made.
+        ConfigError: a folder of this name exists already or cannot be made, or the name leads out
+            of `save_dir`.
     """
     name = config.name or time.strftime("%Y-%m-%d_%H-%M-%S")
-    folder = Path(config.save_dir) / name
+    folder = place(config.save_dir, name)
     number = 2
     while folder.exists() and config.name is None:
         folder = Path(config.save_dir) / f"{name}_{number}"
         number += 1
     if folder.exists():
-        way = (
-            f"go on with it: --resume {folder}"
-            if checkpoint_steps(folder)
-            else "remove it, nothing was saved in it"
-        )
-        raise ConfigError(f"{folder}: a run of this name exists; choose another --name or {way}")
+        raise ConfigError(_exists(folder))
+    alone = not folder.parent.exists()
     try:
-        (folder / "plots").mkdir(parents=True)
+        folder.mkdir(parents=True)
+        (folder / UNSAVED).write_text(_ALONE if alone else "", encoding="utf-8")
+        (folder / "plots").mkdir()
     except OSError as error:
         raise ConfigError(f"{folder}: cannot make the run's folder ({error.strerror})") from error
     return folder
 
 
+def _exists(folder: Path) -> str:
+    if checkpoint_steps(folder):
+        return (
+            f"{folder}: a run of this name exists; choose another --name or go on with it: "
+            f"--resume {folder}"
+        )
+    if (folder / UNSAVED).exists():
+        return (
+            f"{folder}: a run of this name exists; choose another --name or remove it, nothing "
+            "was saved in it"
+        )
+    return f"{folder}: exists already; choose another --name"
+
+
+def is_unsaved(folder: Path) -> bool:
+    """Tell whether a folder was made by `create`, and no checkpoint was saved in it since."""
+    return (folder / UNSAVED).is_file()
+
+
+def note_saved(folder: Path) -> None:
+    """Note that something of a run was saved: from now on `discard` leaves its folder alone."""
+    with contextlib.suppress(OSError):  # what was saved protects it, too
+        if is_unsaved(folder):
+            (folder / UNSAVED).unlink()
+
+
 def discard(folder: Path) -> None:
     """Remove the folder of a run that failed before anything of it was saved.
 
-    What went wrong at the start must not stand in the way of the next attempt.
+    What went wrong at the start must not stand in the way of the next attempt. A folder that
+    `create` did not make, or that holds anything besides what a run writes at its start, stays as
+    it is.
     """
-    if not (checkpoint_steps(folder) or (folder / "last.keras").exists()):
-        shutil.rmtree(folder, ignore_errors=True)
+    if not is_unsaved(folder):
+        return
+    inside = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    if not all(_AT_THE_START.fullmatch(name) for name in inside):
+        return
+    alone = (folder / UNSAVED).read_text(encoding="utf-8") == _ALONE
+    shutil.rmtree(folder, ignore_errors=True)
+    if alone:
         with contextlib.suppress(OSError):
             folder.parent.rmdir()  # if it is empty
 

@@ -50,6 +50,63 @@ def test_a_run_that_saved_nothing_is_removed_and_one_that_did_is_not(tmp_path):
     assert (folder / "last.keras").exists()
 
 
+def begun(folder):
+    """Have all that a run may leave that was killed before its first checkpoint."""
+    config = TrainConfig(save_dir=str(folder.parent), name=folder.name)
+    assert run_folder.create(config) == folder
+    run_folder.describe(folder, config, ("cat",), {"train": ["a"], "val": ["b"]})
+    run_folder.note_command(folder, "python train.py")
+    for name in ("run.lock", "log.txt", "anchors.txt", "check.json", "check.txt",
+                 ".config.12.part.toml", "splits/.test.12.part.txt",
+                 "checkpoints/.step-00000001.12.part/arrays.npz"):  # fmt: skip
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).touch()
+
+
+def test_what_a_start_leaves_is_removed_with_the_save_dir_that_it_made(tmp_path):
+    begun(tmp_path / "logs" / "a")
+    run_folder.discard(tmp_path / "logs" / "a")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "logs").mkdir()
+    begun(tmp_path / "logs" / "a")
+    run_folder.discard(tmp_path / "logs" / "a")
+    assert not list((tmp_path / "logs").iterdir()), "the empty folder was there before"
+
+
+@pytest.mark.parametrize(
+    "name", ["best.keras", "ep100-loss.h5", "plots/a.png", "notes", "splits/mine.txt",
+             "checkpoints/step-00000012/arrays.npz", "complete.json", ".bashrc"],
+)  # fmt: skip
+def test_nothing_is_removed_that_a_start_does_not_make(tmp_path, name):
+    begun(tmp_path / "a")
+    (tmp_path / "a" / name).parent.mkdir(exist_ok=True, parents=True)
+    (tmp_path / "a" / name).touch()
+    before = sorted(tmp_path.rglob("*"))
+    run_folder.discard(tmp_path / "a")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_no_run_made_or_that_had_a_checkpoint_is_left_alone(tmp_path):
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "config.toml").touch()
+    run_folder.discard(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.toml", "plots"]
+    with pytest.raises(ConfigError, match="b: exists already; choose another --name$"):
+        (tmp_path / "b").mkdir()
+        run_folder.create(TrainConfig(save_dir=str(tmp_path), name="b"))
+    begun(tmp_path / "a")
+    run_folder.note_saved(tmp_path / "a")  # and its checkpoints were deleted, for room
+    run_folder.discard(tmp_path / "a")
+    assert (tmp_path / "a" / "config.toml").exists()
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/../..", "./", "/abs", "a/.."])
+def test_a_name_stays_in_the_save_dir(tmp_path, name):
+    with pytest.raises(ConfigError, match="expected a name for a new folder in "):
+        run_folder.create(TrainConfig(save_dir=str(tmp_path), name=name))
+    assert not list(tmp_path.iterdir())
+
+
 def test_description(tmp_path):
     config = TrainConfig(name="α", epochs=3)
     run_folder.describe(tmp_path, config, ("猫", "dog"), {"train": ["a", "b"], "val": ["c"]})
