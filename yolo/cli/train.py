@@ -346,7 +346,7 @@ def _show_results(best: Path, run: _Run, screen) -> Path:
     from yolo import saved
     from yolo.evaluation import voc
     from yolo.inference.predictor import detect_samples
-    from yolo.reports import showing
+    from yolo.reports import run_report, showing
     from yolo.training import architecture
 
     model, data, folder = saved.load(best), run.data, run.folder
@@ -360,6 +360,8 @@ def _show_results(best: Path, run: _Run, screen) -> Path:
     shapes, _ = architecture.anchor_shapes(run.config)
     page = showing.show(folder, test, run.report, data.train, shapes)
     screen.write(f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split")
+    if data.test is data.train:
+        screen.write(run_report.LEARNED)
     screen.write(f"worst pictures first: {folder / 'plots' / 'worst.jpg'}")
     screen.write(f"everything on one page: {page}")
     example = data.test[0].path  # predict.py takes pictures, not their places in shards

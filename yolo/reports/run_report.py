@@ -19,7 +19,17 @@ MOST_PAIRS = 20
 _LEADING = ("model", "loss", "optimizer", "batch_size")
 
 
-def write(folder: Path, test_name: str, report: DataReport, data_figures: dict[str, Path]) -> Path:
+# Said beside the figures of a model that was tried on what it had learned from.
+LEARNED = (
+    "Measured on the pictures that it was trained on, for want of others with objects: this tells "
+    "nothing of how well it does on others."
+)
+
+
+def write(
+    folder: Path, test_name: str, report: DataReport, data_figures: dict[str, Path],
+    *, learned: bool = False,
+) -> Path:  # fmt: skip
     """Gather a finished run on one page.
 
     Args:
@@ -27,6 +37,7 @@ def write(folder: Path, test_name: str, report: DataReport, data_figures: dict[s
         test_name: the split that the best model was tried on.
         report: the check of the data.
         data_figures: caption to picture, of the data.
+        learned: whether that split is the one that it was trained on.
 
     Returns:
         The page.
@@ -36,6 +47,8 @@ def write(folder: Path, test_name: str, report: DataReport, data_figures: dict[s
     rows = _rows(folder / "results.csv")
     page = html.Page(f"Run {folder.name}", _subtitle(settings, report))
     page.top.append(html.cards(_figures(result, test_name, rows)))
+    if learned:
+        page.top.append(html.paragraph(LEARNED, kind="bad"))
     figures = folder / "plots"
     first = figures / "predictions.jpg"
     page.add("How it was made", *_making(folder, settings))

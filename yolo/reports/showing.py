@@ -78,7 +78,7 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
             draw.write_image(figures / f"{name}_{i}.jpg", pair)
         draw.write_image(figures / f"{name}.jpg", gallery.sheet(pairs))
     of_data = data_plots.write_all(report, train, anchors, figures)
-    return run_report.write(folder, test.name, report, of_data)
+    return run_report.write(folder, test.name, report, of_data, learned=test.samples is train)
 
 
 def _draw_examples(folder: Path, test: Test) -> None:

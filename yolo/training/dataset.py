@@ -28,7 +28,7 @@ class TrainingData:
         train: to learn from.
         val: to choose the best model by.
         test: to judge it by at the end, with `test_name`; the `val` ones where no other exist.
-        test_name: the split that `test` is.
+        test_name: the split that `test` is, the training one where no other has objects.
         divided: for a data set without lists of its own, the names in each split as drawn.
     """
 
@@ -101,7 +101,8 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
     }
     train, val, test = (read.get(name, []) for name in names.values())
     divided = lists if drawn else {}
-    return _checked(TrainingData(classes, train, val, test, names["test"], divided), root)
+    read_data = TrainingData(classes, train, val, test, names["test"], divided)
+    return _checked(read_data, root, train=names["train"], val=names["val"])
 
 
 def classes_of(root) -> tuple[str, ...]:
@@ -189,10 +190,12 @@ def _from_lists(config: TrainConfig, classes, collect) -> TrainingData:
     root = config.list_root
     train = lines.read_lines(config.train_list, classes=classes, root=root, collect=collect)
     val = lines.read_lines(config.val_list, classes=classes, root=root, collect=collect)
-    return _checked(TrainingData(classes, train, val, val, "val", {}), config.train_list)
+    read_data = TrainingData(classes, train, val, val, "val", {})
+    return _checked(read_data, config.train_list, train="train", val="val")
 
 
-def _checked(data: TrainingData, source) -> TrainingData:
+def _checked(data: TrainingData, source, *, train: str, val: str) -> TrainingData:
+    """Return data that can be learned from and judged by, with the name of what judges them."""
     if not any(len(sample.class_ids) for sample in data.train):
         raise DatasetError(
             f"{source}: no object is marked in the {len(data.train)} training pictures; "
@@ -203,9 +206,9 @@ def _checked(data: TrainingData, source) -> TrainingData:
             "%s: nothing to measure on in the validation pictures (%d, no object marked); "
             "measuring on the training pictures instead", source, len(data.val),
         )  # fmt: skip
-        data = replace(data, val=data.train)
+        data, val = replace(data, val=data.train), train
     if not _can_judge(data.test):
-        data = replace(data, test=data.val, test_name="val")
+        data = replace(data, test=data.val, test_name=val)
     return data
 
 

@@ -11,6 +11,7 @@ from yolo.errors import ConfigError
 from yolo.signals import Stop
 from yolo.terminal import Screen
 from yolo.training import run_folder
+from yolo.training.dataset import TrainingData
 from yolo.training.settings import TrainConfig
 
 
@@ -93,6 +94,32 @@ def test_a_start_that_saved_nothing_is_removed(here, shown):
     folder = run_folder.create(TrainConfig(name="a"))
     assert train._last_line(folder, "train.py").startswith("stopped before the first checkpoint")
     assert everything(here) == []
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_figures_of_the_training_pictures_are_called_that(
+    here, monkeypatch, labelled, detected, learned
+):
+    from yolo import saved
+    from yolo.inference import predictor
+    from yolo.reports import run_report, showing
+    from yolo.training import architecture
+
+    samples = [labelled("a", (0, [0, 0, 20, 20], False))]
+    data = TrainingData(("cat",), samples, samples, samples if learned else [*samples], "train", {})
+    monkeypatch.setattr(saved, "load", lambda path: None)
+    monkeypatch.setattr(
+        predictor, "detect_samples", lambda *_: [detected((0, [0, 0, 20, 20], 0.9))]
+    )
+    monkeypatch.setattr(showing, "show", lambda folder, *_: folder / "report.html")
+    monkeypatch.setattr(architecture, "anchor_shapes", lambda config: (None, None))
+    screen = Screen(io.StringIO())
+    run = train._Run(here, False, screen, Stop())
+    run.data, run.report, run.config = data, None, TrainConfig()
+    train._show_results(here / "best.keras", run, screen)
+    text = screen.stream.getvalue()
+    assert "mAP50 1.0000 on the train split\n" in text
+    assert (run_report.LEARNED in text) == learned
 
 
 # ------------------------------------------------------------------------------ settings

@@ -34,7 +34,7 @@ def run(labelled, detected, tmp_path):
 
 def test_a_run_shows_itself_on_one_page(run):
     folder, test, report = run
-    page = showing.show(folder, test, report, test.samples, np.array([[10, 14]]))
+    page = showing.show(folder, test, report, list(test.samples), np.array([[10, 14]]))
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert names >= {
         "report.html", "test_results.json", "predictions/a.jpg", "plots/training.png",
@@ -49,6 +49,13 @@ def test_a_run_shows_itself_on_one_page(run):
     assert re.search(r"<td>learning_<wbr>rate</td><td>0.02</td><td>0.01</td>", text)
     assert "best mAP50 while training, in epoch 2" in text and "<td>cat</td>" in text
     assert not re.search(r"https?://|<script", text)
+    assert run_report.LEARNED not in text
+
+
+def test_figures_of_the_training_pictures_are_called_that(run):
+    folder, test, report = run
+    text = showing.show(folder, test, report, test.samples, None).read_text(encoding="utf-8")
+    assert run_report.LEARNED in text
 
 
 def test_pictures_of_an_earlier_showing_do_not_stay(run):

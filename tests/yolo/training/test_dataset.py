@@ -69,7 +69,27 @@ def test_a_set_with_nothing_but_train_is_measured_on_itself(shapes, tmp_path, ca
         (root / "ImageSets" / "Main" / f"{name}.txt").unlink(missing_ok=True)
     data = dataset.open_data(TrainConfig(data=str(root)))
     assert data.val is data.train and data.test is data.train
+    assert data.test_name == "train"
     assert "measuring on the training pictures instead" in caplog.text
+
+
+def test_what_judges_a_model_has_its_own_name(shapes, tmp_path):
+    """Where only some of the lists have objects that count."""
+    root = shutil.copytree(shapes, tmp_path / "VOC")
+    lists = root / "ImageSets" / "Main"
+    (lists / "test.txt").rename(lists / "holdout.txt")
+    (lists / "trainval.txt").unlink(missing_ok=True)
+
+    def opened(**settings):
+        return dataset.open_data(TrainConfig(data=str(root), **settings))
+
+    data = opened(val_split="holdout")
+    assert data.test is data.val is not data.train and data.test_name == "holdout"
+    (lists / "test.txt").write_text("", encoding="utf-8")
+    data = opened(val_split="holdout")
+    assert data.test is data.val is not data.train and data.test_name == "holdout"
+    data = opened(train_split="holdout", val_split="test")
+    assert data.test is data.val is data.train and data.test_name == "holdout"
 
 
 def test_the_lists_to_train_and_to_measure_on_can_be_named(shapes):
