@@ -15,7 +15,7 @@ from yolo.data import pipeline
 from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
-from yolo.errors import DatasetError, OutOfMemory
+from yolo.errors import DatasetError, OutOfMemory, YoloError
 from yolo.signals import Stop
 from yolo.training import checkpoint, settings
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
@@ -23,6 +23,7 @@ from yolo.training.checkpoint import State
 from yolo.training.dataset import TrainingData
 from yolo.training.devices import Team
 from yolo.training.epoch_end import EpochEnd
+from yolo.training.run_folder import checkpoint_steps
 from yolo.training.settings import TrainConfig
 from yolo.training.workers import tells_of_loss
 
@@ -72,7 +73,7 @@ class Run:
             len(self.data.train), phase.batch_size, drop_remainder=self.config.drop_remainder
         )
         state, validate = self.state, self._validation(model, phase)
-        with _errors_named(self.data, phase, self.config):
+        with _errors_named(self, phase):
             # All but the end of the epoch was saved.
             if arrays is not None and state.batch == steps:
                 checkpoint.restore_metrics(model, arrays)
@@ -144,12 +145,16 @@ class Run:
 
 
 @contextlib.contextmanager
-def _errors_named(data: TrainingData, phase: Phase, config: TrainConfig):
-    """Turn TensorFlow's report of a picture it cannot read, or of too little memory, into ours."""
+def _errors_named(run: Run, phase: Phase):
+    """Turn TensorFlow's report of a bad picture, too little memory or another fault into ours.
+
+    Raises:
+        YoloError: what it reported.
+    """
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        height, width = config.image_size
+        height, width = run.config.image_size
         smaller = f"--batch-size {phase.batch_size // 2} or a" if phase.batch_size > 1 else "a"
         raise OutOfMemory(
             f"out of memory with {phase.batch_size} pictures of {width}x{height} a step; try "
@@ -161,8 +166,16 @@ def _errors_named(data: TrainingData, phase: Phase, config: TrainConfig):
         found = re.search(r"DatasetError: ([^\n]+)", str(error))
         if found is not None:
             raise DatasetError(found[1]) from error
-        find_damaged([*data.train, *data.val])
-        raise
+        find_damaged([*run.data.train, *run.data.val])
+        # Whatever it was may have passed, as faults of a network disk do.
+        saved = checkpoint_steps(run.folder)
+        way = f"--resume {run.folder}" if saved else "the same command, nothing was saved yet"
+        # Below a graph's own words stands what an operation said, before the nodes in brackets.
+        words = str(error.message).split("[[")[0].strip().splitlines() or ["no reason given"]
+        raise YoloError(
+            f"TensorFlow could not go on ({type(error).__name__}: {words[-1]}); all pictures can "
+            f"be read now. Try again with {way}"
+        ) from error
 
 
 def training_batches(

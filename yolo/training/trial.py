@@ -43,7 +43,7 @@ def want_of_memory(config: TrainConfig, data: TrainingData) -> str | None:
     code, last_words = take_steps(config, data)
     if code < 0:
         return " ".join(filter(None, [f"ended by {signal.Signals(-code).name}", last_words]))
-    if code in (0, OTHER_FAULT) or not any(sign in last_words.lower() for sign in SIGNS):
+    if code in (0, OTHER_FAULT) or not _tells_of_memory(last_words):
         return None
     return last_words
 
@@ -94,5 +94,11 @@ def serve() -> None:
             trainer.train(config, data, run_folder.create(config))
         except OutOfMemory:
             raise
-        except YoloError:
+        except YoloError as error:
+            if _tells_of_memory(str(error)):
+                raise
             sys.exit(OTHER_FAULT)
+
+
+def _tells_of_memory(words: str) -> bool:
+    return any(sign in words.lower() for sign in SIGNS)

@@ -1,17 +1,19 @@
 """Whole runs of a few steps: interrupted and resumed, frozen, and ended by a loss that is none."""
 
 import csv
+import re
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.faults import small
 from yolo import saved, zoo
 from yolo.data.pipeline import NOT_AUGMENTED, BatchPlan
-from yolo.errors import ConfigError
+from yolo.errors import ConfigError, YoloError
 from yolo.training import checkpoint, dataset, trainer
-from yolo.training.run import training_batches
+from yolo.training.run import Phase, Run, _errors_named, training_batches
 from yolo.training.settings import TrainConfig
 from yolo.yolov4 import network
 
@@ -218,7 +220,24 @@ def test_a_data_set_without_a_usable_val_list_is_measured_on_what_there_is(
     data = dataset.open_data(TrainConfig(data=str(empty)))
     assert len(data.train) == len(data.val) == len(data.test) == 8
     assert "measuring on the training pictures instead" in caplog.text
-    assert data.test_name == "val"
+    assert data.test_name == "train"
+
+
+@pytest.mark.parametrize("saved_before", [False, True])
+def test_a_fault_that_passes_ends_in_a_line_that_says_how_to_go_on(shapes, tmp_path, saved_before):
+    """As of a disk on the network: when the pictures are looked at again, all can be read."""
+    data = dataset.open_data(TrainConfig(data=str(shapes)))
+    at_work = Run(TrainConfig(), data, tmp_path, None, None, None, False, None)
+    way = "the same command, nothing was saved yet$"
+    if saved_before:
+        (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
+        way = f"--resume {tmp_path}$"
+    gone = tf.data.Dataset.from_tensors(str(tmp_path / "gone.jpg")).map(tf.io.read_file)
+    with pytest.raises(YoloError) as caught, _errors_named(at_work, Phase(0, 1, 4, False)):
+        next(iter(gone))
+    line = str(caught.value)
+    assert line.startswith("TensorFlow could not go on (NotFoundError: ") and "\n" not in line
+    assert "gone.jpg; No such file" in line and re.search(way, line)
 
 
 def test_test_stands_in_for_a_val_list_that_is_missing(shapes, tmp_path, caplog):
