@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from yolo.errors import YoloError
 from yolo.reading import printable
+
+log = logging.getLogger("yolo")
+
+WINDOWS = os.name == "nt"
+SECONDS_HELD = 3.0  # how long another program's hold on a file is waited for, on Windows
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
@@ -76,7 +83,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _sync(temporary)
-        temporary.replace(path)
+        _patiently(lambda: temporary.replace(path))
         _sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -110,8 +117,8 @@ def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> No
             _sync(file)
         _sync(temporary)
         with contextlib.suppress(FileNotFoundError):
-            path.rename(old)
-        temporary.rename(path)
+            _patiently(lambda: path.rename(old))
+        _patiently(lambda: temporary.rename(path))
         _sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -120,6 +127,35 @@ def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> No
             old.rename(path)
         for remains in (temporary, old):
             shutil.rmtree(remains, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def unless_held() -> Iterator[None]:
+    """Let what only shows something go unwritten, with a warning, while it may not be replaced.
+
+    On Windows a file that somebody looks at, such as a table in Excel, cannot be.
+    """
+    try:
+        yield
+    except YoloError as error:
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        log.warning(
+            "%s; is it open in another program? The next try is after the next epoch", error
+        )
+
+
+def _patiently(rename: Callable[[], object]) -> None:
+    """Rename; on Windows, which renames nothing that is open, wait a while for its reader."""
+    give_up = time.monotonic() + SECONDS_HELD
+    while True:
+        try:
+            rename()
+            return
+        except PermissionError:
+            if not WINDOWS or time.monotonic() > give_up:
+                raise
+        time.sleep(0.1)
 
 
 def _target(path: str | os.PathLike) -> Path:
@@ -146,7 +182,7 @@ def _target(path: str | os.PathLike) -> Path:
 
 def _sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
-    if path.is_dir() and os.name == "nt":
+    if path.is_dir() and WINDOWS:
         return  # Windows syncs no folders
     number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:

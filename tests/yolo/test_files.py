@@ -1,6 +1,8 @@
 """Files are written whole or not at all."""
 
+import logging
 import os
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +100,66 @@ def test_only_files_are_replaced_and_a_link_stays_one(tmp_path):
     with pytest.raises(YoloError, match="cannot be written"):
         files.write_text(tmp_path / "a", "x")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "folder", "link.txt", "pipe"]
+
+
+# ---------------------------------------------------------------- files that others have open
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Refuse renames as Windows does while somebody has the file open; count them."""
+    tries, real = [], {name: getattr(Path, name) for name in ("replace", "rename")}
+
+    def refuse(number, name):
+        def rename(path, target):
+            tries.append(name)
+            if len(tries) <= number:
+                raise PermissionError(13, "The process cannot access the file")
+            return real[name](path, target)
+
+        return rename
+
+    def hold(number):
+        for name in real:
+            monkeypatch.setattr(Path, name, refuse(number, name))
+        return tries
+
+    monkeypatch.setattr(files, "WINDOWS", True)
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    return hold
+
+
+def test_a_reader_is_waited_for_on_windows(tmp_path, held):
+    files.write_text(tmp_path / "a.txt", "old")
+    tries = held(3)
+    files.write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "new" and len(tries) == 4
+    tries.clear()
+    files.write_folder(tmp_path / "step", lambda folder: (folder / "a").write_bytes(b"1"))
+    assert (tmp_path / "step" / "a").read_bytes() == b"1" and len(tries) > 3
+
+
+def test_the_wait_for_a_reader_has_an_end(tmp_path, held, monkeypatch, caplog):
+    files.write_text(tmp_path / "a.txt", "old")
+    held(10**9)
+    now = [0.0]
+    monkeypatch.setattr(files.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(files.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
+    with pytest.raises(YoloError, match=r"a\.txt: cannot be written \(The process cannot access"):
+        files.write_text(tmp_path / "a.txt", "new")
+    assert 3 <= now[0] < 3.5
+    with caplog.at_level(logging.WARNING), files.unless_held():
+        files.write_text(tmp_path / "a.txt", "new")
+    assert "a.txt: cannot be written" in caplog.text and "open in another program?" in caplog.text
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.txt", b"old")]
+    monkeypatch.setattr(files, "WINDOWS", False)
+    now[0] = 0.0
+    with pytest.raises(YoloError):
+        files.write_text(tmp_path / "a.txt", "new")
+    assert now[0] == 0, "elsewhere it is not a reader who refuses"
+
+
+def test_only_a_file_that_is_held_is_left_for_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(YoloError, match="No space left"), files.unless_held():
+        files.write_text(tmp_path / "a.txt", "new")

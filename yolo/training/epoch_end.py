@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from yolo.files import write_with
+from yolo.files import unless_held, write_with
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
 from yolo.training.devices import Team
@@ -44,6 +44,7 @@ class EpochEnd:
         self.folder, self.state, self.shadow = folder, state, shadow
         self.measure, self.config, self.write = measure, config, write
         self.stopped = False
+        self.rows: list[dict] = []  # not written yet
         score, epoch = run_folder.noted_score(folder / "best.keras")
         if score > state.best_map50:  # after going back further than to the last epoch
             state.best_map50, state.best_epoch = score, epoch
@@ -75,14 +76,23 @@ class EpochEnd:
         if config.save_period and done % config.save_period == 0:
             self._save(f"epoch_{done:04d}.keras", {"epoch": done})
         if self.team.chief:
-            run_folder.cut_results(self.folder / "results.csv", done - 1)
-            run_folder.append_results(self.folder / "results.csv", row)
+            self._note(row)
         self._copy(model, averaged=False)
         self._save("last.keras", {"epoch": done})
         state.epoch, state.batch, state.seconds = done, 0, 0.0
         model.notes = {"epoch": done, "best_map50": state.best_map50}
         if self.stopped:
             model.stop_training = True
+
+    def _note(self, row: dict) -> None:
+        """Write the epoch's row, and those before it that could not be written."""
+        table = self.folder / "results.csv"
+        self.rows.append(row)
+        with unless_held():
+            run_folder.cut_results(table, self.rows[0]["epoch"] - 1)
+            for each in self.rows:
+                run_folder.append_results(table, each)
+            self.rows.clear()
 
     def _judge(self, score: float, done: int, val_loss: float | None) -> None:
         """Compare with the best so far; a score that is no number is no better than any."""

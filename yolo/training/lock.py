@@ -36,8 +36,19 @@ def lock(folder: Path):
         yield
     finally:
         with contextlib.suppress(OSError):
-            path.unlink()
+            os.ftruncate(file, 0)  # a name in it is that of a holder who was killed
+        removed = _removed(path)  # while we hold it: afterwards it may be another's
         os.close(file)
+        if not removed:  # as on Windows, where no open file is, nor this one if another has it
+            _removed(path)
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _open(path: Path) -> int:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from yolo.errors import ConfigError
 from yolo.evaluation.plots import plot_training
+from yolo.files import unless_held
 from yolo.training.settings import TrainConfig
 
 DRAWING_SHARE = 0.03  # of the run's time, at most
@@ -54,7 +55,9 @@ class LivePlots(keras.callbacks.Callback):
         self._draw()
 
     def _draw(self):
-        if (self.folder / "results.csv").exists():
+        if not (self.folder / "results.csv").exists():
+            return
+        with unless_held():
             plot_training(self.folder / "results.csv", self.folder / "plots" / "training.png")
 
 

@@ -166,6 +166,30 @@ def test_the_lock_of_a_killed_run_is_taken_over_and_said(tmp_path, caplog):
     assert "left by a run that was killed (process " in caplog.text
 
 
+def test_a_lock_that_cannot_be_removed_while_it_is_open(tmp_path, monkeypatch, caplog):
+    """As on Windows: it goes once it is closed, and never looks like that of a killed run."""
+    real, closed, tries = os.close, [], []
+    monkeypatch.setattr(os, "close", lambda file: (closed.append(file), real(file)))
+    unlink = Path.unlink
+
+    def refuse(path, missing_ok=False):
+        tries.append(path.read_bytes())
+        if not closed or stays:
+            raise PermissionError(13, "it is open")
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    stays = False
+    with lock(tmp_path):
+        pass
+    assert tries == [b"", b""] and not (tmp_path / "run.lock").exists()
+    stays = True
+    for _ in range(2):
+        with lock(tmp_path):
+            pass
+    assert (tmp_path / "run.lock").exists() and caplog.text == ""
+
+
 def test_a_lock_that_nobody_signed(tmp_path, caplog):
     (tmp_path / "run.lock").write_bytes(b"\xff")
     with lock(tmp_path):

@@ -113,6 +113,34 @@ def test_best_never_worsens_over_twenty_resumes_from_wherever(tmp_path):
             assert state.best_map50 == highest
 
 
+def test_a_table_that_somebody_looks_at_gets_its_rows_later(tmp_path, monkeypatch, caplog):
+    """As Excel on Windows, which lets nobody replace what it shows."""
+    real, held = Path.replace, [False]
+
+    def replace(path, target):
+        if held[0] and Path(target).name == "results.csv":
+            raise PermissionError(13, "The process cannot access the file")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    end, model, _ = make(tmp_path, [0.5, 0.6, 0.7, 0.8])
+
+    def rows():
+        lines = (tmp_path / "results.csv").read_text(encoding="utf-8").splitlines()[1:]
+        return [line.split(",")[0] for line in lines]
+
+    epochs(end, model, 1)
+    held[0] = True
+    epochs(end, model, 2, 3)
+    assert rows() == ["1"] and caplog.text.count("results.csv: cannot be written") == 2
+    assert saved(tmp_path / "best.keras")["weight"] == 3, "all else is saved"
+    held[0] = False
+    epochs(end, model, 4)
+    assert rows() == ["1", "2", "3", "4"]
+    lines = (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["mAP50"] for line in lines] == [0.5, 0.6, 0.7, 0.8]
+
+
 def test_measured_again_after_a_crash_it_is_the_same_best(tmp_path):
     end, model, _ = make(tmp_path, [0.5])
     epochs(end, model, 1)

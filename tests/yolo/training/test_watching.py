@@ -6,7 +6,7 @@ import json
 import pytest
 import tensorflow as tf
 
-from yolo.errors import ConfigError
+from yolo.errors import ConfigError, YoloError
 from yolo.training import run_folder, watching
 from yolo.training.settings import TrainConfig
 
@@ -43,6 +43,19 @@ def test_the_picture_of_the_curves_is_there_after_an_epoch(tmp_path):
     run_folder.append_results(tmp_path / "results.csv", {"epoch": 1, "loss": 2.0, "mAP50": 0.5})
     watching.LivePlots(tmp_path).on_epoch_end(0)
     assert (tmp_path / "plots" / "training.png").stat().st_size > 1000
+
+
+def test_curves_that_somebody_looks_at_end_nothing(tmp_path, monkeypatch, caplog):
+    def draw(table, png):
+        try:
+            raise PermissionError(13, "The process cannot access the file")
+        except PermissionError as error:
+            raise YoloError(f"{png.name}: cannot be written") from error
+
+    monkeypatch.setattr(watching, "plot_training", draw)
+    run_folder.append_results(tmp_path / "results.csv", {"epoch": 1})
+    watching.LivePlots(tmp_path).on_epoch_end(0)
+    assert "training.png: cannot be written" in caplog.text
 
 
 def test_a_run_ends_when_it_has_learned():
