@@ -146,7 +146,7 @@ def test_progress_is_a_bar_on_a_terminal_and_four_lines_elsewhere(monkeypatch):
 
 
 def ended_by(monkeypatch, outcome, error):
-    def fail(args, screen):
+    def fail(args, screen, stop):
         screen.live = True
         screen.write("half a line", end="\r")
         raise error
