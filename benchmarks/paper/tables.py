@@ -149,7 +149,8 @@ def _table(table: Table, rows, sets) -> str:
 
 def _orderings(rows, sets) -> str:
     """Return the table of the claims, and lists of those that hold and those that do not."""
-    lines, found = [], {}
+    lines: list[list[str]] = []
+    verdicts: dict[str, dict[str, str]] = {}
     for key, table in TABLES.items():
         for better, worse in table.claims:
             claim = f"{ARMS[better].label} above {ARMS[worse].label}"
@@ -160,7 +161,7 @@ def _orderings(rows, sets) -> str:
             cells = [key, claim, gap]
             for name in sets:
                 word, gaps = verdict(of(rows, name, better), of(rows, name, worse))
-                found.setdefault(word, []).append(f"{claim} ({key}, {name})")
+                verdicts.setdefault(claim, {})[name] = word
                 cells.append(f"{_signed(gaps)} {word}" if gaps else word)
             lines.append(cells)
     parts = [
@@ -171,13 +172,40 @@ def _orderings(rows, sets) -> str:
         "so by chance alone.",
         _markdown(["table", "claim", "paper", *sets], lines),
     ]
-    for word, title in (("holds", "Holds"), ("reversed", "Does not hold: the reverse does"),
-                        ("undecided", "Undecided")):  # fmt: skip
-        if word in found:
-            parts.append(f"{title}: {'; '.join(found[word])}.")
-    if set(found) <= {"too few seeds", "not run"}:
-        parts.append("Nothing can be said yet: no pair of arms has three seeds.")
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, _summary(verdicts)])
+
+
+def _summary(verdicts: dict[str, dict[str, str]]) -> str:
+    """Return in words what holds where, from the verdicts by claim and data set."""
+    words = [word for found in verdicts.values() for word in found.values()]
+    decided = {"holds", "reversed", "undecided"}
+    if not decided & set(words):
+        return "Nothing can be said yet: no pair of arms has three seeds."
+    groups: dict[str, list[str]] = {
+        "Hold wherever they were tried": [], "Hold somewhere, are reversed nowhere": [],
+        "Are reversed somewhere": [], "Decided nowhere": [],
+    }  # fmt: skip
+    everywhere, somewhere, against, nowhere = groups.values()
+    for claim, found in verdicts.items():
+        held = [name for name, word in found.items() if word == "holds"]
+        turned = [name for name, word in found.items() if word == "reversed"]
+        if turned:
+            also = f"; holds on {', '.join(held)}" if held else ""
+            against.append(f"{claim} (reversed on {', '.join(turned)}{also})")
+        elif held and all(word == "holds" for word in found.values() if word in decided):
+            everywhere.append(claim)
+        elif held:
+            somewhere.append(f"{claim} ({', '.join(held)})")
+        elif "undecided" in found.values():
+            nowhere.append(claim)
+    counts = ", ".join(f"{words.count(word)} {says}" for word, says in (
+        ("holds", "hold"), ("reversed", "are reversed"), ("undecided", "are undecided")
+    ))  # fmt: skip
+    lines = [f"Of {sum(map(words.count, decided))} comparisons {counts}."]
+    for title, claims in groups.items():
+        if claims:
+            lines.append("\n".join([f"{title}:", "", *(f"- {claim}" for claim in claims)]))
+    return "\n\n".join(lines)
 
 
 def _times(rows) -> str:
