@@ -42,6 +42,7 @@ def train_parser() -> argparse.ArgumentParser:
                         help="machines that train together, as TF_CONFIG names them (several on "
                         "one: yolo launch; default: those of TF_CONFIG, or 1)")  # fmt: skip
     look = parser.add_argument_group("a look before training (nothing is trained for long)")
+    look = look.add_mutually_exclusive_group()
     look.add_argument("--check", action="store_true",
                       help="read and decode all the data, report on them, and end")  # fmt: skip
     look.add_argument("--show-batches", type=count, metavar="N",
@@ -172,7 +173,7 @@ def predict_parser() -> argparse.ArgumentParser:
         help="pictures, videos, folders, globs, .txt lists of pictures, file:// addresses, or the "
         "number of a camera; without any, the embedded data set's test pictures",
     )
-    _weights_options(parser)
+    _model_options(parser, "report")
     search = parser.add_argument_group("what is found")
     search.add_argument("--score", type=share, default=0.25, metavar="S",
                         help="report objects that score at least this "
@@ -221,7 +222,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, metavar="N",
                         help="divides pictures without lists, as train.py's does (default: the "
                         "one that the weights note)")  # fmt: skip
-    _weights_options(parser)
+    _model_options(parser, "score")
     parser.add_argument("--score", type=share, default=0.001, metavar="S",
                         help="least score that counts (default: %(default)s)")  # fmt: skip
     parser.add_argument("--iou", type=share, default=0.45, metavar="I",
@@ -258,7 +259,13 @@ def export_parser() -> argparse.ArgumentParser:
         "Write a detector for another runtime. The file is opened by that runtime and compared "
         "with Keras on a picture before it is kept.",
     )
-    _weights_options(parser, runtime=False)
+    _weights_option(parser, "a .keras of a run")
+    parser.add_argument("--classes", metavar="NAMES",
+                        help=f"all names for {_OTHERS} that are not for COCO's or VOC's classes: "
+                        f"{_NAMES}")  # fmt: skip
+    parser.add_argument("--image-size", type=image_size, metavar="SIZE",
+                        help=f"network size (default: the model's; for {_OTHERS} "
+                        f"{_SIZES})")  # fmt: skip
     parser.add_argument("--format", choices=RUNTIMES, required=True, help="what to write")
     parser.add_argument("--dynamic", action="store_true",
                         help="leave batch, height and width free (default: one picture of the "
@@ -275,13 +282,13 @@ def export_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-nms", action="store_true",
                         help="leave suppression out of saved_model and onnx")  # fmt: skip
     parser.add_argument("--score", type=share, metavar="S",
-                        help="least score that suppression inside the file reports (default: the "
-                        "model's, 0.25)")  # fmt: skip
+                        help="least score that suppression reports, inside the file or after its "
+                        "description (default: the model's, 0.25)")  # fmt: skip
     parser.add_argument("--iou", type=share, metavar="I",
                         help="overlap above which it keeps the best box only (default: the "
                         "model's: YOLOv4 0.45, RetinaNet 0.5)")  # fmt: skip
     parser.add_argument("--max-detections", type=count, default=100, metavar="N",
-                        help="objects a picture it reports at most "
+                        help="objects a picture that suppression inside the file reports at most "
                         "(default: %(default)s)")  # fmt: skip
     return parser
 
@@ -300,29 +307,39 @@ def models_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _weights_options(parser, *, runtime: bool = True) -> None:
-    parser.add_argument("--weights", metavar="FILE",
-                        help="a .keras of a run, an exported file, weights of Darknet, torchvision "
-                        "or the tutorial, or published ones by name, such as yolov4-tiny-coco "
-                        "(default: best.keras of the newest run in logs/)")  # fmt: skip
-    if runtime:
-        parser.add_argument("--runtime", choices=RUNTIMES,
-                            help="run the exported file --weights, or the export that lies "
-                            "beside it")  # fmt: skip
-        parser.add_argument(
-            "--precision",
-            choices=("float32", "bfloat16"),
-            default="float32",
-            help="what an OpenVINO file computes in; bfloat16 is several times "
-            "as fast on processors that multiply it (default: %(default)s)",
-        )
+# What --classes and --image-size are for in every command that opens a model.
+_OTHERS = "weights of another program"
+_SIZES = "416, torchvision's 640"
+_NAMES = "names with commas between them, or a file with one name a line"
+
+
+def _model_options(parser, verb: str) -> None:
+    """Add the options about the model of a command that runs it.
+
+    Args:
+        parser: the command's.
+        verb: what it does with classes.
+    """
+    _weights_option(parser, "a .keras of a run, an exported file")
+    parser.add_argument("--runtime", choices=RUNTIMES,
+                        help="run the exported file --weights, or the export that lies beside "
+                        "it")  # fmt: skip
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32",
+                        help="what an OpenVINO file computes in; bfloat16 is several times as fast "
+                        "on processors that multiply it (default: %(default)s)")  # fmt: skip
     parser.add_argument("--classes", metavar="NAMES",
-                        help="report these classes only: names with commas between them, or a "
-                        "file with one name a line; for a Darknet file that is not COCO's, all "
-                        "its names")  # fmt: skip
+                        help=f"{verb} these classes only: {_NAMES}; for {_OTHERS} that are not for "
+                        "COCO's or VOC's classes, all their names")  # fmt: skip
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
-                        help="network size for a Darknet file (default: 416) or for an export "
+                        help=f"network size for {_OTHERS} (default: {_SIZES}), or for an export "
                         "with free sizes")  # fmt: skip
+
+
+def _weights_option(parser, ours: str) -> None:
+    parser.add_argument("--weights", metavar="FILE",
+                        help=f"{ours}, weights of Darknet, torchvision or the tutorial, or "
+                        "published ones by name, such as yolov4-tiny-coco "
+                        "(default: best.keras of the newest run in logs/)")  # fmt: skip
 
 
 def merge_parser() -> argparse.ArgumentParser:

@@ -66,6 +66,15 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(tmp_path, ou
     assert code == 3 and "nowhere: no such folder" in err
 
 
+@pytest.mark.parametrize(
+    "looks", [["--check", "--overfit", "8"], ["--show-batches", "2", "--overfit", "8"],
+              ["--check", "--show-batches", "2"]],
+)  # fmt: skip
+def test_one_look_at_a_time(outcome, looks):
+    code, _, err = outcome(cli.train_main, *looks)
+    assert code == 2 and "not allowed with argument" in err and err.count("\n") == 1
+
+
 def test_the_settings_of_a_run_without_data_can_be_changed():
     assert set(train.DEMO_SETTINGS) <= {field.name for field in fields(TrainConfig)}
     config = TrainConfig(**{**train.DEMO_SETTINGS, "epochs": 1})

@@ -146,7 +146,9 @@ def _run(
         stop: ends the command on a signal; it may know what to say then.
     """
     parser.prog = prog or parser.prog
+    argv = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
+    args.typed = {word.partition("=")[0] for word in argv if word.startswith("--")}
     args.prog = parser.prog
     screen = terminal.Screen()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from yolo import exported
@@ -65,6 +66,22 @@ def split_seed(model, weights) -> int | None:
         weights: its file; what was written before the seed was noted has it from the run's folder.
     """
     return model.notes.get("split_seed", run_settings(weights).get("seed"))
+
+
+def refuse_idle(args, options: Iterable[str], why: str) -> None:
+    """Refuse an option that was typed and would change nothing.
+
+    Args:
+        args: the command's options; `typed` are the words.
+        options: those that have no effect here.
+        why: the rest of the message, behind the option.
+
+    Raises:
+        ConfigError: one of them was typed.
+    """
+    idle = sorted(args.typed.intersection(options))
+    if idle:
+        raise ConfigError(f"{idle[0]} {why}")
 
 
 def class_names(text: str | None) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ def evaluate(args, screen: terminal.Screen) -> int:
         raise ConfigError(f"{word} does not go with --shard: python -m yolo merge scores them all")
     if args.results:
         return _score_results(args, screen)
+    if not args.shard:
+        common.refuse_idle(args, ["--out"], "is for --shard; --json FILE takes the figures")
     weights = args.weights or common.latest_run()
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
@@ -31,19 +34,22 @@ def evaluate(args, screen: terminal.Screen) -> int:
     allow_megapixels(args.max_megapixels)
     model = common.open_model(args, weights)
     root = args.data or dataset.default_data()[0]
+    classes = _chosen_classes(args, model.classes)
     samples = _read_samples(args, root, model, weights, screen)
+    samples = [_of_classes(sample, model.classes, classes) for sample in samples]
     screen.write(f"{weights} on {common.count_pictures(len(samples))} of {root}")
     settings = {
         "score_threshold": args.score, "iou_threshold": args.iou, "batch_size": args.batch_size,
     }  # fmt: skip
     if args.shard:
-        return _evaluate_shard(args, model, weights, samples, settings, screen)
+        return _evaluate_shard(args, model, weights, samples, classes, settings, screen)
     progress = terminal.Progress(screen, len(samples), "pictures")
     found = detect_samples(
         model, samples, **settings, on_progress=lambda done, total: progress.step(done)
     )
+    found = [_of_classes(one, model.classes, classes) for one in found]
     show_scores(
-        found, samples, model.classes, screen, json=args.json, match_iou=args.match_iou,
+        found, samples, classes, screen, json=args.json, match_iou=args.match_iou,
         inclusive_pixels=args.inclusive_pixels,
     )  # fmt: skip
     return 0
@@ -57,7 +63,13 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     if Path(root).suffix.lower() == ".json":
         if not args.images:
             raise ConfigError("a COCO file needs --images DIR, the folder of its pictures")
+        common.refuse_idle(
+            args, ["--split", "--seed", "--first-pixel"], "is for folders; a COCO file is one split"
+        )
         return coco.read_coco(root, args.images, classes=model.classes)
+    common.refuse_idle(args, ["--images"], f"belongs to a COCO .json file; {root} is none")
+    if not dataset.is_voc(root):
+        common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
     seed = args.seed
     if not dataset.is_divided(root):
         if seed is not None:
@@ -77,6 +89,35 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
         root, args.split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
         only_classes=args.only_classes,
     )  # fmt: skip
+
+
+def _chosen_classes(args, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the classes of a model that shall be scored, in its order."""
+    wanted = common.class_names(args.classes)
+    if wanted is None:
+        return classes
+    unknown = [name for name in wanted if name not in classes]
+    if unknown or not wanted:
+        raise ConfigError(
+            f"--classes: the model knows no {unknown[0]!r}, only {', '.join(classes)}"
+            if unknown
+            else "--classes holds no name"
+        )
+    return tuple(name for name in classes if name in wanted)
+
+
+def _of_classes(one, classes: tuple[str, ...], chosen: tuple[str, ...]):
+    """Return a `Sample` or `Detections` with the objects of some classes, numbered as chosen."""
+    import numpy as np
+
+    from yolo.results import Detections
+
+    numbers = {name: number for number, name in enumerate(chosen)}
+    ids = np.array([numbers.get(name, -1) for name in classes], np.int32)[one.class_ids]
+    kept = ids >= 0
+    if isinstance(one, Detections):
+        return dataclasses.replace(one[kept], class_ids=ids[kept], class_names=chosen)
+    return one.select(kept).with_class_ids(ids[kept])
 
 
 def show_scores(
@@ -109,14 +150,14 @@ def show_scores(
         screen.write(f"written: {json}")
 
 
-def _evaluate_shard(args, model, weights, samples, settings: dict, screen) -> int:
+def _evaluate_shard(args, model, weights, samples, classes, settings: dict, screen) -> int:
     """Look at one part of the pictures, and leave the scores to the merge of all."""
     from yolo.inference import shards
     from yolo.inference.predictor import detect_samples
 
     run = shards.Run(
         kind="evaluate", model=shards.model_digest(model, weights),
-        data=shards.samples_digest(samples), pictures=len(samples), classes=model.classes,
+        data=shards.samples_digest(samples), pictures=len(samples), classes=classes,
         settings={**settings, "image_size": list(model.image_size), "match_iou": args.match_iou,
                   "inclusive_pixels": args.inclusive_pixels},
     )  # fmt: skip
@@ -128,7 +169,10 @@ def _evaluate_shard(args, model, weights, samples, settings: dict, screen) -> in
         on_progress=lambda done, total: progress.step(done),
     )  # fmt: skip
     entries = [
-        {**shards.pack_sample(sample), **shards.pack_detections(one)}
+        {
+            **shards.pack_sample(sample),
+            **shards.pack_detections(_of_classes(one, model.classes, classes)),
+        }
         for sample, one in zip(mine, found, strict=True)
     ]
     path = shards.write_shard(args.out, run, shard, entries)
@@ -141,6 +185,8 @@ def _score_results(args, screen: terminal.Screen) -> int:
     from yolo.evaluation import coco
     from yolo.files import write_text
 
+    rest = args.typed - {"--results", "--data", "--json", "--verbose"}
+    common.refuse_idle(args, rest, "does not go with --results, which are scored as they are")
     if not args.data:
         raise ConfigError("--results needs --data FILE.json, the COCO file to score against")
     result = coco.evaluate_coco_files(Path(args.data), Path(args.results))

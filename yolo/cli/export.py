@@ -22,6 +22,12 @@ def export(args, screen: terminal.Screen) -> int:
     weights = args.weights or common.latest_run()
     if runtime_of(weights):
         raise ConfigError(f"{weights} is an export already; name the weights it was made from")
+    if args.no_nms or args.format not in ("saved_model", "onnx"):
+        common.refuse_idle(
+            args, ["--max-detections"], "is for suppression inside the file, which this has none of"
+        )
+    if args.picture and args.quantize != "int8":
+        common.refuse_idle(args, ["--data"], "is for int8 beside --picture")
     if args.quantize == "int8" and args.format == "litert" and not args.data:
         raise ConfigError(
             "--quantize int8 measures ranges on pictures: give the training set, --data DIR"
@@ -33,11 +39,15 @@ def export(args, screen: terminal.Screen) -> int:
 
     source = catalog.locate(weights)
     keras_file = source.suffix == ".keras"
+    names = common.class_names(args.classes)
     model = saved.open_weights(
-        source,
-        classes=common.class_names(args.classes),
-        image_size=None if keras_file else args.image_size,
+        source, classes=names, image_size=None if keras_file else args.image_size
     )
+    if names not in (None, model.classes):
+        raise ConfigError(
+            f"{printable(source)} is for {len(model.classes)} classes, of which an export has all: "
+            f"{', '.join(model.classes)}; leave out --classes"
+        )
     seed = common.split_seed(model, source)
     if seed is not None:
         model.notes = {**model.notes, "split_seed": seed}

@@ -130,7 +130,12 @@ def is_divided(root) -> bool:
     Raises:
         DatasetError: it is no data set.
     """
-    return not (shards.is_shards(root) or find_coco(root) or voc.is_own_split(root))
+    return is_voc(root) and not voc.is_own_split(root)
+
+
+def is_voc(root) -> bool:
+    """Tell whether a folder is to be read in VOC format: it is neither COCO's nor in shards."""
+    return not (shards.is_shards(root) or find_coco(root))
 
 
 def find_coco(root) -> dict[str, tuple[Path, Path]]:

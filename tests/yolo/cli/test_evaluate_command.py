@@ -1,5 +1,8 @@
-"""`evaluate.py`: which pictures it measures on."""
+"""`evaluate.py`: which pictures and classes it measures on, and what would change nothing."""
 
+import json
+
+import numpy as np
 import pytest
 
 from yolo import cli
@@ -20,9 +23,12 @@ def place(tmp_path, monkeypatch, spots):
     for name in ("Annotations", "JPEGImages"):
         (root / name).mkdir(parents=True)
     for n in range(COUNT):
-        box = (5 + n, 10, 25 + n, 30)
-        write_image(root / "JPEGImages" / f"{n:03d}.png", spots((96, 128), [box]))
-        text = annotation_xml(f"{n:03d}.png", (96, 128), [LabelledObject("cat", box)])
+        cat, dog = (5 + n, 10, 25 + n, 30), (5, 40, 85, 60)
+        write_image(root / "JPEGImages" / f"{n:03d}.png", spots((96, 128), [cat, dog]))
+        marked = [LabelledObject("cat", cat)]
+        if n % 3:  # the other dogs are false
+            marked.append(LabelledObject("dog", (5 + n, 40, 85, 60)))
+        text = annotation_xml(f"{n:03d}.png", (96, 128), marked)
         (root / "Annotations" / f"{n:03d}.xml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -71,6 +77,88 @@ def run_of(seed, folder):
     run_folder.describe(folder, TrainConfig(data="VOC", seed=seed), ("cat", "dog"), {})
     (folder / "results.csv").write_text("epoch\n", encoding="utf-8")
     return str(folder / "best.keras")
+
+
+# -------------------------------------------------------------------------- classes to score
+
+
+def test_chosen_classes_are_scored_as_in_the_whole(measured, place):
+    everything = ("--seed", "7", "--split", "train", "--match-iou", "0.7")
+
+    def figures(*arguments):
+        stems, out = measured(*everything, "--json", "f.json", *arguments)
+        assert stems == divided(7, "train")
+        return json.loads((place / "f.json").read_text(encoding="utf-8")), out
+
+    whole, _ = figures()
+    rows = {row["class"]: row for row in whole["voc"]["classes"]}
+    assert rows["cat"]["ap_all_point"] - 0.1 > rows["dog"]["ap_all_point"] > 0.1
+    parts = {}
+    for name, other in (("cat", "dog"), ("dog", "cat")):
+        parts[name], out = figures("--classes", name)
+        assert parts[name]["voc"]["classes"] == [rows[name]] and other not in out
+        assert parts[name]["voc"]["map_all_point"] == rows[name]["ap_all_point"]
+    for key, value in whole["coco"].items():
+        two = [part["coco"][key] for part in parts.values()]
+        if key == "per_class":
+            assert value == {**two[0], **two[1]}
+        elif min(two) >= 0:  # COCO's -1 is for sizes without an object
+            assert value == pytest.approx(np.mean(two)), key
+    for names in ("dog,cat", "cat, dog"):
+        assert figures("--classes", names)[0] == whole
+
+
+def test_chosen_classes_in_shards(measured, place, outcome):
+    words = ("--seed", "7", "--split", "train", "--classes", "dog")
+    (place / "best.keras").write_bytes(b"weights")
+    assert "written: one.json" in measured(*words, "--json", "one.json")[1]
+    for part in ("1/2", "2/2"):
+        measured(*words, "--shard", part)
+    assert outcome(cli.main, "merge", "evaluation", "--json", "two.json")[0] == 0
+    one, two = ((place / name).read_text(encoding="utf-8") for name in ("one.json", "two.json"))
+    assert one == two and "dog" in one and "cat" not in one
+
+
+@pytest.mark.parametrize(
+    "names, words", [("cow", "--classes: the model knows no 'cow', only cat, dog"),
+                     (",", "--classes holds no name")],
+)  # fmt: skip
+def test_classes_that_the_model_does_not_know(measured, names, words):
+    stems, err = measured("--classes", names)
+    assert stems == [] and words in err and err.count("\n") == 1
+
+
+# ------------------------------------------------------------------ what would change nothing
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--out", "o"], "--out is for --shard"),
+        (["--images", "p"], "--images belongs to a COCO .json file; VOC is none"),
+        (["--results", "r", "--match-iou", "0.6"], "--match-iou does not go with --results"),
+        (["--results", "r"], "--weights does not go with --results"),
+        (["--results=r", "--classes=a"], "--classes does not go with --results"),
+    ],
+)
+def test_options_without_effect_are_refused(measured, arguments, words):
+    stems, err = measured(*arguments)
+    assert stems == [] and words in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--split", "--seed", "--first-pixel"])
+def test_a_coco_file_is_one_split(measured, outcome, option):
+    code, _, err = outcome(
+        cli.evaluate_main, "--data", "c.json", "--images", "p", "--weights", "w", option, "1"
+    )
+    assert code == 2 and f"{option} is for folders; a COCO file is one split" in err
+
+
+def test_pixels_are_counted_in_vocs_format_alone(measured, place):
+    (place / "VOC/annotations").mkdir()
+    (place / "VOC/annotations/instances_test.json").write_text("{}", encoding="utf-8")
+    err = measured("--first-pixel", "1")[1]
+    assert "--first-pixel is for VOC's format; VOC has another" in err
 
 
 # ------------------------------------------------------------ pictures that a seed has divided
