@@ -16,6 +16,7 @@ from yolo.errors import ConfigError, YoloError
 from yolo.training import checkpoint, run_folder
 from yolo.training.checkpoint import State
 from yolo.training.lock import lock
+from yolo.training.settings import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,6 +54,16 @@ def test_the_last_two_are_kept(tmp_path, model):
     assert run_folder.checkpoint_steps(tmp_path) == [3, 20_000_000_000]
     checkpoint.save(tmp_path, State(step=5), model)  # the one after it was skipped as damaged
     assert run_folder.checkpoint_steps(tmp_path) == [3, 5]
+
+
+def test_the_first_one_takes_away_the_mark_that_nothing_was_saved(tmp_path, model):
+    folder = run_folder.create(TrainConfig(save_dir=str(tmp_path), name="a"))
+    assert run_folder.is_unsaved(folder)
+    checkpoint.save(folder, State(step=1), model)
+    assert not run_folder.is_unsaved(folder)
+    shutil.rmtree(folder / "checkpoints")  # for room on the disk
+    run_folder.discard(folder)
+    assert folder.exists()
 
 
 def test_what_a_killed_run_left_unfinished_is_swept_away(tmp_path, model):
