@@ -18,30 +18,22 @@ from yolo.weights import catalog, darknet, torchvision, tutorial
 log = logging.getLogger("yolo")
 
 
-def load(path: str | Path, *, expected_classes=None) -> Detector:
+def load(path: str | Path) -> Detector:
     """Load a detector from a `.keras` file, or by its name in the catalogue.
 
     Args:
         path: the file, or a name such as "yolov4-tiny-coco", which is downloaded once.
-        expected_classes: names that the model must have, or None.
 
     Returns:
         A `Detector`, not compiled; a file of ours brings its classes, anchors and size.
 
     Raises:
-        WeightsError: the file is missing, damaged, no detector of ours, or for other classes.
+        WeightsError: the file is missing, damaged or no detector of ours.
     """
     located = catalog.locate(path)
     if located != Path(path):
         return open_weights(located)
-    model = archive.load_detector(located)
-    if expected_classes is not None and tuple(expected_classes) != model.classes:
-        raise WeightsError(
-            f"{printable(path)}: was trained for the classes "
-            f"{printable(', '.join(model.classes))}; the data has "
-            f"{printable(', '.join(expected_classes))}"
-        )
-    return model
+    return archive.load_detector(located)
 
 
 def transfer(model: Detector, path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from yolo import exported
 from yolo.classes import read_classes
 from yolo.errors import ConfigError
 from yolo.training import toml
+from yolo.training.settings import TrainConfig
 
 EXAMPLES_SHOWN = 8
 _LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a number and .jpg
@@ -47,6 +49,13 @@ def latest_run() -> str:
     if not found:
         raise ConfigError("no --weights given and no logs/*/best.keras here; train first")
     return str(found[-1])
+
+
+def settings_given(args) -> dict:
+    """Return the settings of a run that a command's options and its `--config` file give."""
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    given = {name: value for name, value in vars(args).items() if name in names}
+    return {**toml.read_toml(args.config), **given} if args.config else given
 
 
 def run_settings(weights) -> dict:

@@ -9,7 +9,6 @@ from yolo import terminal
 from yolo.cli import common
 from yolo.cli.progress import Progress
 from yolo.errors import DatasetError
-from yolo.training import toml
 from yolo.training.settings import RETINANETS, TrainConfig
 
 REASONS = (
@@ -21,7 +20,7 @@ REASONS = (
 
 def check(args, screen: terminal.Screen) -> int:
     """Run `python -m yolo check` and return its exit code."""
-    config = _with_data(config_of(args), screen)
+    config = _with_data(TrainConfig(**common.settings_given(args)), screen)
     return check_data(config, Path(args.out), screen, args.verbose)
 
 
@@ -58,7 +57,7 @@ def anchors(args, screen: terminal.Screen) -> int:
     from yolo.files import write_text
     from yolo.training import architecture, dataset
 
-    config = _with_data(config_of(args), screen)
+    config = _with_data(TrainConfig(**common.settings_given(args)), screen)
     if config.model in RETINANETS:  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     data = dataset.open_data(config)
@@ -141,15 +140,6 @@ def _why_not(detector, config: TrainConfig, few) -> list[str]:
     if getattr(detector.architecture, "head_norm", "group") == "none":
         lines.append("a RetinaNet's subnets learn slowly without a norm: --head-norm group")
     return [*lines, REASONS]
-
-
-def config_of(args) -> TrainConfig:
-    """Return the settings that a command's options and its file give."""
-    names = {field.name for field in dataclasses.fields(TrainConfig)}
-    given = {name: value for name, value in vars(args).items() if name in names}
-    if args.config:
-        given = {**toml.read_toml(args.config), **given}
-    return TrainConfig(**given)
 
 
 def _with_data(config: TrainConfig, screen) -> TrainConfig:

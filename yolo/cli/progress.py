@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from yolo.terminal import Screen
+from yolo.terminal import Screen, duration
 
 WIDTH = 24
 QUARTERS = 4
@@ -29,7 +29,7 @@ class Progress:
         rate = done / elapsed
         left = (total - done) / rate if rate else 0
         figures = f"{done}/{total} {self.what}"
-        speed = f"{rate:.0f}/s, {left:.0f} s left" if done < total else f"{rate:.0f}/s"
+        speed = f"{rate:.0f}/s, {duration(left)} left" if done < total else f"{rate:.0f}/s"
         if self.screen.live:
             full = WIDTH * done // max(total, 1)
             self.screen.write(f"[{'#' * full}{'.' * (WIDTH - full)}] {figures}, {speed}", end="\r")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from yolo import terminal
-from yolo.cli import common, look
+from yolo.cli import common
 from yolo.cli.progress import Progress
 from yolo.errors import ConfigError
+from yolo.training.settings import TrainConfig
 
 
 def shards(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
-    config = look.config_of(args)
+    config = TrainConfig(**common.settings_given(args))
     if not (config.data or config.train_list or config.val_list):
         raise ConfigError("name the data set to copy: --data DIR")
     terminal.import_tensorflow_quietly(verbose=args.verbose)

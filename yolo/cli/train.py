@@ -37,13 +37,7 @@ DEMO_SETTINGS = {
 
 def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     """Run the command, which the run notes as it was typed, and return its exit code."""
-    given = {
-        field.name: getattr(args, field.name)
-        for field in dataclasses.fields(TrainConfig)
-        if hasattr(args, field.name)
-    }
-    if args.config:
-        given = {**toml.read_toml(args.config), **given}
+    given = common.settings_given(args)
     cluster = workers.read_cluster()
     workers.show_signs_of_life()
     if args.go_on:

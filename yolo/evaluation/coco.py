@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.data.sample import Sample
-from yolo.errors import DatasetError, YoloError
+from yolo.errors import DatasetError
 from yolo.evaluation import align_classes
 from yolo.evaluation.text_table import number, text_table
 from yolo.reading import printable, read_regular, shortened
@@ -152,13 +152,9 @@ def table(result: dict) -> str:
 
 
 def _evaluate(truth: dict, results: list[dict]) -> dict:
-    try:
-        from faster_coco_eval import COCO
-        from faster_coco_eval.core.faster_eval_api import COCOeval_faster
-    except ImportError as error:
-        raise YoloError(
-            f"COCO's figures need faster-coco-eval ({error}): pip install faster-coco-eval"
-        ) from None
+    from faster_coco_eval import COCO
+    from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+
     if not truth["images"] or not truth["categories"]:
         nothing = dict.fromkeys(METRICS, -1.0)
         absent = {"AP": -1.0, "AP50": -1.0}

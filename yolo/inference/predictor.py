@@ -25,7 +25,7 @@ from yolo.inference.fitted import detect_fitted
 from yolo.reading import FilePart, printable
 from yolo.results import Detections
 
-logger = logging.getLogger("yolo")
+log = logging.getLogger("yolo")
 
 _READERS = min(4, os.cpu_count() or 1)
 _MANY = 1000
@@ -270,7 +270,7 @@ def _class_filter(known, names):
 
 
 def _warn(path, error):
-    logger.warning("%s skipped: %s", printable(path), error)
+    log.warning("%s skipped: %s", printable(path), error)
 
 
 def _give_up(path, error):

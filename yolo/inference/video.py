@@ -18,7 +18,7 @@ from yolo.files import replacing
 from yolo.images import LOG_SILENT, cv2, set_opencv_log_level
 from yolo.reading import printable, regular_file
 
-logger = logging.getLogger("yolo")
+log = logging.getLogger("yolo")
 
 USUAL_RATE = 25.0  # frames a second, where the source does not say
 _TOO_MANY_FRAMES = 1 << 31  # broken headers name absurd counts
@@ -85,9 +85,7 @@ class Video:
             raise DatasetError(f"{self.name}: not one frame can be read: convert it to .mp4")
         # Counts are estimates in many formats; a few frames missing are no damage.
         if self.count and read < 0.9 * self.count:
-            logger.warning(
-                "%s: ends after %d of %d frames (cut short?)", self.name, read, self.count
-            )
+            log.warning("%s: ends after %d of %d frames (cut short?)", self.name, read, self.count)
 
     def count_frames(self) -> int:
         """Return how many frames there are from here to the end, by reading them all."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from yolo.errors import YoloError
 from yolo.headers import printable
+from yolo.terminal import duration
 from yolo.training import checkpoint
 from yolo.training.devices import Team
 from yolo.training.optimizer import refused_a_step
@@ -119,7 +120,7 @@ class Progress(keras.callbacks.Callback):
         )
         if step < self.steps:
             text += f"  {step}/{self.steps}"
-        return f"{text}  {clock(elapsed)}" + (f", {clock(left)} left" if left >= 1 else "")
+        return f"{text}  {duration(elapsed)}" + (f", {duration(left)} left" if left >= 1 else "")
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -186,15 +187,3 @@ class Checkpoints(keras.callbacks.Callback):
         self.state.seconds = time.monotonic() - self.started
         checkpoint.save(self.folder, self.state, self.model, write=self.team.chief)
         self.saved = time.monotonic()
-
-
-def clock(seconds: float) -> str:
-    """Return minutes and seconds, or hours, as people write them.
-
-    Example:
-        >>> clock(75), clock(3600 * 5 + 62)
-        ('1:15', '5:01:02')
-    """
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -28,7 +28,6 @@ log = logging.getLogger("yolo")
 PARTIAL_FILES = {21: (17,), 110: (72, 92)}
 # Networks that have only the backbone's convolutions, the first ones of each of these files.
 BACKBONES = {15: "yolov4-tiny", 72: "yolov4"}
-MAX_BYTES = 1 << 30  # four times yolov4 with COCO's classes
 _HEADER = np.array([0, 2, 5], "<i4").tobytes() + bytes(8)
 
 
@@ -217,13 +216,13 @@ def _plain(layer):
 
 def _read_floats(path: Path, expected: str) -> np.ndarray:
     """Return the floats behind the header; `expected` words the size for an error."""
-    data = read_regular(path, max_bytes=MAX_BYTES, error=WeightsError)
+    data = read_regular(path, error=WeightsError)
     return np.frombuffer(data, "<f4", offset=_header_bytes(path, data[:20], len(data), expected))
 
 
 def _count_floats(path: Path, expected: str) -> int:
     """Return the number of floats behind the header without reading them."""
-    with open_regular(path, max_bytes=MAX_BYTES, error=WeightsError) as file:
+    with open_regular(path, error=WeightsError) as file:
         start, size = file.read(20), file.seek(0, 2)
     return (size - _header_bytes(path, start, size, expected)) // 4
 

@@ -16,11 +16,18 @@ import numpy as np
 
 from yolo import hdf5
 from yolo.errors import WeightsError
-from yolo.reading import ZIP_DAMAGE, open_regular, printable, read_regular, regular_file, shortened
+from yolo.reading import (
+    MAX_BYTES,
+    ZIP_DAMAGE,
+    open_regular,
+    printable,
+    read_regular,
+    regular_file,
+    shortened,
+)
 
 log = logging.getLogger("yolo")
 
-_MAX_BYTES = 1 << 30  # three times the largest of these networks
 SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
 # torchvision runs its first published COCO weights with batch norm's epsilon at 0
 # (models/detection/retinanet.py, `overwrite_eps(model, 0.0)`); all others with 1e-5.
@@ -131,7 +138,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
                ".pt": _read_torch}  # fmt: skip
     if path.suffix not in readers:
         raise WeightsError(f"{printable(path)}: expected one of {', '.join(SUFFIXES)}")
-    regular_file(path, max_bytes=_MAX_BYTES, error=WeightsError)
+    regular_file(path, error=WeightsError)
     tensors = readers[path.suffix](path)
     for name, tensor in tensors.items():
         if tensor.dtype.kind not in "fiu":
@@ -143,11 +150,11 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with open_regular(path, max_bytes=_MAX_BYTES, error=WeightsError) as file:
+        with open_regular(path, error=WeightsError) as file:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
             unpacked = sum(member.file_size for member in members)
-            if unpacked > _MAX_BYTES:
+            if unpacked > MAX_BYTES:
                 raise ValueError(f"{unpacked} bytes when unpacked")
             kinds = {member.compress_type for member in members}
             if not kinds <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -184,7 +191,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """Read the format of github.com/huggingface/safetensors: length, JSON header, bytes."""
-    data = read_regular(path, max_bytes=_MAX_BYTES, error=WeightsError)
+    data = read_regular(path, error=WeightsError)
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > min(_HEADER_LIMIT, len(data) - 8):
         raise WeightsError(f"{path}: not a whole .safetensors file ({len(data)} bytes)")

@@ -26,7 +26,6 @@ from yolo.weights import darknet, keras2_names
 log = logging.getLogger("yolo")
 
 SUFFIXES = (".h5", ".hdf5")
-_MAX_BYTES = 1 << 30
 # Convolutions in a whole file and in one of a backbone alone.
 _WHOLE = {110: "yolov4", 21: "yolov4-tiny"}
 _BACKBONES = {72: "yolov4", 15: "yolov4-tiny"}
@@ -170,7 +169,7 @@ def _read(path: Path) -> _File:
 
 def _layers(path: Path):
     """Yield (name, {part: array}) for each layer with weights of a Keras 2 file."""
-    with open_regular(path, max_bytes=_MAX_BYTES, error=WeightsError) as opened:
+    with open_regular(path, error=WeightsError) as opened:
         try:
             with h5py.File(opened, "r") as file:
                 plain = "model_weights" in file and file.get("model_weights", getlink=True)
