@@ -141,12 +141,13 @@ def _with_gaps(strip: np.ndarray, columns: int, cell: int, filled: int) -> np.nd
     return np.concatenate([row, np.full((_GAP, row.shape[1], 3), 255, np.uint8)])
 
 
-def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+def write_image(path: str | os.PathLike, image: np.ndarray, comment: bytes = b"") -> None:
     """Write a picture file, its format told by the suffix, whole or not at all.
 
     Args:
         path: the file; any characters will do, and its folder is made if it is missing.
         image: (H, W, 3) uint8 RGB.
+        comment: what a JPEG shall say of itself, at most 65533 bytes; other formats lack it.
 
     Raises:
         YoloError: OpenCV cannot write this kind of file, or the disk refuses.
@@ -160,4 +161,13 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
             f"{printable(path)}: a picture cannot be written as '{suffix}'. "
             "Expected .jpg, .png or .webp."
         ) from None
+    if comment and suffix in (".jpg", ".jpeg"):
+        data = _with_comment(data, comment)
     write_bytes(path, data)
+
+
+def _with_comment(jpeg: bytes, comment: bytes) -> bytes:
+    """Return a JPEG with a comment behind its first segment, which must be JFIF's own."""
+    end = 4 + int.from_bytes(jpeg[4:6], "big")
+    length = (2 + len(comment)).to_bytes(2, "big")
+    return jpeg[:end] + b"\xff\xfe" + length + comment + jpeg[end:]

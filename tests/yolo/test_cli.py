@@ -209,7 +209,7 @@ def test_too_little_memory_says_what_needs_less(monkeypatch, outcome, error):
 def test_pictures_of_one_name_get_names_of_their_own(tmp_path):
     taken = set()
     paths = [tmp_path / name for name in ("a.png", "A.jpg", "a.bmp", "b.x")]
-    names = [common.free_name(path, taken) for path in paths]
+    names = [common.free_name(path, taken, of_others=lambda _: False) for path in paths]
     assert names == ["a.jpg", "A_2.jpg", "a_3.jpg", "b.jpg"]
 
 
@@ -234,7 +234,9 @@ def test_one_picture_and_many():
 def test_there_is_a_word_for_one_and_many():
     assert [common.counted(n, "frame") for n in (1, 2)] == ["1 frame", "2 frames"]
     taken = {"clip.mp4"}
-    assert common.free_name(Path("clip.avi"), taken, ".mp4") == "clip_2.mp4"
+    assert (
+        common.free_name(Path("clip.avi"), taken, ".mp4", of_others=lambda _: False) == "clip_2.mp4"
+    )
 
 
 # ------------------------------------------------------------------------ options of predict

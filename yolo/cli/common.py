@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from yolo import exported
@@ -116,13 +116,22 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
-def free_name(path: Path, taken: set[str], suffix: str = ".jpg") -> str:
-    """Return a name for a drawn picture that is neither taken nor a picture of the user's."""
+def free_name(
+    path: Path, taken: set[str], suffix: str = ".jpg", *, of_others: Callable[[str], bool]
+) -> str:
+    """Return a name for a drawn picture that is not taken, and take it.
+
+    Args:
+        path: what is drawn.
+        taken: names in small letters.
+        suffix: of the name.
+        of_others: tells of a name whether a file of the user's has it.
+    """
     stem = path.stem
     while len(os.fsencode(stem)) > _LONGEST_STEM:
         stem = stem[:-1]
     name, number = f"{stem}{suffix}", 2
-    while name.lower() in taken:
+    while name.lower() in taken or of_others(name):
         name, number = f"{stem}_{number}{suffix}", number + 1
     taken.add(name.lower())
     return name

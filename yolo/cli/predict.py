@@ -11,6 +11,7 @@ from yolo.cli import common
 from yolo.cli.benchmark import print_benchmark
 from yolo.errors import ConfigError, DatasetError
 from yolo.headers import allow_megapixels
+from yolo.inference.drawn import MARK, is_drawn
 from yolo.reading import printable
 
 
@@ -26,6 +27,8 @@ def predict(args, screen: terminal.Screen, *, stop: signals.Stop) -> int:
         raise ConfigError("--heatmap lays colours over drawn pictures; leave out --no-draw")
     if args.shard:
         _refuse_with_shard(args)
+    if args.benchmark:
+        _refuse_with_benchmark(args)
     allow_megapixels(args.max_megapixels)
     weights = args.weights or common.latest_run()
     found = _sources(args.sources)
@@ -42,9 +45,11 @@ def predict(args, screen: terminal.Screen, *, stop: signals.Stop) -> int:
         "iou_threshold": _usual_iou(model) if args.iou is None else args.iou,
         "max_detections": args.max_detections or (1000 if args.tile else 100),
     }
-    if args.benchmark:
-        return print_benchmark(model, found, settings, screen)
     wanted = common.class_names(args.classes)
+    if args.benchmark:
+        if wanted not in (None, model.classes):  # names for a file that has none are no choice
+            raise ConfigError("--classes does not go with --benchmark, which finds all of them")
+        return print_benchmark(model, found, settings, screen)
     settings["classes"] = None if wanted == model.classes else wanted
     settings["tile"] = args.tile
     if args.show and (reason := window.obstacle()) is not None:
@@ -86,6 +91,16 @@ def _refuse_with_shard(args) -> None:
         )
 
 
+def _refuse_with_benchmark(args) -> None:
+    """Refuse what a benchmark would leave out: it times whole pictures and writes nothing."""
+    for name in ("tile", "save", "heatmap", "show", "no_draw"):
+        if getattr(args, name):
+            word = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{word} does not go with --benchmark, which times whole pictures only"
+            )
+
+
 def _usual_iou(model) -> float:
     """Return the threshold of suppression that the model's family is used with."""
     exported = getattr(model, "info", None)
@@ -122,7 +137,13 @@ class _Run:
         self.kinds = tuple(dict.fromkeys(("json", *args.save)))
         left = LISTS if args.shard else ()
         self.writers = [
-            WRITERS[kind](self.out, model.classes) for kind in self.kinds if kind not in left
+            WRITERS[kind](
+                self.out,
+                model.classes,
+                **{"in_parts": True} if args.shard and kind == "yolo" else {},
+            )
+            for kind in self.kinds
+            if kind not in left
         ]
         self.failed, self.looked_at, self.counts = [], Counter(), Counter()
         self.names: set[str] = set()
@@ -186,7 +207,13 @@ class _Run:
         self.names |= {path.name.lower() for path in found if _is_in(path, self.out)}
         for path in found:
             if not isinstance(path, int) and not is_video(path):
-                self.stems[path] = Path(common.free_name(path, self.names)).stem
+                name = common.free_name(path, self.names, of_others=self._of_others)
+                self.stems[path] = Path(name).stem
+
+    def _of_others(self, name: str) -> bool:
+        """Tell whether a file in the way of a drawn one is none that an earlier run drew."""
+        path = self.out / name
+        return not self.args.no_draw and path.exists() and not is_drawn(path)
 
     def _pictures(self, paths: list[Path]) -> bool:
         """Detect in picture files; tell whether to go on."""
@@ -220,13 +247,15 @@ class _Run:
             others = {"ended": self.ended}
             if frames.camera:
                 others |= {"batch_size": 1, "ahead": 1}
-            name = common.free_name(path, self.names, ".mp4")
+            name = common.free_name(path, self.names, ".mp4", of_others=self._of_others)
             progress = terminal.Progress(self.screen, frames.count, f"frames of {frames.name}")
             counts, number, more = Counter(), -1, True
             with contextlib.ExitStack() as stack:
                 writer = None
                 if not self.args.no_draw:
-                    writer = stack.enter_context(video.VideoWriter(self.out / name, frames.rate))
+                    writer = stack.enter_context(
+                        video.VideoWriter(self.out / name, frames.rate, comment=MARK)
+                    )
                 results = predictor.predict_frames(self.model, frames, **self.settings | others)
                 for number, (image, found) in enumerate(results):
                     stem = f"{Path(name).stem}_frame_{number:06d}"
@@ -255,7 +284,7 @@ class _Run:
         if drawn is not None or video is not None or self.args.show:
             picture = self._drawn(image, found)
         if drawn is not None:
-            write_image(drawn, picture)
+            write_image(drawn, picture, MARK)
         if video is not None:
             video.write(picture)
         result = Result(image=image, found=found, drawn=drawn, **about)

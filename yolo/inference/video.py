@@ -110,16 +110,17 @@ class VideoWriter:
         path: the file; its suffix decides the codec: MPEG-4 for .mp4 and others, Motion JPEG for
             .avi.
         rate: frames a second.
+        comment: what stands at the end of an .mp4, .m4v or .mov, in a box that players skip.
 
     Raises:
         ConfigError: a suffix for which no codec is known.
     """
 
-    def __init__(self, path: Path, rate: float):
+    def __init__(self, path: Path, rate: float, *, comment: bytes = b""):
         # MPEG-4 counts time in at most 65535 parts of a second, OpenCV's rate times 1000 or less.
         rate = float(rate) if rate <= 60 else round(float(rate), 2 if rate < 600 else 0)
         self.path, self.rate = Path(path), rate
-        self.frames = 0
+        self.frames, self._comment = 0, comment
         self._codec = _CODECS.get(self.path.suffix.lower())
         if self._codec is None:
             raise ConfigError(
@@ -179,6 +180,10 @@ class VideoWriter:
         if self.frames:
             with self._file:
                 self._refuse_broken()
+                if self._comment and self.path.suffix.lower() in (".mp4", ".m4v", ".mov"):
+                    with self._temporary.open("ab") as file:
+                        size = (8 + len(self._comment)).to_bytes(4, "big")
+                        file.write(size + b"free" + self._comment)
         else:
             self._file.__exit__(kind, error, traceback)
 

@@ -220,10 +220,7 @@ class VocFolder:
         self.path = out / "voc"
         self._classes = classes
         if any((self.path / "Annotations").glob("*.xml")):
-            raise ConfigError(
-                f"{printable(self.path)}: holds annotations already, perhaps corrected by hand; "
-                "move that folder away or name another --out"
-            )
+            raise _corrected(self.path)
 
     def add(self, result: Result) -> None:
         """Write the annotation and, beside it, the picture: its file as it is, or the frame."""
@@ -245,20 +242,41 @@ class VocFolder:
 
 
 class YoloFolder:
-    """`yolo/`: labels as text files, and the class list that their numbers index."""
+    """`yolo/`: labels as text files, and the class list that their numbers index.
 
-    def __init__(self, out: Path, classes):
+    Args:
+        out: the folder that it lies in.
+        classes: class names.
+        in_parts: other processes write labels of other pictures there, too.
+
+    Raises:
+        ConfigError: the folder holds labels already; in parts, labels other than those found.
+    """
+
+    def __init__(self, out: Path, classes, *, in_parts: bool = False):
         self.path = out / "yolo"
         self._classes = classes
+        if not in_parts and any((self.path / "labels").glob("*.txt")):
+            raise _corrected(self.path)
 
     def add(self, result: Result) -> None:
         """Write the label file; an empty one says that nothing was found."""
         text = result.found.to_yolo_text(result.image.shape[:2])
-        write_text(self.path / "labels" / f"{result.stem}.txt", text)
+        path = self.path / "labels" / f"{result.stem}.txt"
+        if path.exists() and path.read_bytes() != text.encode("utf-8"):
+            raise _corrected(path)
+        write_text(path, text)
 
     def close(self) -> None:
         """Write the class list."""
         write_text(self.path / "classes.txt", "".join(f"{name}\n" for name in self._classes))
+
+
+def _corrected(path: Path) -> ConfigError:
+    return ConfigError(
+        f"{printable(path)}: holds annotations already, perhaps corrected by hand; "
+        "move that folder away or name another --out"
+    )
 
 
 class Crops:

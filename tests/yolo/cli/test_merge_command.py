@@ -317,6 +317,16 @@ def test_an_interrupted_shard_is_not_taken_for_a_whole_one(run, place, monkeypat
     assert (place / "o" / "shard-1-of-2.json").is_file(), "the signal came in its last batch"
 
 
+def test_a_shard_leaves_corrected_labels_alone(run, place):
+    in_shards(run, PREDICT, 2)
+    in_shards(run, PREDICT, 2)  # of the same pictures, the same labels
+    label = place / "o/yolo/labels/004.txt"
+    label.write_text("1 0.5 0.5 0.5 0.5\n", encoding="utf-8")
+    code, _, err = run(*PREDICT, "--shard", "1/2")
+    assert code == 2 and "labels/004.txt: holds annotations already" in err
+    assert label.read_text(encoding="utf-8") == "1 0.5 0.5 0.5 0.5\n"
+
+
 def test_labels_come_back_as_they_were(place):
     samples = dataset.read_split("VOC", "test", classes=("cat", "dog"))
     for sample in samples:

@@ -79,6 +79,25 @@ def test_videos_are_not_written_over(predict, tmp_path, clip):
     assert (tmp_path / "clip_2.mp4").is_file()
 
 
+def test_files_of_the_users_are_not_written_over_and_drawn_ones_are(predict, tmp_path, spots, clip):
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
+    write_image(tmp_path / "a.jpg", spots((9, 9), []))
+    (tmp_path / "in").mkdir()
+    moved = clip.rename(tmp_path / "in" / "clip.mp4")
+    (tmp_path / "clip.mp4").write_bytes(moved.read_bytes())
+    before = {path: path.read_bytes() for path in (tmp_path / "a.jpg", tmp_path / "clip.mp4")}
+    for _ in range(2):
+        code, out, _ = predict("a.png", moved, "--out", ".")
+        assert code == 0 and "drawn: clip_2.mp4" in out
+        assert {path: path.read_bytes() for path in before} == before
+        assert entries(tmp_path)[0]["drawn"] == "a_2.jpg"
+        assert read_image(tmp_path / "a_2.jpg").shape == (96, 128, 3)
+        assert len(list(Video(tmp_path / "clip_2.mp4"))) == 6
+        assert not [*tmp_path.glob("*_3.*")]
+    assert predict("a.png", "--no-draw", "--save", "yolo", "--out", ".")[0] == 0
+    assert (tmp_path / "yolo" / "labels" / "a.txt").is_file(), "nothing stands in its way"
+
+
 def test_a_broken_video_and_a_missing_camera_do_not_end_the_run(predict, tmp_path, clip):
     (tmp_path / "bad.avi").write_text("no video", encoding="utf-8")
     code, out, _ = predict("bad.avi", "99", clip, "gone.jpg", "--no-draw")
@@ -125,9 +144,10 @@ def test_a_heat_map_is_a_drawing(predict):
 
 def test_annotations_that_may_have_been_corrected_stop_the_run(predict, tmp_path, spots):
     write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
-    assert predict("a.png", "--save", "voc")[0] == 0
-    code, _, err = predict("a.png", "--save", "voc")
-    assert code == 2 and len(err.splitlines()) == 1 and "corrected by hand" in err
+    for kind in ("voc", "yolo"):
+        assert predict("a.png", "--save", kind)[0] == 0
+        code, _, err = predict("a.png", "--save", kind)
+        assert code == 2 and len(err.splitlines()) == 1 and "corrected by hand" in err
 
 
 def test_where_no_window_opens_it_says_so_and_goes_on(predict, tmp_path, spots, monkeypatch):
@@ -224,6 +244,18 @@ def test_the_stopwatch(predict, tmp_path, spots, monkeypatch):
         low, high = line.split()[-3], line.split()[-1]
         assert 0 < float(low) <= float(line.removeprefix(stage).split()[0]) <= float(high)
     assert "network 96x128, batches of 1" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--tile", "64"], ["--save", "csv"], ["--heatmap"], ["--show"], ["--no-draw"],
+     ["--classes", "dog"]],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_the_stopwatch_leaves_out_nothing_that_was_asked_for(predict, tmp_path, spots, words):
+    write_image(tmp_path / "a.png", spots((96, 128), [BOX]))
+    code, out, err = predict("a.png", "--benchmark", *words)
+    assert (code, out) == (2, "") and f"{words[0]} does not go with --benchmark" in err
 
 
 def test_the_stopwatch_needs_pictures(predict, clip):
