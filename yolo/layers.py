@@ -149,6 +149,17 @@ def leaky(x):
 ACTIVATIONS = {"leaky": leaky, "mish": mish, "relu": ops.relu, "linear": lambda x: x}
 
 
+class _Convolution(keras.layers.Conv2D):
+    """A convolution whose kernel `ConvNorm` reads as stored, whatever precision is computed in.
+
+    Folded in float32 the kernel is rounded once, when the convolution takes it.
+    """
+
+    def add_weight(self, *args, **kwargs):
+        """Create a weight that mixed precision does not cast when it is read."""
+        return super().add_weight(*args, **{**kwargs, "autocast": False})
+
+
 class ConvNorm(keras.layers.Layer):
     """Convolution without bias, batch norm, activation: the brick of every network here.
 
@@ -173,7 +184,7 @@ class ConvNorm(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters, self.size, self.stride = filters, size, stride
         self.activation = activation
-        self.convolution = keras.layers.Conv2D(
+        self.convolution = _Convolution(
             filters, size, strides=stride, use_bias=False, dtype=self.dtype_policy,
             kernel_initializer="he_normal", name="convolution",
         )  # fmt: skip
@@ -200,8 +211,7 @@ class ConvNorm(keras.layers.Layer):
             outputs = self.norm(self._convolve(inputs, kernel), training=True)
         else:
             scale, shift = self.norm.scale_and_shift()
-            kernel = ops.cast(kernel, "float32") * scale
-            outputs = self._convolve(inputs, kernel)
+            outputs = self._convolve(inputs, ops.cast(kernel, "float32") * scale)
             outputs = outputs + ops.cast(shift, outputs.dtype)
         return ACTIVATIONS[self.activation](outputs)
 

@@ -80,6 +80,20 @@ def test_prediction_with_folded_norm_equals_convolution_then_norm(stride, activa
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_folded_kernel_is_rounded_once_in_mixed_precision():
+    """One-hot pictures of one pixel bring out the kernel that the convolution was given."""
+    rng = np.random.default_rng(2)
+    layer = ConvNorm(64, 1, activation="linear", dtype="mixed_bfloat16")
+    layer.build((32, 1, 1, 32))
+    zeros = np.zeros(64)
+    layer.norm.set_weights([rng.uniform(0.5, 2, 64), zeros, zeros, rng.uniform(0.5, 2, 64)])
+    folded = layer.convolution.kernel.numpy() * layer.norm.scale_and_shift()[0].numpy()
+    found = layer(np.eye(32, dtype="float32")[:, None, None], training=False)
+    assert found.dtype == tf.bfloat16
+    expected = tf.cast(tf.cast(folded[0, 0], tf.bfloat16), tf.float32)
+    np.testing.assert_array_equal(tf.cast(found[:, 0, 0], tf.float32), expected)
+
+
 def test_odd_sizes_are_padded_on_both_sides():
     layer = ConvNorm(2, 3, stride=2)
     assert layer(np.zeros((1, 5, 7, 1), "float32")).shape == (1, 3, 4, 2)
