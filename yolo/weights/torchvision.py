@@ -186,7 +186,20 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: not a PyTorch file of tensors alone ({reason})") from error
     if not isinstance(found, dict) or not all(torch.is_tensor(t) for t in found.values()):
         raise WeightsError(f"{path}: expected a state dict, names to tensors")
-    return {str(name): tensor.numpy() for name, tensor in found.items()}
+    tensors = {}
+    for name, tensor in found.items():
+        tensor = tensor.detach()  # a parameter
+        try:
+            # NumPy has no bfloat16, whose every number is one of float32, too.
+            plain = tensor.float() if tensor.dtype is torch.bfloat16 else tensor
+            tensors[str(name)] = plain.numpy()
+        except (TypeError, RuntimeError) as error:
+            reason = shortened(str(error).strip().splitlines()[0])
+            raise WeightsError(
+                f"{printable(path)}: {shortened(str(name))} is {tensor.dtype}, {tensor.layout}, "
+                f"which NumPy does not have ({reason}); save plain tensors"
+            ) from None
+    return tensors
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:

@@ -321,6 +321,20 @@ def test_pth_files_are_read_as_data_only(checkpoint, tmp_path):
         torchvision.read_tensors(path)
 
 
+def test_pth_files_of_other_tensors_are_read_or_refused_in_a_line(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
+    path = tmp_path / "a.pth"
+    values = torch.tensor([1.5, -2.0])
+    torch.save({"half": values.bfloat16(), "learned": torch.nn.Parameter(values)}, path)
+    for array in torchvision.read_tensors(path).values():
+        assert array.dtype == np.float32 and array.tolist() == [1.5, -2.0]
+    for odd in (torch.eye(2).to_sparse(), values.to(torch.float8_e5m2)):
+        torch.save({"odd": odd}, path)
+        with pytest.raises(WeightsError, match="a.pth: 'odd' is torch.float.*NumPy") as caught:
+            torchvision.read_tensors(path)
+        assert "\n" not in str(caught.value)
+
+
 def test_without_pytorch_the_way_out_is_named(tmp_path, monkeypatch):
     import builtins
 
