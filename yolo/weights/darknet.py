@@ -89,7 +89,8 @@ def load(model, path: str | Path) -> int:
         convolutions = convolutions[: partial[0]]
     else:
         file_classes = _class_count(convolutions, len(floats), path)
-        _warn_of_other_masks(model, file_classes, path)
+        if file_classes == len(COCO_CLASSES):
+            warn_of_other_masks(model, path, "Darknet's COCO weights", YOLOV4_TINY_ANCHORS)
     values = _split(convolutions, floats, file_classes, path)
     for convolution, arrays in zip(convolutions, values, strict=True):
         assign(convolution, arrays)
@@ -359,19 +360,25 @@ def _arrays(convolution: Convolution) -> list[np.ndarray]:
     return [*first, kernel.transpose(3, 2, 0, 1)]
 
 
-def _warn_of_other_masks(model, file_classes: int, path: Path) -> None:
-    """Say when the genuine tiny COCO weights meet anchors that they were not trained with."""
+def warn_of_other_masks(model, path: Path, whose: str, anchors: tuple | None = None) -> None:
+    """Say when whole weights of yolov4-tiny meet masks or anchors that they were not trained with.
+
+    Args:
+        model: a `Detector`; of a network alone it is not known.
+        path: names the file.
+        whose: what was trained with the masks "coco", to begin the sentence.
+        anchors: what they were trained with, None where that is not known.
+    """
     architecture = getattr(model, "architecture", None)
     if architecture is None or architecture.variant != "yolov4-tiny":
         return
-    genuine = (YOLOV4_TINY_ANCHORS, TINY_MASKS["coco"])
-    here = (tuple((int(w), int(h)) for w, h in architecture.anchors), architecture.masks)
-    if file_classes == len(COCO_CLASSES) and here != genuine:
+    here = tuple((int(w), int(h)) for w, h in architecture.anchors)
+    if architecture.masks != TINY_MASKS["coco"] or anchors not in (None, here):
         log.warning(
-            "%s: Darknet's COCO weights of yolov4-tiny belong to masks='coco'; with other anchors "
+            "%s: %s of yolov4-tiny belong to masks='coco'; with other anchors "
             "or masks the boxes of the finer map are off until it is trained",
-            path.name,
-        )
+            path.name, whose,
+        )  # fmt: skip
 
 
 def _report(path, loaded, file_classes, model) -> None:

@@ -210,6 +210,18 @@ def test_what_has_no_place_is_named(theirs, tmp_path, caplog):
     assert "no place here for attention_16_mix" in caplog.text
 
 
+def test_other_masks_than_the_tutorials_are_warned_of(theirs, tmp_path, caplog):
+    path = write(tmp_path / "tiny.h5", theirs)
+    for masks in ("coco", "custom"):
+        tutorial.load(yolo.build("yolov4-tiny", classes=VOC_CLASSES, masks=masks), path)
+        assert ("the tutorial's weights of yolov4-tiny belong" in caplog.text) == (
+            masks == "custom"
+        )
+    caplog.clear()
+    tutorial.load(yolo.build("retinanet-csp-tiny", classes=["a"]), path)  # its backbone alone
+    assert "belong to masks" not in caplog.text
+
+
 def refused(network, path, words):
     with pytest.raises(WeightsError, match=words) as caught:
         tutorial.load(network, path)
