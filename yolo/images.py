@@ -239,13 +239,48 @@ def fit_window(
     return (image_size[0] - height) // 2, (image_size[1] - width) // 2, height, width
 
 
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Return pictures of any kind of numbers as 8-bit ones; those that are stay the same object.
+
+    Args:
+        images: (..., 3) RGB in 0..255. Floats are rounded, and cut where they reach over.
+
+    Returns:
+        The same shape, uint8.
+
+    Raises:
+        ValueError: these are no numbers, not finite, integers outside 0..255 (a 16-bit picture),
+            or floats of 0..1.
+
+    Example:
+        >>> to_uint8(np.array([[[-3.0, 0.6, 259.0]]])).tolist()
+        [[[0, 1, 255]]]
+    """
+    images = np.asarray(images)
+    if images.dtype == np.uint8 or not images.size:
+        return images.astype(np.uint8, copy=False)
+    if images.dtype.kind not in "biuf":
+        raise ValueError(f"pictures hold numbers in 0..255. Received: dtype {images.dtype}.")
+    low, high = images.min(), images.max()
+    if not np.isfinite([low, high]).all():
+        raise ValueError("pictures hold numbers in 0..255. Received: some that are not finite.")
+    if images.dtype.kind in "bf" and 0 < high <= 1:
+        raise ValueError(
+            f"pictures hold numbers in 0..255. Received: {images.dtype} up to {high}, as of 0..1; "
+            "multiply by 255."
+        )
+    if images.dtype.kind in "iu" and (low < 0 or high > 255):
+        raise ValueError(f"pictures hold numbers in 0..255. Received: {low}..{high}; scale them.")
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)
+
+
 def fit_image(
     image: np.ndarray, image_size: tuple[int, int], *, resize: str = "letterbox"
 ) -> tuple[np.ndarray, Fit]:
     """Fit a picture into the network's input, bilinearly.
 
     Args:
-        image: (height, width, 3) uint8.
+        image: (height, width, 3), 0..255; what is not uint8 goes through `to_uint8`.
         image_size: (height, width) of the network's input; see `canvas_size` for "shorter".
         resize: "letterbox" (grey 128 beside the picture), "stretch" or "shorter".
 
@@ -255,6 +290,7 @@ def fit_image(
 
     Raises:
         ConfigError: `resize` is none of them.
+        ValueError: the values are no picture's.
 
     Example:
         >>> picture, fit = fit_image(np.zeros((2, 4, 3), np.uint8), (8, 8))
@@ -266,6 +302,6 @@ def fit_image(
     canvas = canvas_size(image.shape[:2], image_size, resize)
     picture = np.full((*canvas, 3), GREY, np.uint8)
     picture[top : top + height, left : left + width] = cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_LINEAR
+        to_uint8(image), (width, height), interpolation=cv2.INTER_LINEAR
     )
     return picture, fit

@@ -37,7 +37,8 @@ def find_objects(
         For each picture its `Detections`, boxes in pixels of the picture given.
 
     Raises:
-        ValueError: `images` has another shape.
+        ValueError: `images` has another shape, or values that are no picture's: see
+            `yolo.images.to_uint8`, through which they go.
     """
     images = np.asarray(images)
     if images.ndim == 3:
@@ -48,6 +49,7 @@ def find_objects(
         )
     if len(images) == 0:
         return []
+    images = pictures.to_uint8(images)
     size = images.shape[1:3]
     fits: list[pictures.Fit | None] = [None] * len(images)
     if not fitted and (model.resize == "shorter" or size != tuple(model.image_size)):

@@ -12,7 +12,15 @@ import pytest
 
 from yolo.errors import ConfigError, DatasetError
 from yolo.headers import Header, printable, read_header
-from yolo.images import READS_GIF, Fit, fit_image, fit_window, image_info, read_image
+from yolo.images import (
+    READS_GIF,
+    Fit,
+    fit_image,
+    fit_window,
+    image_info,
+    read_image,
+    to_uint8,
+)
 
 
 @pytest.fixture
@@ -273,3 +281,37 @@ def test_missing_opencv_is_explained_in_one_line():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install opencv-python-headless" in done.stdout
     assert done.stdout.count("\n") == 1
+
+
+def test_numbers_of_any_kind_become_8_bit_pictures():
+    grey = np.array([0, 1, 7, 255], "uint8").reshape(2, 2, 1)
+    assert to_uint8(grey) is grey
+    for dtype in ("int8", "int32", "uint16", "int64", "float16", "float32", "float64"):
+        some = grey[:1] if dtype == "int8" else grey
+        found = to_uint8((some * 7).astype(dtype))
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, some * 7)
+    assert to_uint8(np.float32([-4, 0.4, 0.6, 300])).tolist() == [0, 0, 1, 255]
+    for dtype in ("bool", "float32"):  # black, whatever the scale
+        assert to_uint8(np.zeros((2, 2, 3), dtype)).tolist() == np.zeros((2, 2, 3)).tolist()
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (np.float32([0, 0.9]), "as of 0..1; multiply by 255"),
+        (np.float16([0, 1]), "multiply by 255"),
+        (np.array([False, True]), "bool up to True"),
+        (np.uint16([0, 65535]), r"0\.\.65535"),
+        (np.int32([-1, 5]), r"-1\.\.5"),
+        (np.float32([5, np.nan]), "not finite"),
+        (np.float64([5, np.inf]), "not finite"),
+        (np.array(["a"]), "dtype <U1"),
+        (np.complex64([5]), "dtype complex64"),
+    ],
+)
+def test_values_that_are_no_pictures_are_refused(values, message):
+    with pytest.raises(ValueError, match=f"numbers in 0..255. Received: .*{message}"):
+        to_uint8(values)
+    with pytest.raises(ValueError, match=message):
+        fit_image(np.resize(values, (2, 2, 3)), (32, 32))
