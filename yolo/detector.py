@@ -29,6 +29,9 @@ FAMILIES = {
     "retinanet": (retinanet, RetinaNetConfig, RetinaNetLoss),
 }
 
+# Keras's own arguments of `compile` that a saved model keeps
+COMPILE_OPTIONS = ("run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss")
+
 # Weights that a forward pass in training moves, whatever becomes of the step
 MOVED_BY_CALLS = ("/moving_mean", "/moving_variance", "/mean")
 
@@ -157,7 +160,8 @@ class Detector(ReplicatedModel):
                 loss that works element by element, "focal", "cross-entropy", or a function
                 (y_true, logits).
             loss_settings: weights and thresholds; None takes those that suit `loss`.
-            **kwargs: `run_eagerly`, `jit_compile`, `steps_per_execution`, as in Keras.
+            **kwargs: `run_eagerly`, `jit_compile`, `steps_per_execution`, `auto_scale_loss`, as in
+                Keras.
 
         Raises:
             ValueError: `loss` is nothing that can be called element by element.
@@ -169,6 +173,8 @@ class Detector(ReplicatedModel):
         )
         super().compile(optimizer=optimizer, **kwargs)
         self._set_untracked("_loss_source", source)
+        options = {name: kwargs[name] for name in COMPILE_OPTIONS if name in kwargs}
+        self._set_untracked("_compile_options", options)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Train as Keras's `fit` does, and end at a class id that the model does not have.
@@ -335,7 +341,7 @@ class Detector(ReplicatedModel):
             For each picture its `Detections`, boxes in pixels of the picture given.
 
         Raises:
-            ValueError: `images` has another shape.
+            ValueError: `images` has another shape, or values that are no picture's.
         """
         usual = self.architecture.thresholds
         return find_objects(
@@ -370,7 +376,7 @@ class Detector(ReplicatedModel):
         return cls(settings(**config.pop("architecture")), **config)
 
     def get_compile_config(self) -> dict | None:
-        """Return optimizer, loss and loss settings as plain values, None if not compiled."""
+        """Return what `compile` got as plain values, None if not compiled."""
         if not self.compiled:
             return None
         return {
@@ -378,6 +384,7 @@ class Detector(ReplicatedModel):
             "loss": keras.saving.serialize_keras_object(self._loss_source),
             "loss_settings": dataclasses.asdict(self.loss_settings),
             "frozen": [layer.name for layer in self.network.layers if not layer.trainable],
+            "options": self._compile_options,
         }
 
     def compile_from_config(self, config: dict) -> None:
@@ -390,5 +397,6 @@ class Detector(ReplicatedModel):
             keras.saving.deserialize_keras_object(config["optimizer"]),
             keras.saving.deserialize_keras_object(config["loss"]),
             loss_settings=FAMILIES[self.family_name][2](**config["loss_settings"]),
+            **config.get("options", {}),
         )
         self.optimizer.build(self.trainable_variables)

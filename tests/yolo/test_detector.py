@@ -21,7 +21,9 @@ from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
 from yolo.images import read_image
 from yolo.inference.predictor import detect_samples
+from yolo.postprocess import find_objects
 from yolo.saved import open_weights
+from yolo.training import guard
 
 
 def _squares(count=8, size=64, seed=0):
@@ -155,6 +157,31 @@ def test_keras_and_yolo_load_a_detector_in_a_fresh_process(tmp_path):
         assert run.stdout == "green red\n", run.stderr[-1000:]
 
 
+def test_how_a_model_was_compiled_survives_saving(tmp_path):
+    """In float16 Keras would scale the loss a second time, and lose the optimizer's state."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = _model()
+        optimizer = guard.GuardedSGD(0.01, dynamic_scale=True)
+        model.compile(
+            optimizer, auto_scale_loss=False, jit_compile=False, run_eagerly=True,
+            steps_per_execution=3,
+        )  # fmt: skip
+        optimizer.build(model.trainable_variables)
+        optimizer.iterations.assign(7)
+        optimizer.scale.assign(64.0)
+        model.save(tmp_path / "m.keras")
+        again = keras.models.load_model(tmp_path / "m.keras")
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert type(again.optimizer) is guard.GuardedSGD
+    assert int(again.optimizer.iterations.numpy()) == 7
+    assert float(again.optimizer.scale.numpy()) == 64.0
+    assert (again.jit_compile, again.run_eagerly, again.steps_per_execution) == (False, True, 3)
+    assert again.get_compile_config() == model.get_compile_config()
+
+
 def test_model_that_was_never_compiled_is_saved_too(tmp_path):
     model = _model(resize="stretch", attention="se")
     model.notes = {"epoch": 3, "best": 0.5}
@@ -223,6 +250,19 @@ def test_boxes_reach_over_the_edge_unless_they_are_cut():
     assert whole.min() < 0 and whole.max() > 64
     cut = model.detect(picture, score_threshold=0.0, clip=True)[0].boxes_xyxy
     np.testing.assert_array_equal(cut, np.clip(whole, 0, 64))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint16", "float16", "float32", "float64"])
+@pytest.mark.parametrize("size", [(96, 128), (192, 192)])
+def test_detect_takes_pictures_of_any_kind_of_numbers(spot_finder, dtype, size):
+    picture = np.full((*size, 3), 30, "uint8")
+    picture[40:60, 50:80] = (255, 0, 0)
+    expected, found = (
+        find_objects(spot_finder(), p, score_threshold=0.5, iou_threshold=0.5)[0]
+        for p in (picture, picture.astype(dtype))
+    )
+    assert len(expected) == 1
+    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
 
 
 def test_detect_of_nothing():
