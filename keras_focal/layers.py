@@ -25,7 +25,8 @@ class FocalLossLayer(keras.layers.Layer):
         ignore_label: as in `FocalLoss`.
         reduction: "sum_over_batch_size" (the mean over elements that count), "sum", or another
             of Keras's names that gives a scalar.
-        **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`.
+        **kwargs: `name`, `dtype` and the like, as in `keras.layers.Layer`. Whatever the dtype
+            policy, labels and logits are taken as they come.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -49,7 +50,7 @@ class FocalLossLayer(keras.layers.Layer):
         reduction: str = "sum_over_batch_size",
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         if reduction in (None, "none"):
             raise ValueError(
                 "reduction: expected one that gives a scalar, such as 'sum_over_batch_size', "
