@@ -34,16 +34,20 @@ class ElementLoss(keras.losses.Loss):
     def __init__(self, *, reduction: str | None, name: str | None, dtype: Any):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
-    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
+    def evaluate(
+        self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the loss of each element, and which of them count.
 
         Args:
             y_true: labels.
             y_pred: predictions.
+            mask: None, or a bool tensor of the losses' shape or its leading axes; False leaves
+                out.
 
         Returns:
             (losses, kept): losses a tensor; kept a bool tensor of its shape, or None where all
-            count. Elements that do not count have loss 0.
+            count. Elements that do not count have loss and gradient 0, whatever was predicted.
         """
         raise NotImplementedError
 
@@ -74,10 +78,9 @@ class ElementLoss(keras.losses.Loss):
         """
         mask = get_keras_mask(y_pred)
         with keras.name_scope(self.name):
-            losses, kept = self.evaluate(y_true, y_pred)
             if mask is not None:
-                mask = spread(ops.cast(ops.convert_to_tensor(mask), "bool"), losses)
-                kept = mask if kept is None else ops.logical_and(kept, mask)
+                mask = ops.cast(ops.convert_to_tensor(mask), "bool")
+            losses, kept = self.evaluate(y_true, y_pred, mask)
             value = reduce(losses, sample_weight, kept, self.reduction)
             return ops.cast(value, self.dtype)
 
@@ -129,32 +132,50 @@ def reduce(
     return reduction(losses, losses, sample_weight=weights)
 
 
-def only(kept: Tensor | None, losses: Tensor) -> Tensor:
-    """Set to 0 the losses that do not count.
+def only(kept: Tensor | None, x: Tensor) -> Tensor:
+    """Set to 0 what does not count: labels and logits before a loss, and the loss itself.
+
+    Zero losses alone would not do: their gradient of 0 times the slope of an infinite logit is
+    NaN.
 
     Args:
-        kept: None, or bool tensor of losses' shape.
-        losses: tensor.
+        kept: None, or bool tensor that broadcasts to x.
+        x: tensor.
 
     Returns:
-        Tensor of losses' shape.
+        Tensor of x's shape.
     """
-    return losses if kept is None else ops.where(kept, losses, ops.zeros_like(losses))
+    return x if kept is None else ops.where(kept, x, ops.zeros_like(x))
 
 
-def spread(mask: Any, losses: Tensor) -> Tensor:
-    """Repeat a bool mask of the leading axes over the losses' shape.
+def spread(mask: Tensor, like: Tensor) -> Tensor:
+    """Repeat a bool mask of the leading axes over a tensor's shape.
 
     Args:
-        mask: bool tensor of losses' shape or of its leading axes.
-        losses: tensor.
+        mask: bool tensor of `like`'s shape or of its leading axes.
+        like: tensor.
 
     Returns:
-        Bool tensor of losses' shape.
+        Bool tensor of `like`'s shape.
     """
-    if len(mask.shape) == len(losses.shape) + 1:
+    if len(mask.shape) == len(like.shape) + 1:
         mask = ops.squeeze(mask, -1)
-    return ops.logical_and(_expand(mask, losses), ops.ones_like(losses, dtype="bool"))
+    return ops.logical_and(_expand(mask, like), ops.ones_like(like, dtype="bool"))
+
+
+def both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Return where two bool tensors are True; None stands for one that is True everywhere.
+
+    Args:
+        one: None, or bool tensor.
+        other: likewise, of the same shape.
+
+    Returns:
+        None, or bool tensor.
+    """
+    if one is None or other is None:
+        return other if one is None else one
+    return ops.logical_and(one, other)
 
 
 def _expand(x: Tensor, like: Tensor) -> Tensor:

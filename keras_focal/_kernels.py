@@ -19,6 +19,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_focal._labels import all_inside, in_range
 from keras_focal._types import Tensor
 
 # exp(x) and its log1p are exact enough and finite in float32 within +-LARGEST_EXPONENT
@@ -41,27 +42,30 @@ def focal_term(u: Tensor, gamma: float) -> Tensor:
 
 
 def balanced_focal(
-    labels: Tensor, logits: Tensor, positive: Any, negative: Any, *, gamma: float, hard: bool
+    labels: Tensor, logits: Tensor, positive: Any, negative: Any, *, gamma: float, given: str
 ) -> Tensor:
     """Return the focal loss of labels in [0, 1], weighted by side.
 
     The loss is y * positive * FL(z) + (1 - y) * negative * FL(-z).
 
     Args:
-        labels: float tensor that broadcasts to the logits, in [0, 1]; taken as constant.
+        labels: float tensor that broadcasts to the logits, in [0, 1], else the loss is NaN;
+            taken as constant.
         logits: float tensor.
         positive: weight of the positive side, a number or a tensor over the last axis.
         negative: weight of the negative side, likewise.
         gamma: focusing exponent, at least 0.
-        hard: True where the labels are known to be 0 or 1.
+        given: the dtype in which the labels were given. One that is no float has none between 0
+            and 1, and bool none outside.
 
     Returns:
         Tensor of the logits' shape.
     """
     labels = ops.stop_gradient(labels)
     if keras.backend.backend() == "tensorflow":
-        return _with_slope(labels, logits, positive, negative, gamma, hard)
-    if hard:
+        return _with_slope(labels, logits, positive, negative, gamma, given)
+    labels = in_range(labels)
+    if "float" not in given:
         sign = 1.0 - 2.0 * labels
         weight = negative + (positive - negative) * labels
         return weight * focal_term(sign * logits, gamma)
@@ -70,7 +74,7 @@ def balanced_focal(
 
 
 def _with_slope(
-    labels: Tensor, logits: Tensor, positive: Any, negative: Any, gamma: float, hard: bool
+    labels: Tensor, logits: Tensor, positive: Any, negative: Any, gamma: float, given: str
 ) -> Tensor:
     """Compute loss and slope together, and register the slope as the gradient."""
 
@@ -80,12 +84,14 @@ def _with_slope(
             ops.max(z, initial=0.0) < LARGEST_EXPONENT,
             ops.min(z, initial=0.0) > -LARGEST_EXPONENT,
         )
-        if not hard:
-            small = ops.logical_and(small, ops.all(ops.logical_or(labels <= 0, labels >= 1)))
+        if "float" in given:
+            small = ops.logical_and(small, ops.all(ops.logical_or(labels == 0, labels == 1)))
+        elif given != "bool":
+            small = ops.logical_and(small, all_inside(labels))
         loss, slope = ops.cond(
             small,
             lambda: _hard_loss_and_slope(labels, z, positive, negative, gamma),
-            lambda: _soft_loss_and_slope(labels, z, positive, negative, gamma),
+            lambda: _soft_loss_and_slope(in_range(labels), z, positive, negative, gamma),
         )
 
         def gradient(*args: Any, upstream: Tensor = None) -> Tensor:

@@ -17,6 +17,7 @@ import keras
 from keras import ops
 from keras.backend import standardize_dtype
 
+from keras_focal._base import only
 from keras_focal._types import Tensor
 
 # float16: its smallest normal number; 1 / SMALLEST must be finite in the dtype, with room for
@@ -25,11 +26,12 @@ SMALLEST = {"float16": 2.0**-14, "bfloat16": 1e-30, "float32": 1e-30, "float64":
 HALF_STEP = {"float16": 2.0**-12, "bfloat16": 2.0**-9, "float32": 2.0**-25, "float64": 2.0**-54}
 
 
-def sigmoid_logits(probabilities: Tensor) -> Tensor:
+def sigmoid_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
     """Return the logits of independent probabilities.
 
     Args:
         probabilities: float tensor of any shape, in [0, 1].
+        kept: None, or bool tensor of that shape; elsewhere logit and gradient are 0.
 
     Returns:
         Tensor of the same shape, float32 or float64.
@@ -42,15 +44,18 @@ def sigmoid_logits(probabilities: Tensor) -> Tensor:
     p, dtype = _wide(probabilities)
     known = _activation_input(probabilities, "Sigmoid", ops.sigmoid)
     if known is not None:
-        return ops.cast(known, p.dtype)
+        return only(kept, ops.cast(known, p.dtype))
+    if kept is not None:
+        p = ops.where(kept, p, 0.5)
     return ops.log(_floor(p, SMALLEST[dtype])) - ops.log(_floor(1.0 - p, HALF_STEP[dtype]))
 
 
-def softmax_logits(probabilities: Tensor) -> Tensor:
+def softmax_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
     """Return logits of probabilities over the classes of the last axis.
 
     Args:
         probabilities: float tensor (..., classes), in [0, 1]; each row is normalised to sum 1.
+        kept: None, or bool tensor (..., 1); in other rows logits and gradient are 0.
 
     Returns:
         Tensor of the same shape, float32 or float64, known up to a constant per row.
@@ -64,7 +69,9 @@ def softmax_logits(probabilities: Tensor) -> Tensor:
     p, dtype = _wide(probabilities)
     known = _activation_input(probabilities, "Softmax", ops.softmax)
     if known is not None:
-        return ops.cast(known, p.dtype)
+        return only(kept, ops.cast(known, p.dtype))
+    if kept is not None:
+        p = ops.where(kept, p, 1.0)
     return ops.log(_floor(p, SMALLEST[dtype]))
 
 

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from keras_focal import _arguments as check
-from keras_focal._base import ElementLoss, ignored, only
+from keras_focal._base import ElementLoss, both, ignored, only, spread
+from keras_focal._labels import as_classes, differ
 from keras_focal._probabilities import softmax_logits
 from keras_focal._types import Tensor
 from keras_focal.functional import Balance, is_sparse, softmax_focal_loss
@@ -34,8 +35,12 @@ class _Softmax(ElementLoss):
         self.from_logits = check.flag("from_logits", from_logits)
         self.label_smoothing = check.number("label_smoothing", label_smoothing, low=0, high=1)
 
-    def _logits(self, y_pred: Tensor) -> Tensor:
-        return ops.convert_to_tensor(y_pred) if self.from_logits else softmax_logits(y_pred)
+    def _logits(self, y_pred: Tensor, kept: Tensor | None) -> Tensor:
+        """Return the logits of predictions (..., K), 0 in rows that are not kept."""
+        rows = None if kept is None else ops.expand_dims(kept, -1)
+        if self.from_logits:
+            return only(rows, y_pred)
+        return softmax_logits(y_pred, rows)
 
     def _loss(self, y_true: Tensor, logits: Tensor) -> Tensor:
         return softmax_focal_loss(y_true, logits, alpha=self.alpha, gamma=self.gamma)
@@ -62,7 +67,8 @@ class _Softmax(ElementLoss):
 class CategoricalFocalLoss(_Softmax):
     """Focal loss of one choice among several classes, from one-hot or soft labels.
 
-    FL = -sum over classes of y * alpha * (1 - p)^gamma * log(p), one value per row.
+    FL = -sum over classes of y * alpha * (1 - p)^gamma * log(p), one value per row. A label
+    outside [0, 1] gives NaN.
 
     Args:
         alpha: None, one weight for all, or one weight per class; at least 0.
@@ -108,20 +114,36 @@ class CategoricalFocalLoss(_Softmax):
             dtype=dtype,
         )
 
-    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the loss of each row; all count.
+    def evaluate(
+        self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the loss of each row, and which of them count.
 
         Args:
             y_true: one-hot or soft labels (..., classes).
             y_pred: logits or probabilities (..., classes).
+            mask: None, or bool (...) or of its leading axes; False leaves out.
 
         Returns:
-            (losses, None): losses a tensor (...), float32 or float64.
+            (losses, kept): tensors (...), float and bool; kept is None where there is no mask.
+
+        Raises:
+            ValueError: y_true has the shape of classes, or another that does not fit.
         """
-        logits = self._logits(y_pred)
+        y_pred = ops.convert_to_tensor(y_pred)
         y_true = ops.convert_to_tensor(y_true)
-        check.same_shape(y_true.shape, logits.shape)
-        return self._loss(self._smooth(y_true, logits), logits), None
+        if is_sparse(y_true.shape, y_pred.shape):
+            raise ValueError(
+                f"y_true: expected labels of the predictions' shape {tuple(y_pred.shape)}, "
+                f"received {tuple(y_true.shape)}; for integer classes use "
+                "SparseCategoricalFocalLoss"
+            )
+        check.same_shape(y_true.shape, y_pred.shape)
+        kept = None if mask is None else spread(mask, y_pred[..., 0])
+        logits = self._logits(y_pred, kept)
+        if kept is not None:
+            y_true = only(ops.expand_dims(kept, -1), y_true)
+        return only(kept, self._loss(self._smooth(y_true, logits), logits)), kept
 
 
 @register
@@ -134,7 +156,8 @@ class SparseCategoricalFocalLoss(_Softmax):
         from_logits: whether predictions are logits rather than probabilities.
         label_smoothing: moves labels this share of the way to 1 / classes.
         ignore_label: class, such as -1 or 255, of rows to leave out: their loss and gradient are
-            0, and a mean does not count them. Any other class outside 0..K-1 gives NaN.
+            0, and a mean does not count them. Any other that is no whole number of 0..K-1
+            gives NaN.
         reduction: as in `keras.losses.Loss`.
         name: name of the loss.
         dtype: dtype of the result; the computation is in float32 at least.
@@ -177,23 +200,31 @@ class SparseCategoricalFocalLoss(_Softmax):
         )
         self.ignore_label = ignored(ignore_label)
 
-    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
+    def evaluate(
+        self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the loss of each row, and which of them count.
 
         Args:
-            y_true: classes (...) or (..., 1), integers of any dtype.
+            y_true: classes (...) or (..., 1), whole numbers of any dtype.
             y_pred: logits or probabilities (..., classes).
+            mask: None, or bool (...) or of its leading axes; False leaves out.
 
         Returns:
-            (losses, kept): tensors (...), float and bool; kept is None where there is no
-            `ignore_label`.
+            (losses, kept): tensors (...), float and bool; kept is None where there is neither
+            `ignore_label` nor mask.
+
+        Raises:
+            ValueError: y_true has the shape of one-hot labels, or another that does not fit.
         """
-        logits = self._logits(y_pred)
-        y_true = self._classes(y_true, logits)
-        kept = None
+        y_pred = ops.convert_to_tensor(y_pred)
+        y_true = self._classes(y_true, y_pred)
+        rows = y_pred[..., 0]
+        kept = None if mask is None else spread(mask, rows)
         if self.ignore_label is not None:
-            kept = ops.not_equal(y_true, self.ignore_label)
-            y_true = ops.where(kept, y_true, ops.zeros_like(y_true))
+            kept = both(kept, spread(differ(y_true, self.ignore_label), rows))
+        y_true = only(kept, y_true)
+        logits = self._logits(y_pred, kept)
         if self.label_smoothing:
             classes = logits.shape[-1]
             known = ops.logical_and(y_true >= 0, y_true < classes)
@@ -215,7 +246,7 @@ class SparseCategoricalFocalLoss(_Softmax):
             )
         if len(y_true.shape) == len(y_pred.shape):
             y_true = ops.squeeze(y_true, -1)
-        return ops.cast(y_true, "int32")
+        return as_classes(y_true)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_focal._base import only
 from keras_focal._kernels import LARGEST_EXPONENT, focal_term, power
 from keras_focal._types import Tensor
 
@@ -26,6 +27,7 @@ def sparse_focal(
     negative: float | Tensor,
     *,
     gamma: float,
+    kept: Tensor | None = None,
 ) -> Tensor:
     """Return the focal loss of each row of logits, summed over its classes.
 
@@ -35,6 +37,7 @@ def sparse_focal(
         positive: weight of the positive side, a number or a (K,) tensor.
         negative: weight of the negative side, likewise.
         gamma: focusing exponent, at least 0.
+        kept: None, or (...) bool; loss and gradient of other rows are 0.
 
     Returns:
         Tensor (...); NaN where a class is K or more.
@@ -44,12 +47,14 @@ def sparse_focal(
     ids = ops.where(known, class_ids, -1)
     if keras.backend.backend() == "tensorflow":
         rows = ops.reshape(logits, (-1, classes))
-        loss = _with_slope(ops.reshape(ids, (-1,)), rows, positive, negative, gamma)
+        counted = None if kept is None else ops.reshape(kept, (-1,))
+        loss = _with_slope(ops.reshape(ids, (-1,)), rows, counted, positive, negative, gamma)
         loss = ops.reshape(loss, ops.shape(ids))
     else:
+        logits = logits if kept is None else only(ops.expand_dims(kept, -1), logits)
         _, signed, weight = _signed(ids, logits, positive, negative)
         loss = ops.sum(weight * focal_term(signed, gamma), axis=-1)
-    return ops.where(known, loss, float("nan"))
+    return only(kept, ops.where(known, loss, float("nan")))
 
 
 def _signed(
@@ -62,7 +67,12 @@ def _signed(
 
 
 def _with_slope(
-    ids: Tensor, rows: Tensor, positive: float | Tensor, negative: float | Tensor, gamma: float
+    ids: Tensor,
+    rows: Tensor,
+    kept: Tensor | None,
+    positive: float | Tensor,
+    negative: float | Tensor,
+    gamma: float,
 ) -> Tensor:
     """Compute the losses (N,) of rows (N, K) and their slope block by block."""
 
@@ -85,7 +95,8 @@ def _with_slope(
                 begin = begin + ops.cast(ops.any(losses[-1] < 0), "int32")
             block = ops.slice(z, (begin, 0), (length, classes))
             own = ops.slice(ids, (begin,), (length,))
-            loss, slope = _block(own, block, positive, negative, gamma)
+            counted = None if kept is None else ops.slice(kept, (begin,), (length,))
+            loss, slope = _block(own, block, counted, positive, negative, gamma)
             losses.append(loss)
             slopes.append(slope)
         slope = ops.concatenate(slopes, axis=0)
@@ -110,9 +121,14 @@ def _block_rows(z: Tensor) -> int | None:
 
 
 def _block(
-    ids: Tensor, z: Tensor, positive: float | Tensor, negative: float | Tensor, gamma: float
+    ids: Tensor,
+    z: Tensor,
+    kept: Tensor | None,
+    positive: float | Tensor,
+    negative: float | Tensor,
+    gamma: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return the losses (n,) and slopes (n, K) of a few rows."""
+    """Return the losses (n,) and slopes (n, K) of a block of rows."""
     loss, slope = _negatives(z, negative, gamma)
     # Rows with an object, and rows with a logit beyond the reach of exp: that shows in the loss,
     # as NaN or as one that large.
@@ -120,6 +136,8 @@ def _block(
     anew = ops.logical_or(ids >= 0, ops.logical_not(loss < limit))
     (places,) = ops.nonzero(anew)  # (rows,)
     own = ops.take(z, places, axis=0)
+    if kept is not None:  # their slope is multiplied by 0, and has to be a number for that
+        own = only(ops.expand_dims(ops.take(kept, places), -1), own)
     own_loss, own_slope = _any_rows(ops.take(ids, places), own, positive, negative, gamma)
     places = ops.expand_dims(places, -1)
     loss = ops.scatter_update(loss, places, own_loss)

@@ -1,7 +1,8 @@
 """The losses as functions of logits, element by element.
 
 All take labels first, compute in float32 (in float64 where the logits are float64) whatever the
-dtypes of their arguments, and are finite with finite gradients for every finite logit.
+dtypes of their arguments, and are finite with finite gradients for every finite logit. What is no
+label (2, or a class that does not exist) gives NaN.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from keras.backend import standardize_dtype
 
 from keras_focal import _arguments as check
 from keras_focal._kernels import balanced_focal, focal_term
+from keras_focal._labels import as_classes, in_range
 from keras_focal._sparse import sparse_focal
 from keras_focal._types import Tensor
 
@@ -28,7 +30,8 @@ def sigmoid_focal_loss(
 
     Args:
         y_true: labels in [0, 1], bool, integer or float, of the logits' shape (an axis of
-            length 1 is repeated). Integers are read as 0 or 1. No gradient flows to them.
+            length 1 is repeated). Any other gives NaN; by 1e-4, which rounding may do, a label
+            may lie outside. No gradient flows to them.
         logits: scores before the sigmoid, any shape.
         alpha: weight of the positive class in [0, 1], negatives get 1 - alpha; or one such
             number per class of the last axis; None weights both sides with 1.
@@ -51,13 +54,18 @@ def sigmoid_focal_loss(
         Lin et al. 2017, section 3.2, equation 5.
     """
     gamma = check.number("gamma", gamma, low=0)
-    labels, logits, hard = _prepare(y_true, logits)
+    labels, logits, given = _prepare(y_true, logits)
     positive, negative = _sides(alpha, logits)
-    return balanced_focal(labels, logits, positive, negative, gamma=gamma, hard=hard)
+    return balanced_focal(labels, logits, positive, negative, gamma=gamma, given=given)
 
 
 def sparse_sigmoid_focal_loss(
-    class_ids: Tensor, logits: Tensor, *, alpha: Balance = 0.25, gamma: float = 2.0
+    class_ids: Tensor,
+    logits: Tensor,
+    *,
+    alpha: Balance = 0.25,
+    gamma: float = 2.0,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Return `sigmoid_focal_loss` summed over the classes, from integers instead of dense labels.
 
@@ -66,10 +74,13 @@ def sparse_sigmoid_focal_loss(
     dense labels take.
 
     Args:
-        class_ids: integers (...): the class whose label is 1; below 0 all labels are 0.
+        class_ids: integers (...): the class whose label is 1; below 0 all labels are 0. An axis
+            of length 1 is repeated.
         logits: scores before the sigmoid, (..., K).
         alpha: as in `sigmoid_focal_loss`.
         gamma: likewise.
+        mask: None, or (...) of which 0 or False leaves out: there loss and gradient are 0,
+            whatever the class and the logits.
 
     Returns:
         Tensor (...), float32 or float64; NaN where a class is K or more.
@@ -96,7 +107,13 @@ def sparse_sigmoid_focal_loss(
         )
     check.same_shape(class_ids.shape, logits.shape[:-1])
     positive, negative = _sides(alpha, logits)
-    return sparse_focal(ops.cast(class_ids, "int32"), logits, positive, negative, gamma=gamma)
+    rows = ops.shape(logits)[:-1]
+    class_ids = ops.broadcast_to(as_classes(class_ids), rows)
+    if mask is not None:
+        mask = ops.convert_to_tensor(mask)
+        check.same_shape(mask.shape, logits.shape[:-1])
+        mask = ops.broadcast_to(ops.cast(mask, "bool"), rows)
+    return sparse_focal(class_ids, logits, positive, negative, gamma=gamma, kept=mask)
 
 
 def focal_loss_star(
@@ -108,7 +125,7 @@ def focal_loss_star(
     side. gamma sets how steep the loss is and beta where it falls.
 
     Args:
-        y_true: labels in [0, 1], of the logits' shape.
+        y_true: labels as in `sigmoid_focal_loss`.
         logits: scores before the sigmoid, any shape.
         alpha: as in `sigmoid_focal_loss`.
         gamma: steepness, above 0.
@@ -132,9 +149,10 @@ def focal_loss_star(
     """
     gamma = check.number("gamma", gamma, low=0, exclusive=True)
     beta = check.number("beta", beta)
-    labels, logits, hard = _prepare(y_true, logits)
+    labels, logits, given = _prepare(y_true, logits)
+    labels = in_range(labels)
     positive, negative = _sides(alpha, logits)
-    if hard:
+    if "float" not in given:  # no label between 0 and 1
         sign = 1.0 - 2.0 * labels
         weight = negative + (positive - negative) * labels
         return weight * ops.softplus(gamma * sign * logits - beta) / gamma
@@ -149,7 +167,7 @@ def quality_focal_loss(y_true: Tensor, logits: Tensor, *, beta: float = 2.0) -> 
     QFL = |y - p|^beta * cross-entropy(y, p).
 
     Args:
-        y_true: qualities in [0, 1], of the logits' shape; 0 for background.
+        y_true: qualities in [0, 1], of the logits' shape; 0 for background. Others give NaN.
         logits: scores before the sigmoid, any shape.
         beta: focusing exponent, at least 0.
 
@@ -172,6 +190,7 @@ def quality_focal_loss(y_true: Tensor, logits: Tensor, *, beta: float = 2.0) -> 
     """
     beta = check.number("beta", beta, low=0)
     y, logits, _ = _prepare(y_true, logits)
+    y = in_range(y)
     cross_entropy = y * ops.softplus(-logits) + (1.0 - y) * ops.softplus(logits)
     if beta == 0:
         return cross_entropy
@@ -194,7 +213,7 @@ def varifocal_loss(
     VFL = q * cross-entropy(q, p) where q > 0, and alpha * p^gamma * (-log(1 - p)) where q = 0.
 
     Args:
-        y_true: qualities q in [0, 1], of the logits' shape; 0 for background.
+        y_true: qualities q in [0, 1], of the logits' shape; 0 for background. Others give NaN.
         logits: scores before the sigmoid, any shape.
         alpha: weight of the negatives, at least 0.
         gamma: focusing exponent of the negatives, at least 0.
@@ -218,8 +237,9 @@ def varifocal_loss(
     alpha = check.number("alpha", alpha, low=0)
     gamma = check.number("gamma", gamma, low=0)
     q, logits, _ = _prepare(y_true, logits)
+    q = in_range(q)
     on_positive = q * (q * ops.softplus(-logits) + (1.0 - q) * ops.softplus(logits))
-    return ops.where(q > 0, on_positive, alpha * focal_term(logits, gamma))
+    return ops.where(q == 0, alpha * focal_term(logits, gamma), on_positive)
 
 
 def softmax_focal_loss(
@@ -228,9 +248,9 @@ def softmax_focal_loss(
     """Return the focal loss of one choice among several classes, summed over the class axis.
 
     Args:
-        y_true: one-hot or soft labels of the logits' shape, or integer classes without the
-            class axis (or with it, of length 1). A class outside 0..K-1 gives NaN rather than a
-            silent number.
+        y_true: one-hot or soft labels in [0, 1] of the logits' shape, or classes without the
+            class axis (or with it, of length 1). A label outside [0, 1], and a class that is no
+            whole number of 0..K-1, gives NaN rather than a silent number.
         logits: scores before the softmax, with K >= 2 classes along `axis`.
         alpha: None, one weight for all, or one weight per class; at least 0.
         gamma: focusing exponent, at least 0; 0 gives (weighted) cross-entropy.
@@ -240,7 +260,7 @@ def softmax_focal_loss(
         Tensor of the logits' shape without the class axis, float32 or float64.
 
     Raises:
-        TypeError: alpha or gamma is not a number, or y_true has classes that are not integers.
+        TypeError: alpha or gamma is not a number.
         ValueError: one is out of range, or the shapes do not fit, or there is one class only.
 
     Example:
@@ -270,7 +290,7 @@ def softmax_focal_loss(
         check.same_shape(y.shape, z.shape[:-1])
         return _sparse(y, z, weights, gamma)
     check.same_shape(y.shape, logits.shape)
-    y = ops.moveaxis(ops.cast(y, z.dtype), axis, -1)
+    y = in_range(ops.moveaxis(ops.cast(y, z.dtype), axis, -1))
     return ops.sum(y * weights * focal_term(-_log_odds(z), gamma), axis=-1)
 
 
@@ -297,7 +317,7 @@ def is_sparse(y_true: tuple, y_pred: tuple, axis: int = -1) -> bool:
 def _sparse(classes: Tensor, z: Tensor, weights: Any, gamma: float) -> Tensor:
     """Return the loss of integer classes (...) under logits (..., K)."""
     number = ops.shape(z)[-1]
-    ids = ops.cast(classes, "int32")
+    ids = as_classes(classes)
     known = ops.logical_and(ids >= 0, ids < number)
     ids = ops.where(known, ids, ops.zeros_like(ids))
     true = ops.expand_dims(ids, -1) == ops.arange(number, dtype="int32")  # (..., K)
@@ -330,13 +350,13 @@ def _real(logits: Tensor) -> Tensor:
     return ops.cast(logits, "float64" if wide else "float32")
 
 
-def _prepare(y_true: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, bool]:
-    """Return labels and logits in the same float dtype, and whether labels are 0 or 1 by type."""
+def _prepare(y_true: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, str]:
+    """Return labels and logits in one float dtype, and the dtype in which labels were given."""
     logits = _real(logits)
     y_true = ops.convert_to_tensor(y_true)
     check.same_shape(y_true.shape, logits.shape)
-    hard = "float" not in standardize_dtype(y_true.dtype)
-    return ops.stop_gradient(ops.cast(y_true, logits.dtype)), logits, hard
+    given = standardize_dtype(y_true.dtype)
+    return ops.stop_gradient(ops.cast(y_true, logits.dtype)), logits, given
 
 
 def _sides(alpha: Balance, logits: Tensor) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_focal._base import reduce, spread
+from keras_focal._base import reduce
 from keras_focal._types import Tensor
 from keras_focal.functional import Balance
 from keras_focal.losses import FocalLoss
@@ -92,10 +92,9 @@ class FocalLossLayer(keras.layers.Layer):
             y_true, logits, mask = (*inputs, mask)[:3]
         elif logits is None:
             raise ValueError("logits: expected a tensor beside y_true, received None")
-        losses, kept = self.loss.evaluate(y_true, logits)
         if mask is not None:
-            mask = spread(ops.cast(mask, "bool"), losses)
-            kept = mask if kept is None else ops.logical_and(kept, mask)
+            mask = ops.cast(mask, "bool")
+        losses, kept = self.loss.evaluate(y_true, logits, mask)
         self.add_loss(reduce(losses, None, kept, self.loss.reduction))
         return logits
 

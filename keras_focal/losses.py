@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from keras_focal import _arguments as check
-from keras_focal._base import ElementLoss, align, ignored, only, spread
+from keras_focal._base import ElementLoss, align, both, ignored, only, spread
+from keras_focal._labels import differ
 from keras_focal._probabilities import sigmoid_logits
 from keras_focal._softmax_losses import CategoricalFocalLoss, SparseCategoricalFocalLoss
 from keras_focal._types import Tensor
@@ -53,23 +54,30 @@ class _Sigmoid(ElementLoss):
         """Return the loss of labels under logits of the same rank."""
         raise NotImplementedError
 
-    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
+    def evaluate(
+        self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the loss of each prediction, and which of them count.
 
         Args:
             y_true: labels of y_pred's shape, or lacking a last axis of length 1.
             y_pred: logits where `from_logits`, else probabilities.
+            mask: None, or bool of y_pred's shape or its leading axes; False leaves out.
 
         Returns:
             (losses, kept): tensors of y_pred's shape, float and bool; kept is None where there
-            is no `ignore_label`.
+            is neither `ignore_label` nor mask.
         """
-        logits = ops.convert_to_tensor(y_pred) if self.from_logits else sigmoid_logits(y_pred)
-        y_true = align(y_true, logits)
-        kept = None
+        y_pred = ops.convert_to_tensor(y_pred)
+        y_true = align(y_true, y_pred)
+        kept = None if mask is None else spread(mask, y_pred)
         if self.ignore_label is not None:
-            kept = spread(ops.not_equal(y_true, self.ignore_label), logits)
-            y_true = ops.where(kept, y_true, ops.zeros_like(y_true))
+            kept = both(kept, spread(differ(y_true, self.ignore_label), y_pred))
+        y_true = only(kept, y_true)
+        if self.from_logits:
+            logits = only(kept, y_pred)
+        else:
+            logits = sigmoid_logits(y_pred, kept)
         if self.label_smoothing:
             y_true = ops.cast(y_true, "float32")
             y_true = y_true * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
@@ -96,8 +104,10 @@ class FocalLoss(_Sigmoid):
         alpha: weight of the positive class in [0, 1] (negatives get 1 - alpha); or one such
             number per class of the last axis; None weights both sides with 1.
         gamma: focusing exponent, at least 0.
-        from_logits: whether predictions are logits rather than probabilities. Probabilities
-            that were rounded to 0 or 1 keep a gradient, see `keras_focal._probabilities`.
+        from_logits: whether predictions are logits rather than probabilities. Prefer logits: a
+            probability that was rounded to 0 or 1 teaches nothing, unless the logits behind it
+            are found. They are for a sigmoid layer on TensorFlow and PyTorch; on JAX, and where
+            another operation follows, they are not. See docs/focal-loss.md.
         label_smoothing: moves labels this share of the way to 0.5.
         ignore_label: label value, such as -1, of entries to leave out: their loss and gradient
             are 0, and a mean does not count them.

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from keras_focal import _arguments as check
-from keras_focal._base import ElementLoss, only
+from keras_focal._base import ElementLoss, both, only, spread
+from keras_focal._labels import differ
 from keras_focal._selection import greedy, hardest_by_loss
 from keras_focal._types import Tensor
 
@@ -72,6 +73,11 @@ class OnlineHardExampleMining(ElementLoss):
             )
         config = {**loss.get_config(), "reduction": "none"}
         if from_logits is not None:
+            if "from_logits" not in config and not hasattr(loss, "from_logits"):
+                raise TypeError(
+                    "from_logits: expected None for a loss that does not take it, received "
+                    f"{from_logits!r} for {type(loss).__name__}"
+                )
             config["from_logits"] = check.flag("from_logits", from_logits)
         self.loss = type(loss).from_config(config)
         self.hardest = check.integer("hardest", hardest, low=1)
@@ -103,12 +109,34 @@ class OnlineHardExampleMining(ElementLoss):
 
         Returns:
             Tensor of y_pred's shape.
+
+        Raises:
+            ValueError: the inner loss does not give one value per prediction.
         """
+        return self._inner(y_true, y_pred, None)[0]
+
+    def _inner(
+        self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the inner loss of each prediction, and which of them count."""
         y_pred = ops.convert_to_tensor(y_pred)
-        y_true = ops.convert_to_tensor(y_true)
+        if isinstance(self.loss, ElementLoss):
+            losses, kept = self.loss.evaluate(y_true, y_pred, mask)
+            if len(losses.shape) != len(y_pred.shape):
+                raise ValueError(
+                    f"loss: {type(self.loss).__name__}: expected one value per prediction "
+                    f"{tuple(y_pred.shape)}, received {tuple(losses.shape)}"
+                )
+            return losses, kept
+        kept = None if mask is None else spread(mask, y_pred)
+        y_pred = only(kept, y_pred)
+        y_true = only(kept, ops.convert_to_tensor(y_true))
         # Keras's losses average over the last axis: one of length 1 leaves them whole
         losses = self.loss(ops.expand_dims(y_true, -1), ops.expand_dims(y_pred, -1))
-        return ops.reshape(losses, ops.shape(y_pred))
+        ignore = getattr(self.loss, "ignore_label", None)
+        if ignore is not None:
+            kept = both(kept, spread(differ(y_true, ignore), y_pred))
+        return ops.reshape(losses, ops.shape(y_pred)), kept
 
     def select(
         self, losses: Tensor, positives: Tensor, valid: Tensor, boxes_xyxy: Tensor | None = None
@@ -171,21 +199,24 @@ class OnlineHardExampleMining(ElementLoss):
         scores = ops.where(negatives, losses, lowest)
         return ops.stop_gradient(chosen + pick(scores, self.hardest, quota, chosen))
 
-    def evaluate(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor | None]:
+    def evaluate(
+        self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the inner loss with everything not selected set to 0, and what was selected.
 
         Args:
             y_true: labels (batch, anchors) or (batch, anchors, classes).
             y_pred: predictions of the same shape.
+            mask: None, or bool of that shape or its leading axes; False leaves out.
 
         Returns:
             (losses, kept): tensors of y_pred's shape, float and bool.
         """
-        losses = self.elements(y_true, y_pred)
-        kept = self._chosen(y_true, losses)
+        losses, counts = self._inner(y_true, y_pred, mask)
+        kept = self._chosen(y_true, losses, counts)
         return only(kept, losses), kept
 
-    def _chosen(self, y_true: Tensor, losses: Tensor) -> Tensor:
+    def _chosen(self, y_true: Tensor, losses: Tensor, counts: Tensor | None) -> Tensor:
         """Select anchors by the sum of their losses; positives are those with a label above 0."""
         y_true = ops.convert_to_tensor(y_true)
         check.same_shape(y_true.shape, losses.shape)
@@ -195,10 +226,8 @@ class OnlineHardExampleMining(ElementLoss):
                 f"received {tuple(losses.shape)}"
             )
         y_true = y_true + ops.zeros_like(losses, dtype=y_true.dtype)
-        ignore = getattr(self.loss, "ignore_label", None)
-        counts = ops.ones_like(losses, dtype="bool")
-        if ignore is not None:
-            counts = ops.not_equal(y_true, ignore)
+        if counts is None:
+            counts = ops.ones_like(losses, dtype="bool")
         true = ops.logical_and(y_true > 0, counts)
         if len(losses.shape) == 2:
             chosen = self.select(losses, true, counts)

@@ -72,6 +72,7 @@ class AnchorLoss:
         Returns:
             Loss (batch, N), 0 where left out, and `used`, narrowed by the loss's own choice.
         """
+        logits = ops.where(used > 0, logits, 0.0)  # see `_chosen`
         values = self._elements(truth[..., None], logits[..., None])
         return self._chosen(ops.reshape(values, ops.shape(truth)), truth > 0, used, boxes_xyxy)
 
@@ -91,17 +92,18 @@ class AnchorLoss:
         if self._takes_integers():
             ids = ops.where(quality > 0, class_ids, -1)
             values = keras_focal.functional.sparse_sigmoid_focal_loss(
-                ids, logits, alpha=self.loss.alpha, gamma=self.loss.gamma
+                ids, logits, alpha=self.loss.alpha, gamma=self.loss.gamma, mask=used > 0
             )
             return self._chosen(values, quality > 0, used, boxes_xyxy)
         classes = ops.arange(logits.shape[-1], dtype="int32")
         truth = ops.where(class_ids[..., None] == classes, quality[..., None], 0.0)
+        logits = ops.where(used[..., None] > 0, logits, 0.0)  # see `_chosen`
         if isinstance(self.loss, keras_focal.ElementLoss):  # it may weigh classes one by one
             values = self._elements(truth, logits)
         else:  # Keras's own average over the last axis: one of length 1 leaves them whole
             values = self._elements(truth[..., None], logits[..., None])
             values = ops.reshape(values, ops.shape(truth))
-        values = ops.sum(ops.where(used[..., None] > 0, values, 0.0), axis=-1)
+        values = ops.sum(values, axis=-1)
         return self._chosen(values, quality > 0, used, boxes_xyxy)
 
     def _takes_integers(self) -> bool:
@@ -118,7 +120,8 @@ class AnchorLoss:
         if self.select is not None:
             chosen = self.select(ops.stop_gradient(values), positive, used > 0, boxes_xyxy)
             used = used * ops.cast(chosen, used.dtype)
-        # where, not a product: an infinite loss on an ignored anchor must stay out.
+        # where, not a product: an infinite loss on an ignored anchor must stay out. So must its
+        # logit, for the gradient: 0 times an infinite slope is NaN.
         return ops.where(used > 0, values, 0.0), used
 
 

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from gradients import numpy64
+from gradients import numpy64, value_and_grad
 from keras import layers, ops
 
 import keras_focal as kf
@@ -100,3 +100,32 @@ def test_prior_probability_config_and_dtype(tmp_path):
     np.testing.assert_allclose(
         ops.convert_to_numpy(loaded.layers[0].bias), np.log(0.02 / 0.98), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_mixed_policy_rounds_neither_logits_nor_labels(policy):
+    y = np.array([[0.3, 0.0]], "float32")
+    z = np.array([[0.1234567, -1e5]], "float32")  # float16 would make it -inf
+    layer = kf.FocalLossLayer(dtype=policy)
+    passed = layer((y, z))
+    assert keras.backend.standardize_dtype(passed.dtype) == "float32"
+    np.testing.assert_array_equal(numpy64(passed), z)
+    expected = float(kf.FocalLoss(from_logits=True)(y, z))
+    assert float(layer.losses[0]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_masked_entry_leaves_no_trace_in_the_gradient(data):
+    y, z = data[1][:2], data[0][:2, :3].copy()
+    z[1] = np.nan
+    layer = kf.FocalLossLayer(reduction="sum")
+
+    def loss(x):
+        layer(y, x, mask=np.array([True, False]))
+        return layer.losses[-1]
+
+    value, slope = value_and_grad(loss, z)
+    expected, rest = value_and_grad(
+        lambda x: kf.FocalLoss(from_logits=True, reduction="sum")(y[:1], x), z[:1]
+    )
+    assert float(value) == pytest.approx(float(expected), rel=1e-6)
+    np.testing.assert_allclose(slope, [rest[0], np.zeros(3)], rtol=1e-6)

@@ -136,6 +136,32 @@ def test_anchors_with_classes_are_chosen_by_their_sum():
     np.testing.assert_allclose(loss[0, 1], np.logaddexp(0, [1.5, 1.5]), rtol=1e-6)
 
 
+def test_the_inner_loss_may_weigh_classes_one_by_one():
+    z = np.random.default_rng(0).normal(size=(1, 4, 2)).astype("float32")
+    y = np.array([[[1, 0], [0, 0], [0, 1], [0, 0]]])
+    inner = kf.FocalLoss(alpha=[0.2, 0.9], from_logits=True, reduction="none")
+    each = numpy64(inner(y, z))
+    mining = Mining(inner, hardest=1, reduction="none")
+    np.testing.assert_allclose(numpy64(mining.elements(y, z)), each, rtol=1e-6)
+    hardest = each[0].sum(-1).argmax()
+    expected = np.where(np.arange(4)[:, None] == hardest, each[0], 0)
+    np.testing.assert_allclose(numpy64(mining(y, z))[0], expected, rtol=1e-6)
+
+
+def test_a_loss_over_the_classes_is_refused():
+    mining = Mining(kf.CategoricalFocalLoss())
+    with pytest.raises(ValueError, match="CategoricalFocalLoss.*one value per prediction"):
+        mining(np.zeros((1, 4, 2)), np.full((1, 4, 2), 0.5, "float32"))
+
+
+def test_a_loss_that_knows_no_logits_is_not_rebuilt_for_them():
+    with pytest.raises(TypeError, match="from_logits.*MeanSquaredError"):
+        Mining(keras.losses.MeanSquaredError(), from_logits=True)
+    mining = Mining(keras.losses.MeanSquaredError(), hardest=1)
+    assert mining.get_config()["from_logits"] is None
+    assert Mining.from_config(mining.get_config()).hardest == 1
+
+
 def test_inner_ignore_label_is_respected():
     z = np.array([[5.0, 1.0, 3.0]], "float32")
     y = np.array([[-1, 0, 0]])
@@ -163,6 +189,7 @@ def test_it_trains_a_model(options):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(16, 20, 3)).astype("float32")
     y = (x.sum(-1) > 2).astype("float32")
+    keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((20, 3)), keras.layers.Dense(1), keras.layers.Reshape((20,))]
     )

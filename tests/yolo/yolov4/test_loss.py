@@ -284,3 +284,36 @@ def test_default_weights_follow_the_loss():
     assert mining == LossSettings(**LOSS_SCALINGS["mining"])
     with pytest.raises(Exception, match="confidence_normalizer"):
         dataclasses.replace(LossSettings(), confidence_normalizer="none")
+
+
+@pytest.mark.parametrize("far", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    "loss",
+    [keras_focal.FocalLoss(), keras_focal.QualityFocalLoss(), "cross-entropy"],
+    ids=["integers", "dense", "cross-entropy"],
+)
+def test_an_unused_anchor_leaves_no_trace_in_the_gradient(loss, far):
+    element = AnchorLoss(loss)
+    used, ids = tf.constant([[1.0, 0.0, 1.0]]), tf.constant([[1, 0, -1]])
+    quality, boxes = tf.constant([[1.0, 0.0, 0.0]]), tf.zeros((1, 3, 4))
+    logits = np.float32([[[0.5, -1.0], [far, 0.5], [1.0, -2.0]]])
+
+    def of_classes(z, used):
+        return element.of_classes(ids, quality, z, used, boxes)[0]
+
+    def of_one(z, used):
+        return element(quality, z[..., 0], used, boxes)[0]
+
+    for call in (of_classes, of_one):
+        found = []
+        for z in (logits, np.where(np.isfinite(logits), logits, 0.0)):
+            z = tf.constant(z)
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                value = call(z, used)
+            found.append((value.numpy(), tape.gradient(value, z).numpy()))
+        (value, slope), (expected, rest) = found
+        assert value[0, 1] == 0 and (slope[0, 1] == 0).all()
+        assert value[0, 0] > 0 and slope[0, 0, 0] != 0
+        np.testing.assert_allclose(value, expected, rtol=1e-6)
+        np.testing.assert_allclose(slope, rest, rtol=1e-6)
