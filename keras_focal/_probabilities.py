@@ -4,11 +4,16 @@ A probability that was rounded to 0 or 1 has lost its logit, and clipping it, as
 also cuts its gradient. The rule here, in float32 or wider:
 
 1. Where the backend still knows the logits from which a sigmoid or softmax made the tensor, they
-   are used: TensorFlow (graph and eager) and PyTorch; JAX keeps no such trace.
+   are used. In TensorFlow's graphs (`fit` makes one) it is known behind a change of shape or dtype,
+   too; in eager TensorFlow and in PyTorch only of what an activation of Keras returned. JAX keeps
+   no such trace.
 2. Otherwise a probability below the smallest one of its dtype's table (`SMALLEST`) is read as
    that one, and a probability of 1 as half a rounding step of its dtype below 1. The gradient
    passes straight through this reading, as if the value read had been given, so a confident
-   error still pushes, with a force that its dtype can hold.
+   error still pushes the probability, with a force that its dtype can hold. It does not push the
+   logit behind it: the sigmoid's own slope p (1 - p) is 0 where p was rounded to 0 or 1.
+
+Logits, `from_logits=True`, need neither.
 """
 
 from typing import Any
@@ -24,6 +29,8 @@ from keras_focal._types import Tensor
 # weights, since that is the gradient of the logarithm
 SMALLEST = {"float16": 2.0**-14, "bfloat16": 1e-30, "float32": 1e-30, "float64": 1e-30}
 HALF_STEP = {"float16": 2.0**-12, "bfloat16": 2.0**-9, "float32": 2.0**-25, "float64": 2.0**-54}
+# The operations of a graph that keep all values, and their order
+KEEPING = {"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze"}
 
 
 def sigmoid_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
@@ -96,11 +103,8 @@ def _activation_input(tensor: Tensor, kind: str, activation: Any) -> Tensor | No
     does not tell which one it was: the backend's own record of the operation does, and in eager
     TensorFlow, which has none, the values do.
     """
-    operation = getattr(tensor, "op", None)  # TensorFlow, within a graph
-    if operation is not None:
-        if operation.type == "Cast":
-            operation = operation.inputs[0].op
-        return operation.inputs[0] if operation.type == kind else None
+    if getattr(tensor, "op", None) is not None:  # TensorFlow, within a graph
+        return _graph_input(tensor, kind)
     known = getattr(tensor, "_keras_logits", None)
     if known is None:
         return None
@@ -111,3 +115,19 @@ def _activation_input(tensor: Tensor, kind: str, activation: Any) -> Tensor | No
         again = activation(ops.convert_to_tensor(known))
         return known if bool(ops.all(ops.equal(again, tensor))) else None
     return None
+
+
+def _graph_input(tensor: Tensor, kind: str) -> Tensor | None:
+    """Return the logits of a tensor in a graph of TensorFlow, in the tensor's shape, or None."""
+    made, reshaped = tensor, False
+    while made.op.type in KEEPING and "float" in standardize_dtype(made.dtype):
+        reshaped = reshaped or made.op.type not in ("Cast", "Identity")
+        made = made.op.inputs[0]
+    if made.op.type != kind or "float" not in standardize_dtype(made.dtype):
+        return None
+    logits = made.op.inputs[0]
+    if not reshaped:
+        return logits
+    if kind == "Softmax" and (made.shape[-1] is None or made.shape[-1] != tensor.shape[-1]):
+        return None  # it was over other classes
+    return ops.reshape(logits, ops.shape(tensor))
