@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_focal import _arguments as check
 from keras_focal._base import ElementLoss, both, ignored, only, spread
-from keras_focal._labels import as_classes, differ
+from keras_focal._labels import as_classes, differ, in_range
 from keras_focal._probabilities import softmax_logits
 from keras_focal._types import Tensor
 from keras_focal.functional import Balance, is_sparse, softmax_focal_loss
@@ -49,7 +49,7 @@ class _Softmax(ElementLoss):
         """Move labels (..., K) this share of the way to 1 / K."""
         if not self.label_smoothing:
             return one_hot
-        one_hot = ops.cast(one_hot, "float32")
+        one_hot = in_range(ops.cast(one_hot, "float32"))  # or it would be moved into the range
         return one_hot * (1.0 - self.label_smoothing) + self.label_smoothing / logits.shape[-1]
 
     def get_config(self) -> dict[str, Any]:

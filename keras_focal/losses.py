@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_focal import _arguments as check
 from keras_focal._base import ElementLoss, align, both, ignored, only, spread
-from keras_focal._labels import differ
+from keras_focal._labels import differ, in_range
 from keras_focal._probabilities import sigmoid_logits
 from keras_focal._softmax_losses import CategoricalFocalLoss, SparseCategoricalFocalLoss
 from keras_focal._types import Tensor
@@ -79,7 +79,7 @@ class _Sigmoid(ElementLoss):
         else:
             logits = sigmoid_logits(y_pred, kept)
         if self.label_smoothing:
-            y_true = ops.cast(y_true, "float32")
+            y_true = in_range(ops.cast(y_true, "float32"))  # or it would be moved into the range
             y_true = y_true * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
         return only(kept, self.from_tensors(y_true, logits)), kept
 

@@ -53,6 +53,14 @@ def test_soft_labels_beside_one_that_is_none():
     assert np.isnan(loss[1:]).all()
 
 
+@pytest.mark.parametrize("kind", [kf.FocalLoss, kf.CategoricalFocalLoss])
+def test_smoothing_moves_no_label_into_the_range(kind):
+    loss = kind(from_logits=True, label_smoothing=0.8, reduction="none")
+    z = np.zeros((2, 2), "float32")
+    values = numpy64(loss(np.array([[0, 1], [2, 0]]), z)).reshape(2, -1)
+    assert np.isfinite(values[0]).all() and np.isnan(values[1, 0])
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float32"])
 def test_minus_one_leaves_out_no_label_255(dtype):
     y = np.array([[1, 255]]).astype(dtype)
