@@ -200,7 +200,7 @@ def predict_parser() -> argparse.ArgumentParser:
                         f"{', '.join(SAVE_KINDS[1:])}")  # fmt: skip
     output.add_argument("--no-draw", action="store_true", help="draw nothing")
     output.add_argument("--heatmap", action="store_true",
-                        help="lay over drawn pictures how sure the network is at each place")  # fmt: skip
+                        help="lay over drawn pictures how sure the network is where")  # fmt: skip
     output.add_argument("--show", action="store_true",
                         help="show each picture in a window; any key goes on, q ends")  # fmt: skip
     output.add_argument("--benchmark", action="store_true",
@@ -325,7 +325,7 @@ def _model_options(parser, verb: str) -> None:
                         help="run the exported file --weights, or the export that lies beside "
                         "it")  # fmt: skip
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32",
-                        help="what an OpenVINO file computes in; bfloat16 takes about half the time "
+                        help="what an OpenVINO file computes in; bfloat16 takes about half as long "
                         "on processors that multiply it (default: %(default)s)")  # fmt: skip
     parser.add_argument("--classes", metavar="NAMES",
                         help=f"{verb} these classes only: {_NAMES}; for {_OTHERS} that are not for "
