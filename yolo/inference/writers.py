@@ -26,7 +26,7 @@ from yolo.images import encode_image
 from yolo.reading import printable
 from yolo.results import CSV_COLUMNS, Detections
 
-logger = logging.getLogger("yolo")
+log = logging.getLogger("yolo")
 
 _FORBIDDEN = '<>:"/\\|?*'  # in names of folders, on one system or another
 
@@ -151,7 +151,7 @@ def _new_file(path: Path) -> BinaryIO:
             break
         name = path.with_stem(f"{path.stem}_{number}")
     if name != path:
-        logger.warning(
+        log.warning(
             "%s: of a run that was killed, or still goes on; it stays, and this run writes %s",
             printable(path), name.name,
         )  # fmt: skip
