@@ -11,9 +11,11 @@ is not run again, so that the same command goes on after an interruption.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from benchmarks.paper import data, results
 from benchmarks.paper.arms import ARMS, TABLES
 from benchmarks.paper.plan import Run, Settings, plan, seconds
 from yolo import terminal
-from yolo.errors import YoloError
+from yolo.errors import ConfigError, YoloError
+from yolo.training.lock import lock
 
 DATA_SETS = ("shapes", "bccd", "raccoon")
 QUICK = {"steps": 100}
@@ -120,20 +123,21 @@ def _show_plan(wanted, left, settings: Settings, rows, write) -> None:
 def _do(left: list[Run], folders, settings: Settings, path: Path, write) -> int:
     failed, in_a_row = 0, 0
     for number, run in enumerate(left, 1):
-        rows = results.with_settings(results.read(path), results.key(settings))
-        if run in results.finished(rows):
-            continue  # by the same command in another process
-        remaining = sum(seconds(later, settings, rows) for later in left[number - 1 :])
-        write(
-            f"{number}/{len(left)} {run.data_set}, {run.arm}, seed {run.seed} "
-            f"({_clock(remaining)} of processor time left)"
-        )
-        task = asdict(run) | {
-            "folder": folders.get(run.data_set), "settings": asdict(settings),
-            "results": str(path),
-        }  # fmt: skip
-        command = [sys.executable, "-m", "benchmarks.paper.run", json.dumps(task)]
-        code = subprocess.run(command, check=False).returncode
+        with _claimed(run, path) as ours:
+            rows = results.with_settings(results.read(path), results.key(settings))
+            if not ours or run in results.finished(rows):
+                continue  # the same command in another process is at it, or was
+            remaining = sum(seconds(later, settings, rows) for later in left[number - 1 :])
+            write(
+                f"{number}/{len(left)} {run.data_set}, {run.arm}, seed {run.seed} "
+                f"({_clock(remaining)} of processor time left)"
+            )
+            task = asdict(run) | {
+                "folder": folders.get(run.data_set), "settings": asdict(settings),
+                "results": str(path),
+            }  # fmt: skip
+            command = [sys.executable, "-m", "benchmarks.paper.run", json.dumps(task)]
+            code = subprocess.run(command, check=False).returncode
         if code == 130:
             raise KeyboardInterrupt
         in_a_row = in_a_row + 1 if code else 0
@@ -144,6 +148,23 @@ def _do(left: list[Run], folders, settings: Settings, path: Path, write) -> int:
             write(f"{MOST_FAILURES} runs failed in a row: stopping")
             break
     return int(failed > 0)
+
+
+@contextlib.contextmanager
+def _claimed(run: Run, path: Path) -> Iterator[bool]:
+    """Hold a run, among processes that share a results file; tell whether it is ours."""
+    place = path.parent / f".{run.data_set}-{run.arm.replace(':', '-')}-{run.seed}"
+    place.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock(place))
+            ours = True
+        except ConfigError:
+            ours = False
+        yield ours
+    if ours:
+        with contextlib.suppress(OSError):  # another may wait in it
+            place.rmdir()
 
 
 def _clock(seconds_: float) -> str:

@@ -277,6 +277,11 @@ def test_the_command_skips_what_is_done_and_goes_on_after_an_interruption(
     assert command.main(arguments) == 130
     assert started == ["ce-a0.5", "ce-a0.99"]
     assert "7 runs of 200 steps" in capsys.readouterr().out
+    started.clear()
+    with command._claimed(command.Run("shapes", "ce-a0.5", 1), path) as ours:
+        assert ours and command.main(arguments) == 130
+    assert started == ["ce-a0.99"], "the other is at work in another process"
+    assert [one.name for one in tmp_path.iterdir()] == ["r.csv"]
 
 
 def test_a_data_set_without_its_folder_is_asked_for(tmp_path, capsys):
