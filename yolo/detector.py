@@ -75,9 +75,8 @@ class Detector(ReplicatedModel):
             the most that the longer one may have.
         resize: how pictures get that size: "letterbox" keeps their shape and pads with grey,
             "stretch" does not; "shorter" gives each picture a size of its own.
-        notes: plain values that are saved with the model: of its training the `epoch`, the
-            `val_map50` and, as `split_seed`, the seed by which pictures without lists of their
-            own were divided.
+        notes: plain values that are saved with the model: of its training `epoch`, `val_map50`
+            and `split_seed`, the seed by which pictures without lists were divided.
         **kwargs: `name`, `dtype` and the like, as in `keras.Model`.
 
     Raises:
@@ -160,8 +159,7 @@ class Detector(ReplicatedModel):
                 loss that works element by element, "focal", "cross-entropy", or a function
                 (y_true, logits).
             loss_settings: weights and thresholds; None takes those that suit `loss`.
-            **kwargs: `run_eagerly`, `jit_compile`, `steps_per_execution`, `auto_scale_loss`, as in
-                Keras.
+            **kwargs: as in Keras; those named in `COMPILE_OPTIONS` are saved with the model.
 
         Raises:
             ValueError: `loss` is nothing that can be called element by element.

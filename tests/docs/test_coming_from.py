@@ -10,7 +10,7 @@ from yolo import options
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PARSERS = [
     make() for name, make in vars(options).items()
-    if name.endswith("_parser") and not name.startswith("_")
+    if name.endswith("_parser") and name != "make_parser" and not name.startswith("_")
 ]  # fmt: skip
 # What a user sets by editing the tutorial's scripts, and the files beside them.
 NAMES = """

@@ -144,10 +144,10 @@ def test_progress_is_a_bar_on_a_terminal_and_four_lines_elsewhere(monkeypatch):
             now[0] = float(done)
             bar(done, 8)
     assert plain.stream.getvalue().splitlines() == [
-        "2/8 pictures, 1/s, 6 s left", "4/8 pictures, 1/s, 4 s left",
-        "6/8 pictures, 1/s, 2 s left", "8/8 pictures, 1/s",
+        "2/8 pictures, 1/s, 0:06 left", "4/8 pictures, 1/s, 0:04 left",
+        "6/8 pictures, 1/s, 0:02 left", "8/8 pictures, 1/s",
     ]  # fmt: skip
-    assert "[############............] 4/8 pictures, 1/s, 4 s left" in live.stream.getvalue()
+    assert "[############............] 4/8 pictures, 1/s, 0:04 left" in live.stream.getvalue()
     progress.Progress(plain, "pictures")(0, 0)
 
 

@@ -363,11 +363,7 @@ def _arrays(convolution: Convolution) -> list[np.ndarray]:
 def warn_of_other_masks(model, path: Path, whose: str, anchors: tuple | None = None) -> None:
     """Say when whole weights of yolov4-tiny meet masks or anchors that they were not trained with.
 
-    Args:
-        model: a `Detector`; of a network alone it is not known.
-        path: names the file.
-        whose: what was trained with the masks "coco", to begin the sentence.
-        anchors: what they were trained with, None where that is not known.
+    `whose` begins the sentence; `anchors` are those of the training, None where not known.
     """
     architecture = getattr(model, "architecture", None)
     if architecture is None or architecture.variant != "yolov4-tiny":
