@@ -27,7 +27,7 @@ from yolo.errors import ConfigError, YoloError
 from yolo.training.lock import lock
 
 DATA_SETS = ("shapes", "bccd", "raccoon")
-QUICK = {"steps": 100}
+QUICK = {"steps": 70}
 MOST_FAILURES = 3  # in a row; then something is wrong with the machine, not with an arm
 
 
