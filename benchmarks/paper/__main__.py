@@ -11,13 +11,16 @@ is not run again, so that the same command goes on after an interruption.
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent import futures
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.paper import data, results
 from benchmarks.paper.arms import ARMS, TABLES
@@ -29,6 +32,21 @@ from yolo.training.lock import lock
 DATA_SETS = ("shapes", "bccd", "raccoon")
 QUICK = {"steps": 70}
 MOST_FAILURES = 3  # in a row; then something is wrong with the machine, not with an arm
+INTERRUPTED = 130  # exit code
+
+
+class Work(NamedTuple):
+    """What all runs have in common.
+
+    Args:
+        folders: where the data sets lie.
+        settings: how they are trained.
+        results: the CSV file.
+    """
+
+    folders: dict[str, str | None]
+    settings: Settings
+    results: Path
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +67,10 @@ def parser() -> argparse.ArgumentParser:
         default = getattr(Settings(), name)
         made.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"default {default}")
     made.add_argument("--precision", default="auto")
+    made.add_argument(
+        "--processes", type=int, default=2,
+        help="runs at a time (2): one alone, of small networks, does not keep two cores busy",
+    )  # fmt: skip
     made.add_argument(
         "--quick", action="store_true",
         help=f"{QUICK['steps']} steps, one seed, the most telling arms",
@@ -74,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         screen.write("interrupted; the same command goes on where this one stopped")
-        return 130
+        return INTERRUPTED
 
 
 def _write_up(path: Path) -> list[Path]:
@@ -105,7 +127,9 @@ def _runs(args, write) -> int:
     rows = results.with_settings(results.read(args.results), results.key(settings))
     left = [run for run in wanted if run not in results.finished(rows)]
     _show_plan(wanted, left, settings, rows, write)
-    return 0 if args.dry_run else _do(left, folders, settings, args.results, write)
+    if args.dry_run:
+        return 0
+    return _do(Work(folders, settings, args.results), left, args.processes, write)
 
 
 def _show_plan(wanted, left, settings: Settings, rows, write) -> None:
@@ -120,34 +144,57 @@ def _show_plan(wanted, left, settings: Settings, rows, write) -> None:
     )
 
 
-def _do(left: list[Run], folders, settings: Settings, path: Path, write) -> int:
-    failed, in_a_row = 0, 0
-    for number, run in enumerate(left, 1):
-        with _claimed(run, path) as ours:
-            rows = results.with_settings(results.read(path), results.key(settings))
-            if not ours or run in results.finished(rows):
-                continue  # the same command in another process is at it, or was
-            remaining = sum(seconds(later, settings, rows) for later in left[number - 1 :])
-            write(
-                f"{number}/{len(left)} {run.data_set}, {run.arm}, seed {run.seed} "
-                f"({_clock(remaining)} of processor time left)"
-            )
-            task = asdict(run) | {
-                "folder": folders.get(run.data_set), "settings": asdict(settings),
-                "results": str(path),
-            }  # fmt: skip
-            command = [sys.executable, "-m", "benchmarks.paper.run", json.dumps(task)]
-            code = subprocess.run(command, check=False).returncode
-        if code == 130:
-            raise KeyboardInterrupt
-        in_a_row = in_a_row + 1 if code else 0
-        failed += bool(code)
-        if code:
-            write(f"  failed (exit code {code}); nothing is written down for it")
-        if in_a_row == MOST_FAILURES:
-            write(f"{MOST_FAILURES} runs failed in a row: stopping")
-            break
-    return int(failed > 0)
+def _do(work: Work, left: list[Run], processes: int, write) -> int:
+    waiting = collections.deque(left)
+    codes: list[int] = []
+
+    def one_after_the_other() -> None:
+        while waiting:
+            try:
+                first = waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            code = _one(work, [first, *waiting], write)
+            if code is not None:
+                codes.append(code)
+            if INTERRUPTED in codes:
+                waiting.clear()
+            elif waiting and len(codes) >= MOST_FAILURES and all(codes[-MOST_FAILURES:]):
+                write(f"{MOST_FAILURES} runs failed in a row: stopping")
+                waiting.clear()
+
+    with futures.ThreadPoolExecutor(processes) as pool:
+        try:
+            for thread in [pool.submit(one_after_the_other) for _ in range(processes)]:
+                thread.result()
+        finally:
+            waiting.clear()
+    if INTERRUPTED in codes:
+        raise KeyboardInterrupt
+    return int(any(codes))
+
+
+def _one(work: Work, left: list[Run], write) -> int | None:
+    """Do the first of the runs that are left in a process of its own; return its exit code.
+
+    None if somebody else does it, or did.
+    """
+    run, path, settings = left[0], work.results, work.settings
+    with _claimed(run, path) as ours:
+        rows = results.with_settings(results.read(path), results.key(settings))
+        if not ours or run in results.finished(rows):
+            return None
+        remaining = _clock(sum(seconds(later, settings, rows) for later in left))
+        write(f"{run} ({len(left)} left, {remaining} of processor time)")
+        task = asdict(run) | {
+            "folder": work.folders.get(run.data_set), "settings": asdict(settings),
+            "results": str(path),
+        }  # fmt: skip
+        command = [sys.executable, "-m", "benchmarks.paper.run", json.dumps(task)]
+        code = subprocess.run(command, check=False).returncode
+    if code not in (0, INTERRUPTED):
+        write(f"{run}: failed (exit code {code}); nothing is written down for it")
+    return code
 
 
 @contextlib.contextmanager

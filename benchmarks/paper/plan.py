@@ -44,6 +44,9 @@ class Run:
     arm: str
     seed: int
 
+    def __str__(self) -> str:
+        return f"{self.data_set}, {self.arm}, seed {self.seed}"
+
 
 def plan(data_sets, tables, seeds: int, *, quick: bool = False) -> list[Run]:
     """Return the runs: a whole pass with the first seed, then one with the next.

@@ -138,7 +138,7 @@ def _watch(steps: int, write):
                 self.diverged_at, self.model.stop_training = batch + 1, True
             elif time.monotonic() - self.shown > 30:
                 self.shown = time.monotonic()
-                write(f"  step {batch + 1}/{steps}, loss {self.last_loss():.4f}")
+                write(f"step {batch + 1}/{steps}, loss {self.last_loss():.4f}")
 
         def on_train_end(self, logs=None):
             weights = self.model.trainable_variables
@@ -216,13 +216,17 @@ def main() -> int:
     logging.getLogger("yolo").setLevel(logging.WARNING)
     terminal.import_tensorflow_quietly(verbose=False)
     what = Run(given["data_set"], given["arm"], given["seed"])
+
+    def write(line: str) -> None:
+        screen.write(f"{what}: {line}")  # others may run beside it
+
     try:
-        row = run(what, given.get("folder"), settings, screen.write, path=path)
+        row = run(what, given.get("folder"), settings, write, path=path)
     except YoloError as error:
-        screen.write(f"error: {error}")
+        write(f"error: {error}")
         return 1
-    screen.write(
-        f"  AP {100 * float(row['AP']):.2f}, AP50 {100 * float(row['AP50']):.2f}, "
+    write(
+        f"AP {100 * float(row['AP']):.2f}, AP50 {100 * float(row['AP50']):.2f}, "
         f"loss {row['loss']}, {row['seconds']} s"
         + (f", diverged at step {row['diverged_at']}" if row["diverged_at"] else "")
     )

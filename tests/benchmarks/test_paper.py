@@ -1,5 +1,8 @@
 """The paper's ablations: the plan, the results file, the tables, and one arm from end to end."""
 
+import json
+import threading
+
 import pytest
 
 from benchmarks.paper import __main__ as command
@@ -257,8 +260,6 @@ def test_the_command_skips_what_is_done_and_goes_on_after_an_interruption(
     started = []
 
     def process(arguments, **_):
-        import json
-
         task = json.loads(arguments[-1])
         started.append(task["arm"])
         code = {"ce-a0.5": 1, "ce-a0.99": 130}.get(task["arm"], 0)
@@ -269,7 +270,7 @@ def test_the_command_skips_what_is_done_and_goes_on_after_an_interruption(
     monkeypatch.setattr(command.subprocess, "run", process)
     monkeypatch.setattr(command, "_write_up", lambda path: [])
     monkeypatch.setattr(command.data, "open_set", lambda *_: command.data.Data((), [], []))
-    arguments = ["--tables", "1a", "--seeds", "1", "--results", str(path)]
+    arguments = ["--tables", "1a", "--seeds", "1", "--results", str(path), "--processes", "1"]
     assert command.main(arguments) == 130
     first = list(started)
     assert first == ["ce-a0.1", "ce-a0.25", "ce-a0.5", "ce-a0.9", "ce-a0.99"]
@@ -282,6 +283,28 @@ def test_the_command_skips_what_is_done_and_goes_on_after_an_interruption(
         assert ours and command.main(arguments) == 130
     assert started == ["ce-a0.99"], "the other is at work in another process"
     assert [one.name for one in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_two_runs_at_a_time_do_each_once(tmp_path, monkeypatch, capsys):
+    """Two that wait for one another: one alone would wait for ever."""
+    path = tmp_path / "r.csv"
+    both, started = threading.Barrier(2, timeout=60), []
+
+    def process(arguments, **_):
+        task = json.loads(arguments[-1])
+        started.append(task["arm"])
+        both.wait()
+        results.append(row(task["arm"], 5, seed=task["seed"]), path)
+        return type("Done", (), {"returncode": 0})()
+
+    monkeypatch.setattr(command.subprocess, "run", process)
+    monkeypatch.setattr(command, "_write_up", lambda path: [])
+    monkeypatch.setattr(command.data, "open_set", lambda *_: command.data.Data((), [], []))
+    arms = ["--tables", "3", "--seeds", "1", "--results", str(path)]
+    assert command.main(arms) == 0
+    assert len(started) == len(set(started)) >= 2 and not len(started) % 2
+    assert command.main(arms) == 0 and "0 runs" not in capsys.readouterr().out
+    assert len(started) == len(results.read(path))
 
 
 def test_a_data_set_without_its_folder_is_asked_for(tmp_path, capsys):
