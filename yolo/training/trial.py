@@ -18,8 +18,9 @@ from yolo.training.settings import TrainConfig
 STEPS = 2  # with the optimizer's variables made and used
 SPARE = 1.25  # times the batch: what two steps just fit into may be too little for a run
 OTHER_FAULT = 78  # exit code for what has nothing to do with memory
-# How the last line of a process reads that ended for want of memory: arrays, tensors, threads that
-# cannot be started, libraries that cannot be mapped, files of the system's.
+WANT_OF_MEMORY = 79  # exit code for what the training itself took for it
+# How the last line of a process reads that ended for it in another way: arrays, tensors, threads
+# that cannot be started, libraries that cannot be mapped, files of the system's.
 SIGNS = ("memoryerror", "outofmemory", "resourceexhausted", "can't start new thread",
          "failed to map segment", "cannot allocate memory")  # fmt: skip
 # A plain subprocess: multiprocessing would run the caller's script again.
@@ -43,9 +44,9 @@ def want_of_memory(config: TrainConfig, data: TrainingData) -> str | None:
     code, last_words = take_steps(config, data)
     if code < 0:
         return " ".join(filter(None, [f"ended by {signal.Signals(-code).name}", last_words]))
-    if code in (0, OTHER_FAULT) or not _tells_of_memory(last_words):
-        return None
-    return last_words
+    if code == WANT_OF_MEMORY or (code not in (0, OTHER_FAULT) and _tells_of_memory(last_words)):
+        return last_words
+    return None
 
 
 def take_steps(config: TrainConfig, data: TrainingData) -> tuple[int, str]:
@@ -92,8 +93,10 @@ def serve() -> None:
         )  # fmt: skip
         try:
             trainer.train(config, data, run_folder.create(config))
-        except OutOfMemory:
-            raise
+        except OutOfMemory as error:
+            # The rest of it is what to try in a run, not here.
+            print(str(error).partition(";")[0], file=sys.stderr)
+            sys.exit(WANT_OF_MEMORY)
         except YoloError as error:
             if _tells_of_memory(str(error)):
                 raise

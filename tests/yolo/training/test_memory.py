@@ -1,5 +1,6 @@
 """The batch size that memory allows, with memory that runs out when it is told to."""
 
+import contextlib
 import io
 import traceback
 
@@ -135,7 +136,7 @@ def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shape
     data = dataset.open_data(config)
     seen = []
     errors = [
-        OutOfMemory("no room"),
+        OutOfMemory("no room for 3 pictures; try --batch-size 1"),
         MemoryError(),
         DatasetError("a.jpg: cut short"),
         KeyError("a"),
@@ -159,15 +160,17 @@ def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shape
 
         def communicate(self, work):
             monkeypatch.setattr(trial.sys, "stdin", io.TextIOWrapper(io.BytesIO(work)))
-            words = ""
+            words = io.StringIO()
             try:
-                trial.serve()
+                with contextlib.redirect_stderr(words):
+                    trial.serve()
                 self.returncode = 0
             except SystemExit as ended:
                 self.returncode = ended.code
             except (MemoryError, KeyError):
-                self.returncode, words = 1, traceback.format_exc()  # as Python does
-            return None, f"{words}\n".encode()
+                self.returncode = 1
+                words.write(traceback.format_exc())  # as Python does
+            return None, f"{words.getvalue()}\n".encode()
 
         def kill(self):
             pass
@@ -175,7 +178,7 @@ def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shape
     monkeypatch.setattr(trainer, "train", train)
     monkeypatch.setattr(trial.subprocess, "Popen", Child)
     ends = [trial.want_of_memory(config, data) for _ in errors]
-    assert ends == ["yolo.errors.OutOfMemory: no room", "MemoryError", None, None]
+    assert ends == ["no room for 3 pictures", "MemoryError", None, None]
     tried, few = seen[0]
     assert (tried.epochs, tried.freeze_epochs) == (2, 1)
     assert (tried.batch_size, tried.freeze_batch_size) == (2, 3), "a quarter more, rounded up"
