@@ -126,8 +126,11 @@ def _marked(
                 "[x, y, width, height]"
             )
             continue
-        difficult = bool(item.get("iscrowd", 0))
-        marked[picture].append(MarkedObject(label, class_id, box, difficult))
+        crowd = item.get("iscrowd", 0)
+        if crowd not in (0, 1):
+            findings.error(f"{file}: {label}: iscrowd {shortened(crowd)}; expected 0 or 1")
+            continue
+        marked[picture].append(MarkedObject(label, class_id, box, difficult=bool(crowd)))
     return marked
 
 

@@ -65,6 +65,7 @@ def test_a_choice_of_classes(read, instances, caplog):
         ({"image_id": 4}, "annotation 1: no picture with id 4"),
         ({"category_id": 1}, "annotation 1: no category with id 1"),
         ({"bbox": [1, 2, 3]}, r"annotation 1: bbox \[1, 2, 3\]; expected"),
+        ({"iscrowd": "0"}, "annotation 1: iscrowd '0'; expected 0 or 1"),
         ({"bbox": [1, 2, -3, 4]}, "annotation 1: xmin 1 > xmax -2"),
         ({"bbox": [1, 2, float("nan"), 4]}, "annotation 1: .*expected four finite numbers"),
         ({"bbox": [100, 2, 9, 4]}, "annotation 1: .*lies outside the picture"),
