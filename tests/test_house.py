@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up; a module imports from its own floor and those below it.
 FLOORS = (
     ("keras_focal",),
-    ("yolo.early", "yolo.errors", "yolo.reading", "yolo.hdf5", "yolo.config", "yolo.profiles",
-     "yolo.classes", "yolo.anchors"),
+    ("yolo.child", "yolo.early", "yolo.errors", "yolo.reading", "yolo.hdf5", "yolo.config",
+     "yolo.profiles", "yolo.classes", "yolo.anchors"),
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
      "yolo.annotation", "yolo.drawing", "yolo.layers", "yolo.lettering", "yolo.replicas",
      "yolo.anchor_loss", "yolo.schedules", "yolo.terminal", "yolo.exported", "yolo.postprocess",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from yolo import child
 from yolo.errors import DatasetError, YoloError
 from yolo.headers import allow_megapixels, allowed_megapixels
 from yolo.images import cv2, read_image
@@ -18,11 +19,6 @@ from yolo.reading import FilePart, printable
 
 SECONDS = 60.0  # for one picture; 100 megapixels take about two
 PICTURES_A_CHILD = 40  # fewer do not pay for a start
-# A plain subprocess: multiprocessing would run the caller's script again.
-_CODE = (
-    "import sys; sys.path[:] = sys.argv[2:]; from yolo.data.decoding import serve; "
-    "serve(float(sys.argv[1]))"
-)
 
 
 def decode_all(
@@ -121,10 +117,10 @@ class _Child:
         return f"{printable(path)}: the decoder {why}: save the picture again or remove it"
 
     def _start(self) -> bool:
-        command = [sys.executable, "-c", _CODE, str(allowed_megapixels()), *sys.path]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+            child.command(__name__, str(allowed_megapixels())),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         if self.process.stdout.readline() == b"ready\n":
             return True
         if not self.stopped:
@@ -170,13 +166,13 @@ def _close(process: subprocess.Popen) -> None:
         pass
 
 
-def serve(megapixels: float) -> None:
+def serve(megapixels: str) -> None:
     """Answer requests of a parent until it goes away: the child's side of `decode_all`.
 
     Args:
-        megapixels: the largest picture to decode.
+        megapixels: the largest picture to decode, a number.
     """
-    allow_megapixels(megapixels)
+    allow_megapixels(float(megapixels))
     cv2.setNumThreads(1)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # decoders may print

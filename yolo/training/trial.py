@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+from yolo import child
 from yolo.errors import OutOfMemory, YoloError
 from yolo.headers import allow_megapixels
 from yolo.training.dataset import TrainingData
@@ -23,8 +24,6 @@ WANT_OF_MEMORY = 79  # exit code for what the training itself took for it
 # that cannot be started, libraries that cannot be mapped, files of the system's.
 SIGNS = ("memoryerror", "outofmemory", "resourceexhausted", "can't start new thread",
          "failed to map segment", "cannot allocate memory")  # fmt: skip
-# A plain subprocess: multiprocessing would run the caller's script again.
-_CODE = "import sys; sys.path[:] = sys.argv[1:]; from yolo.training.trial import serve; serve()"
 
 
 def want_of_memory(config: TrainConfig, data: TrainingData) -> str | None:
@@ -67,7 +66,7 @@ def take_steps(config: TrainConfig, data: TrainingData) -> tuple[int, str]:
     few *= -(-pictures // len(few))
     data = dataclasses.replace(data, train=few, val=few, test=[], divided={})
     with subprocess.Popen(
-        [sys.executable, "-c", _CODE, *sys.path],
+        child.command(__name__),
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         try:
@@ -95,7 +94,7 @@ def serve() -> None:
             trainer.train(config, data, run_folder.create(config))
         except OutOfMemory as error:
             # The rest of it is what to try in a run, not here.
-            print(str(error).partition(";")[0], file=sys.stderr)
+            sys.stderr.write(str(error).partition(";")[0])
             sys.exit(WANT_OF_MEMORY)
         except YoloError as error:
             if _tells_of_memory(str(error)):

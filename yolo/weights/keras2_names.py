@@ -15,14 +15,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from yolo import hdf5
+from yolo import child, hdf5
 
 SECONDS = 2  # of processor time; a whole file takes some milliseconds
 LONGEST = 60  # seconds by the clock, where no processor time can be limited
-_CODE = (
-    "import sys; sys.path[:] = sys.argv[3:]; "
-    "from yolo.weights.keras2_names import serve; serve(*sys.argv[1:3])"
-)
 
 
 class _OfAnyLength(Exception):
@@ -68,15 +64,15 @@ def _texts(group, attribute: str, any_length: bool) -> list[str]:
 
 def _by_child(path: Path, place: str) -> dict[str, list[str]]:
     try:
-        child = subprocess.run(
-            [sys.executable, "-c", _CODE, str(path), place, *sys.path],
+        ended = subprocess.run(
+            child.command(__name__, str(path), place),
             stdin=subprocess.DEVNULL, capture_output=True, timeout=LONGEST, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise hdf5.Unfit("its lists of names have no end") from None
-    if child.returncode:
+    if ended.returncode:
         raise hdf5.Unfit("its lists of names have no end, or crash the HDF5 library")
-    answer = json.loads(child.stdout)
+    answer = json.loads(ended.stdout)
     if isinstance(answer, str):
         raise hdf5.Unfit(answer)
     return answer

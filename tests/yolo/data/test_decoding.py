@@ -1,5 +1,7 @@
 """Pictures decoded in child processes: what is bad is named, and a crash is one bad file."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -17,8 +19,15 @@ def faulty(path):
     if name.startswith("hang"): time.sleep(60)
     return honest(path)
 decoding.read_image = faulty
-decoding.serve(100.0)
+decoding.serve("100")
 """
+
+
+def as_child(monkeypatch, code):
+    def command(module, *arguments):
+        return [sys.executable, "-c", code, *arguments, *sys.path]
+
+    monkeypatch.setattr(decoding.child, "command", command)
 
 
 def test_bad_pictures_are_named_and_good_ones_are_not(voc_folder):
@@ -38,7 +47,7 @@ def test_bad_pictures_are_named_and_good_ones_are_not(voc_folder):
 
 
 def test_a_decoder_that_crashes_or_hangs_costs_one_picture(voc_folder, monkeypatch):
-    monkeypatch.setattr(decoding, "_CODE", FAULTY)
+    as_child(monkeypatch, FAULTY)
     names = ("a", "crash 1", "b", "crash 2", "hang", "c")
     paths = [voc_folder.picture(name) for name in names]
     found = decoding.decode_all(paths, seconds=1.0)
@@ -48,18 +57,18 @@ def test_a_decoder_that_crashes_or_hangs_costs_one_picture(voc_folder, monkeypat
 
 
 def test_no_pictures_need_no_child(monkeypatch):
-    monkeypatch.setattr(decoding, "_CODE", "raise SystemExit(1)")
+    as_child(monkeypatch, "raise SystemExit(1)")
     assert decoding.decode_all([]) == {}
 
 
 def test_a_child_that_cannot_start_is_no_fault_of_the_pictures(voc_folder, monkeypatch):
-    monkeypatch.setattr(decoding, "_CODE", "raise SystemExit(1)")
+    as_child(monkeypatch, "raise SystemExit(1)")
     with pytest.raises(YoloError, match="no child process to decode pictures in"):
         decoding.decode_all([voc_folder.picture("a")])
 
 
 def test_who_stops_waiting_leaves_no_child_behind(voc_folder, monkeypatch):
-    monkeypatch.setattr(decoding, "_CODE", FAULTY)
+    as_child(monkeypatch, FAULTY)
     children = []
     honest = decoding.subprocess.Popen
     monkeypatch.setattr(
