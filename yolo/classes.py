@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from yolo.errors import ConfigError
@@ -60,6 +60,28 @@ def common_name(name: str) -> str:
         ('sofa', 'sofa', 'cat')
     """
     return _ALSO_CALLED.get(name, name)
+
+
+def as_names(classes: Iterable[str]) -> tuple[str, ...]:
+    """Return class names as a tuple.
+
+    Args:
+        classes: any iterable of names but a string, whose letters would be taken for names.
+
+    Raises:
+        ValueError: it is none, has no name, or has one twice.
+    """
+    if isinstance(classes, str | bytes) or not isinstance(classes, Iterable):
+        raise ValueError(
+            f"classes must be a list of names, such as ['cat', 'dog']. Received: {classes!r}."
+        )
+    names = tuple(str(name) for name in classes)
+    if not names:
+        raise ValueError("classes must name at least one class. Received: none.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"classes must not hold a name twice. Received: {twice!r} again.")
+    return names
 
 
 def read_classes(path: str | Path) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from yolo import (
     yolov4,
 )
 from yolo.anchor_loss import AnchorLoss, resolve
+from yolo.classes import as_names
 from yolo.config import LossSettings, YOLOv4Config
 from yolo.data import labels
 from yolo.postprocess import find_objects
@@ -71,8 +72,8 @@ class Detector(ReplicatedModel):
     Args:
         architecture: the settings of its family, e.g. a `YOLOv4Config`.
         classes: names, in the order of their ids.
-        image_size: (height, width) of the network's picture; for "shorter" the shorter side and
-            the most that the longer one may have.
+        image_size: (height, width) of the network's picture, or both in one number; for "shorter"
+            the shorter side and the most that the longer one may have.
         resize: how pictures get that size: "letterbox" keeps their shape and pads with grey,
             "stretch" does not; "shorter" gives each picture a size of its own.
         notes: plain values that are saved with the model: of its training `epoch`, `val_map50`
@@ -80,8 +81,8 @@ class Detector(ReplicatedModel):
         **kwargs: `name`, `dtype` and the like, as in `keras.Model`.
 
     Raises:
-        ValueError: no classes, an unknown resize mode, or a size that is no multiple of 32
-            (sizes for "shorter" may be any).
+        ValueError: `classes` are no names, the resize mode is unknown, or a size is no multiple
+            of 32 (sizes for "shorter" may be any).
 
     Example:
         >>> import yolo, keras_focal
@@ -100,12 +101,11 @@ class Detector(ReplicatedModel):
             name for name, (_, config, _) in FAMILIES.items() if isinstance(architecture, config)
         )
         self.architecture = architecture
-        self.classes = tuple(str(name) for name in classes)
-        self.image_size = tuple(int(side) for side in image_size)
+        self.classes = as_names(classes)
+        sides = image_size if np.ndim(image_size) else (image_size, image_size)
+        self.image_size = tuple(int(side) for side in sides)
         self.resize = resize
         self._notes = dict(notes or {})
-        if not self.classes:
-            raise ValueError("classes must name at least one class. Received: none.")
         if resize not in pictures.RESIZE_MODES:
             known = ", ".join(map(repr, pictures.RESIZE_MODES))
             raise ValueError(f"resize must be one of {known}. Received: {resize!r}.")

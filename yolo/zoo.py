@@ -36,7 +36,7 @@ def build(
     name: str,
     *,
     classes: Sequence[str],
-    image_size: tuple[int, int] = (416, 416),
+    image_size: tuple[int, int] | int = (416, 416),
     resize: str = "letterbox",
     **options: Any,
 ) -> Detector:
@@ -45,8 +45,9 @@ def build(
     Args:
         name: a key of `ZOO`.
         classes: names, in the order of their ids.
-        image_size: (height, width) of the network's picture, multiples of 32; for "shorter" the
-            shorter side and the most that the longer one may have, e.g. (800, 1333).
+        image_size: (height, width) of the network's picture, multiples of 32, or both in one
+            number; for "shorter" the shorter side and the most that the longer one may have, e.g.
+            (800, 1333).
         resize: "letterbox", "stretch" or "shorter".
         **options: fields of the model's settings to change. YOLOv4: e.g. `anchors`, `masks` (for
             yolov4-tiny also "custom" or "coco"), `attention`, `prior`. RetinaNet: `profile`
@@ -58,6 +59,7 @@ def build(
 
     Raises:
         ConfigError: no such model or option.
+        ValueError: `classes` are no names, or no such size or resize mode.
 
     Example:
         >>> model = build("yolov4-tiny", classes=["RBC", "WBC"], image_size=(64, 64))

@@ -293,6 +293,10 @@ def test_build_explains_what_it_cannot_build(name, options, message):
     "options, message",
     [
         ({"classes": []}, "at least one class"),
+        ({"classes": 91}, r"a list of names, such as \['cat', 'dog'\]. Received: 91"),
+        ({"classes": "cat"}, "a list of names.* Received: 'cat'"),
+        ({"classes": ["cat", "dog", "cat"]}, "twice. Received: 'cat'"),
+        ({"image_size": (64, 64, 3)}, "multiples of 32"),
         ({"image_size": (100, 64)}, "multiples of 32"),
         ({"resize": "crop"}, "crop"),
     ],
@@ -300,6 +304,12 @@ def test_build_explains_what_it_cannot_build(name, options, message):
 def test_detector_refuses_impossible_settings(options, message):
     with pytest.raises(ValueError, match=message):
         yolo.build("yolov4-tiny", **{"classes": ["a"], **options})
+
+
+def test_one_number_is_a_square():
+    built = [yolo.build("yolov4-tiny", classes=["a"], image_size=side).image_size
+             for side in (64, np.int64(64), (64, 64))]  # fmt: skip
+    assert built == [(64, 64)] * 3
 
 
 @pytest.fixture(scope="module")
