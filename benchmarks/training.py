@@ -15,12 +15,15 @@ STEPS = {
     "retinanet-r50": (2, 512, Limit("keras-retinanet", 0.45), None),
 }
 PRECISIONS = ("float32", "automatic", "automatic, deterministic")
-# What is left out of a step of yolov4-tiny in automatic precision; the differences to the whole
-# step are what each part takes.
+# What is left out of a step in automatic precision; the differences to the whole step are what
+# each part takes.
 PARTS = (
     "whole step", "no matching", "no batch norm", "no activations", "plain SGD",
     "convolutions only", "forward only",
 )  # fmt: skip
+
+
+OF_PARTS = "parts of a step, "
 
 
 def _group(name: str) -> Group:
@@ -32,8 +35,12 @@ def _group(name: str) -> Group:
     )  # fmt: skip
 
 
-ABLATION = Group("training: parts of a step, yolov4-tiny, batch 8, 416", "picture", PARTS)
-GROUPS = [*map(_group, STEPS), ABLATION]
+def _parts(name: str) -> Group:
+    batch, side, *_ = STEPS[name]
+    return Group(f"training: {OF_PARTS}{name}, batch {batch}, {side}", "picture", PARTS)
+
+
+GROUPS = [*map(_group, STEPS), *map(_parts, ("yolov4-tiny", "yolov4"))]
 CLASSES = [f"class {n}" for n in range(20)]
 
 
@@ -42,14 +49,12 @@ def prepare_folder(what: str, options: Options) -> None:
 
 
 def prepare(case: str, options: Options) -> Ready:
-    """Return a training step; `case` is "model, batch, side, precision" or one of `PARTS`."""
+    """Return a training step; `case` is what a group is of, then a precision or a part."""
     what, _, last = case.rpartition("; ")
+    name = what.removeprefix(OF_PARTS).partition(",")[0]
+    batch, side = STEPS[name][:2]
     if last in PARTS:
-        name, batch, side = "yolov4-tiny", 8, 416
         leave_out(last)
-    else:
-        name = what.partition(",")[0]
-        batch, side = STEPS[name][:2]
     if options.shrink > 1:
         batch, side = 2, 64
     precision = "float32" if last == "float32" else "auto"

@@ -74,7 +74,7 @@ class Progress:
 
     Args:
         screen: where to say it.
-        total: how much there is to do; None if nobody knows.
+        total: how much there is to do; None if nobody knows yet, or ever.
         unit: what is counted, in the plural.
         clock: tells the time in seconds.
     """
@@ -91,9 +91,10 @@ class Progress:
         self._shown = clock()
         self._first: tuple[int, float] | None = None
 
-    def step(self, done: int) -> None:
-        """Note that so much is done, and say it if it is time to."""
+    def step(self, done: int, total: int | None = None) -> None:
+        """Note that so much is done, of so much in all, and say it if it is time to."""
         now = self._clock()
+        self._total = self._total if total is None else total
         if self._first is None:
             # Rates count from here: before the first result, TensorFlow compiles.
             self._first = (done, now)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from yolo import cli, options, terminal
 from yolo.classes import COCO_CLASSES
-from yolo.cli import common, progress, train
+from yolo.cli import common, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
 from yolo.training.settings import TrainConfig
 
@@ -129,26 +129,6 @@ def test_the_data_commands_take_the_settings_that_concern_them():
 def test_a_command_can_be_typed_again():
     assert cli.typed("train.py", ["--name", "a b"]) == "python train.py --name 'a b'"
     assert cli.typed("python -m yolo train", ["--x"]) == "python -m yolo train --x"
-
-
-def test_progress_is_a_bar_on_a_terminal_and_four_lines_elsewhere(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    tty = io.StringIO()
-    tty.isatty = lambda: True
-    plain, live = terminal.Screen(io.StringIO()), terminal.Screen(tty)
-    for screen in (plain, live):
-        now[0] = 0.0
-        bar = progress.Progress(screen, "pictures")
-        for done in range(0, 9):
-            now[0] = float(done)
-            bar(done, 8)
-    assert plain.stream.getvalue().splitlines() == [
-        "2/8 pictures, 1/s, 0:06 left", "4/8 pictures, 1/s, 0:04 left",
-        "6/8 pictures, 1/s, 0:02 left", "8/8 pictures, 1/s",
-    ]  # fmt: skip
-    assert "[############............] 4/8 pictures, 1/s, 0:04 left" in live.stream.getvalue()
-    progress.Progress(plain, "pictures")(0, 0)
 
 
 # ------------------------------------------------------------------------------ exit codes

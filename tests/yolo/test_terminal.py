@@ -71,6 +71,16 @@ def test_progress_of_slow_and_of_endless_work():
     assert steps(Terminal(), None, [(1, 1), (9, 2)]).endswith("9 pictures, 4 a second")
 
 
+def test_progress_may_learn_late_how_much_there_is():
+    stream, clock = Terminal(), Clock()
+    progress = terminal.Progress(terminal.Screen(stream), None, "pictures", clock=clock)
+    for done in (0, 2, 4):
+        clock.now += 2
+        progress.step(done, 4)
+    assert "2/4 pictures, 1 a second, 0:02 left\r" in stream.getvalue()
+    assert stream.getvalue().endswith("4/4 pictures, 1 a second, 0:00 left")
+
+
 def test_progress_does_not_flood():
     assert steps(Terminal(), 1000, [(i, 0.01) for i in range(1, 41)]).count("\r") < 8
     assert steps(io.StringIO(), 1000, [(i, 1) for i in range(1, 71)]).count("\n") == 2

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from yolo import terminal
 from yolo.cli import common
-from yolo.cli.progress import Progress
 from yolo.errors import DatasetError
 from yolo.training.settings import RETINANETS, TrainConfig
 
@@ -31,7 +30,7 @@ def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose:
 
     if config.model in RETINANETS:  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=verbose)
-    progress = Progress(screen, "pictures decoded")
+    progress = terminal.Progress(screen, None, "pictures decoded").step
     data, report = data_check.read_and_check(config, decode=True, on_progress=progress)
     screen.write(check_report.text(report))
     figures = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from yolo import terminal
 from yolo.cli import common
-from yolo.cli.progress import Progress
 from yolo.errors import ConfigError
 from yolo.training.settings import TrainConfig
 
@@ -20,9 +19,10 @@ def shards(args, screen: terminal.Screen) -> int:
 
     data = data_check.accepted(*data_check.read_and_check(config))
     splits = data_check.splits_of(data, config)
+    progress = terminal.Progress(screen, None, "pictures")
     counts = write_shards(
         splits, data.classes, args.out, shard_bytes=args.shard_size << 20,
-        num_shards=args.num_shards, on_progress=Progress(screen, "pictures"),
+        num_shards=args.num_shards, on_progress=progress.step,
     )  # fmt: skip
     for name, samples in splits.items():
         pictures = common.count_pictures(len(samples))
