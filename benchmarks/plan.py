@@ -61,25 +61,32 @@ class Group:
         return self.cases[0]
 
 
+class Took(NamedTuple):
+    """Seconds by the clock, and those of all processor cores."""
+
+    seconds: float
+    processor: float
+
+
 class Ready(NamedTuple):
     """A case that is ready to run.
 
     Args:
-        run: does the work once; may return what `timed` returns, where not all of it counts.
+        run: does the work once; may return a `Took`, where not all of it counts.
         units: how much of the group's unit one run does.
         flop: floating-point operations of one run, 0 where nobody counted.
     """
 
-    run: Callable[[], tuple[float, float] | None]
+    run: Callable[[], object]
     units: float
     flop: float = 0.0
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Do some work; return its seconds by the clock, and those of all processor cores."""
+def timed(work: Callable[[], object]) -> Took:
+    """Do some work; return how long it took."""
     started, processor = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - started, time.process_time() - processor
+    return Took(time.perf_counter() - started, time.process_time() - processor)
 
 
 class Options(NamedTuple):

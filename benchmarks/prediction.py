@@ -10,29 +10,38 @@ from pathlib import Path
 
 from benchmarks.plan import Group, Limit, Missing, Options, Ready
 
+# Format, how its numbers are stored, and the precision that is asked for.
 RUNTIMES = {
     "tensorflow": None,
-    "onnx": ("onnx", "float32"),
-    "openvino": ("openvino", "float32"),
-    "openvino bfloat16": ("openvino", "bfloat16"),
-    "litert": ("litert", "float32"),
+    "onnx": ("onnx", "none", "float32"),
+    "openvino": ("openvino", "none", "float32"),
+    "openvino bfloat16": ("openvino", "none", "bfloat16"),
+    "litert": ("litert", "none", "float32"),
+    "litert int8": ("litert", "int8", "float32"),
 }
+IN_INT8 = ("yolov4-tiny",)
+CALIBRATION = 50  # pictures that give int8 its ranges
 ALONE = "network alone"
-# name, side, and the share of the yardstick's time for the best runtime
-MODELS = {"yolov4-tiny": (416, 0.30), "yolov4": (416, 0.35), "retinanet-r50": (512, None)}
+# name, side, the share of the yardstick's time for the best runtime, and how many times a run
+# predicts: the first call after a pause, in which others had the caches, can take twice as long.
+MODELS = {
+    "yolov4-tiny": (416, 0.30, 16),
+    "yolov4": (416, 0.35, 3),
+    "retinanet-r50": (512, None, 3),
+}
 WHOLE = ("network, tensorflow", "files to objects, tensorflow", "network, openvino bfloat16",
          "files to objects, openvino bfloat16")  # fmt: skip
 PICTURES = 32
 
 
 def _group(name: str, batch: int) -> Group:
-    side, best = MODELS[name]
-    limits = {"tensorflow": Limit(ALONE, 1.1)}
-    if best and batch == 1:
-        limits["openvino bfloat16"] = Limit(ALONE, best)
-    return Group(
-        f"prediction: {name}, batch {batch}, {side}", "picture", (ALONE, *RUNTIMES), limits=limits
-    )
+    side, best, _ = MODELS[name]
+    cases = (ALONE, *(how for how in RUNTIMES if "int8" not in how or name in IN_INT8))
+    limits = {"tensorflow": Limit("onnx", 1.1)}  # the same work, suppression included
+    if best and batch == 1:  # one of them shall keep it
+        of_best = ("openvino bfloat16", "litert int8")
+        limits |= {how: Limit(ALONE, best) for how in of_best if how in cases}
+    return Group(f"prediction: {name}, batch {batch}, {side}", "picture", cases, limits=limits)
 
 
 GROUPS = [
@@ -56,16 +65,22 @@ def prepare_folder(what: str, options: Options) -> None:
     from yolo.exported import target_name
     from yolo.images import read_image
 
-    picture = read_image(samples_of(options)[0].path)
+    pictures = [sample.path for sample in samples_of(options)[:CALIBRATION]]
     (name,) = (name for name in MODELS if f"{name}," in what)
-    for format in ("onnx", "openvino", "litert"):
-        folder = _models(options)
-        if (folder / target_name(name, format)).exists():
+    folder = _models(options)
+    for format, quantize in sorted({how[:2] for how in RUNTIMES.values() if how}):
+        wanted = quantize == "none" or name in IN_INT8
+        if not wanted or (folder / target_name(name, format, quantize)).exists():
             continue
         model = detector(name, options)
-        info = exporter.describe(model, format, dynamic=format == "onnx", nms=False)
+        info = exporter.describe(
+            model, format, dynamic=format == "onnx", nms=False, quantize=quantize
+        )
         try:
-            exporter.export(model, folder, info, stem=name, picture=picture)
+            exporter.export(
+                model, folder, info, stem=name, picture=read_image(pictures[0]),
+                calibration=lambda: map(read_image, pictures),
+            )  # fmt: skip
         except YoloError as error:
             print(f"{name}: no {format} ({error})")
 
@@ -95,24 +110,29 @@ def prepare(case: str, options: Options) -> Ready:
         return _whole(how, options)
     name, batch = what.split(", ")[:2]
     if how == ALONE:
-        model = opened(name, "onnx", "float32", options)
+        model = opened(name, "onnx", options)
     else:
         model = by_runtime(name, how, options)
     images = fitted(model, int(batch.split()[1]), options)
-    if how == ALONE:
-        return Ready(lambda: model.predict_raw(images) and None, len(images))
-    return Ready(lambda: model.detect(images) and None, len(images))
+    predict = model.predict_raw if how == ALONE else model.detect
+    times = MODELS[name][2] if options.shrink == 1 else 1
+
+    def run() -> None:
+        for _ in range(times):
+            predict(images)
+
+    return Ready(run, times * len(images))
 
 
 def by_runtime(name: str, how: str, options: Options):
     """Return a model by the name of its runtime."""
     if RUNTIMES[how] is None:
         return detector(name, options)
-    return opened(name, *RUNTIMES[how], options)
+    return opened(name, how, options)
 
 
-def opened(name: str, format: str, precision: str, options: Options):
-    """Return an exported model.
+def opened(name: str, how: str, options: Options):
+    """Return an exported model by the name of its runtime.
 
     Raises:
         Missing: its runtime or its file.
@@ -121,8 +141,10 @@ def opened(name: str, format: str, precision: str, options: Options):
     from yolo.exported import target_name
     from yolo.inference.runtimes import ExportedDetector
 
+    format, quantize, precision = RUNTIMES[how]
+    path = _models(options) / target_name(name, format, quantize)
     try:
-        return ExportedDetector(_models(options) / target_name(name, format), precision=precision)
+        return ExportedDetector(path, precision=precision)
     except YoloError as error:
         raise Missing(str(error)) from error
 

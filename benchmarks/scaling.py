@@ -94,7 +94,7 @@ def _matching(what: str, count: int) -> Ready:
         return found.anchor, max_iou(anchors[None] + boxes[:, :1] * 0.0, boxes, found.valid)
 
     units = count if "objects" in what.partition("against")[2] else 1e-6 * side * side
-    return Ready(lambda: match(boxes, ids) and None, units)
+    return Ready(lambda: match(boxes, ids), units)
 
 
 def _nms(what: str, count: int, options: Options) -> Ready:
@@ -146,7 +146,7 @@ def _check(what: str, count: int, options: Options) -> Ready:
     from yolo.training.settings import TrainConfig
 
     config = TrainConfig(data=str(_many_pictures(options, count)))
-    return Ready(lambda: data_check.read_and_check(config, decode=True) and None, count)
+    return Ready(lambda: data_check.read_and_check(config, decode=True), count)
 
 
 def _evaluator(what: str, count: int, options: Options) -> Ready:
@@ -177,4 +177,4 @@ def _evaluator(what: str, count: int, options: Options) -> Ready:
 
     samples, found = zip(*(one(number) for number in range(count)), strict=True)
     evaluate = evaluate_voc if what.startswith("voc") else evaluate_coco
-    return Ready(lambda: evaluate(list(found), list(samples), classes) and None, count)
+    return Ready(lambda: evaluate(list(found), list(samples), classes), count)

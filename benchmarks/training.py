@@ -95,8 +95,9 @@ def step(name: str, batch: int, side: int, precision: str, *, part: str = "") ->
     flop = 6.0 * _multiply_adds(model, side) * batch  # forward once, backward about twice
     if part == "forward only":
         images = keras.ops.convert_to_tensor(images)
-        return Ready(lambda: np.asarray(_training_outputs(model)(images)), batch, flop / 3)
-    return Ready(lambda: model.train_on_batch(images, targets) and None, batch, flop)
+        forward = _training_outputs(model)
+        return Ready(lambda: np.asarray(forward(images)), batch, flop / 3)
+    return Ready(lambda: model.train_on_batch(images, targets), batch, flop)
 
 
 def batch_of(batch: int, side: int):

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from benchmarks import peers, plan, report, runner, zoo
+from benchmarks import peers, plan, report, runner, training, worker, zoo
 from benchmarks.faults import small
 from benchmarks.plan import Group, Limit, Options
 from yolo.yolov4 import network
@@ -111,6 +111,18 @@ def test_the_rates_of_the_zoo(monkeypatch):
     rates = [float(cell) for cell in measured.split("|")[2:4]]
     assert rates == pytest.approx([1 / row["seconds"] for row in took.values()], rel=0.01)
     assert sum(row.endswith("| - | - |") for row in rows) == len(zoo.MODELS) - 1
+
+
+def test_the_forward_pass_alone_is_timed(monkeypatch):
+    monkeypatch.setattr(network, "build_network", small.build_network)
+    (group,) = (g for g in training.GROUPS if g.what.startswith("parts of a step, yolov4-tiny"))
+    assert "forward only" in group.cases
+    before = keras.config.dtype_policy()
+    try:
+        ready = training.prepare(f"{group.what}; forward only", Options("", shrink=8))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert all(worker.run_once(ready)[0] > 0 for _ in range(2)) and ready.units == 2
 
 
 def command(*arguments):

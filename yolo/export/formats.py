@@ -53,8 +53,26 @@ def write_openvino(graph: Graph, path: Path, info: ExportInfo, pictures: Callabl
     """Write OpenVINO's pair of files: `path`, an .xml, and the .bin of its weights."""
     openvino = import_optional("openvino", "openvino", "export to OpenVINO")
     model = openvino.convert_model(graph.raw)
+    _let_ties_be(model)
     # Left to itself, OpenVINO stores the weights of a float32 model in float16.
     openvino.save_model(model, path, compress_to_fp16=info.quantize == "float16")
+
+
+def _let_ties_be(model) -> None:
+    """Make OpenVINO's `TopK` choose among equal scores as it likes.
+
+    As converted it takes the first, by comparing each score with each that it keeps: of a
+    RetinaNet's prediction that takes nine tenths.
+    """
+    opset11 = import_optional("openvino.opset11", "openvino", "export to OpenVINO")
+    for old in [node for node in model.get_ops() if node.get_type_name() == "TopK"]:
+        how = old.get_attributes()
+        new = opset11.topk(
+            old.input_value(0), old.input_value(1), how["axis"], how["mode"], how["sort"],
+            index_element_type=str(how["index_element_type"]), stable=False,
+        )  # fmt: skip
+        for place, output in enumerate(old.outputs()):
+            output.replace(new.output(place))
 
 
 def write_litert(graph: Graph, path: Path, info: ExportInfo, pictures: Callable) -> None:

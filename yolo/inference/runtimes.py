@@ -129,7 +129,12 @@ class ExportedDetector:
             self._run(images[i : i + size], outputs, **thresholds)
             for i in range(0, len(images), size)
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
+        found = {name: np.concatenate([part[name] for part in parts]) for name in outputs}
+        # ONNX Runtime's sigmoid of a large number may be a rounding error above 1.
+        for name in {"scores", "detection_scores"} & set(found):
+            if 1 < found[name].max(initial=0) < 1.0001:
+                found[name] = np.minimum(found[name], 1)
+        return found
 
 
 def _damaged(path: Path, error: Exception) -> WeightsError:

@@ -43,6 +43,36 @@ def test_boxes_come_back_in_the_pictures_pixels(tmp_path, calls):
     assert found.detect(np.zeros((0, 64, 96, 3), np.uint8)) == []
 
 
+@pytest.mark.parametrize("score, expected", [(1 + 2**-23, 1.0), (1.5, None), (np.nan, None)])
+def test_a_sigmoid_that_rounds_beyond_1_is_no_fault_but_more_is(
+    tmp_path, monkeypatch, score, expected
+):
+    """ONNX Runtime gives 1.0000001 for large logits."""
+
+    def run(images, outputs, **_):
+        return {
+            "boxes": np.float32([[[8, 16, 24, 48]]]),
+            "scores": np.float32([[[score, 0.0]]]),
+            "detection_boxes": np.float32([[[8, 16, 24, 48]]]),
+            "detection_scores": np.float32([[score]]),
+            "detection_classes": np.int32([[0]]),
+            "num_detections": np.int32([1]),
+        }
+
+    monkeypatch.setitem(runtimes._OPENERS, "onnx", lambda path: run)
+    model = ExportedDetector(file(tmp_path, nms=True))
+    picture = np.zeros((1, 64, 96, 3), np.uint8)
+    if expected:
+        assert model.detect(picture)[0].scores.tolist() == [expected]
+        assert model.detect_inside(picture)[0].scores.tolist() == [expected]
+        return
+    with pytest.raises(ValueError, match="scores must lie in 0..1"):
+        model.detect_inside(picture)
+    if score > 1:
+        with pytest.raises(ValueError, match="scores must lie in 0..1"):
+            model.detect(picture)
+
+
 @pytest.mark.parametrize("dynamic, batches", [(False, [1, 1, 1]), (True, [3])])
 def test_a_fixed_file_gets_one_picture_at_a_time(tmp_path, calls, dynamic, batches):
     found = ExportedDetector(file(tmp_path, dynamic=dynamic))
