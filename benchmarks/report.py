@@ -66,10 +66,11 @@ def write(path: Path, results: dict) -> None:
 def table(name: str, rows: dict[str, dict]) -> str:
     """Return one group as a table in Markdown."""
     unit = next(iter(rows.values()))["unit"] if rows else ""
+    many = unit if unit.endswith("s") else f"{unit}s"
     lines = [
         f"### {name}",
         "",
-        f"| | ms a {unit}, median (least to greatest) | {unit}s a second | time, of | limit "
+        f"| | ms per {unit}, median (least to greatest) | {many} per second | time, of | limit "
         "| processor's ms | processor's time, of the same | peak memory | GFLOP/s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]

@@ -15,11 +15,13 @@ STEPS = {
     "retinanet-r50": (2, 512, Limit("keras-retinanet", 0.45), None),
 }
 PRECISIONS = ("float32", "automatic", "automatic, deterministic")
-# What is left out of a step in automatic precision; the differences to the whole step are what
-# each part takes.
+# What is left out of a step, in automatic precision where nothing else is said; the differences to
+# the whole step are what each part takes.
+IN_FLOAT32 = ", float32"
 PARTS = (
     "whole step", "no matching", "no batch norm", "no activations", "plain SGD",
-    "convolutions only", "forward only",
+    "convolutions only", "forward only", f"whole step{IN_FLOAT32}",
+    f"convolutions only{IN_FLOAT32}",
 )  # fmt: skip
 
 
@@ -37,10 +39,12 @@ def _group(name: str) -> Group:
 
 def _parts(name: str) -> Group:
     batch, side, *_ = STEPS[name]
-    return Group(f"training: {OF_PARTS}{name}, batch {batch}, {side}", "picture", PARTS)
+    # All cases of a group are in memory together, and those of a large model take 4 GB each.
+    cases = PARTS if name == "yolov4-tiny" else (PARTS[0], PARTS[5], *PARTS[-2:])
+    return Group(f"training: {OF_PARTS}{name}, batch {batch}, {side}", "picture", cases)
 
 
-GROUPS = [*map(_group, STEPS), *map(_parts, ("yolov4-tiny", "yolov4"))]
+GROUPS = [*map(_group, STEPS), *map(_parts, STEPS)]
 CLASSES = [f"class {n}" for n in range(20)]
 
 
@@ -53,16 +57,16 @@ def prepare(case: str, options: Options) -> Ready:
     what, _, last = case.rpartition("; ")
     name = what.removeprefix(OF_PARTS).partition(",")[0]
     batch, side = STEPS[name][:2]
-    if last in PARTS:
-        leave_out(last)
+    part = last.removesuffix(IN_FLOAT32) if last in PARTS else ""
+    leave_out(part, name)
     if options.shrink > 1:
         batch, side = 2, 64
-    precision = "float32" if last == "float32" else "auto"
+    precision = "float32" if last.endswith("float32") else "auto"
     if "deterministic" in last:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-    return step(name, batch, side, precision, part=last if last in PARTS else "")
+    return step(name, batch, side, precision, part=part)
 
 
 def step(name: str, batch: int, side: int, precision: str, *, part: str = "") -> Ready:
@@ -136,22 +140,23 @@ def _training_outputs(model):
     return forward
 
 
-def leave_out(part: str) -> None:
-    """Make a part of the step do nothing in this process."""
-    from keras import ops
+def leave_out(part: str, name: str) -> None:
+    """Make a part of a model's step do nothing in this process."""
+    import keras
 
-    from yolo import layers
-    from yolo.yolov4 import loss
+    from yolo import layers, retinanet, yolov4
 
     only = part == "convolutions only"
     if part == "no batch norm" or only:
         layers.BatchNormalization.call = lambda self, inputs, training=None, mask=None: inputs
     if part == "no activations" or only:
         layers.ACTIVATIONS.update(dict.fromkeys(layers.ACTIVATIONS, lambda x: x))
+        keras.layers.ReLU.call = lambda self, inputs: inputs
     if part == "no matching" or only:
+        loss = (retinanet if name.startswith("retinanet") else yolov4).loss
 
-        def mean_of_maps(config, settings, maps, *_, **__):
-            total = sum(ops.mean(ops.cast(x, "float32")) for x in maps.values())
+        def mean_of_outputs(config, settings, outputs, *_, **__):
+            total = sum(keras.ops.mean(keras.ops.cast(x, "float32")) for x in outputs.values())
             return dict.fromkeys(loss.PARTS, total)
 
-        loss.detection_loss = mean_of_maps
+        loss.detection_loss = mean_of_outputs

@@ -88,9 +88,9 @@ def class_wise_nms(
             f"per box. Received: shape {scores.shape}."
         )
     flat = scores.reshape(-1)
-    candidates = np.flatnonzero((flat >= score_threshold) & (flat < np.inf))
+    candidates = np.flatnonzero(flat >= score_threshold)  # one pass over all; few are left
     rows = candidates // max(scores.shape[1], 1)
-    finite = np.isfinite(boxes[rows]).all(axis=1)
+    finite = np.isfinite(boxes[rows]).all(axis=1) & (flat[candidates] < np.inf)
     candidates = candidates[finite]
     candidates = candidates[np.argsort(-flat[candidates], kind="stable")]
     rows, class_ids = np.divmod(candidates, max(scores.shape[1], 1))

@@ -129,7 +129,9 @@ class ExportedDetector:
             self._run(images[i : i + size], outputs, **thresholds)
             for i in range(0, len(images), size)
         ]
-        found = {name: np.concatenate([part[name] for part in parts]) for name in outputs}
+        found = parts[0] if len(parts) == 1 else {
+            name: np.concatenate([part[name] for part in parts]) for name in outputs
+        }  # fmt: skip
         # ONNX Runtime's sigmoid of a large number may be a rounding error above 1.
         for name in {"scores", "detection_scores"} & set(found):
             if 1 < found[name].max(initial=0) < 1.0001:
