@@ -93,7 +93,7 @@ def _matching(what: str, count: int) -> Ready:
         found = family.targets.assign(config, settings, (side, side), boxes, ids)
         return found.anchor, max_iou(anchors[None] + boxes[:, :1] * 0.0, boxes, found.valid)
 
-    units = count if "objects" in what.partition("against")[2] else 1e-6 * side * side
+    units = 1e-6 * side * side if "side" in what else count
     return Ready(lambda: match(boxes, ids), units)
 
 
