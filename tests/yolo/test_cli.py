@@ -1,13 +1,12 @@
 """The command line inside the process: options, exit codes, and what the terminal shows."""
 
-import io
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
-from yolo import cli, options, terminal
+from yolo import cli, options
 from yolo.classes import COCO_CLASSES
 from yolo.cli import common, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
