@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _SECONDS_BETWEEN_PASSING = 10
+_BAR = 24  # characters
 _set_aside: list[int] = []  # what standard error was, by `quiet_errors`
 
 
@@ -69,8 +70,8 @@ def lose(stream: TextIO) -> None:
 class Progress:
     """Says how far long work is and when it will be done.
 
-    On a terminal that is a line which replaces itself, at most five times a second; elsewhere
-    one line in half a minute, so that a log stays readable.
+    On a terminal that is a bar with figures which replaces itself, at most five times a second;
+    elsewhere one line in half a minute, so that a log stays readable.
 
     Args:
         screen: where to say it.
@@ -106,9 +107,12 @@ class Progress:
         self._screen.write(self._text(done, now), end="\r" if self._screen.live else "\n")
 
     def _text(self, done: int, now: float) -> str:
-        text = f"{done} {self._unit}" if self._total is None else (
-            f"{done}/{self._total} {self._unit}"
-        )  # fmt: skip
+        text = f"{done} {self._unit}"
+        if self._total is not None:
+            text = f"{done}/{self._total} {self._unit}"
+            if self._screen.live:
+                full = _BAR * done // max(self._total, 1)
+                text = f"[{'#' * full}{'.' * (_BAR - full)}] {text}"
         before, started = self._first or (done, now)
         if done > before and now > started:
             rate = (done - before) / (now - started)

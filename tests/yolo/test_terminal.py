@@ -77,7 +77,7 @@ def test_progress_may_learn_late_how_much_there_is():
     for done in (0, 2, 4):
         clock.now += 2
         progress.step(done, 4)
-    assert "2/4 pictures, 1 a second, 0:02 left\r" in stream.getvalue()
+    assert f"[{'#' * 12}{'.' * 12}] 2/4 pictures, 1 a second, 0:02 left\r" in stream.getvalue()
     assert stream.getvalue().endswith("4/4 pictures, 1 a second, 0:00 left")
 
 
