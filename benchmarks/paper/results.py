@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import time
 from pathlib import Path
 
 from benchmarks.paper.arms import ARMS
 from benchmarks.paper.plan import Run, Settings
-from yolo.errors import DatasetError
+from yolo.errors import ConfigError, DatasetError
+from yolo.training.lock import lock
 
 FOLDER = Path(__file__).resolve().parents[1] / "results"
 PATH = FOLDER / "paper.csv"
@@ -19,6 +22,7 @@ COLUMNS = (
 )  # fmt: skip
 # What two runs must have in common to stand in one table.
 SETTINGS = ("steps", "image_size", "batch_size", "weights")
+LONGEST_WAIT = 60.0  # seconds; a row takes a few milliseconds
 
 
 def read(path: Path = PATH) -> list[dict[str, str]]:
@@ -43,23 +47,40 @@ def read(path: Path = PATH) -> list[dict[str, str]]:
 
 
 def append(row: dict, path: Path = PATH) -> None:
-    """Append one row and see it onto the disk.
+    """Append one row and see it onto the disk; of several processes one after the other.
 
     Args:
         row: a value for each of `COLUMNS`.
         path: the file, made with its folder if it is missing.
+
+    Raises:
+        ConfigError: others have held the file for a minute, or the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        whole = path.read_bytes().rfind(b"\n") + 1  # an interruption may have cut a line short
-        os.truncate(path, whole)
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if not file.tell():
-            writer.writeheader()
-        writer.writerow(row)
-        file.flush()
-        os.fsync(file.fileno())
+    with contextlib.ExitStack() as alone:
+        _wait_for_turn(alone, path.parent)
+        if path.exists():
+            whole = path.read_bytes().rfind(b"\n") + 1  # an interruption may have cut a line short
+            os.truncate(path, whole)
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            if not file.tell():
+                writer.writeheader()
+            writer.writerow(row)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _wait_for_turn(stack: contextlib.ExitStack, folder: Path) -> None:
+    end = time.monotonic() + LONGEST_WAIT
+    while True:
+        try:
+            stack.enter_context(lock(folder))
+            return
+        except ConfigError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 def key(settings: Settings) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent import futures
 
 import pytest
 
@@ -283,6 +284,14 @@ def test_the_command_skips_what_is_done_and_goes_on_after_an_interruption(
         assert ours and command.main(arguments) == 130
     assert started == ["ce-a0.99"], "the other is at work in another process"
     assert [one.name for one in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_rows_that_are_appended_at_the_same_time_all_arrive(tmp_path):
+    path = tmp_path / "r.csv"
+    with futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: results.append(row(FOCAL, 5, seed=seed), path), range(40)))
+    assert {one.seed for one in results.finished(results.read(path))} == set(range(40))
+    assert len(results.read(path)) == 40
 
 
 def test_two_runs_at_a_time_do_each_once(tmp_path, monkeypatch, capsys):
