@@ -116,7 +116,8 @@ class Progress:
         before, started = self._first or (done, now)
         if done > before and now > started:
             rate = (done - before) / (now - started)
-            text += f", {rate:.3g} a second" if rate >= 1 else f", {1 / rate:.3g} s each"
+            speed = f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"
+            text += f", {speed} a second" if rate >= 1 else f", {1 / rate:.3g} s each"
             if self._total is not None:
                 text += f", {duration((self._total - done) / rate)} left"
         return text

@@ -67,6 +67,7 @@ def test_progress_knows_how_long_it_takes_still():
 
 
 def test_progress_of_slow_and_of_endless_work():
+    assert "3000/4000 pictures, 1500 a second" in steps(Terminal(), 4000, [(0, 1), (3000, 2)])
     assert "3/5 pictures, 4 s each, 0:08 left" in steps(Terminal(), 5, [(1, 1), (3, 8)])
     assert steps(Terminal(), None, [(1, 1), (9, 2)]).endswith("9 pictures, 4 a second")
 
