@@ -1,6 +1,7 @@
 """The forms in which predictions are written, read back by whoever reads them."""
 
 import csv
+import gc
 import json
 import logging
 import os
@@ -233,16 +234,19 @@ def test_a_day_at_a_camera_needs_no_more_memory_than_a_minute(tmp_path, kind):
     writer, image = WRITERS[kind](tmp_path, NAMES), picture()
     tracemalloc.start()
     try:
-        for number in range(400):
+        for number in range(1000):
             if number == 50:
+                gc.collect()
                 before = tracemalloc.get_traced_memory()[0]
             writer.add(Result("camera 0", f"camera_0_{number}", image, found, frame=number))
+        gc.collect()
         held = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert held < 350 * 30, "bytes of 350 results, which were 10 objects each"
+    # Buffers of files and other threads come and go, some 20 kB; ten objects are a thousand bytes.
+    assert held < 950 * 100, "bytes of 950 results, which were 10 objects each"
     writer.close()
-    assert writer.path.read_text(encoding="utf-8").count("camera") >= 400
+    assert writer.path.read_text(encoding="utf-8").count("camera") >= 1000
 
 
 def test_what_a_killed_run_had_found_is_there_line_by_line_and_stays(results, tmp_path, caplog):
