@@ -40,7 +40,8 @@ def _group(name: str) -> Group:
 def _parts(name: str) -> Group:
     batch, side, *_ = STEPS[name]
     # All cases of a group are in memory together, and those of a large model take 4 GB each.
-    cases = PARTS if name == "yolov4-tiny" else (PARTS[0], PARTS[5], *PARTS[-2:])
+    few = tuple(part for part in PARTS if part.startswith(("whole step", "convolutions only")))
+    cases = PARTS if name == "yolov4-tiny" else few
     return Group(f"training: {OF_PARTS}{name}, batch {batch}, {side}", "picture", cases)
 
 
