@@ -1,11 +1,9 @@
 """Measure a detector: `python evaluate.py --help`."""
 
-import sys
-
-from yolo import early
+from yolo import process
 
 if __name__ == "__main__":
-    early.end_on_signals()
+    process.end_on_signals()
     from yolo.cli import evaluate_main
 
-    sys.exit(evaluate_main())
+    process.end(evaluate_main())

@@ -1,11 +1,9 @@
 """Detect in pictures: `python predict.py --help`."""
 
-import sys
-
-from yolo import early
+from yolo import process
 
 if __name__ == "__main__":
-    early.end_on_signals()
+    process.end_on_signals()
     from yolo.cli import predict_main
 
-    sys.exit(predict_main())
+    process.end(predict_main())

@@ -1,11 +1,9 @@
 """Train a detector: `python train.py --help`."""
 
-import sys
-
-from yolo import early
+from yolo import process
 
 if __name__ == "__main__":
-    early.end_on_signals()
+    process.end_on_signals()
     from yolo.cli import train_main
 
-    sys.exit(train_main())
+    process.end(train_main())

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up; a module imports from its own floor and those below it.
 FLOORS = (
     ("keras_focal",),
-    ("yolo.child", "yolo.early", "yolo.errors", "yolo.reading", "yolo.hdf5", "yolo.config",
+    ("yolo.child", "yolo.process", "yolo.errors", "yolo.reading", "yolo.hdf5", "yolo.config",
      "yolo.profiles", "yolo.classes", "yolo.anchors"),
     ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
      "yolo.annotation", "yolo.drawing", "yolo.layers", "yolo.lettering", "yolo.replicas",
@@ -340,5 +340,5 @@ def test_scripts_only_call_the_command_line():
     for script in ("train", "predict", "evaluate"):
         path = ROOT / f"{script}.py"
         modules = {module for _, module in imports_of(path)}
-        assert modules == {"sys", "yolo.early", "yolo.cli"}, f"{script}.py imports {modules}"
+        assert modules == {"yolo.process", "yolo.cli"}, f"{script}.py imports {modules}"
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 12

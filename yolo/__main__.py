@@ -1,11 +1,9 @@
 """`python -m yolo`: all commands under one name."""
 
-import sys
-
-from yolo import early
+from yolo import process
 
 if __name__ == "__main__":
-    early.end_on_signals()
+    process.end_on_signals()
     from yolo.cli import main
 
-    sys.exit(main())
+    process.end(main())

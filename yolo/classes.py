@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -78,10 +79,13 @@ def as_names(classes: Iterable[str]) -> tuple[str, ...]:
     names = tuple(str(name) for name in classes)
     if not names:
         raise ValueError("classes must name at least one class. Received: none.")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"classes must not hold a name twice. Received: {twice!r} again.")
+    if twice := _twice(names):
+        raise ValueError(f"classes must not hold a name twice. Received twice: {twice}.")
     return names
+
+
+def _twice(names: Sequence[str]) -> str:
+    return ", ".join(sorted(name for name, count in Counter(names).items() if count > 1))
 
 
 def read_classes(path: str | Path) -> tuple[str, ...]:
@@ -102,7 +106,6 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise ConfigError(f"{path}: no class name in the file; write one name a line")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"{path}: a class name stands twice: {', '.join(twice)}")
+    if twice := _twice(names):
+        raise ConfigError(f"{path}: a class name stands twice: {twice}")
     return names

@@ -26,7 +26,16 @@ class WeightsError(YoloError):
 
 
 class OutOfMemory(YoloError, MemoryError):
-    """The work at hand does not fit into memory."""
+    """The work at hand does not fit into memory.
+
+    Args:
+        what: what does not fit.
+        advice: what to try.
+    """
+
+    def __init__(self, what: str, advice: str):
+        super().__init__(f"{what}; {advice}")
+        self.what = what
 
 
 class WorkerLost(YoloError):

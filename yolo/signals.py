@@ -12,8 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from yolo.early import ending_signals
 from yolo.errors import YoloError
+from yolo.process import ending_signals
 
 
 class Stopped(KeyboardInterrupt):

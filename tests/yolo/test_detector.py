@@ -295,7 +295,7 @@ def test_build_explains_what_it_cannot_build(name, options, message):
         ({"classes": []}, "at least one class"),
         ({"classes": 91}, r"a list of names, such as \['cat', 'dog'\]. Received: 91"),
         ({"classes": "cat"}, "a list of names.* Received: 'cat'"),
-        ({"classes": ["cat", "dog", "cat"]}, "twice. Received: 'cat'"),
+        ({"classes": ["cat", "dog", "cat"]}, "twice. Received twice: cat"),
         ({"image_size": (64, 64, 3)}, "multiples of 32"),
         ({"image_size": (100, 64)}, "multiples of 32"),
         ({"resize": "crop"}, "crop"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from yolo import early
+from yolo import process
 from yolo.errors import ConfigError
 from yolo.signals import Stop, Stopped
 
@@ -43,7 +43,7 @@ def test_a_signal_raises_and_has_its_exit_code(number, code):
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 def test_nohup_is_respected():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    assert early.ending_signals() == [signal.SIGINT, signal.SIGTERM]
+    assert process.ending_signals() == [signal.SIGINT, signal.SIGTERM]
     with Stop() as stop:
         signal.raise_signal(signal.SIGHUP)
         assert not stop.requested and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
@@ -136,8 +136,8 @@ def test_two_signals_of_one_sender_are_one():
 
 @pytest.mark.parametrize("number, code", CODES.items())
 def test_a_signal_before_a_script_has_loaded_ends_it_in_a_line(number, code):
-    """`yolo.early` alone, as the first lines of a script have it."""
-    work = "from yolo import early; early.end_on_signals(); print('ready', flush=True); input()"
+    """`yolo.process` alone, as the first lines of a script have it."""
+    work = "from yolo import process; process.end_on_signals(); print('ready', flush=True); input()"
     process = subprocess.Popen(
         [sys.executable, "-c", work], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yolo import options, terminal
-from yolo.early import ending_signals
 from yolo.errors import ConfigError, WorkerLost, YoloError
+from yolo.process import ending_signals
 from yolo.signals import Stop
 from yolo.training import run_folder, toml
 from yolo.training.settings import TrainConfig

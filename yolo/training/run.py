@@ -157,8 +157,8 @@ def _errors_named(run: Run, phase: Phase):
         height, width = run.config.image_size
         smaller = f"--batch-size {phase.batch_size // 2} or a" if phase.batch_size > 1 else "a"
         raise OutOfMemory(
-            f"out of memory with {phase.batch_size} pictures of {width}x{height} a step; try "
-            f"{smaller} smaller --image-size in a new run"
+            f"out of memory with {phase.batch_size} pictures of {width}x{height} a step",
+            f"try {smaller} smaller --image-size in a new run",
         ) from error
     except tf.errors.OpError as error:
         if tells_of_loss(error):

@@ -93,8 +93,7 @@ def serve() -> None:
         try:
             trainer.train(config, data, run_folder.create(config))
         except OutOfMemory as error:
-            # The rest of it is what to try in a run, not here.
-            sys.stderr.write(str(error).partition(";")[0])
+            sys.stderr.write(error.what)  # its advice is for a run
             sys.exit(WANT_OF_MEMORY)
         except YoloError as error:
             if _tells_of_memory(str(error)):

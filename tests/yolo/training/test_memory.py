@@ -136,7 +136,7 @@ def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shape
     data = dataset.open_data(config)
     seen = []
     errors = [
-        OutOfMemory("no room for 3 pictures; try --batch-size 1"),
+        OutOfMemory("no room for 3 pictures", "try --batch-size 1"),
         MemoryError(),
         DatasetError("a.jpg: cut short"),
         KeyError("a"),

@@ -1,0 +1,47 @@
+"""The end of a script's process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.yolo.test_signals import ROOT
+
+WORK = """
+import atexit, sys, threading, types
+from yolo import process
+atexit.register(print, "taken down")
+{loaded}
+threading.Thread(target=threading.Event().wait, daemon=False).start() if {thread} else None
+print("the last line", end="")
+process.end(4)
+"""
+
+
+@pytest.mark.parametrize(
+    "loaded, thread, out",
+    [
+        ("", False, "the last linetaken down\n"),
+        ("sys.modules['tensorflow'] = types", True, "the last line"),
+    ],
+)
+def test_with_tensorflow_loaded_no_thread_is_waited_for(loaded, thread, out):
+    """A thread that never ends stands for those of a pipeline that an error has ended."""
+    done = subprocess.run(
+        [sys.executable, "-c", WORK.format(loaded=loaded, thread=thread)], cwd=ROOT,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (4, out, "")
+
+
+def test_what_cannot_be_written_is_no_success():
+    work = "import sys, types; sys.modules['tensorflow'] = types; from yolo import process\n"
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{work}print('lost')\nprocess.end(0)"], cwd=ROOT, env=buffered,
+            stdout=full, stderr=subprocess.PIPE, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, b"standard output: No space left on device\n")
