@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ WANT_OF_MEMORY = 79  # exit code for what the training itself took for it
 # that cannot be started, libraries that cannot be mapped, files of the system's.
 SIGNS = ("memoryerror", "outofmemory", "resourceexhausted", "can't start new thread",
          "failed to map segment", "cannot allocate memory")  # fmt: skip
+
+_REMARK = re.compile(r"[IW]\d{4} [\d:.]+ |WARNING: All log messages before absl")
 
 
 def want_of_memory(config: TrainConfig, data: TrainingData) -> str | None:
@@ -73,8 +76,13 @@ def take_steps(config: TrainConfig, data: TrainingData) -> tuple[int, str]:
             _, words = process.communicate(pickle.dumps((config, data)))
         finally:
             process.kill()  # where a signal ends us meanwhile
-    lines = words.decode(errors="replace").split("\n")
-    return process.returncode, next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return process.returncode, _last_line(words.decode(errors="replace"))
+
+
+def _last_line(words: str) -> str:
+    """Return the last line that is none of TensorFlow's remarks, as "I0000 00:00:17... file]"."""
+    lines = [line.strip() for line in words.split("\n")]
+    return next((line for line in reversed(lines) if line and not _REMARK.match(line)), "")
 
 
 def serve() -> None:

@@ -130,6 +130,16 @@ def test_a_trial_takes_real_steps_and_leaves_nothing(shapes, tmp_path, monkeypat
     assert trial.take_steps(config, data)[0] == 0 and not list(tmp_path.iterdir())
 
 
+def test_the_last_words_are_no_remark_of_tensorflows():
+    remarks = (
+        "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+        "I0000 00:00:1795395469.147853     408 cudart_stub.cc:31] Could not find cuda drivers.\n"
+        "W0000 00:00:1795395469.2     408 cpu_allocator_impl.cc:84] exceeds 10% of memory.\n"
+    )
+    assert trial._last_line(remarks) == ""
+    assert trial._last_line(f"MemoryError: 3 GB \n{remarks}\n") == "MemoryError: 3 GB"
+
+
 def test_a_trial_takes_the_fullest_pictures_and_tells_when_memory_runs_out(shapes, monkeypatch):
     config = TrainConfig(data=str(shapes), batch_size=1, freeze_epochs=9, freeze_batch_size=2,
                          epochs=50, epochs_between_evaluations=5)  # fmt: skip
