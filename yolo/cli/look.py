@@ -109,14 +109,16 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     detector = saved.load(best)
     found = detect_samples(detector, few.train)
     result = voc.evaluate_voc(found, few.train, few.classes)
-    ranked = picture_results(found, few.train, few.classes)
+    # Few steps leave scores low; where to draw the line between right and wrong is not asked here.
+    least = result.best_score
+    ranked = picture_results(found, few.train, few.classes, score_threshold=least)
     sheet = best.parent / "plots" / "learned.jpg"
     pairs = [gallery.side_by_side(one, few.train[one.index], few.classes) for one in ranked]
     write_image(sheet, gallery.sheet(pairs))
     score, learned = result.map_all_point, result.map_all_point >= overfit.LEARNED
     pictures = common.count_pictures(len(few.train))
     screen.write(voc.table(result))
-    screen.write(f"drawn: {sheet}")
+    screen.write(f"drawn, objects that score {least:.3g} and more: {sheet}")
     if learned:
         screen.write(f"learned: mAP50 {score:.4f} on {pictures}; data, model and loss go together")
         return 0

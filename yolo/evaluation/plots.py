@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.errors import DatasetError
-from yolo.evaluation.voc import ClassResult, VocResult
+from yolo.evaluation.voc import SCORES, ClassResult, VocResult
 from yolo.files import write_bytes
 
 # Fonts with Chinese characters that systems have; class names may need them.
@@ -110,19 +110,18 @@ def plot_f1(result: VocResult, png: Path) -> None:
 
     """
     entries = _worst_first(result)
-    scores = np.linspace(0, 1, 201)
-    curves = [_f1_curve(entry, scores) for entry in entries]
+    curves = [entry.f1_curve() for entry in entries]
     with new_figure(png, (7, 5.5)) as figure:
         axis = figure.subplots()
         for entry, curve in list(zip(entries, curves, strict=True))[:_MOST_CURVES]:
-            axis.plot(scores, curve, label=entry.name, alpha=0.8)
+            axis.plot(SCORES, curve, label=entry.name, alpha=0.8)
         title = f"IoU {result.iou_threshold:g}"
         if curves:
             mean = np.mean(curves, axis=0)
-            best = int(mean.argmax())
-            axis.plot(scores, mean, color="black", linewidth=2.5, label="mean")
-            axis.axvline(scores[best], color="black", linestyle=":", linewidth=1)
-            title += f", best mean F1 {mean[best]:.3f} at score {scores[best]:.2f}"
+            best = result.best_score
+            axis.plot(SCORES, mean, color="black", linewidth=2.5, label="mean")
+            axis.axvline(best, color="black", linestyle=":", linewidth=1)
+            title += f", best mean F1 {mean.max():.3f} at score {best:.2f}"
             axis.legend(fontsize="small")
         axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="score", ylabel="F1", title=title)
         axis.grid(alpha=0.3)
@@ -190,16 +189,6 @@ def _worst_first(result: VocResult) -> list[ClassResult]:
     """Return the classes that have objects, by their average precision."""
     found = [entry for entry in result.classes if entry.objects]
     return sorted(found, key=lambda entry: entry.ap_all_point)
-
-
-def _f1_curve(entry, scores: np.ndarray) -> np.ndarray:
-    """Return F1 of the detections that reach each score; precision falls in steps with them."""
-    if not len(entry.scores):
-        return np.zeros(len(scores))
-    kept = np.searchsorted(-entry.scores, -scores, side="right")  # scores fall
-    precision = np.concatenate([[0.0], entry.precision_curve])[kept]
-    recall = np.concatenate([[0.0], entry.recall_curve])[kept]
-    return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
 
 
 def _worst_confused(matrix: np.ndarray) -> np.ndarray:

@@ -25,6 +25,8 @@ from yolo.evaluation.average_precision import (
 from yolo.evaluation.text_table import number, text_table
 from yolo.results import Detections
 
+SCORES = np.linspace(0, 1, 201)  # where F1 is looked at
+
 
 @dataclass(frozen=True, eq=False)
 class ClassResult:
@@ -57,6 +59,15 @@ class ClassResult:
     recall_curve: np.ndarray = field(repr=False)
     scores: np.ndarray = field(repr=False)
 
+    def f1_curve(self) -> np.ndarray:
+        """Return F1, 2 P R / (P + R), of the detections that reach each of `SCORES`."""
+        if not len(self.scores):
+            return np.zeros(len(SCORES))
+        kept = np.searchsorted(-self.scores, -SCORES, side="right")  # scores fall
+        precision = np.concatenate([[0.0], self.precision_curve])[kept]
+        recall = np.concatenate([[0.0], self.recall_curve])[kept]
+        return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+
 
 @dataclass(frozen=True, eq=False)
 class VocResult:
@@ -85,6 +96,15 @@ class VocResult:
     def map_all_point(self) -> float:
         """Mean all-point AP over the classes that have objects; mAP50 at IoU 0.5."""
         return _mean(result.ap_all_point for result in self.classes)
+
+    @property
+    def best_score(self) -> float:
+        """The least score with the greatest mean F1 over the classes that have objects.
+
+        From it on detections should count; 0 if no class has objects.
+        """
+        curves = [result.f1_curve() for result in self.classes if result.objects]
+        return float(SCORES[np.mean(curves, axis=0).argmax()]) if curves else 0.0
 
 
 def evaluate_voc(

@@ -16,7 +16,7 @@ from yolo.evaluation.plots import (
     plot_precision_recall,
     plot_training,
 )
-from yolo.evaluation.voc import ClassResult, VocResult
+from yolo.evaluation.voc import SCORES, ClassResult, VocResult
 from yolo.images import read_image
 
 
@@ -76,9 +76,30 @@ def test_f1_is_read_where_detections_reach_the_score():
         precision=0, recall=0, precision_curve=np.array([1, 1 / 2, 2 / 3]),
         recall_curve=np.array([1 / 4, 1 / 4, 2 / 4]), scores=np.array([0.9, 0.5, 0.5]),
     )  # fmt: skip
-    found = plots._f1_curve(entry, np.array([0.0, 0.5, 0.6, 0.9, 0.95]))
+    found = dict(zip(SCORES.round(3).tolist(), entry.f1_curve().tolist(), strict=True))
     both, one = 2 * (2 / 3) * 0.5 / (2 / 3 + 0.5), 2 * 0.25 / 1.25
-    assert found.tolist() == pytest.approx([both, both, one, one, 0])
+    read = [found[score] for score in (0.0, 0.5, 0.6, 0.9, 0.95)]
+    assert read == pytest.approx([both, both, one, one, 0])
+
+
+def test_the_best_score_keeps_what_is_right_and_leaves_out_what_is_wrong():
+    def entry(objects, scores, hits):
+        hits = np.cumsum(hits)
+        return ClassResult(
+            name="a", objects=objects, difficult=0, detections=len(scores), ap_11_point=0,
+            ap_all_point=0, precision=0, recall=0, scores=np.array(scores),
+            precision_curve=hits / np.arange(1, len(hits) + 1),
+            recall_curve=hits / max(objects, 1),
+        )  # fmt: skip
+
+    def best(*entries):
+        return VocResult(list(entries), 0.5, 0.5, False, (0, 0)).best_score
+
+    low, high = entry(2, [0.06, 0.04, 0.021], [1, 1, 0]), entry(1, [0.9, 0.031], [1, 0])
+    assert best(low) == pytest.approx(0.025), "the least of SCORES above the mistake"
+    assert best(low, high) == pytest.approx(0.035)
+    assert best(low, high, entry(0, [0.5], [0])) == pytest.approx(0.035), "no objects, no voice"
+    assert best(entry(0, [], [])) == 0
 
 
 @pytest.mark.parametrize("count", [1, 3, 80])
