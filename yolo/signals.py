@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -69,6 +70,7 @@ class Stop:
         self._writer.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._before = {number: signal.signal(number, self._note) for number in ending_signals()}
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
         return self
 
@@ -87,6 +89,20 @@ class Stop:
         self._since = time.monotonic()
         if self.requested:
             raise Stopped(self.number)
+
+    def take_back(self) -> None:
+        """Take the signals again, from a library that has taken them for itself.
+
+        TensorFlow takes SIGTERM as soon as several workers coordinate, and does nothing with it.
+        """
+        for number in self._before:
+            signal.signal(number, self._note)
+
+    def _unraisable(self, lost: Any) -> None:
+        # Where the signal strikes while something is finalized, Python drops the exception; after
+        # `grace` the thread ends the process as if it had not come through compiled code.
+        if not isinstance(lost.exc_value, Stopped):
+            self._hook(lost)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
@@ -128,6 +144,7 @@ class Stop:
             return
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = self._hook
         self._before = {}
         signal.set_wakeup_fd(self._wakeup)
         self._writer.close()

@@ -103,7 +103,8 @@ def run(work, *numbers, before="pass", between=1.0):
     for number in numbers:
         process.send_signal(number)
         time.sleep(between)
-    out, _ = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
+    assert "Exception ignored" not in err
     return process.returncode, out, time.monotonic() - started
 
 
@@ -119,6 +120,46 @@ SWALLOWS = """
 def test_where_the_exception_is_lost_the_process_is_ended_after_a_grace():
     code, out, seconds = run(SWALLOWS.strip(), signal.SIGINT)
     assert (code, out) == (130, "farewell\n") and 0.5 <= seconds < 20
+
+
+FINALIZES = """
+    class Slow:
+        def __del__(self):
+            time.sleep(2)
+    Slow()
+    time.sleep(30)
+"""
+
+
+def test_an_exception_that_is_lost_in_a_finalizer_is_not_talked_about():
+    code, out, seconds = run(FINALIZES.strip(), signal.SIGINT)
+    assert (code, out) == (130, "farewell\n") and 0.5 <= seconds < 20
+
+
+def test_other_errors_in_a_finalizer_are_told_as_before(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(str(lost.exc_value)))
+
+    class Broken:
+        def __del__(self):
+            raise ValueError("broken")
+
+    for hook in (Stop(), Stop()):
+        with hook:
+            Broken()
+        Broken()
+    assert told == ["broken"] * 4
+
+
+def test_signals_that_a_library_has_taken_are_taken_back():
+    with pytest.raises(Stopped), Stop() as stop:
+        signal.signal(signal.SIGTERM, lambda *_: None)  # as TensorFlow does in compiled code
+        signal.raise_signal(signal.SIGTERM)
+        assert not stop.requested
+        stop.take_back()
+        signal.raise_signal(signal.SIGTERM)
+    Stop().take_back()  # where it has none, it takes none
+    assert signal.getsignal(signal.SIGTERM) != stop._note
 
 
 def test_a_second_signal_ends_at_once_what_only_notes_the_first():

@@ -70,7 +70,8 @@ def train(
     if resume and epochs is not None:
         write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
         return folder / "best.keras"
-    team = set_up(config)
+    team, stop = set_up(config), stop or Stop()
+    stop.take_back()
     refuse_uneven(team, (phase.batch_size for phase in phases(config)))
     if team.chief:
         run_folder.sweep(folder)
@@ -97,7 +98,7 @@ def train(
         if team.chief:
             run_folder.cut_results(folder / "results.csv", state.epoch)
         more = [*(watchers(config, folder) if team.chief else ()), *callbacks]
-        run = Run(config, data, folder, state, end, write, live, stop or Stop(), more, team)
+        run = Run(config, data, folder, state, end, write, live, stop, more, team)
         for phase in phases(config):
             if state.epoch >= phase.last or end.stopped:
                 continue
