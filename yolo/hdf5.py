@@ -8,8 +8,9 @@ from yolo.reading import printable
 
 # What h5py makes of the errors of the HDF5 library, which depends on the call that met the damage:
 # OSError for file and values, KeyError for an object that cannot be opened, RuntimeError for its
-# links, TypeError and ValueError for a kind of number or text that NumPy does not know.
-DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
+# links, TypeError and ValueError for a kind of number or text that NumPy does not know,
+# OverflowError for a length beyond those of all files.
+DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError, OverflowError)
 
 
 class Unfit(Exception):

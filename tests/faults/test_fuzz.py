@@ -2,10 +2,14 @@
 
 import sys
 
+import numpy as np
 import pytest
 
+from benchmarks.faults import weights
 from benchmarks.faults.inputs import KINDS, measure
+from yolo.errors import WeightsError
 from yolo.images import READS_GIF
+from yolo.yolov4 import network
 
 MEGABYTES = 900  # the promise is 1 GB
 
@@ -21,3 +25,13 @@ def test_mutants(kind):
     assert report.survived == report.tried == KINDS[kind][1]
     assert set(report.outcomes) == {"read", "refused"}  # the damage is neither total nor none
     assert report.worst_megabytes < MEGABYTES
+
+
+def test_lengths_beyond_those_of_all_files_are_refused(tmp_path, monkeypatch):
+    """Four of T16's 10,000 `.keras` files: h5py asked for more bytes than a size can say."""
+    monkeypatch.setattr(network, "build_network", network.build_network)  # put back afterwards
+    mutant = weights.keras(tmp_path)
+    for number in (2055, 2911, 4086, 8774):
+        read, _ = mutant(np.random.default_rng([2024, number]), number)
+        with pytest.raises(WeightsError, match="its weights"):
+            read()

@@ -35,7 +35,7 @@ def read(file: h5py.File, path: Path, place: str) -> dict[str, list[str]]:
 
     Raises:
         hdf5.Unfit: the lists are damaged.
-        OSError, KeyError, RuntimeError, TypeError, ValueError: the same, as h5py says it.
+        hdf5.DAMAGE: the same, as h5py says it.
     """
     try:
         return _names(file, place, any_length=False)
