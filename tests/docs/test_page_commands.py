@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo import options
+from yolo import options, process
 from yolo.cli import main, train
 from yolo.errors import ConfigError
 from yolo.option_parser import Parser
@@ -99,6 +99,7 @@ def accepted(words, monkeypatch):
         monkeypatch.setattr(parser, "parse_args", ending(parser.parse_args))
     name, arguments = (words[2], words[3:]) if words[1] == "-m" else (words[1], words[2:])
     monkeypatch.setattr(sys, "argv", [name, *arguments])
+    monkeypatch.setattr(process, "end", sys.exit)  # else the tests' own process ends
     try:
         if words[1] == "-m":
             runpy.run_module(name, run_name="__main__", alter_sys=True)
@@ -241,6 +242,8 @@ def folder(tmp_path_factory):
 # One process for all, which imports TensorFlow once.
 RUN_ALL = """
 import json, runpy, sys
+from yolo import process
+process.end = sys.exit  # or the first command would end them all
 for words in json.loads(sys.argv[1]):
     sys.argv = words
     try:
