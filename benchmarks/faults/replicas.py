@@ -5,7 +5,7 @@
 "small" is the network of `benchmarks.faults.small`. Nine pictures in batches of eight: every other
 batch holds one, so that all devices but the first have none.
 
-The learning rate is small: at the usual one the weights end 0.1 apart after 56 steps of YOLOv4-tiny,
+The learning rate is small: at the usual one YOLOv4-tiny's weights end 0.1 apart after 56 steps,
 which is not explained yet. What is counted wrongly shows at any rate, as a share of the way that
 the weights go.
 """
