@@ -51,6 +51,12 @@ def _log_and_signals_as_before():
 
 
 @pytest.fixture
+def unmeasured(monkeypatch):
+    """Let child processes go without `make coverage`, which writes files and takes signals."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.fixture
 def outcome(capsys):
     """Return a function that calls a command with arguments: (exit code, output, errors)."""
 

@@ -287,7 +287,7 @@ def without_encoding(text):
         named = {keyword.arg: keyword.value for keyword in node.keywords}
         if called not in ("open", "read_text", "write_text", "fdopen", "NamedTemporaryFile"):
             continue
-        if owner in ("os", "webbrowser", "zipfile") and called == "open":
+        if owner in ("os", "webbrowser", "zipfile", "archive") and called == "open":
             continue
         # A mode is the second argument of open(path), the first one of path.open().
         place = 0 if called == "open" and isinstance(node.func, ast.Attribute) else 1

@@ -60,6 +60,7 @@ def test_a_signal_while_it_loads_ends_it_with_one_line(tmp_path, number, code):
     assert not (tmp_path / "logs").exists(), "what saved nothing stands in nobody's way"
 
 
+@pytest.mark.usefixtures("unmeasured")
 @needs_proc
 @SIGNALS
 @pytest.mark.parametrize(

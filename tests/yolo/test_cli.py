@@ -10,6 +10,7 @@ from yolo import cli, options
 from yolo.classes import COCO_CLASSES
 from yolo.cli import common, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
+from yolo.training.lock import lock
 from yolo.training.settings import TrainConfig
 
 
@@ -115,6 +116,9 @@ def test_resuming_what_has_no_model_yet(tmp_path, outcome):
     code, _, err = outcome(cli.train_main, "--resume", tmp_path)
     assert code == 4
     assert "no checkpoint of this run was saved" in err and "train.py --config " in err
+    with lock(tmp_path):  # its first epoch is under way
+        code, _, err = outcome(cli.train_main, "--resume", tmp_path)
+    assert code == 2 and "another training is at work" in err and "checkpoint" not in err
 
 
 def test_the_data_commands_take_the_settings_that_concern_them():

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import shutil
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,7 @@ def save(folder: Path, state: State, model, *, write: bool = True) -> Path:
     text = json.dumps(asdict(state), indent=1, ensure_ascii=False, allow_nan=False)
 
     def fill(target: Path) -> None:
-        with (target / _ARRAYS).open("wb") as file:
-            np.savez(file, **arrays)
+        _write_arrays(target / _ARRAYS, arrays)
         (target / _STATE).write_text(text + "\n", encoding="utf-8")
         (target / _SUMS).write_text(_sums(target), encoding="utf-8")
 
@@ -81,6 +81,17 @@ def save(folder: Path, state: State, model, *, write: bool = True) -> Path:
     note_saved(folder)
     prune(folder, newest=state.step, keep=KEPT)
     return path
+
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write arrays as `numpy.savez` does, whose archive stays open where a disk is full.
+
+    The one that is left speaks up, as an exception that nobody can catch, whenever Python finds it.
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
 
 
 def prune(folder: Path, *, newest: int, keep: int) -> None:

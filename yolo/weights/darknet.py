@@ -168,15 +168,15 @@ def save(model, path: str | Path) -> None:
         WeightsError: the network has parts that Darknet's format has no place for.
         YoloError: the file cannot be written.
     """
+    convolutions = convolutions_of(model)
+    if len(convolutions) in BACKBONES:
+        raise WeightsError(f"{path}: Darknet has no RetinaNet; save the model as .keras")
     attention = _attention_layers(model)
     if attention:
         raise WeightsError(
             f"{path}: Darknet's format has no place for attention ({', '.join(attention)}); "
             "save the model as .keras"
         )
-    convolutions = convolutions_of(model)
-    if len(convolutions) in BACKBONES:
-        raise WeightsError(f"{path}: Darknet has no RetinaNet; save the model as .keras")
     parts = [_HEADER]
     for convolution in convolutions:
         parts += [np.ascontiguousarray(array, "<f4").tobytes() for array in _arrays(convolution)]

@@ -146,6 +146,25 @@ def test_options_without_effect_are_refused(measured, arguments, words):
     assert stems == [] and words in err and err.count("\n") == 1
 
 
+def test_a_results_file_is_scored_against_its_data_file(tmp_path, outcome):
+    truth, results, scores = (tmp_path / name for name in ("a.json", "r.json", "s.json"))
+    marked = {"id": 1, "image_id": 5, "category_id": 3, "bbox": [0, 0, 50, 50], "area": 2500}
+    truth.write_text(json.dumps({
+        "images": [{"id": 5, "height": 300, "width": 300}],
+        "categories": [{"id": 3, "name": "cat"}], "annotations": [{**marked, "iscrowd": 0}],
+    }))  # fmt: skip
+    near = {"image_id": 5, "category_id": 3, "bbox": [0, 0, 50, 40], "score": 0.5}  # IoU 0.8
+    results.write_text(json.dumps([near]))
+    code, _, err = outcome(cli.evaluate_main, "--results", results)
+    assert code == 2 and "--results needs --data FILE.json" in err
+    code, out, _ = outcome(
+        cli.evaluate_main, "--results", results, "--data", truth, "--json", scores
+    )
+    assert code == 0 and "AP 0.7000  AP50 1.0000  AP75 1.0000" in out
+    found = json.loads(scores.read_text(encoding="utf-8"))["coco"]
+    assert found["AP"] == pytest.approx(0.7) and found["APm"] == pytest.approx(0.7)
+
+
 @pytest.mark.parametrize("option", ["--split", "--seed", "--first-pixel"])
 def test_a_coco_file_is_one_split(measured, outcome, option):
     code, _, err = outcome(

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tests.faults.audit import listening, opened
+from yolo import cli
 from yolo.config import AugmentConfig
 from yolo.data import decoding, duplicates, shards
 from yolo.data.pipeline import BatchPlan, evaluation_dataset, training_dataset
@@ -249,6 +250,15 @@ def test_a_damaged_picture_stops_training_with_its_name(packed, number):
         batches(samples)
     with pytest.raises(DatasetError, match=rf"图 {number}\.\w+: damaged \(not the bytes"):
         find_damaged(samples)
+
+
+def test_the_check_names_a_damaged_shard(packed, tmp_path, outcome):
+    command = (cli.train_main, "--check", "--data", packed, "--save-dir", tmp_path / "logs")
+    code, out, err = outcome(*command)
+    assert code == 0 and ": damaged" not in out + err
+    damage(Shards(packed).read_split("train")[1].path)
+    code, out, err = outcome(*command)
+    assert code == 3 and "train-00000-of-00003.tfrecord: damaged (its SHA-256" in out + err
 
 
 def test_an_index_that_changed_is_refused(packed):

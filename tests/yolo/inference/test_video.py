@@ -82,6 +82,7 @@ def test_names_that_opencv_takes_for_something_else_or_dies_of(tmp_path, folder)
     assert {path.name for path in (tmp_path / folder).iterdir()} == set(NAMES)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.skipif(os.name == "nt", reason="there are no limits on the size of files")
 @pytest.mark.parametrize(
     "suffix, share", [(".mp4", 0.3), (".mp4", 0.999), (".avi", 0.3), (".mkv", 0.3)]

@@ -181,6 +181,7 @@ def test_a_full_disk_is_one_line(results, tmp_path, monkeypatch):
     assert [json.loads(line) for line in lines] == [result.to_json() for result in results]
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.skipif(os.name == "nt", reason="there are no limits on the size of files")
 @pytest.mark.parametrize("kind", LISTS)
 def test_a_disk_that_fills_on_the_way_leaves_the_old_list(tmp_path, kind):

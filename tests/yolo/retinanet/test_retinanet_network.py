@@ -10,6 +10,7 @@ import pytest
 
 import yolo
 from yolo.errors import ConfigError
+from yolo.profiles import RetinaNetLoss
 
 CLASSES_91 = [f"class {i}" for i in range(91)]
 
@@ -201,3 +202,37 @@ def test_frozen_norm_learns_nothing(backbone):
     model.train_on_batch(images, truth)
     for one, old in zip(norms, before, strict=True):
         np.testing.assert_array_equal(one, old)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"anchor_ratios": ()}, r"anchor_ratios holds numbers above 0; received \(\)"),
+        ({"anchor_scales": (1, -1)}, "anchor_scales holds numbers above 0"),
+        ({"anchor_sizes": (32, 64)}, "anchor_sizes has one side for each of P3 to P7"),
+        ({"anchors": ((9, 9),) * 4}, "equally many for each of P3 to P7; received 4"),
+        ({"anchors": ((9, 0),) * 5}, "anchors of a RetinaNet are pairs above 0"),
+        ({"box_coding": "polar"}, "box_coding is one of .*, not 'polar'"),
+        ({"channels": 100}, "channels is a multiple of 32, not 100"),
+        ({"prior": 1.0}, "prior is a probability between 0 and 1, not 1.0"),
+        ({"frozen_stages": 6}, "frozen_stages lies in 0 to 5, not 6"),
+        ({"anchor_shapes": 3}, "retinanet-csp-tiny has no option anchor_shapes"),
+        ({"profile": "keras"}, "profile is one of paper, .*, not 'keras'"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(options, words):
+    with pytest.raises(ConfigError, match=words):
+        yolo.build("retinanet-csp-tiny", classes=["a"], image_size=(64, 64), **options)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"matcher": "all"}, "matcher is one of .*, not 'all'"),
+        ({"background_iou": 0.6}, "background_iou <= foreground_iou <= 1 must hold; received 0.6"),
+        ({"beta": 0.0}, "beta lies above 0, not 0.0"),
+    ],
+)
+def test_a_loss_that_cannot_be_is_refused(options, words):
+    with pytest.raises(ConfigError, match=words):
+        RetinaNetLoss(**options)

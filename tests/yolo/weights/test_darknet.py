@@ -176,6 +176,33 @@ def test_partial_file_loads_17_convolutions(shared, caplog):
     assert darknet.count_classes(folder / "yolov4-tiny.conv.29") is None
 
 
+def test_a_retinanet_takes_the_backbone_of_a_whole_file_or_a_cut_one(tiny_file, tmp_path, caplog):
+    path, source = tiny_file
+    model = yolo.build("retinanet-csp-tiny", classes=["a"], image_size=(64, 64))
+    first = [layer for layer in source.layers if layer.name.startswith("backbone_conv_")]
+    assert len(first) == 15
+    cut = tmp_path / "tiny.backbone"
+    own = sum(variable.shape.num_elements() for layer in first for variable in layer.weights)
+    cut.write_bytes(path.read_bytes()[: 20 + 4 * own])
+    for file in (path, cut):
+        fresh = [np.full_like(w, 9) for w in model.network.get_weights()]
+        model.network.set_weights(fresh)
+        with caplog.at_level(logging.INFO, "yolo"):
+            assert darknet.load(model, file) == 15
+        for layer in first:
+            assert _weights_equal(model.network.get_layer(layer.name), layer)
+        others = [layer for layer in model.network.layers if not layer.name.startswith("backbone")]
+        assert all((w == 9).all() for layer in others for w in layer.get_weights())
+        assert f"{file.name}: loaded the backbone, 15 convolutions" in caplog.text
+    before = model.network.get_weights()
+    cut.write_bytes(path.read_bytes()[: 20 + 4 * (own + 3)])
+    with pytest.raises(WeightsError, match="expected a file of yolov4-tiny, whole or cut off"):
+        darknet.load(model, cut)
+    assert all(map(np.array_equal, before, model.network.get_weights()))
+    with pytest.raises(WeightsError, match="Darknet has no RetinaNet"):
+        darknet.save(model, tmp_path / "a.weights")
+
+
 def test_real_file_is_written_back_byte_for_byte(shared, tmp_path):
     path = shared / "weights" / "yolov4_tiny_coco" / "yolov4-tiny.weights"
     network = _tiny(80)
