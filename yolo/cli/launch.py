@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yolo import options, terminal
+from yolo.cli import common
 from yolo.errors import ConfigError, WorkerLost, YoloError
 from yolo.process import ending_signals
 from yolo.signals import Stop
@@ -62,6 +63,10 @@ def launch(args, screen: terminal.Screen, *, stop: Stop, program: Sequence[str] 
     try:
         while True:
             code = group.run(workers)
+            if code in STOPPED and _newest(folder):
+                screen.finish()
+                again = f"--workers {workers} -- train --resume {common.quoted(folder)}"
+                screen.write(f"or, on {workers} workers: {args.prog} {again}")
             if code != WorkerLost.exit_code:
                 return code
             newest = _newest(folder)

@@ -247,9 +247,14 @@ def _run_to_go_on(given: dict) -> str | None:
 def _clear_failed_start(folder: Path) -> None:
     """Remove what is left of a run that was killed before anything of it was saved."""
     if run_folder.is_unsaved(folder):
-        with lock(folder):  # nobody is at work in it
-            pass
+        _refuse_busy(folder)
         run_folder.discard(folder)
+
+
+def _refuse_busy(folder: Path) -> None:
+    """Refuse a folder in which a run is at work."""
+    with lock(folder):
+        pass
 
 
 def _config_of_run(folder: Path, given: dict, train: str) -> TrainConfig:
@@ -271,6 +276,7 @@ def _config_of_run(folder: Path, given: dict, train: str) -> TrainConfig:
     config = TrainConfig(**values)
     _compare(given, config, path)
     if run_folder.epochs_if_complete(folder) is None and not run_folder.checkpoint_steps(folder):
+        _refuse_busy(folder)  # perhaps its first epoch is under way
         raise WeightsError(
             f"{folder / run_folder.CHECKPOINTS}: no checkpoint of this run was saved; start anew "
             f"with the same settings: {train} --config {common.quoted(path)}"

@@ -159,20 +159,27 @@ def started(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", code, sys.executable, "-c", WORKER, str(tmp_path), "[{}]",
          "--workers", "2", "--", "train", "--name", "run"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, encoding="utf-8",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     while len(notes(tmp_path)) < 2:
         assert process.poll() is None
         time.sleep(0.05)
     yield process, [note["pid"] for note in notes(tmp_path).values()]
     process.kill()
-    process.wait()
+    process.communicate()
 
 
-def test_a_signal_reaches_the_workers_and_their_code_comes_back(started):
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_signal_reaches_the_workers_and_their_code_comes_back(started, tmp_path, saved):
     process, pids = started
+    if saved:
+        (tmp_path / "logs" / "run" / "checkpoints" / "step-00000007").mkdir(parents=True)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 143
+    again = "python -m yolo launch --workers 2 -- train --resume logs/run"
+    assert said.splitlines() == [f"or, on 2 workers: {again}"] * saved
     assert_gone(*pids, within=0.5)
 
 
