@@ -34,7 +34,7 @@ def first_after_the_workers_have_met(config):
     print("the signal was lost", file=sys.stderr)
     os._exit(1)
 
-trainer._settle_arithmetic = first_after_the_workers_have_met
+trainer.make_repeatable = first_after_the_workers_have_met
 try:
     with Stop() as stop:
         trainer.train(TrainConfig(batch_size=2), None, Path(sys.argv[1]), stop=stop)

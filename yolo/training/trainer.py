@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from yolo import saved, zoo
 from yolo.data import pipeline
@@ -28,6 +27,7 @@ from yolo.training.epoch_end import EpochEnd, save_model
 from yolo.training.optimizer import make_optimizer, peak_learning_rate, use_averages
 from yolo.training.origin import origin, refuse_differences
 from yolo.training.precision import choose_precision
+from yolo.training.repeatable import make_repeatable
 from yolo.training.run import Phase, Run, phases
 from yolo.training.settings import TrainConfig
 from yolo.training.watching import watchers
@@ -75,7 +75,8 @@ def train(
     refuse_uneven(team, (phase.batch_size for phase in phases(config)))
     if team.chief:
         run_folder.sweep(folder)
-    precision = _settle_arithmetic(config)
+    make_repeatable(config.seed)
+    precision = choose_precision(config.precision)
     with lost_ones_named():
         state, arrays = (checkpoint.newest(folder) if resume else None) or (State(), None)
         if arrays is None:
@@ -112,14 +113,6 @@ def train(
     if team.chief:
         _finish(model, shadow, folder, state, config, write)
     return folder / "best.keras"
-
-
-def _settle_arithmetic(config: TrainConfig) -> str:
-    """Make what follows repeatable, and return the precision to compute in."""
-    if not tf.config.get_visible_devices("GPU"):
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(config.seed)
-    return choose_precision(config.precision)
 
 
 def _measure(detector: Detector, *, config: TrainConfig, data: TrainingData) -> float:
