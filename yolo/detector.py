@@ -251,7 +251,8 @@ class Detector(ReplicatedModel):
             # it TensorFlow counts a step whose data turns out to be exhausted.
             tracker.update_state(parts[tracker.name] * replicas, sample_weight=pictures)
         # Layers' own losses are a mean in Keras's eyes: every replica brings them whole.
-        loss = sum(parts.values()) + sum(self.losses, 0.0) / replicas
+        # Stacked: TensorFlow adds three or more scalars that others read, too, in no fixed order.
+        loss = ops.sum(ops.stack(list(parts.values()))) + sum(self.losses, 0.0) / replicas
         # A loss that is no number can have gradients that are: it shall spoil them, for the
         # optimizer to see. A finite one is left as it is, to the bit.
         return loss * ops.where(ops.isfinite(loss), 1.0, float("nan"))
