@@ -253,8 +253,7 @@ class Detector(ReplicatedModel):
         # Layers' own losses are a mean in Keras's eyes: every replica brings them whole.
         # Stacked: TensorFlow adds three or more scalars that others read, too, in no fixed order.
         loss = ops.sum(ops.stack(list(parts.values()))) + sum(self.losses, 0.0) / replicas
-        # A loss that is no number can have gradients that are: it shall spoil them, for the
-        # optimizer to see. A finite one is left as it is, to the bit.
+        # A loss that is no number shall spoil the gradients, which may be some, for all to see.
         return loss * ops.where(ops.isfinite(loss), 1.0, float("nan"))
 
     def set_backbone_trainable(self, trainable: bool) -> None:
