@@ -4,7 +4,7 @@
     python -m benchmarks.repeat --runs 5 --model yolov4  more of them, of another model
 
 Every run has the settings of `python train.py`, but for the epochs. One more gets Ctrl-C in its
-first epoch and is resumed. Weights, optimizer, averages and random states of the last checkpoint
+second epoch and is resumed. Weights, optimizer, averages and random states of the last checkpoint
 are compared to the bit with those of the first run.
 """
 
@@ -54,7 +54,7 @@ def read_options() -> argparse.Namespace:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--model", default="yolov4-tiny", help="which detector")
-    parser.add_argument("--epochs", type=int, default=3, help="of each run, at least 1")
+    parser.add_argument("--epochs", type=int, default=3, help="of each run, at least 2")
     parser.add_argument("--runs", type=int, default=2, help="unbroken runs, at least 1")
     return parser.parse_args()
 
@@ -72,13 +72,13 @@ def trained(folder: Path, arguments: list[str]) -> None:
 
 
 def stopped(folder: Path, arguments: list[str]) -> None:
-    """Train until the steps have begun, and send Ctrl-C."""
+    """Train until the first epoch is over, and send Ctrl-C."""
     with subprocess.Popen(
         command(arguments), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as run:
         assert run.stdout is not None
         for line in run.stdout:
-            if line.startswith(b"epochs 1 to "):
+            if line.startswith(b"epoch 1/"):
                 break
         run.send_signal(signal.SIGINT)
         rest = run.communicate()[0]
