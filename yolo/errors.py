@@ -36,9 +36,3 @@ class OutOfMemory(YoloError, MemoryError):
     def __init__(self, what: str, advice: str):
         super().__init__(f"{what}; {advice}")
         self.what = what
-
-
-class WorkerLost(YoloError):
-    """Another machine of the same training has ended; the training can be started again."""
-
-    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again

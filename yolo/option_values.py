@@ -51,15 +51,6 @@ def _sides(text: str) -> tuple[int, int] | None:
     return (sides[0], sides[-1]) if len(sides) <= 2 and min(sides) >= 32 else None
 
 
-def shard(text: str) -> tuple[int, int]:
-    """Return (number, of) from "2/8", the second of eight parts."""
-    parts = text.split("/")
-    numbers = [int(part) for part in parts if part.isascii() and part.isdigit()]
-    if len(parts) != 2 or len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1]:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a part such as 1/8, up to 8/8")
-    return numbers[0], numbers[1]
-
-
 def kinds(text: str) -> tuple[str, ...]:
     """Return the words of `--save`, each once."""
     words = [word.strip().lower() for word in text.split(",") if word.strip()]

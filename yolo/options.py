@@ -18,7 +18,6 @@ from yolo.option_values import (
     kinds,
     megapixels,
     number_pair,
-    shard,
     share,
     tile_size,
 )  # fmt: skip
@@ -38,9 +37,6 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     parser.add_argument("--continue", action="store_true", dest="go_on",
                         help="go on with the run of this --name, or start it")  # fmt: skip
-    parser.add_argument("--workers", type=count, metavar="N",
-                        help="machines that train together, as TF_CONFIG names them (several on "
-                        "one: yolo launch; default: those of TF_CONFIG, or 1)")  # fmt: skip
     look = parser.add_argument_group("a look before training (nothing is trained for long)")
     look = look.add_mutually_exclusive_group()
     look.add_argument("--check", action="store_true",
@@ -52,28 +48,6 @@ def train_parser() -> argparse.ArgumentParser:
                       help="train on N pictures until they are learned, say whether they were, "
                       "and end; 8 is a good number")  # fmt: skip
     _settings_options(parser)
-    return parser
-
-
-def launch_parser() -> argparse.ArgumentParser:
-    """Return the parser of `python -m yolo launch`."""
-    parser = make_parser(
-        "python -m yolo launch",
-        "Start workers of one training on this machine; all again when one of them is lost.",
-    )
-    parser.add_argument("--workers", type=count, required=True, metavar="N",
-                        help="how many to start; GPUs are divided among them")  # fmt: skip
-    parser.add_argument("--min-workers", type=count, metavar="N",
-                        help="after each loss start one fewer, down to N (default: none "
-                        "fewer)")  # fmt: skip
-    parser.add_argument("--restarts", type=int, default=3, metavar="N",
-                        help="give up after so many without a new checkpoint "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--silence", type=count, default=60, metavar="SECONDS",
-                        help="take a worker for lost after so long without a sign of life "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- train ...",
-                        help="the options of train.py")  # fmt: skip
     return parser
 
 
@@ -190,7 +164,6 @@ def predict_parser() -> argparse.ArgumentParser:
                         "pictures")  # fmt: skip
     search.add_argument("--batch-size", type=count, default=8, metavar="N",
                         help="pictures or tiles at once (default: %(default)s)")  # fmt: skip
-    _shard_option(parser)
     output = parser.add_argument_group("what is written")
     output.add_argument("--out", default="predictions", metavar="DIR",
                         help="folder for drawn pictures and predictions.json "
@@ -241,10 +214,6 @@ def evaluate_parser() -> argparse.ArgumentParser:
                         help="leave out objects of classes that are not the model's (COCO's are "
                         "left out always)")  # fmt: skip
     _limit_option(parser)
-    _shard_option(parser)
-    parser.add_argument("--out", default="evaluation", metavar="DIR",
-                        help="where --shard writes what it found "
-                        "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="also write the results here")
     parser.add_argument("--results", metavar="FILE",
                         help="score this COCO results file against the --data file instead of "
@@ -340,29 +309,6 @@ def _weights_option(parser, ours: str) -> None:
                         help=f"{ours}, weights of Darknet, torchvision or the tutorial, or "
                         "published ones by name, such as yolov4-tiny-coco "
                         "(default: best.keras of the newest run in logs/)")  # fmt: skip
-
-
-def merge_parser() -> argparse.ArgumentParser:
-    """Return the parser of `python -m yolo merge`."""
-    parser = make_parser(
-        "python -m yolo merge",
-        "Put together what the shards of one run of evaluate.py or predict.py found. The result "
-        "is that of a run without --shard.",
-    )
-    parser.add_argument("shards", nargs="+", metavar="SHARD",
-                        help="files shard-*-of-*.json, or folders that hold them")  # fmt: skip
-    parser.add_argument("--out", metavar="DIR",
-                        help="for predictions: where to write (default: beside the "
-                        "shards)")  # fmt: skip
-    parser.add_argument("--json", metavar="FILE",
-                        help="for evaluations: also write the results here")  # fmt: skip
-    return parser
-
-
-def _shard_option(parser) -> None:
-    parser.add_argument("--shard", type=shard, metavar="I/N",
-                        help="look at the I-th of N parts of the pictures only, I from 1; python "
-                        "-m yolo merge puts all N together")  # fmt: skip
 
 
 def _limit_option(parser) -> None:

@@ -1,4 +1,4 @@
-"""JSON files with arrays and a checksum: what one process leaves for another one to go on with."""
+"""JSON files with arrays and a checksum: the index of a data set in shards."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Stop:
     def take_back(self) -> None:
         """Take the signals again, from a library that has taken them for itself.
 
-        TensorFlow takes SIGTERM as soon as several workers coordinate, and does nothing with it.
+        TensorFlow takes SIGTERM as soon as several processes coordinate, and does nothing with it.
         """
         for number in self._before:
             signal.signal(number, self._note)

@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.faults.table import Row, put_into
 from yolo.files import write_text
 
-FAMILIES = ("training", "inputs", "fixed", "workers")
+FAMILIES = ("training", "inputs", "fixed", "devices")
 
 
 def _names(fault: str) -> set[str]:

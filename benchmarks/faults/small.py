@@ -3,7 +3,6 @@
 What is under test is the run around the network, which a small one shows in seconds.
 
     python -m benchmarks.faults.small --data VOCdevkit/VOC2007 --image-size 64 --epochs 3
-    python -m benchmarks.faults.small launch --workers 2 -- train --data ...
 
 SMALL_DROPOUT=0 in the environment turns dropout off, which draws other numbers on other numbers of
 devices. SMALL_PAUSE=60 makes every batch after the fifth, with --eager, take a minute longer.
@@ -100,12 +99,9 @@ def pause_in_batches(seconds: float) -> None:
 def main(argv: list[str]) -> int:
     """Run train.py with the small network."""
     import yolo.cli
-    from yolo.cli import launch, train
+    from yolo.cli import train
     from yolo.training import run_folder  # noqa: F401  what train.py loads before TensorFlow
 
-    if argv[:1] == ["launch"]:
-        launch.TRAIN = (sys.executable, "-m", "benchmarks.faults.small")
-        return yolo.cli.launch_main(argv[1:])
     real = train.terminal.import_tensorflow_quietly
 
     def then_swap(**options):

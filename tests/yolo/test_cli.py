@@ -26,7 +26,7 @@ def test_every_setting_is_an_option_and_nothing_is_set_unless_given():
     for field in fields(TrainConfig):
         assert f"--{field.name.replace('_', '-')}" in known
     assert set(parsed()) == {
-        "verbose", "config", "resume", "go_on", "workers", "check", "show_batches", "overfit",
+        "verbose", "config", "resume", "go_on", "check", "show_batches", "overfit",
     }  # fmt: skip
 
 
@@ -252,7 +252,7 @@ def test_a_tile_may_stand_alone(arguments, tile, sources):
         (["-h"], 0, "evaluate"),
         ([], 2, "usage: python -m yolo COMMAND"),
         (["predcit"], 2, "there is no command 'predcit'; did you mean predict?"),
-        (["xyz"], 2, "there is no command 'xyz'; there are train, launch, predict"),
+        (["xyz"], 2, "there is no command 'xyz'; there are train, predict"),
     ],
 )
 def test_the_commands_in_one(outcome, arguments, code, words):

@@ -75,33 +75,15 @@ def shards_main(argv: list[str] | None = None, prog: str | None = None) -> int:
     return _run(options.shards_parser(), argv, shards, prog)
 
 
-def merge_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `python -m yolo merge`: put together what the shards of a run found."""
-    from yolo.cli.merge import merge
-
-    return _run(options.merge_parser(), argv, merge, prog)
-
-
-def launch_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `python -m yolo launch`: several workers of one training on this machine."""
-    from yolo.cli.launch import launch
-
-    stop = signals.Stop()
-    run = functools.partial(launch, stop=stop)
-    return _run(options.launch_parser(), argv, run, prog, stop)
-
-
 # What `python -m yolo` understands: the function behind each word, and what it does.
 COMMANDS: dict[str, tuple[Callable, str]] = {
     "train": (train_main, "train a detector on labelled pictures"),
-    "launch": (launch_main, "train with several workers on this machine"),
     "predict": (predict_main, "detect objects in pictures and videos"),
     "evaluate": (evaluate_main, "measure average precision"),
     "export": (export_main, "write a detector for another runtime"),
     "models": (models_main, "list the models, their sizes and their weights"),
     "check": (check_main, "report what a data set holds and what is wrong with it"),
     "anchors": (anchors_main, "fit anchors to a data set"),
-    "merge": (merge_main, "put together what evaluate or predict found in shards"),
     "shards": (shards_main, "copy a data set into TFRecord shards"),
 }
 

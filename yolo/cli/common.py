@@ -137,14 +137,6 @@ def free_name(
     return name
 
 
-def shard_line(path: Path, pictures: int, shard) -> str:
-    """Return the line that a finished shard of a run ends with."""
-    return (
-        f"shard {shard.number} of {shard.of}, {count_pictures(pictures)}: {path}; when all are "
-        f"there: python -m yolo merge {quoted(path.parent)}"
-    )
-
-
 def sibling(prog: str, word: str) -> str:
     """Return how another command is typed by whoever typed this one.
 

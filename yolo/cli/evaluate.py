@@ -18,13 +18,8 @@ if TYPE_CHECKING:
 
 def evaluate(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
-    if args.shard and (args.json or args.results):
-        word = "--json" if args.json else "--results"
-        raise ConfigError(f"{word} does not go with --shard: python -m yolo merge scores them all")
     if args.results:
         return _score_results(args, screen)
-    if not args.shard:
-        common.refuse_idle(args, ["--out"], "is for --shard; --json FILE takes the figures")
     weights = args.weights or common.latest_run()
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
@@ -41,8 +36,6 @@ def evaluate(args, screen: terminal.Screen) -> int:
     settings = {
         "score_threshold": args.score, "iou_threshold": args.iou, "batch_size": args.batch_size,
     }  # fmt: skip
-    if args.shard:
-        return _evaluate_shard(args, model, weights, samples, classes, settings, screen)
     progress = terminal.Progress(screen, len(samples), "pictures")
     found = detect_samples(
         model, samples, **settings, on_progress=lambda done, total: progress.step(done)
@@ -148,36 +141,6 @@ def show_scores(
         text = common.to_json_text({"voc": voc.to_json(result), "coco": coco_result})
         write_text(Path(json), text)
         screen.write(f"written: {json}")
-
-
-def _evaluate_shard(args, model, weights, samples, classes, settings: dict, screen) -> int:
-    """Look at one part of the pictures, and leave the scores to the merge of all."""
-    from yolo.inference import shards
-    from yolo.inference.predictor import detect_samples
-
-    run = shards.Run(
-        kind="evaluate", model=shards.model_digest(model, weights),
-        data=shards.samples_digest(samples), pictures=len(samples), classes=classes,
-        settings={**settings, "image_size": list(model.image_size), "match_iou": args.match_iou,
-                  "inclusive_pixels": args.inclusive_pixels},
-    )  # fmt: skip
-    shard = shards.Shard(*args.shard)
-    mine = [samples[i] for i in run.part(shard)]
-    progress = terminal.Progress(screen, len(mine), "pictures")
-    found = detect_samples(
-        model, mine, **settings, whole=len(samples),
-        on_progress=lambda done, total: progress.step(done),
-    )  # fmt: skip
-    entries = [
-        {
-            **shards.pack_sample(sample),
-            **shards.pack_detections(_of_classes(one, model.classes, classes)),
-        }
-        for sample, one in zip(mine, found, strict=True)
-    ]
-    path = shards.write_shard(args.out, run, shard, entries)
-    screen.write(common.shard_line(path, len(mine), shard))
-    return 0
 
 
 def _score_results(args, screen: terminal.Screen) -> int:

@@ -25,8 +25,6 @@ def predict(args, screen: terminal.Screen, *, stop: signals.Stop) -> int:
     """
     if args.no_draw and args.heatmap:
         raise ConfigError("--heatmap lays colours over drawn pictures; leave out --no-draw")
-    if args.shard:
-        _refuse_with_shard(args)
     if args.benchmark:
         _refuse_with_benchmark(args)
     allow_megapixels(args.max_megapixels)
@@ -56,8 +54,6 @@ def predict(args, screen: terminal.Screen, *, stop: signals.Stop) -> int:
         screen.write(reason)
         args.show = False
     run = _Run(args, model, settings, screen, stop)
-    if args.shard:
-        found = run.take_share(found, weights)
     stop.defer()  # A call of the model cannot be broken off, and may take minutes.
     stop.noted = lambda: screen.write(
         f"stopping after this {'picture' if args.tile else 'batch'}; again to stop at once"
@@ -70,25 +66,9 @@ def predict(args, screen: terminal.Screen, *, stop: signals.Stop) -> int:
     if not stop.requested:
         return 1 if run.failed else 0
     screen.write("stopped")
-    if args.shard and not run.complete:
-        screen.write("this shard is not written: run it again")
     if found and isinstance(found[-1], int):  # a camera ends in no other way
         return 0
     return 128 + stop.number
-
-
-def _refuse_with_shard(args) -> None:
-    """Refuse what a part of a run cannot do."""
-    words = {"benchmark": "--benchmark", "show": "--show"}
-    given = [word for name, word in words.items() if getattr(args, name)]
-    if given:
-        raise ConfigError(
-            f"{given[0]} does not go with --shard, a part of a run that nobody watches"
-        )
-    if "voc" in args.save:
-        raise ConfigError(
-            "--save voc does not go with --shard: give each process a .txt list of its own pictures"
-        )
 
 
 def _refuse_with_benchmark(args) -> None:
@@ -129,66 +109,25 @@ class _Run:
     """One run of the command: what it draws and writes, and what it has seen so far."""
 
     def __init__(self, args, model, settings: dict, screen: terminal.Screen, stop: signals.Stop):
-        from yolo.inference.writers import LISTS, WRITERS
+        from yolo.inference.writers import WRITERS
 
         self.args, self.model, self.settings, self.screen = args, model, settings, screen
         self.stop, self.ended = stop, lambda: stop.requested
         self.out = Path(args.out)
-        self.kinds = tuple(dict.fromkeys(("json", *args.save)))
-        left = LISTS if args.shard else ()
-        self.writers = [
-            WRITERS[kind](
-                self.out,
-                model.classes,
-                **{"in_parts": True} if args.shard and kind == "yolo" else {},
-            )
-            for kind in self.kinds
-            if kind not in left
-        ]
+        kinds = dict.fromkeys(("json", *args.save))
+        self.writers = [WRITERS[kind](self.out, model.classes) for kind in kinds]
         self.failed, self.looked_at, self.counts = [], Counter(), Counter()
         self.names: set[str] = set()
-        self.stems: dict[Path, str] = {}
-        self.share, self.entries, self.complete = None, [], False
-
-    def take_share(self, found: list[Path | int], weights) -> list[Path]:
-        """Return the pictures of this process, which is one of several.
-
-        Raises:
-            ConfigError: there are videos or cameras among them all.
-        """
-        from yolo.inference import shards
-        from yolo.inference.sources import is_video
-
-        for source in found:
-            if isinstance(source, int) or is_video(source):
-                raise ConfigError(
-                    f"{printable(str(source))}: --shard divides pictures; look at videos and "
-                    "cameras in a run of their own"
-                )
-        settings = {name: list(value) if isinstance(value, tuple) else value
-                    for name, value in self.settings.items()}  # fmt: skip
-        settings |= {"save": list(self.kinds), "image_size": list(self.model.image_size)}
-        run = shards.Run(
-            kind="predict", model=shards.model_digest(self.model, weights),
-            data=shards.paths_digest(found), pictures=len(found),
-            classes=tuple(self.model.classes), settings=settings,
-        )  # fmt: skip
-        shard = shards.Shard(*self.args.shard)
-        self.share = (run, shard)
-        self.settings["whole"] = len(found)
-        self._name(found)
-        return [found[i] for i in run.part(shard)]
 
     def look_at(self, found: list[Path | int]) -> None:
         """Go through all pictures, then all videos and cameras, until told to end."""
         from yolo.inference.sources import is_video
 
         pictures = [s for s in found if not isinstance(s, int) and not is_video(s)]
-        if self.share is None:
-            self._name(found)
+        # Drawn pictures never take the name of one that is read.
+        self.names |= {path.name.lower() for path in found if _is_in(path, self.out)}
         if pictures and not self._pictures(pictures):
             return
-        self.complete = len(self.entries) + len(self.failed) == len(pictures)  # of a shard
         for source in found:
             if self.ended():
                 return
@@ -198,17 +137,6 @@ class _Run:
                         return
                 except DatasetError as error:
                     self._fail(source, error)
-
-    def _name(self, found: list[Path | int]) -> None:
-        """Give every picture a name for its files, the same whichever process looks at it."""
-        from yolo.inference.sources import is_video
-
-        # Drawn pictures never take the name of one that is read.
-        self.names |= {path.name.lower() for path in found if _is_in(path, self.out)}
-        for path in found:
-            if not isinstance(path, int) and not is_video(path):
-                name = common.free_name(path, self.names, of_others=self._of_others)
-                self.stems[path] = Path(name).stem
 
     def _of_others(self, name: str) -> bool:
         """Tell whether a file in the way of a drawn one is none that an earlier run drew."""
@@ -224,7 +152,8 @@ class _Run:
             self.model, paths, on_error=self._fail, ended=self.ended, **self.settings
         )
         for number, (path, image, found) in enumerate(results, 1):
-            stem = self.stems[path]
+            name = common.free_name(path, self.names, of_others=self._of_others)
+            stem = Path(name).stem
             drawn = None if self.args.no_draw else self.out / f"{stem}.jpg"
             more = self._take(
                 image, found, source=printable(path), stem=stem, path=path, drawn=drawn
@@ -290,8 +219,6 @@ class _Run:
         result = Result(image=image, found=found, drawn=drawn, **about)
         for writer in self.writers:
             writer.add(result)
-        if self.share is not None:
-            self.entries.append(_entry(result))
         if not self.args.show or self.ended():
             return True  # what else the batch holds is taken, too
         goes_on = window.show(picture, wait=result.frame is None, ended=self.ended)
@@ -322,13 +249,6 @@ class _Run:
         with contextlib.ExitStack() as stack:  # one that fails keeps no other from its end
             for writer in reversed(self.writers):
                 stack.callback(writer.close)
-        if self.share is not None and self.complete:
-            from yolo.inference import shards
-
-            failed = [printable(path) for path in self.failed]
-            path = shards.write_shard(self.out, *self.share, self.entries, failed)
-            pictures = len(self.entries) + len(failed)
-            self.screen.write(common.shard_line(path, pictures, self.share[1]))
 
     def report(self) -> None:
         """Say what was looked at, what was found, and where it is written."""
@@ -338,26 +258,13 @@ class _Run:
         text = ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
         if self.looked_at["picture"] > 1:
             self.screen.write(f"all together: {text or 'nothing found'}")
-        if self.share is None:
-            self.screen.write(f"{looked or 'no picture'}, results in {self.writers[0].path}")
-        for writer in self.writers[self.share is None :]:
+        self.screen.write(f"{looked or 'no picture'}, results in {self.writers[0].path}")
+        for writer in self.writers[1:]:
             self.screen.write(f"written: {writer.path}")
         if self.failed:
             videos = any(isinstance(one, int) or is_video(one) for one in self.failed)
             failed = common.counted(len(self.failed), "source" if videos else "picture")
             self.screen.write(f"{failed} left out, not readable")
-
-
-def _entry(result) -> dict:
-    """Return what a merge needs of one picture's result, as plain values."""
-    from yolo.inference.shards import pack_detections
-
-    return {
-        "file": result.source, "path": str(result.path), "stem": result.stem,
-        "size": [int(side) for side in result.image.shape[:2]],
-        "drawn": None if result.drawn is None else str(result.drawn),
-        **pack_detections(result.found),
-    }  # fmt: skip
 
 
 def _is_in(path: Path | int, folder: Path) -> bool:

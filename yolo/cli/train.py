@@ -13,7 +13,7 @@ from yolo.cli import common, look
 from yolo.errors import ConfigError, WeightsError
 from yolo.reading import FilePart
 from yolo.signals import Stop
-from yolo.training import devices, run_folder, settings, toml, workers
+from yolo.training import devices, run_folder, settings, toml
 from yolo.training.lock import lock
 from yolo.training.origin import FREE, refuse_differences, settings_of
 from yolo.training.settings import TrainConfig, resolved
@@ -38,8 +38,7 @@ DEMO_SETTINGS = {
 def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     """Run the command, which the run notes as it was typed, and return its exit code."""
     given = common.settings_given(args)
-    cluster = workers.read_cluster()
-    workers.show_signs_of_life()
+    number, processes = devices.read_tf_config()
     if args.go_on:
         args.resume = _run_to_go_on(given)
     if args.resume:
@@ -53,7 +52,8 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
         config = _with_data(config, given, screen)
         return look.check_data(config, Path(config.save_dir) / "check", screen, args.verbose)
     looks = args.show_batches or args.overfit
-    _refuse_for_workers(args, config, cluster.workers)
+    if processes > 1:
+        _refuse_for_several(args, config)
     if not looks and _nothing_to_do(folder or _finished_before(config, given), screen):
         return 0
     terminal.import_tensorflow_quietly(verbose=args.verbose, prepare=lambda: devices.set_up(config))
@@ -68,7 +68,7 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
     if args.overfit:
         return look.overfit(config, args.overfit, screen)
     screen.outlive()  # a terminal that is closed, or a log that is full, is no reason to end
-    if cluster.index:  # the chief alone writes
+    if number:  # the first process alone writes
         run = _Run(
             folder or run_folder.place(config.save_dir, config.name or ""),
             bool(args.resume),
@@ -122,7 +122,7 @@ class _Run:
     data: TrainingData
     report: DataReport
     config: TrainConfig  # as settled
-    team: devices.Team
+    chief: bool  # of several processes the one that writes
 
     def __init__(self, folder: Path, resume: bool, screen: terminal.Screen, stop: Stop):
         self.folder, self.resume, self.stop = folder, resume, stop
@@ -130,17 +130,18 @@ class _Run:
 
     def train(self, config: TrainConfig) -> Path:
         """Check the data, settle what is left open, train, and return the best model."""
+        import tensorflow as tf
+
         from yolo.reports import check_report, run_report
         from yolo.training import architecture, data_check, memory
 
-        self.team = devices.set_up(config)
+        strategy = devices.set_up(config)
+        self.chief = strategy.extended.should_checkpoint
         data, self.report = data_check.read_and_check(config)
         self.data = data_check.accepted(data, self.report)
         for line in check_report.brief(self.report):
             self.write(line)
-        if self.resume:
-            return self._once(config)
-        if not self.team.chief:
+        if self.resume or not self.chief:
             return self._once(config)
         run_report.write_findings(self.folder, self.report)
         config, fit = architecture.settle_anchors(
@@ -150,13 +151,14 @@ class _Run:
             self.report = self.report.with_anchors(fit.after)
         if config.batch_size:
             return self._once(config)
-        size = memory.first_batch_size(len(self.data.train), gpus=self.team.gpus)
+        gpus = len(tf.config.get_visible_devices("GPU"))
+        size = memory.first_batch_size(len(self.data.train), gpus=gpus)
         self.write(f"batch size auto: trying {size}")
         config = dataclasses.replace(config, batch_size=size)
-        if not self.team.gpus:
+        if not gpus:
             config = memory.halve_until_trials_fit(config, self.data, write=self.write)
         return memory.halve_until_it_fits(
-            self._once, config, self.folder, least=self.team.replicas, write=self.write
+            self._once, config, self.folder, least=strategy.num_replicas_in_sync, write=self.write
         )
 
     def _once(self, config: TrainConfig) -> Path:
@@ -164,7 +166,7 @@ class _Run:
         from yolo.training import trainer
 
         self.config = config
-        if not self.resume and self.team.chief:
+        if not self.resume and self.chief:
             run_folder.describe(self.folder, config, self.data.classes, self.data.divided)
         return trainer.train(
             config, self.data, self.folder, resume=self.resume, write=self.write, live=self.live,
@@ -206,16 +208,8 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 
 
-def _refuse_for_workers(args, config: TrainConfig, number: int) -> None:
-    """Refuse what several workers cannot have, and a number of them that is not TF_CONFIG's."""
-    if args.workers not in (None, number):
-        raise ConfigError(
-            f"--workers is {args.workers}, but TF_CONFIG in the environment names "
-            f"{number if number > 1 else 'none'}; to start several on this machine: python -m "
-            f"yolo launch --workers {args.workers} -- train ..."
-        )
-    if number == 1:
-        return
+def _refuse_for_several(args, config: TrainConfig) -> None:
+    """Refuse what several processes of one training cannot have."""
     if args.show_batches or args.overfit:
         raise ConfigError("--show-batches and --overfit are for one process; unset TF_CONFIG")
     lacking = [
@@ -231,7 +225,7 @@ def _refuse_for_workers(args, config: TrainConfig, number: int) -> None:
         if wrong
     ]  # fmt: skip
     if lacking:
-        raise ConfigError(f"several workers need {lacking[0]}")
+        raise ConfigError(f"several processes need {lacking[0]}")
 
 
 def _run_to_go_on(given: dict) -> str | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -15,7 +14,6 @@ from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.errors import ConfigError
 from yolo.images import GREY, SIZE_MULTIPLE
-from yolo.reading import FilePart
 
 SIZE_RANGE = (0.7, 1.4)
 SHORTER_RANGE = (0.8, 1.0)  # 640 to 800 for 800, the scale jitter of Lin et al. (2017), table 2
@@ -34,24 +32,9 @@ NOT_AUGMENTED = AugmentConfig(
 )
 
 
-class Share(NamedTuple):
-    """The part of every batch that one process reads: that of some of the devices sharing it.
-
-    Device k of n takes the places k, k + n, k + 2n ... of a batch, so that a last batch of few
-    pictures spreads over all devices.
-
-    Args:
-        first: number of this process's first device, from 0.
-        devices: how many devices it has.
-        of: how many devices there are in all; the batch size is a multiple.
-    """
-
-    first: int = 0
-    devices: int = 1
-    of: int = 1
-
-
-WHOLE = Share()
+# Who reads the whole of every batch. Of n devices that share it device k takes the places k, k + n,
+# k + 2n ..., so that a last batch of few pictures spreads over all of them.
+ALONE = tf.distribute.InputContext()
 
 
 def steps_per_epoch(num_samples: int, batch_size: int, *, drop_remainder: bool = True) -> int:
@@ -82,12 +65,9 @@ class BatchPlan:
         epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
         seed: decides order and variation.
         drop_remainder: leave out the pictures of an epoch that fill no whole batch.
-        part: which places of every batch to read, for devices that share it: the elements are
-            then the batches of its devices in turn, `batch_size // part.of` pictures each, or
-            fewer, even none, at the end of an epoch.
 
     Raises:
-        ConfigError: `batch_size` is below 1, or does not divide among the devices.
+        ConfigError: `batch_size` is below 1.
     """
 
     batch_size: int
@@ -95,15 +75,10 @@ class BatchPlan:
     epochs: int
     seed: int = 0
     drop_remainder: bool = True
-    part: Share = WHOLE
 
     def __post_init__(self):
         if self.batch_size < 1:
             raise ConfigError(f"batch size is {self.batch_size}; expected at least 1")
-        if self.batch_size % self.part.of:
-            raise ConfigError(
-                f"batch size is {self.batch_size}; expected a multiple of {self.part.of}"
-            )
 
     def steps(self, count: int) -> int:
         """Return how many batches an epoch of `count` pictures has."""
@@ -138,6 +113,7 @@ def training_dataset(
     multi_scale: bool = False,
     start: tuple[int, int] = (0, 0),
     cache_bytes: int = 0,
+    context: tf.distribute.InputContext = ALONE,
 ) -> tf.data.Dataset:
     """Return endless batches of shuffled, augmented pictures.
 
@@ -159,6 +135,9 @@ def training_dataset(
             `image_size`; with "shorter" a shorter side from 0.8 to 1.0 times.
         start: the epoch to start in, and the batch in it, both from 0.
         cache_bytes: memory for pictures decoded once, at the start; the batches are the same.
+        context: which of the devices that share every batch are this process's. The elements are
+            then the batches of these in turn: a device's part of the pictures each, or fewer,
+            even none, at the end of an epoch.
 
     Returns:
         A dataset of (images (B, h, w, 3) uint8, {"boxes": (B, M, 4) float32 xyxy pixels of the
@@ -199,30 +178,31 @@ def training_dataset(
         return image, {"boxes": boxes, "classes": classes}
 
     return _batches(
-        _positions(plan.part, plan.batch_size, plan.first_position(*start, count)), one,
-        plan.batch_size // plan.part.of,
+        _positions(context, plan.batch_size, plan.first_position(*start, count)), one,
+        context.get_per_replica_batch_size(plan.batch_size),
         held=held if ragged else None, drop_remainder=not ragged, various=resize == "shorter",
     )  # fmt: skip
 
 
-def _positions(part: Share, batch_size: int, first: int) -> tf.data.Dataset:
+def _positions(context: tf.distribute.InputContext, batch_size: int, first: int) -> tf.data.Dataset:
     """Return the endless row of positions that a process reads, its devices' batches in turn.
 
     A position is the number of a batch times its size, plus the place in it.
     """
-    each = batch_size // part.of
-    mine = each * part.devices
+    each, devices = context.get_per_replica_batch_size(batch_size), context.num_replicas_in_sync
+    mine = batch_size // context.num_input_pipelines
+    before = context.input_pipeline_id * devices // context.num_input_pipelines
 
     def position(number: tf.Tensor) -> tf.Tensor:
         step, device, slot = number // mine, number % mine // each, number % each
-        return first + step * batch_size + slot * part.of + part.first + device
+        return first + step * batch_size + slot * devices + before + device
 
     return tf.data.Dataset.counter().map(tf.autograph.experimental.do_not_convert(position))
 
 
 def pictures_of_batch(
     samples: Sequence[Sample], plan: BatchPlan, epoch: int, batch: int
-) -> list[Path | FilePart]:
+) -> list[os.PathLike]:
     """Return the pictures that `training_dataset` puts into a batch, joined ones included.
 
     Args:
@@ -249,7 +229,7 @@ def evaluation_dataset(
     image_size: tuple[int, int],
     batch_size: int,
     resize: str = "letterbox",
-    part: Share = WHOLE,
+    context: tf.distribute.InputContext = ALONE,
 ) -> tf.data.Dataset:
     """Return the pictures once, in order, as prediction sees them: fitted, never varied.
 
@@ -258,9 +238,9 @@ def evaluation_dataset(
         image_size: (height, width) of the network's input.
         batch_size: pictures in a batch; the last may hold fewer.
         resize: "letterbox", "stretch" or "shorter".
-        part: as for a `BatchPlan`. Where several devices share a batch the row of batches
-            has no end: all of them must take the same number of steps, the last one perhaps
-            without a picture.
+        context: as for `training_dataset`. Where several devices share a batch the row of
+            batches has no end: all of them must take the same number of steps, the last one
+            perhaps without a picture.
 
     Returns:
         A dataset of the same elements as `training_dataset`; pictures are those of
@@ -274,7 +254,7 @@ def evaluation_dataset(
     draw = Augmenter(store, NOT_AUGMENTED)
 
     count, various = len(samples), resize == "shorter"
-    held = (lambda index: index < count) if part.of > 1 else None
+    held = (lambda index: index < count) if context.num_replicas_in_sync > 1 else None
 
     def one(index: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         size = tf.constant(image_size, tf.int32)
@@ -284,10 +264,9 @@ def evaluation_dataset(
         image.set_shape((None, None, 3) if various else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 
-    rows = _positions(part, batch_size, 0) if held else tf.data.Dataset.range(count)
-    return _batches(
-        rows, one, batch_size // part.of, held=held, drop_remainder=False, various=various
-    )
+    rows = _positions(context, batch_size, 0) if held else tf.data.Dataset.range(count)
+    size = context.get_per_replica_batch_size(batch_size)
+    return _batches(rows, one, size, held=held, drop_remainder=False, various=various)
 
 
 def _sizes(image_size: tuple[int, int], resize: str) -> list[tuple[int, int]]:

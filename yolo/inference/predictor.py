@@ -22,7 +22,7 @@ from yolo.errors import ConfigError, DatasetError
 from yolo.images import fit_image, read_image
 from yolo.inference import tiles
 from yolo.inference.fitted import detect_fitted
-from yolo.reading import FilePart, printable
+from yolo.reading import printable
 from yolo.results import Detections
 
 log = logging.getLogger("yolo")
@@ -45,8 +45,6 @@ class Settings:
         tile: (height, width) in pixels of the picture: look at overlapping tiles of this size
             besides the whole, see `tiles.detect_tiled`; None looks at the whole only.
         clip: cut boxes at the picture's edge, and drop those outside it.
-        whole: pictures of the run of which these are a part, see `shards`; None: these are all.
-            The model gets batches as large as the whole run would give it.
         ended: asked before each batch, or each picture where there are tiles, whether to look at
             no more.
 
@@ -61,7 +59,6 @@ class Settings:
     classes: Iterable[str] | None = None
     tile: tuple[int, int] | None = None
     clip: bool = True
-    whole: int | None = None
     ended: Callable[[], bool] = lambda: False
 
     def __post_init__(self):
@@ -71,11 +68,11 @@ class Settings:
 
 def predict(
     model,
-    paths: Iterable[Path | FilePart],
+    paths: Iterable[os.PathLike],
     *,
-    on_error: Callable[[Path | FilePart, Exception], None] | None = None,
+    on_error: Callable[[os.PathLike, Exception], None] | None = None,
     **settings,
-) -> Iterator[tuple[Path | FilePart, np.ndarray, Detections]]:
+) -> Iterator[tuple[os.PathLike, np.ndarray, Detections]]:
     """Detect in picture files and yield them one by one, in the order given.
 
     The model gets batches of one size, see `fitted.detect_fitted`. With fewer pictures than a
@@ -95,11 +92,10 @@ def predict(
     Raises:
         ConfigError: a name in `classes` is none of the model's, or `batch_size` is below 1.
     """
-    paths = [path if isinstance(path, FilePart) else Path(path) for path in paths]
+    paths = [Path(path) if isinstance(path, str) else path for path in paths]
     chosen = Settings(**settings)
     if chosen.tile is None:  # with tiles, one picture already fills batches
-        count = len(paths) if chosen.whole is None else chosen.whole
-        chosen = replace(chosen, batch_size=min(chosen.batch_size, max(count, 1)))
+        chosen = replace(chosen, batch_size=min(chosen.batch_size, max(len(paths), 1)))
     ahead = 2 if chosen.tile else 2 * chosen.batch_size + _READERS
     yield from _detect(model, paths, read_image, chosen, ahead, on_error or _warn)
 

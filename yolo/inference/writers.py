@@ -244,28 +244,20 @@ class VocFolder:
 class YoloFolder:
     """`yolo/`: labels as text files, and the class list that their numbers index.
 
-    Args:
-        out: the folder that it lies in.
-        classes: class names.
-        in_parts: other processes write labels of other pictures there, too.
-
     Raises:
-        ConfigError: the folder holds labels already; in parts, labels other than those found.
+        ConfigError: the folder holds labels already, which may have been corrected by hand.
     """
 
-    def __init__(self, out: Path, classes, *, in_parts: bool = False):
+    def __init__(self, out: Path, classes):
         self.path = out / "yolo"
         self._classes = classes
-        if not in_parts and any((self.path / "labels").glob("*.txt")):
+        if any((self.path / "labels").glob("*.txt")):
             raise _corrected(self.path)
 
     def add(self, result: Result) -> None:
         """Write the label file; an empty one says that nothing was found."""
         text = result.found.to_yolo_text(result.image.shape[:2])
-        path = self.path / "labels" / f"{result.stem}.txt"
-        if path.exists() and path.read_bytes() != text.encode("utf-8"):
-            raise _corrected(path)
-        write_text(path, text)
+        write_text(self.path / "labels" / f"{result.stem}.txt", text)
 
     def close(self) -> None:
         """Write the class list."""
@@ -334,8 +326,6 @@ WRITERS: dict[str, Callable[..., Any]] = {
     "crops": Crops,
     "counts": CountsFile,
 }
-# Those that are one list of all pictures: a shard of a run leaves them to the merge.
-LISTS = ("json", "csv", "coco", "counts")
 # The category ids of COCO's 80 classes among the 91 of its paper, in the order of the classes.
 COCO_CATEGORY_IDS = tuple(
     i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)

@@ -14,7 +14,6 @@ from yolo.errors import YoloError
 from yolo.headers import printable
 from yolo.terminal import duration
 from yolo.training import checkpoint
-from yolo.training.devices import Team
 from yolo.training.optimizer import refused_a_step
 
 PICTURES_NAMED = 8
@@ -126,6 +125,9 @@ class Progress(keras.callbacks.Callback):
 class Checkpoints(keras.callbacks.Callback):
     """Saves the run at the end of every epoch, every few minutes, and when a signal asks.
 
+    Of several processes all take part in a save, and nobody tells them to at the same batch: they
+    save at the end of an epoch only, and a signal ends one at once.
+
     Args:
         folder: the run folder.
         state: where the run is; kept up to date.
@@ -133,15 +135,10 @@ class Checkpoints(keras.callbacks.Callback):
         stop: the signals.
         finish_epoch: called with the model and the epoch's figures once its batches are saved.
         arrays: of the checkpoint that this run goes on from, if any.
-        team: who trains together; its chief writes, and a signal to one of them ends them all.
     """
 
-    def __init__(
-        self, folder: Path, state, *, steps: int, stop, finish_epoch, arrays=None,
-        team: Team | None = None,
-    ):  # fmt: skip
+    def __init__(self, folder: Path, state, *, steps: int, stop, finish_epoch, arrays=None):
         super().__init__()
-        self.team = team or Team()
         self.folder, self.state, self.steps = folder, state, steps
         self.stop, self.finish_epoch, self.arrays = stop, finish_epoch, arrays
 
@@ -157,18 +154,19 @@ class Checkpoints(keras.callbacks.Callback):
         """Count the batch, and save when it is time."""
         self.state.batch += 1
         self.state.step += 1
+        if self.model.distribute_strategy.cluster_resolver is not None:
+            return
         self.stop.defer()  # from the first batch on there is something to lose
         if self.state.batch == self.steps:
             return  # the end of the epoch saves
         late = time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS
-        if self._agree(late):
+        if late or self.stop.requested:
             self._save()
             self.stop_if_requested()
 
     def on_epoch_end(self, epoch, logs=None):
         """Save first, then measure: who stops the measurement shall not lose the epoch."""
         self._save()
-        self._agree(False)
         self.stop.allow()
         self.finish_epoch(self.model, {name: float(value) for name, value in logs.items()})
 
@@ -177,13 +175,7 @@ class Checkpoints(keras.callbacks.Callback):
         if self.stop.requested:
             self.stop.allow()
 
-    def _agree(self, late: bool) -> bool:
-        """Tell whether to save now: all workers at the same batch, and by the chief's clock."""
-        said = self.team.everyone(self.stop.number, late)
-        self.stop.number = self.stop.number or int(said[:, 0].max())
-        return self.stop.requested or bool(said[0, 1])
-
     def _save(self):
         self.state.seconds = time.monotonic() - self.started
-        checkpoint.save(self.folder, self.state, self.model, write=self.team.chief)
+        checkpoint.save(self.folder, self.state, self.model)
         self.saved = time.monotonic()

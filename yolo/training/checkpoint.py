@@ -51,14 +51,15 @@ class State:
     origin: dict = field(default_factory=dict)
 
 
-def save(folder: Path, state: State, model, *, write: bool = True) -> Path:
+def save(folder: Path, state: State, model) -> Path:
     """Write a checkpoint of a compiled model and remove all but the one before it.
+
+    Of several processes all must call it, as numbers are gathered; the first one writes.
 
     Args:
         folder: the run folder.
         state: where the run is.
         model: its weights, seeds, metrics and optimizer are written.
-        write: False for the workers that only help to gather what is written.
 
     Returns:
         The checkpoint's folder, `checkpoints/step-<n>`.
@@ -68,7 +69,7 @@ def save(folder: Path, state: State, model, *, write: bool = True) -> Path:
     """
     arrays: dict[str, Any] = _arrays(model)
     path = checkpoint_path(folder, state.step)
-    if not write:
+    if not model.distribute_strategy.extended.should_checkpoint:
         return path
     text = json.dumps(asdict(state), indent=1, ensure_ascii=False, allow_nan=False)
 

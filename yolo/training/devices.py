@@ -1,18 +1,15 @@
-"""Which devices a run may use, and how they share its batches."""
+"""Which devices and processes share the batches of a run."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import json
+import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from yolo.errors import ConfigError
-from yolo.training import workers
 from yolo.training.settings import TrainConfig
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def select_gpus(setting: str | None) -> list:
@@ -47,76 +44,55 @@ def select_gpus(setting: str | None) -> list:
     return chosen
 
 
-class Team:
-    """The devices that share every batch of a run, on this machine and on others.
+def read_tf_config() -> tuple[int, int]:
+    """Return the number of this process, from 0, and how many train together, by TF_CONFIG.
 
-    Args:
-        strategy: a `tf.distribute.Strategy`; None for one device.
-        devices: how many of its devices are this machine's.
-        worker: this machine's number, from 0; number 0, the chief, is the one that writes files.
-        workers: how many machines there are.
-        gpus: how many of all the devices are GPUs.
+    Its form is TensorFlow's, as Kubernetes' TFJob, Ray Train and others set it, with an optional
+    "chief" that comes first. Without it the process trains alone: (0, 1).
+
+    Raises:
+        ConfigError: TF_CONFIG is something else.
     """
-
-    def __init__(
-        self, strategy=None, *, devices: int = 1, worker: int = 0, workers: int = 1, gpus: int = 0
-    ):
-        self.strategy, self.devices, self.gpus = strategy, devices, gpus
-        self.worker, self.workers = worker, workers
-
-    @property
-    def chief(self) -> bool:
-        """Whether this machine writes the run's files."""
-        return self.worker == 0
-
-    @property
-    def replicas(self) -> int:
-        """How many devices share a batch in all."""
-        return self.devices * self.workers
-
-    def scope(self):
-        """Return the context in which a model for these devices is made and compiled."""
-        return self.strategy.scope() if self.strategy else contextlib.nullcontext()
-
-    def share(self, dataset: Callable):
-        """Return the batches that these devices train or measure on.
-
-        Args:
-            dataset: makes a `tf.data.Dataset` of a `yolo.data.pipeline.Share`.
-        """
-        from yolo.data.pipeline import Share
-
-        part = Share(self.worker * self.devices, self.devices, self.replicas)
-        if self.strategy is None:
-            return dataset(part)
-        return self.strategy.distribute_datasets_from_function(lambda context: dataset(part))
-
-    def everyone(self, *values: float) -> np.ndarray:
-        """Return what each worker says, (workers, len(values)) float64; all of them must ask."""
-        import numpy as np
-
-        mine = np.array(values, np.float64)
-        return mine[None] if self.workers == 1 else workers.gather(self.strategy, mine)
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return 0, 1
+    try:
+        found = json.loads(text)
+        members, kind, index = found["cluster"], found["task"]["type"], int(found["task"]["index"])
+        chiefs, workers = (len(members.get(name, [])) for name in ("chief", "worker"))
+        if set(members) - {"chief", "worker", "evaluator"} or kind not in ("chief", "worker"):
+            raise ValueError("only a chief and workers train here")
+        if not 0 <= index < len(members[kind]):
+            raise ValueError(f"there is no {kind} {index}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"TF_CONFIG names no cluster of workers ({error}); expected "
+            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+        ) from error
+    return index + (chiefs if kind == "worker" else 0), chiefs + workers
 
 
-def set_up(config: TrainConfig) -> Team:
+def set_up(config: TrainConfig) -> Any:
     """Choose the devices of a run; TensorFlow takes this only before it has computed anything.
 
     Args:
         config: `gpus` and `devices` count, and the variable TF_CONFIG in the environment.
 
+    Returns:
+        The `tf.distribute.Strategy` of all that share a batch, TensorFlow's own for one device.
+
     Raises:
         ConfigError: there are not so many devices, it is too late to choose, or TF_CONFIG makes
             no sense.
     """
-    return _team(config.gpus, config.devices)
+    return _strategy(config.gpus, config.devices)
 
 
 @functools.cache
-def _team(names: str | None, devices: str | None) -> Team:
+def _strategy(names: str | None, devices: str | None):
     import tensorflow as tf
 
-    cluster = workers.read_cluster()
+    _, processes = read_tf_config()
     found = select_gpus(names)
     wanted = len(found) if devices in (None, "all") else _count(devices)
     if found and wanted > len(found):
@@ -126,38 +102,33 @@ def _team(names: str | None, devices: str | None) -> Team:
     if wanted < len(found):
         _before_it_starts(f"devices is {devices}", tf.config.set_visible_devices,
                           found[:wanted], "GPU")  # fmt: skip
-    if cluster.workers > 1:
+    if processes > 1:
         if not found and wanted > 1:
-            raise ConfigError("without GPUs every worker has one device; leave devices out")
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        gpus = wanted * cluster.workers if found else 0
-        return Team(strategy, devices=max(1, wanted), worker=cluster.index,
-                    workers=cluster.workers, gpus=gpus)  # fmt: skip
+            raise ConfigError("without GPUs every process has one device; leave devices out")
+        return tf.distribute.MultiWorkerMirroredStrategy()
     if wanted < 2:
-        return Team(gpus=min(len(found), 1))
+        return tf.distribute.get_strategy()
     if not found:
         (processor,) = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * wanted
         _before_it_starts(f"devices is {devices}", tf.config.set_logical_device_configuration,
                           processor, parts)  # fmt: skip
     kind = "GPU" if found else "CPU"
-    strategy = tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(wanted)])
-    return Team(strategy, devices=wanted, gpus=wanted if found else 0)
+    return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(wanted)])
 
 
-def refuse_uneven(team: Team, batch_sizes) -> None:
+def refuse_uneven(devices: int, batch_sizes) -> None:
     """Refuse batches that do not divide among the devices.
 
     Raises:
         ConfigError: with the nearest sizes that do.
     """
     for size in batch_sizes:
-        if size % team.replicas:
-            below = size // team.replicas * team.replicas
-            near = " or ".join(str(n) for n in (below, below + team.replicas) if n)
-            what = "workers" if team.devices == 1 else "devices"
+        if size % devices:
+            below = size // devices * devices
+            near = " or ".join(str(n) for n in (below, below + devices) if n)
             raise ConfigError(
-                f"a batch of {size} does not divide among {team.replicas} {what}; choose {near}"
+                f"a batch of {size} does not divide among {devices} devices; choose {near}"
             )
 
 

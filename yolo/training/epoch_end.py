@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from yolo.files import unless_held, write_with
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
-from yolo.training.devices import Team
 from yolo.training.optimizer import averaged_variables
 from yolo.training.settings import TrainConfig
 
@@ -20,7 +20,8 @@ class EpochEnd:
     """Measures, saves the best and the last model, and writes `results.csv`.
 
     It follows the checkpoint of the epoch's last batch, so that a crash in its middle has it
-    done again from there, to the same end. Models are saved from a second detector, which takes
+    done again from there, to the same end. Of several processes the first one measures and writes,
+    and tells the others the score. Models are saved from a second detector, which takes
     the averaged weights for measuring; the training model and its optimizer are never touched.
 
     Args:
@@ -30,17 +31,14 @@ class EpochEnd:
         measure: returns mAP50 of a detector, 0..1.
         config: the run's settings.
         write: called with a line to show.
-        team: who trains together; its chief measures and saves, the others learn the score.
 
     Attributes:
         stopped: whether patience has ended the run.
     """
 
     def __init__(
-        self, folder: Path, state: State, shadow, *, measure: Callable, config: TrainConfig, write,
-        team: Team | None = None,
-    ):  # fmt: skip
-        self.team = team or Team()
+        self, folder: Path, state: State, shadow, *, measure: Callable, config: TrainConfig, write
+    ):
         self.folder, self.state, self.shadow = folder, state, shadow
         self.measure, self.config, self.write = measure, config, write
         self.stopped = False
@@ -57,7 +55,8 @@ class EpochEnd:
             logs: the epoch's figures.
             validate: returns `val_loss` and its parts; None where there is none.
         """
-        config, state = self.config, self.state
+        config, state, strategy = self.config, self.state, model.distribute_strategy
+        self.chief = strategy.extended.should_checkpoint
         done = state.epoch + 1
         row = {
             **logs,
@@ -70,12 +69,12 @@ class EpochEnd:
         if done == config.epochs or (every and done % every == 0):
             if validate is not None:
                 row |= validate()
-            score = self.measure(self.shadow) if self.team.chief else 0.0
-            row["mAP50"] = float(self.team.everyone(score)[0, 0])
+            score = self.measure(self.shadow) if self.chief else 0.0
+            row["mAP50"] = _told_by_first(strategy, score)
             self._judge(row["mAP50"], done, row.get("val_loss"))
         if config.save_period and done % config.save_period == 0:
             self._save(f"epoch_{done:04d}.keras", {"epoch": done})
-        if self.team.chief:
+        if self.chief:
             self._note(row)
         self._copy(model, averaged=False)
         self._save("last.keras", {"epoch": done})
@@ -112,13 +111,23 @@ class EpochEnd:
             self.stopped = True
 
     def _copy(self, model, *, averaged: bool) -> None:
-        if self.team.chief:
+        if self.chief:
             copy_weights(model, self.shadow, averaged=averaged)
 
     def _save(self, name: str, notes: dict) -> None:
-        if self.team.chief:
+        if self.chief:
             self.shadow.notes = {**notes, "split_seed": self.config.seed}
             save_model(self.shadow, self.folder / name)
+
+
+def _told_by_first(strategy, value: float) -> float:
+    """Return what the first of the processes says; all of them must ask."""
+
+    def said(context):
+        return tf.constant(value if context.replica_id_in_sync_group == 0 else 0.0, tf.float64)
+
+    values = strategy.experimental_distribute_values_from_function(said)
+    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
 
 def save_model(model, path: Path) -> None:

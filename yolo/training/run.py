@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
@@ -21,11 +20,10 @@ from yolo.training import checkpoint, settings
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State
 from yolo.training.dataset import TrainingData
-from yolo.training.devices import Team
+from yolo.training.devices import read_tf_config
 from yolo.training.epoch_end import EpochEnd
 from yolo.training.run_folder import checkpoint_steps
 from yolo.training.settings import TrainConfig
-from yolo.training.workers import tells_of_loss
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,6 @@ class Run:
     live: bool
     stop: Stop
     more: Sequence = ()
-    team: Team = field(default_factory=Team)
 
     def phase(self, model: Detector, phase: Phase, arrays: dict | None) -> None:
         """Train from where the run is to the end of a phase.
@@ -99,15 +96,14 @@ class Run:
             config.drop_remainder,
         )  # fmt: skip
 
-        def batches(part):
-            share = dataclasses.replace(plan, part=part)
-            return training_batches(config, self.data.train, share, (state.epoch, skipped))
+        def batches(context):
+            return training_batches(config, self.data.train, plan, (state.epoch, skipped), context)
 
         def pictures(epoch, batch):
             return pipeline.pictures_of_batch(self.data.train, plan, epoch, batch)
 
         model.fit(
-            self.team.share(batches),
+            model.distribute_strategy.distribute_datasets_from_function(batches),
             steps_per_epoch=steps - skipped,
             initial_epoch=state.epoch,
             epochs=last,
@@ -118,8 +114,7 @@ class Run:
                 Progress(self.write, live=self.live, steps=steps, batch_size=phase.batch_size,
                          last_epoch=config.epochs, skipped=skipped),
                 Checkpoints(self.folder, state, steps=steps, stop=self.stop, arrays=arrays,
-                            finish_epoch=lambda model, logs: self.end(model, logs, validate),
-                            team=self.team),
+                            finish_epoch=lambda model, logs: self.end(model, logs, validate)),
                 *self.more,
             ],
         )  # fmt: skip
@@ -130,12 +125,16 @@ class Run:
         config = self.config
         if not (config.epochs_between_evaluations and self.data.val):
             return None
-        batches = self.team.share(lambda part: pipeline.evaluation_dataset(
-            self.data.val, image_size=config.image_size, batch_size=phase.batch_size,
-            resize=config.resize, part=part,
-        ))  # fmt: skip
+        strategy = model.distribute_strategy
+        batches = strategy.distribute_datasets_from_function(
+            lambda context: pipeline.evaluation_dataset(
+                self.data.val, image_size=config.image_size, batch_size=phase.batch_size,
+                resize=config.resize, context=context,
+            )
+        )  # fmt: skip
         # A share of a batch that several devices share has no end of its own.
-        steps = -(-len(self.data.val) // phase.batch_size) if self.team.strategy else None
+        several = strategy.num_replicas_in_sync > 1
+        steps = -(-len(self.data.val) // phase.batch_size) if several else None
 
         def validate() -> dict[str, float]:
             found = model.evaluate(batches, verbose=0, return_dict=True, steps=steps)
@@ -161,30 +160,30 @@ def _errors_named(run: Run, phase: Phase):
             f"try {smaller} smaller --image-size in a new run",
         ) from error
     except tf.errors.OpError as error:
-        if tells_of_loss(error):
-            raise
         found = re.search(r"DatasetError: ([^\n]+)", str(error))
         if found is not None:
             raise DatasetError(found[1]) from error
-        find_damaged([*run.data.train, *run.data.val])
-        # Whatever it was may have passed, as faults of a network disk do.
         saved = checkpoint_steps(run.folder)
         way = f"--resume {run.folder}" if saved else "the same command, nothing was saved yet"
         # Below a graph's own words stands what an operation said, before the nodes in brackets.
         words = str(error.message).split("[[")[0].strip().splitlines() or ["no reason given"]
-        raise YoloError(
-            f"TensorFlow could not go on ({type(error).__name__}: {words[-1]}); all pictures can "
-            f"be read now. Try again with {way}"
-        ) from error
+        why = f"TensorFlow could not go on ({type(error).__name__}: {words[-1]})"
+        if read_tf_config()[1] > 1:  # it may well tell of another process
+            raise YoloError(f"{why}; end all processes and start them again with {way}") from error
+        find_damaged([*run.data.train, *run.data.val])
+        # Whatever it was may have passed, as faults of a network disk do.
+        raise YoloError(f"{why}; all pictures can be read now. Try again with {way}") from error
 
 
 def training_batches(
-    config: TrainConfig, samples: Sequence[Sample], plan: pipeline.BatchPlan, start: tuple[int, int]
-) -> tf.data.Dataset:
+    config: TrainConfig, samples: Sequence[Sample], plan: pipeline.BatchPlan,
+    start: tuple[int, int], context: tf.distribute.InputContext = pipeline.ALONE,
+) -> tf.data.Dataset:  # fmt: skip
     """Return the batches of a run from (epoch, batch) on, read by as many threads as it says."""
     batches = pipeline.training_dataset(
         samples, plan, image_size=config.image_size, resize=config.resize,
         multi_scale=config.multi_scale, start=start, cache_bytes=config.cache * 10**6,
+        context=context,
     )  # fmt: skip
     options = tf.data.Options()
     if config.loader_threads:

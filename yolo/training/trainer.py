@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +12,6 @@ import keras
 from yolo import saved, zoo
 from yolo.data import pipeline
 from yolo.detector import Detector
-from yolo.errors import ConfigError
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
 from yolo.schedules import WarmupDecay
@@ -22,7 +19,7 @@ from yolo.signals import Stop
 from yolo.training import architecture, checkpoint, run_folder, settings
 from yolo.training.checkpoint import State
 from yolo.training.dataset import TrainingData
-from yolo.training.devices import Team, refuse_uneven, set_up
+from yolo.training.devices import refuse_uneven, set_up
 from yolo.training.epoch_end import EpochEnd, save_model
 from yolo.training.optimizer import make_optimizer, peak_learning_rate, use_averages
 from yolo.training.origin import origin, refuse_differences
@@ -31,7 +28,6 @@ from yolo.training.repeatable import make_repeatable
 from yolo.training.run import Phase, Run, phases
 from yolo.training.settings import TrainConfig
 from yolo.training.watching import watchers
-from yolo.training.workers import lost_ones_named
 
 log = logging.getLogger("yolo")
 
@@ -56,61 +52,58 @@ def train(
         callbacks: Keras callbacks besides the run's own, called after them.
         stop: signals to end on, with a checkpoint of the batch at hand; none by default.
 
-    Where the environment's TF_CONFIG names several workers, all of them must call this with the
+    Where the environment's TF_CONFIG names several processes, all of them must call this with the
     same arguments. The first one writes the folder, which the others must see.
 
     Returns:
         `folder / "best.keras"`.
 
     Raises:
-        YoloError: settings, data or weights cannot be used, a checkpoint cannot be written, the
-            loss stops being finite, or another worker is lost.
+        YoloError: settings, data or weights cannot be used, a checkpoint cannot be written, or
+            the loss stops being finite.
     """
     epochs = run_folder.epochs_if_complete(folder)
     if resume and epochs is not None:
         write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
         return folder / "best.keras"
-    team, stop = set_up(config), stop or Stop()
+    strategy, stop = set_up(config), stop or Stop()
+    devices, chief = strategy.num_replicas_in_sync, strategy.extended.should_checkpoint
     stop.take_back()
-    refuse_uneven(team, (phase.batch_size for phase in phases(config)))
-    if team.chief:
+    refuse_uneven(devices, (phase.batch_size for phase in phases(config)))
+    if chief:
         run_folder.sweep(folder)
     make_repeatable(config.seed)
     precision = choose_precision(config.precision)
-    with lost_ones_named():
-        state, arrays = (checkpoint.newest(folder) if resume else None) or (State(), None)
-        if arrays is None:
-            state.epoch = config.init_epoch
-        model, shadow = _models(config, data, precision, team, fresh=arrays is None)
-        here = origin(config, data, model)
-        refuse_differences(here, state.origin, folder)
-        state.origin = here
-        write(
-            f"{config.model}, {len(data.classes)} classes, {model.count_params():,} parameters, "
-            f"{config.image_size[0]}x{config.image_size[1]}, {precision}, "
-            f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
-            + (f", {team.replicas} devices" if team.strategy else "")
-        )
-        measure = functools.partial(_measure, config=config, data=data)
-        end = EpochEnd(
-            folder, state, shadow, measure=measure, config=config, write=write, team=team
-        )
-        _refuse_strangers(team, state, folder)
-        if team.chief:
-            run_folder.cut_results(folder / "results.csv", state.epoch)
-        more = [*(watchers(config, folder) if team.chief else ()), *callbacks]
-        run = Run(config, data, folder, state, end, write, live, stop, more, team)
-        for phase in phases(config):
-            if state.epoch >= phase.last or end.stopped:
-                continue
-            with team.scope():
-                _compile(model, config, phase, len(data.train))
-                if arrays is not None:
-                    checkpoint.restore(model, arrays)
-            run.phase(model, phase, arrays)
-            arrays = None
-            use_averages(model)
-    if team.chief:
+    state, arrays = (checkpoint.newest(folder) if resume else None) or (State(), None)
+    if arrays is None:
+        state.epoch = config.init_epoch
+    model, shadow = _models(config, data, precision, strategy, fresh=arrays is None)
+    here = origin(config, data, model)
+    refuse_differences(here, state.origin, folder)
+    state.origin = here
+    write(
+        f"{config.model}, {len(data.classes)} classes, {model.count_params():,} parameters, "
+        f"{config.image_size[0]}x{config.image_size[1]}, {precision}, "
+        f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
+        + (f", {devices} devices" if devices > 1 else "")
+    )
+    measure = functools.partial(_measure, config=config, data=data)
+    end = EpochEnd(folder, state, shadow, measure=measure, config=config, write=write)
+    if chief:
+        run_folder.cut_results(folder / "results.csv", state.epoch)
+    more = [*(watchers(config, folder) if chief else ()), *callbacks]
+    run = Run(config, data, folder, state, end, write, live, stop, more)
+    for phase in phases(config):
+        if state.epoch >= phase.last or end.stopped:
+            continue
+        with strategy.scope():
+            _compile(model, config, phase, len(data.train))
+            if arrays is not None:
+                checkpoint.restore(model, arrays)
+        run.phase(model, phase, arrays)
+        arrays = None
+        use_averages(model)
+    if chief:
         _finish(model, shadow, folder, state, config, write)
     return folder / "best.keras"
 
@@ -121,37 +114,17 @@ def _measure(detector: Detector, *, config: TrainConfig, data: TrainingData) -> 
     return evaluate_voc(found, data.val, data.classes).map_all_point
 
 
-def _refuse_strangers(team: Team, state: State, folder: Path) -> None:
-    """Refuse workers that would not train the same: with other settings, pictures or checkpoint."""
-    if team.workers == 1:
-        return
-    text = json.dumps(state.origin, sort_keys=True).encode("utf-8", "surrogateescape")
-    digest = int(hashlib.sha256(text).hexdigest()[:12], 16)
-    said = team.everyone(digest, state.step)
-    for worker, (theirs, step) in enumerate(said):
-        if step != said[0, 1]:
-            raise ConfigError(
-                f"{folder}: worker 0 goes on from step {said[0, 1]:.0f}, worker {worker} from "
-                f"step {step:.0f}; all of them must see the same --save-dir"
-            )
-        if theirs != said[0, 0]:
-            raise ConfigError(
-                f"worker {worker} has other settings or pictures than worker 0; start all with "
-                "the same command on the same data"
-            )
-
-
 def _models(
-    config: TrainConfig, data: TrainingData, precision: str, team: Team, *, fresh: bool
+    config: TrainConfig, data: TrainingData, precision: str, strategy, *, fresh: bool
 ) -> tuple[Detector, Detector]:
     """Return the detector to train and a second one like it, for measuring and saving.
 
-    The first is on all devices of the team, the second on one of this machine.
+    The first is on all devices of the strategy, the second on one of this machine.
     """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        with team.scope():
+        with strategy.scope():
             model = _build(config, data, fresh=fresh)
         return model, Detector.from_config(model.get_config())
     finally:

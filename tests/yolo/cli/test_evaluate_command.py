@@ -108,17 +108,6 @@ def test_chosen_classes_are_scored_as_in_the_whole(measured, place):
         assert figures("--classes", names)[0] == whole
 
 
-def test_chosen_classes_in_shards(measured, place, outcome):
-    words = ("--seed", "7", "--split", "train", "--classes", "dog")
-    (place / "best.keras").write_bytes(b"weights")
-    assert "written: one.json" in measured(*words, "--json", "one.json")[1]
-    for part in ("1/2", "2/2"):
-        measured(*words, "--shard", part)
-    assert outcome(cli.main, "merge", "evaluation", "--json", "two.json")[0] == 0
-    one, two = ((place / name).read_text(encoding="utf-8") for name in ("one.json", "two.json"))
-    assert one == two and "dog" in one and "cat" not in one
-
-
 @pytest.mark.parametrize(
     "names, words", [("cow", "--classes: the model knows no 'cow', only cat, dog"),
                      (",", "--classes holds no name")],
@@ -134,7 +123,6 @@ def test_classes_that_the_model_does_not_know(measured, names, words):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--out", "o"], "--out is for --shard"),
         (["--images", "p"], "--images belongs to a COCO .json file; VOC is none"),
         (["--results", "r", "--match-iou", "0.6"], "--match-iou does not go with --results"),
         (["--results", "r"], "--weights does not go with --results"),

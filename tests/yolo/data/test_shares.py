@@ -2,36 +2,77 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from benchmarks.faults import shares
-from benchmarks.faults.shares import BATCH, batches, numbers
 from yolo.config import AugmentConfig
 from yolo.data.pipeline import (
+    ALONE,
     NOT_AUGMENTED,
     BatchPlan,
-    Share,
     evaluation_dataset,
     pictures_of_batch,
+    training_dataset,
 )
-from yolo.errors import ConfigError
+from yolo.data.sample import Sample
+
+InputContext = tf.distribute.InputContext
+BATCH = 12  # divides among one to four
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    return shares.pictures(tmp_path_factory.mktemp("pictures"), 31)
+    """Return samples whose one object has the picture's number as its class."""
+    folder, made = tmp_path_factory.mktemp("pictures"), []
+    for n in range(31):
+        path = folder / f"{n}.png"
+        path.write_bytes(cv2.imencode(".png", np.full((32, 32, 3), 8 * n, np.uint8))[1].tobytes())
+        box, flags = np.array([[0, 0, 32, 32]], np.float32), np.zeros(1, bool)
+        made.append(Sample(path, box, np.array([n], np.int32), flags, flags, (32, 32), str(n)))
+    return made
 
 
-@pytest.mark.parametrize("left_over, workers", [(0, 2), (1, 4), (7, 3)])
-def test_every_picture_once_an_epoch_for_any_number_of_workers(pictures, left_over, workers):
-    shares.assert_once_an_epoch(pictures[: 24 + left_over], workers)
+def batches(samples, steps, context=ALONE, augment=NOT_AUGMENTED, **options):
+    """Return for each step the (images, class ids) of the devices of one process."""
+    plan = BatchPlan(BATCH, augment, epochs=4, seed=3, drop_remainder=False)
+    dataset = training_dataset(samples, plan, image_size=(32, 32), context=context, **options)
+    devices = context.num_replicas_in_sync // context.num_input_pipelines
+    taken = [
+        (images.numpy(), truth["classes"].numpy())
+        for images, truth in itertools.islice(dataset, steps * devices)
+    ]
+    return [taken[i : i + devices] for i in range(0, len(taken), devices)]
 
 
-def test_devices_of_a_worker_take_turns_and_see_the_pictures_that_one_device_sees(pictures):
+def numbers(ids):
+    """Return which pictures a batch holds."""
+    return [int(row.max()) for row in ids]
+
+
+@pytest.mark.parametrize("left_over, processes", [(0, 2), (1, 4), (7, 3)])
+def test_every_picture_once_an_epoch_for_any_number_of_processes(pictures, left_over, processes):
+    samples, steps = pictures[: 24 + left_over], 2 + (left_over > 0)
+    whole = batches(samples, 2 * steps)
+    for first in (0, steps):
+        seen = [n for step in whole[first : first + steps] for n in numbers(step[0][1])]
+        assert sorted(seen) == list(range(len(samples)))
+    assert numbers(whole[0][0][1]) != numbers(whole[steps][0][1]), "the same order twice"
+    parts = [
+        batches(samples, 2 * steps, InputContext(processes, n, processes)) for n in range(processes)
+    ]
+    for step, expected in enumerate(whole):
+        found = [n for part in parts for n in numbers(part[step][0][1])]
+        assert sorted(found) == sorted(numbers(expected[0][1]))
+        sizes = [len(part[step][0][0]) for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_devices_of_a_process_take_turns_and_see_the_pictures_that_one_device_sees(pictures):
     samples, augment = pictures[:14], AugmentConfig()  # mosaic, so that each picture is its own
     (whole,), (rest,) = batches(samples, 2, augment=augment)
-    one, two = (batches(samples, 2, Share(2 * w, 2, 4), augment) for w in range(2))
+    one, two = (batches(samples, 2, InputContext(2, n, 4), augment) for n in range(2))
     devices = [*one[0], *two[0]]
     for device, (images, ids) in enumerate(devices):
         np.testing.assert_array_equal(images, whole[0][device::4])
@@ -39,7 +80,7 @@ def test_devices_of_a_worker_take_turns_and_see_the_pictures_that_one_device_see
     assert [len(images) for images, _ in [*one[1], *two[1]]] == [1, 1, 0, 0]
     np.testing.assert_array_equal(two[1][0][0].shape, (0, 32, 32, 3))
     np.testing.assert_array_equal(one[1][1][0], rest[0][1:])
-    later = batches(samples, 1, Share(2, 2, 4), augment, start=(1, 1))
+    later = batches(samples, 1, InputContext(2, 1, 4), augment, start=(1, 1))
     assert [len(images) for images, _ in later[0]] == [0, 0]
 
 
@@ -61,16 +102,11 @@ def test_evaluation_shares_have_equally_many_steps(pictures):
     parts = [
         itertools.islice(
             evaluation_dataset(
-                pictures[:10], image_size=(32, 32), batch_size=4, part=Share(w, 1, 2)
+                pictures[:10], image_size=(32, 32), batch_size=4, context=InputContext(2, n, 2)
             ),
             4,
         )
-        for w in range(2)
+        for n in range(2)
     ]
     one, two = ([numbers(truth["classes"].numpy()) for _, truth in part] for part in parts)
     assert one == [[0, 2], [4, 6], [8], []] and two == [[1, 3], [5, 7], [9], []]
-
-
-def test_a_batch_that_does_not_divide_is_refused(pictures):
-    with pytest.raises(ConfigError, match="batch size is 12; expected a multiple of 5"):
-        batches(pictures, 1, Share(0, 1, 5))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from yolo.errors import ConfigError
-from yolo.training.devices import Team, refuse_uneven
+from yolo.training.devices import refuse_uneven
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = Path(__file__).with_name("two_devices.py")
@@ -47,6 +47,6 @@ def test_all_devices_refuse_a_step_that_one_must_refuse(seen):
 
 def test_an_uneven_batch_is_refused(seen):
     assert seen["uneven"] == "a batch of 5 does not divide among 2 devices; choose 4 or 6"
-    with pytest.raises(ConfigError, match="a batch of 2 does not divide among 4 workers; choose 4"):
-        refuse_uneven(Team(workers=4), [8, 2])
-    refuse_uneven(Team(devices=3, workers=2), [6, 12])
+    with pytest.raises(ConfigError, match="a batch of 2 does not divide among 4 devices; choose 4"):
+        refuse_uneven(4, [8, 2])
+    refuse_uneven(6, [6, 12])

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from yolo.errors import YoloError
 from yolo.training import epoch_end
@@ -29,6 +30,7 @@ class StandIn:
         )  # fmt: skip
         self.optimizer.build(self.trainable_variables)
         self.notes, self.stop_training = {}, False
+        self.distribute_strategy = tf.distribute.get_strategy()
 
     def weight(self):
         return float(self.weights[0].numpy()[0, 0])
