@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.exported import runtime_of
-from yolo.reading import FilePart, printable
+from yolo.reading import printable
 from yolo.training.settings import TrainConfig
 
 _MOST_CALIBRATION_PICTURES = 100
@@ -82,7 +83,7 @@ def export(args, screen: terminal.Screen) -> int:
 
 def data_pictures(
     data: str, *, split: str = "train", seed: int = TrainConfig.seed
-) -> list[Path | FilePart]:
+) -> list[os.PathLike]:
     """Return the pictures of a data set's training split, or of any folder.
 
     Args:
@@ -115,7 +116,7 @@ def data_pictures(
     return [sample.path for sample in samples]
 
 
-def _picture(args, paths: list[Path | FilePart], settings: dict, chosen: dict):
+def _picture(args, paths: list[os.PathLike], settings: dict, chosen: dict):
     """Return the picture to compare on and its name: as near to the user's own as is known.
 
     Args:
@@ -139,7 +140,7 @@ def _picture(args, paths: list[Path | FilePart], settings: dict, chosen: dict):
     return drawn, "a drawn picture (--picture FILE takes one of yours)"
 
 
-def _read_all(paths: list[Path | FilePart]):
+def _read_all(paths: list[os.PathLike]):
     from yolo.images import read_image
 
     return (read_image(path) for path in paths)

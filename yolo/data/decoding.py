@@ -22,12 +22,12 @@ PICTURES_A_CHILD = 40  # fewer do not pay for a start
 
 
 def decode_all(
-    paths: Sequence[Path | FilePart],
+    paths: Sequence[os.PathLike],
     *,
     workers: int | None = None,
     seconds: float = SECONDS,
     on_progress: Callable[[int, int], None] | None = None,
-) -> dict[Path | FilePart, str]:
+) -> dict[os.PathLike, str]:
     """Decode every picture as training will, and tell which cannot be.
 
     Args:
@@ -144,7 +144,7 @@ class _Child:
             _close(self.process)
 
 
-def _request(path: Path | FilePart) -> bytes:
+def _request(path: os.PathLike) -> bytes:
     """Return the line that asks a child for a picture; JSON keeps any name on one line."""
     if isinstance(path, FilePart):
         parts = [str(path.file), path.start, path.length, path.crc32, path.name]
@@ -153,7 +153,7 @@ def _request(path: Path | FilePart) -> bytes:
     return json.dumps(parts).encode("ascii") + b"\n"
 
 
-def _requested(line: bytes) -> Path | FilePart:
+def _requested(line: bytes) -> os.PathLike:
     file, *part = json.loads(line)
     return FilePart(Path(file), *part) if part else Path(file)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ NAMED = 4  # of a group, in a line
 
 def same_pictures(
     splits: Mapping[str, Sequence[Sample]],
-) -> list[list[tuple[str, Path | FilePart]]]:
+) -> list[list[tuple[str, os.PathLike]]]:
     """Find pictures whose files hold the same bytes.
 
     Only files of one size can be equal; of these the first 64 KB are compared by hash, and all
@@ -33,7 +34,7 @@ def same_pictures(
         Groups of two and more (split, picture), in the order of the splits. A picture that
         stands in two splits is a group, too.
     """
-    places: dict[Path | FilePart, list[str]] = defaultdict(list)
+    places: dict[os.PathLike, list[str]] = defaultdict(list)
     for name, samples in splits.items():
         for sample in samples:
             places[sample.path].append(name)
@@ -52,7 +53,7 @@ def same_pictures(
     return found
 
 
-def describe(group: list[tuple[str, Path | FilePart]]) -> str:
+def describe(group: list[tuple[str, os.PathLike]]) -> str:
     """Return one line that names the members of a group and their splits."""
     shown = [f"{printable(path)} ({name})" for name, path in group[:NAMED]]
     rest = f" and {len(group) - NAMED} more" if len(group) > NAMED else ""
@@ -60,8 +61,8 @@ def describe(group: list[tuple[str, Path | FilePart]]) -> str:
 
 
 def _divide(
-    group: list[Path | FilePart], key: Callable, pool: ThreadPoolExecutor
-) -> Iterable[list[Path | FilePart]]:
+    group: list[os.PathLike], key: Callable, pool: ThreadPoolExecutor
+) -> Iterable[list[os.PathLike]]:
     """Yield the parts of a group that agree in `key`, and hold more than one."""
     parts = defaultdict(list)
     for path, value in zip(group, pool.map(key, group), strict=True):
@@ -70,28 +71,28 @@ def _divide(
     return (part for part in parts.values() if len(part) > 1)
 
 
-def _size(path: Path | FilePart) -> int | None:
+def _size(path: os.PathLike) -> int | None:
     if isinstance(path, FilePart):
         return path.length
     try:
-        return path.stat().st_size
+        return Path(path).stat().st_size
     except OSError:  # reported where it is decoded
         return None
 
 
-def _head(path: Path | FilePart) -> bytes | None:
+def _head(path: os.PathLike) -> bytes | None:
     return _digest(path, HEAD_BYTES)
 
 
-def _whole(path: Path | FilePart) -> bytes | None:
+def _whole(path: os.PathLike) -> bytes | None:
     return _digest(path, -1)
 
 
-def _digest(path: Path | FilePart, count: int) -> bytes | None:
+def _digest(path: os.PathLike, count: int) -> bytes | None:
     try:
         if isinstance(path, FilePart):
             return hashlib.blake2b(read_regular(path)[: None if count < 0 else count]).digest()
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             return hashlib.blake2b(file.read(count)).digest()
     except (OSError, DatasetError):
         return None
