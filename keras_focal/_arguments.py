@@ -1,4 +1,9 @@
-"""Checks of hyper-parameters and shapes: what was received, what is expected."""
+"""Checks of hyper-parameters and shapes: what was received, what is expected.
+
+Those of hyper-parameters take the argument's name, for the message, and what the caller gave. They
+return it as a type of Python's own, and raise TypeError for another type and ValueError for a
+value out of range.
+"""
 
 import math
 from collections.abc import Sequence
@@ -15,22 +20,7 @@ def number(
     high: float = math.inf,
     exclusive: bool = False,
 ) -> float:
-    """Return a finite number within [low, high], or within (low, high) where `exclusive`.
-
-    Args:
-        name: name of the argument, for the message.
-        value: what the caller gave.
-        low: smallest value accepted.
-        high: largest value accepted.
-        exclusive: whether the ends themselves are refused.
-
-    Returns:
-        The value as a Python float.
-
-    Raises:
-        TypeError: it is not a number.
-        ValueError: it is not finite or outside the range.
-    """
+    """Return a finite number within [low, high], or within (low, high) where `exclusive`."""
     left, right = ("(", ")") if exclusive else ("[", "]")
     expected = f"a number in {left}{low:g}, {high:g}{right}"
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -45,20 +35,7 @@ def number(
 
 
 def integer(name: str, value: object, *, low: float = -math.inf) -> int:
-    """Return an integer of at least `low`.
-
-    Args:
-        name: name of the argument, for the message.
-        value: what the caller gave.
-        low: smallest value accepted.
-
-    Returns:
-        The value as a Python int.
-
-    Raises:
-        TypeError: it is not an integer.
-        ValueError: it is too small.
-    """
+    """Return an integer of at least `low`."""
     expected = "an integer" if low == -math.inf else f"an integer of at least {low:g}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise TypeError(f"{name}: expected {expected}, received {value!r}")
@@ -67,20 +44,20 @@ def integer(name: str, value: object, *, low: float = -math.inf) -> int:
     return int(value)
 
 
+def flag(name: str, value: object) -> bool:
+    """Return a truth value, refusing numbers that land in its place by mistake."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, received {value!r}")
+    return bool(value)
+
+
+def ignored(value: object) -> int | None:
+    """Return an `ignore_label`: None or an integer."""
+    return None if value is None else integer("ignore_label", value)
+
+
 def balance(value: object, *, high: float = 1.0) -> float | tuple[float, ...] | None:
-    """Return a class balance `alpha`: None, one number, or one number per class.
-
-    Args:
-        value: None, a number, or a flat sequence of numbers, each in [0, high].
-        high: largest value accepted.
-
-    Returns:
-        None, a float, or a tuple of floats.
-
-    Raises:
-        TypeError: it is none of the three.
-        ValueError: a number lies outside [0, high], or the sequence is empty.
-    """
+    """Return a class balance `alpha`: None, or one number in [0, high], or one per class."""
     if value is None:
         return None
     if isinstance(value, np.ndarray):
@@ -96,35 +73,8 @@ def balance(value: object, *, high: float = 1.0) -> float | tuple[float, ...] | 
     return number("alpha", value, low=0, high=high)
 
 
-def flag(name: str, value: object) -> bool:
-    """Return a truth value, refusing numbers that land in its place by mistake.
-
-    Args:
-        name: name of the argument, for the message.
-        value: what the caller gave.
-
-    Returns:
-        The value.
-
-    Raises:
-        TypeError: it is not a bool.
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, received {value!r}")
-    return bool(value)
-
-
 def per_class(name: str, value: object, classes: int | None) -> None:
-    """Refuse a per-class sequence whose length is not the number of classes.
-
-    Args:
-        name: name of the argument, for the message.
-        value: a sequence, or anything else, which passes.
-        classes: the number of classes, None where it is not known yet.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
+    """Refuse a tuple that has not one number for each class; None classes are not known yet."""
     if isinstance(value, tuple) and classes is not None and len(value) != classes:
         raise ValueError(
             f"{name}: expected one number for each of the {classes} classes of the last axis, "

@@ -6,7 +6,6 @@ import keras
 from keras import ops
 from keras.backend import standardize_dtype
 
-from keras_focal import _arguments as check
 from keras_focal._types import Tensor
 
 try:
@@ -164,15 +163,7 @@ def spread(mask: Tensor, like: Tensor) -> Tensor:
 
 
 def both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    """Return where two bool tensors are True; None stands for one that is True everywhere.
-
-    Args:
-        one: None, or bool tensor.
-        other: likewise, of the same shape.
-
-    Returns:
-        None, or bool tensor.
-    """
+    """Return where two bool tensors are True; None stands for one that is True everywhere."""
     if one is None or other is None:
         return other if one is None else one
     return ops.logical_and(one, other)
@@ -202,18 +193,3 @@ def align(y_true: Tensor, y_pred: Tensor) -> Tensor:
     if rank == wanted + 1 and y_true.shape[-1] == 1:
         return ops.squeeze(y_true, -1)
     return y_true
-
-
-def ignored(label: int | None) -> int | None:
-    """Check an `ignore_label`.
-
-    Args:
-        label: None or an integer.
-
-    Returns:
-        The same, as a Python int.
-
-    Raises:
-        TypeError: it is neither.
-    """
-    return None if label is None else check.integer("ignore_label", label)

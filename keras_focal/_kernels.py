@@ -1,9 +1,9 @@
-"""The focal term and its gradient, safe at every logit and quick on TensorFlow's CPU kernels.
+r"""The focal term and its gradient, safe at every logit and quick on TensorFlow's CPU kernels.
 
 With x_t = z for a positive and -z for a negative, and u = -x_t, the modulating factor is
 1 - p_t = sigmoid(u) and the cross-entropy is softplus(u). Written with softplus alone,
 
-    FL = exp(-gamma * softplus(-u)) * softplus(u),
+$$(1 - p_t)^\gamma\,(-\log p_t) = e^{-\gamma\,\mathrm{softplus}(-u)}\;\mathrm{softplus}(u),$$
 
 nothing overflows, no 0 * inf arises, and automatic differentiation of it is exact; a power of
 sigmoid(u) would give NaN gradients for gamma < 1.
@@ -14,16 +14,25 @@ and no logit can overflow exp, which it looks up in the data: one exponential ch
 XLA and PyTorch differentiate the plain form (which also keeps JAX's forward mode).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
+from keras.backend import standardize_dtype
 
 from keras_focal._labels import all_inside, in_range
 from keras_focal._types import Tensor
 
 # exp(x) and its log1p are exact enough and finite in float32 within +-LARGEST_EXPONENT
 LARGEST_EXPONENT = 80.0
+
+
+def real(logits: Tensor) -> Tensor:
+    """Return logits as a float32 tensor, or float64 where they are that."""
+    logits = ops.convert_to_tensor(logits)
+    wide = standardize_dtype(logits.dtype) == "float64"
+    return ops.cast(logits, "float64" if wide else "float32")
 
 
 def focal_term(u: Tensor, gamma: float) -> Tensor:
@@ -44,9 +53,7 @@ def focal_term(u: Tensor, gamma: float) -> Tensor:
 def balanced_focal(
     labels: Tensor, logits: Tensor, positive: Any, negative: Any, *, gamma: float, given: str
 ) -> Tensor:
-    """Return the focal loss of labels in [0, 1], weighted by side.
-
-    The loss is y * positive * FL(z) + (1 - y) * negative * FL(-z).
+    """Return the focal loss of labels in [0, 1]: `by_side` with `focal_term`.
 
     Args:
         labels: float tensor that broadcasts to the logits, in [0, 1], else the loss is NaN;
@@ -64,13 +71,29 @@ def balanced_focal(
     labels = ops.stop_gradient(labels)
     if keras.backend.backend() == "tensorflow":
         return _with_slope(labels, logits, positive, negative, gamma, given)
-    labels = in_range(labels)
-    if "float" not in given:
+
+    def term(u: Tensor) -> Tensor:
+        return focal_term(u, gamma)
+
+    return by_side(term, in_range(labels), logits, positive, negative, given)
+
+
+def by_side(
+    term: Callable[[Tensor], Tensor],
+    labels: Tensor,
+    logits: Tensor,
+    positive: Any,
+    negative: Any,
+    given: str,
+) -> Tensor:
+    """Return y * positive * term(-z) + (1 - y) * negative * term(z); `term` is a function of -x_t.
+
+    The others are those of `balanced_focal`, with NaN for what is no label.
+    """
+    if "float" not in given:  # no label between 0 and 1
         sign = 1.0 - 2.0 * labels
-        weight = negative + (positive - negative) * labels
-        return weight * focal_term(sign * logits, gamma)
-    on_positive = labels * positive * focal_term(-logits, gamma)
-    return on_positive + (1.0 - labels) * negative * focal_term(logits, gamma)
+        return (negative + (positive - negative) * labels) * term(sign * logits)
+    return labels * positive * term(-logits) + (1.0 - labels) * negative * term(logits)
 
 
 def _with_slope(

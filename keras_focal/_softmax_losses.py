@@ -1,12 +1,13 @@
 """The losses of one choice among several classes, as Keras objects."""
 
-from typing import Any
+from typing import Unpack
 
 import keras
 from keras import ops
 
 from keras_focal import _arguments as check
-from keras_focal._base import ElementLoss, both, ignored, only, spread
+from keras_focal._base import both, only, spread
+from keras_focal._common import Common, CommonLoss, Smoothed
 from keras_focal._labels import as_classes, differ, in_range
 from keras_focal._probabilities import softmax_logits
 from keras_focal._types import Tensor
@@ -15,32 +16,27 @@ from keras_focal.functional import Balance, is_sparse, softmax_focal_loss
 register = keras.saving.register_keras_serializable(package="keras_focal")
 
 
-class _Softmax(ElementLoss):
+class _Softmax(CommonLoss):
     """Losses over the classes of the last axis, which they reduce."""
 
     def __init__(
         self,
         *,
+        name: str | None,
         alpha: Balance,
         gamma: float,
-        from_logits: bool,
-        label_smoothing: float,
-        reduction: str | None,
-        name: str | None,
-        dtype: Any,
+        label_smoothing: float = 0.0,
+        **common: Unpack[Common],
     ):
-        super().__init__(reduction=reduction, name=name, dtype=dtype)
+        super().__init__(name=name, **common)
         self.alpha = check.balance(alpha, high=float("inf"))
         self.gamma = check.number("gamma", gamma, low=0)
-        self.from_logits = check.flag("from_logits", from_logits)
         self.label_smoothing = check.number("label_smoothing", label_smoothing, low=0, high=1)
 
     def _logits(self, y_pred: Tensor, kept: Tensor | None) -> Tensor:
         """Return the logits of predictions (..., K), 0 in rows that are not kept."""
         rows = None if kept is None else ops.expand_dims(kept, -1)
-        if self.from_logits:
-            return only(rows, y_pred)
-        return softmax_logits(y_pred, rows)
+        return only(rows, y_pred) if self.from_logits else softmax_logits(y_pred, rows)
 
     def _loss(self, y_true: Tensor, logits: Tensor) -> Tensor:
         return softmax_focal_loss(y_true, logits, alpha=self.alpha, gamma=self.gamma)
@@ -52,36 +48,21 @@ class _Softmax(ElementLoss):
         one_hot = in_range(ops.cast(one_hot, "float32"))  # or it would be moved into the range
         return one_hot * (1.0 - self.label_smoothing) + self.label_smoothing / logits.shape[-1]
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments from which `from_config` rebuilds the loss."""
-        return {
-            **super().get_config(),
-            "alpha": self.alpha,
-            "gamma": self.gamma,
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-        }
-
 
 @register
 class CategoricalFocalLoss(_Softmax):
-    """Focal loss of one choice among several classes, from one-hot or soft labels.
+    r"""Focal loss of one choice among several classes, from one-hot or soft labels.
 
-    FL = -sum over classes of y * alpha * (1 - p)^gamma * log(p), one value per row. A label
-    outside [0, 1] gives NaN.
+    $$\mathrm{FL} = -\sum_k y_k\,\alpha_k\,(1 - p_k)^\gamma \log p_k$$
+
+    One value per row, from the softmax probabilities $p_k$ of its classes. A label $y_k$ outside
+    [0, 1] gives NaN.
 
     Args:
         alpha: None, one weight for all, or one weight per class; at least 0.
         gamma: focusing exponent, at least 0.
-        from_logits: whether predictions are logits rather than probabilities.
-        label_smoothing: moves labels this share of the way to 1 / classes.
-        reduction: as in `keras.losses.Loss`.
         name: name of the loss.
-        dtype: dtype of the result; the computation is in float32 at least.
-
-    Raises:
-        TypeError: an argument has the wrong type.
-        ValueError: an argument is out of range.
+        **common: as in `FocalLoss`, without `ignore_label`.
 
     Example:
         >>> import numpy as np
@@ -90,7 +71,7 @@ class CategoricalFocalLoss(_Softmax):
         0.173287
 
     Reference:
-        Lin et al. 2017, section 3, with p_t the softmax probability of the true class.
+        Lin et al. 2017, section 3, with a softmax in place of the sigmoid.
     """
 
     def __init__(
@@ -98,21 +79,10 @@ class CategoricalFocalLoss(_Softmax):
         *,
         alpha: Balance = None,
         gamma: float = 2.0,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        reduction: str | None = "sum_over_batch_size",
         name: str | None = "categorical_focal_loss",
-        dtype: Any = None,
+        **common: Unpack[Smoothed],
     ):
-        super().__init__(
-            alpha=alpha,
-            gamma=gamma,
-            from_logits=from_logits,
-            label_smoothing=label_smoothing,
-            reduction=reduction,
-            name=name,
-            dtype=dtype,
-        )
+        super().__init__(name=name, alpha=alpha, gamma=gamma, **common)
 
     def evaluate(
         self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
@@ -148,23 +118,21 @@ class CategoricalFocalLoss(_Softmax):
 
 @register
 class SparseCategoricalFocalLoss(_Softmax):
-    """Focal loss of one choice among several classes, from integer classes.
+    r"""Focal loss of one choice among several classes, from integer classes.
+
+    $$\mathrm{FL} = -\alpha_t\,(1 - p_t)^\gamma \log p_t$$
+
+    One value per row, from the softmax probability $p_t$ of its class $t$, and $\alpha_t$ the
+    weight of that class.
 
     Args:
-        alpha: None, one weight for all, or one weight per class; at least 0.
-        gamma: focusing exponent, at least 0.
-        from_logits: whether predictions are logits rather than probabilities.
-        label_smoothing: moves labels this share of the way to 1 / classes.
+        alpha: as in `CategoricalFocalLoss`.
+        gamma: likewise.
         ignore_label: class, such as -1 or 255, of rows to leave out: their loss and gradient are
             0, and a mean does not count them. Any other that is no whole number of 0..K-1
             gives NaN.
-        reduction: as in `keras.losses.Loss`.
         name: name of the loss.
-        dtype: dtype of the result; the computation is in float32 at least.
-
-    Raises:
-        TypeError: an argument has the wrong type.
-        ValueError: an argument is out of range.
+        **common: as in `FocalLoss`.
 
     Example:
         >>> import numpy as np
@@ -174,7 +142,7 @@ class SparseCategoricalFocalLoss(_Softmax):
         0.173287
 
     Reference:
-        Lin et al. 2017, section 3, with p_t the softmax probability of the true class.
+        As `CategoricalFocalLoss`.
     """
 
     def __init__(
@@ -182,23 +150,12 @@ class SparseCategoricalFocalLoss(_Softmax):
         *,
         alpha: Balance = None,
         gamma: float = 2.0,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
         ignore_label: int | None = None,
-        reduction: str | None = "sum_over_batch_size",
         name: str | None = "sparse_categorical_focal_loss",
-        dtype: Any = None,
+        **common: Unpack[Smoothed],
     ):
-        super().__init__(
-            alpha=alpha,
-            gamma=gamma,
-            from_logits=from_logits,
-            label_smoothing=label_smoothing,
-            reduction=reduction,
-            name=name,
-            dtype=dtype,
-        )
-        self.ignore_label = ignored(ignore_label)
+        super().__init__(name=name, alpha=alpha, gamma=gamma, **common)
+        self.ignore_label = check.ignored(ignore_label)
 
     def evaluate(
         self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
@@ -247,7 +204,3 @@ class SparseCategoricalFocalLoss(_Softmax):
         if len(y_true.shape) == len(y_pred.shape):
             y_true = ops.squeeze(y_true, -1)
         return as_classes(y_true)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments from which `from_config` rebuilds the loss."""
-        return {**super().get_config(), "ignore_label": self.ignore_label}

@@ -19,7 +19,7 @@ FIGURE_5_SETTINGS = ((2.0, 1.0), (4.0, 0.0))
 def loss_against_probability(
     p_t: ArrayLike, *, gammas: Sequence[float] = FIGURE_1_GAMMAS
 ) -> dict[float, np.ndarray]:
-    """Return figure 1: the loss (1 - p_t)^gamma * (-log p_t), without balance.
+    r"""Return figure 1: the loss without balance, $-(1 - p_t)^\gamma \log p_t$.
 
     Args:
         p_t: probabilities of the true side, any shape, in (0, 1].
@@ -54,7 +54,10 @@ def loss_against_logit(
     gamma: float = 2.0,
     settings: Sequence[tuple[float, float]] = FIGURE_5_SETTINGS,
 ) -> dict[str, np.ndarray]:
-    """Return figure 5: cross-entropy, FL and FL* against the logit of the true side.
+    r"""Return figure 5: cross-entropy, FL and FL* against the logit of the true side.
+
+    $$\mathrm{CE} = -\log p_t \qquad \mathrm{FL} = -(1 - p_t)^\gamma \log p_t \qquad
+    \mathrm{FL}^* = -\frac{1}{\gamma} \log \sigma(\gamma\,x_t + \beta)$$
 
     Args:
         x_t: logits y * x with y = 1 or -1, any shape.
@@ -76,16 +79,11 @@ def loss_against_logit(
         Lin et al. 2017, appendix A, figure 5.
     """
     x = np.asarray(x_t, dtype=np.float64)
-    gamma = check.number("gamma", gamma, low=0)
-    curves = {
-        "CE": _softplus(-x),
-        f"FL gamma={gamma:g}": np.exp(-gamma * _softplus(x)) * _softplus(-x),
+    focal, stars = _named(gamma, settings)
+    curves = {"CE": _softplus(-x), focal: np.exp(-gamma * _softplus(x)) * _softplus(-x)}
+    return curves | {
+        name: _softplus(-(steep * x + beta)) / steep for name, (steep, beta) in stars.items()
     }
-    for steep, beta in settings:
-        steep = check.number("settings gamma", steep, low=0, exclusive=True)
-        beta = check.number("settings beta", beta)
-        curves[f"FL* gamma={steep:g}, beta={beta:g}"] = _softplus(-(steep * x + beta)) / steep
-    return curves
 
 
 def slope_against_logit(
@@ -94,18 +92,18 @@ def slope_against_logit(
     gamma: float = 2.0,
     settings: Sequence[tuple[float, float]] = FIGURE_5_SETTINGS,
 ) -> dict[str, np.ndarray]:
-    """Return the derivatives of `loss_against_logit` with respect to x_t (appendix B, y = 1).
+    r"""Return the derivatives of `loss_against_logit` with respect to x_t (appendix B, y = 1).
+
+    $$\mathrm{FL}' = (1 - p_t)^\gamma\,(\gamma\,p_t \log p_t + p_t - 1) \qquad
+    \mathrm{FL}^{*\prime} = \sigma(\gamma\,x_t + \beta) - 1$$
 
     Args:
-        x_t: logits y * x with y = 1 or -1, any shape.
-        gamma: exponent of FL.
-        settings: (gamma, beta) of each FL*.
+        x_t: as in `loss_against_logit`, and so is what is raised.
+        gamma: likewise.
+        settings: likewise.
 
     Returns:
         Derivatives of x_t's shape, float64, under the same names.
-
-    Raises:
-        ValueError: a gamma is out of range.
 
     Example:
         >>> slopes = slope_against_logit([0.0])
@@ -116,17 +114,12 @@ def slope_against_logit(
         Lin et al. 2017, appendix B, figure 6.
     """
     x = np.asarray(x_t, dtype=np.float64)
-    gamma = check.number("gamma", gamma, low=0)
+    focal, stars = _named(gamma, settings)
     p, q = np.exp(-_softplus(-x)), np.exp(-_softplus(x))
-    slopes = {
-        "CE": -q,
-        f"FL gamma={gamma:g}": -np.exp(-gamma * _softplus(x)) * (gamma * p * _softplus(-x) + q),
+    slopes = {"CE": -q, focal: -np.exp(-gamma * _softplus(x)) * (gamma * p * _softplus(-x) + q)}
+    return slopes | {
+        name: -np.exp(-_softplus(steep * x + beta)) for name, (steep, beta) in stars.items()
     }
-    for steep, beta in settings:
-        steep = check.number("settings gamma", steep, low=0, exclusive=True)
-        beta = check.number("settings beta", beta)
-        slopes[f"FL* gamma={steep:g}, beta={beta:g}"] = -np.exp(-_softplus(steep * x + beta))
-    return slopes
 
 
 def cumulative_loss(
@@ -209,14 +202,11 @@ def share_of_hardest(curve: tuple[np.ndarray, np.ndarray], fraction: float) -> f
 def plot_loss_against_probability(
     axes: Any = None, *, gammas: Sequence[float] = FIGURE_1_GAMMAS
 ) -> Any:
-    """Draw figure 1.
+    """Draw figure 1 and return the axes.
 
     Args:
         axes: matplotlib axes; None makes new ones.
         gammas: focusing exponents.
-
-    Returns:
-        The axes.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -235,18 +225,12 @@ def plot_loss_against_logit(
     gamma: float = 2.0,
     settings: Sequence[tuple[float, float]] = FIGURE_5_SETTINGS,
 ) -> Any:
-    """Draw figure 5.
+    """Draw figure 5; the rest is as in `plot_loss_against_probability`.
 
     Args:
         axes: matplotlib axes; None makes new ones.
         gamma: exponent of FL.
         settings: (gamma, beta) of each FL*.
-
-    Returns:
-        The axes.
-
-    Raises:
-        ImportError: matplotlib is not installed.
     """
     x_t = np.linspace(-6.0, 6.0, 400)
     curves = loss_against_logit(x_t, gamma=gamma, settings=settings)
@@ -260,21 +244,28 @@ def plot_cumulative_loss(
     *,
     side: str = "positives",
 ) -> Any:
-    """Draw one half of figure 4.
+    """Draw one half of figure 4; the rest is as in `plot_loss_against_probability`.
 
     Args:
         curves: one side of `cumulative_loss`.
         axes: matplotlib axes; None makes new ones.
         side: what the samples are, for the label of the axis.
-
-    Returns:
-        The axes.
-
-    Raises:
-        ImportError: matplotlib is not installed.
     """
     named = {f"gamma = {gamma:g}": curve for gamma, curve in curves.items()}
     return _draw(axes, named, f"fraction of {side}", "cumulative normalised loss")
+
+
+def _named(
+    gamma: float, settings: Sequence[tuple[float, float]]
+) -> tuple[str, dict[str, tuple[float, float]]]:
+    """Return the name of FL, and (gamma, beta) of each FL* by name."""
+    focal = f"FL gamma={check.number('gamma', gamma, low=0):g}"
+    stars = {}
+    for gamma, beta in settings:
+        gamma = check.number("settings gamma", gamma, low=0, exclusive=True)
+        beta = check.number("settings beta", beta)
+        stars[f"FL* gamma={gamma:g}, beta={beta:g}"] = (gamma, beta)
+    return focal, stars
 
 
 def _softplus(x: np.ndarray) -> np.ndarray:

@@ -104,12 +104,6 @@ class FocalLossLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the layer."""
-        loss = self.loss
-        return {
-            **super().get_config(),
-            "alpha": loss.alpha,
-            "gamma": loss.gamma,
-            "label_smoothing": loss.label_smoothing,
-            "ignore_label": loss.ignore_label,
-            "reduction": loss.reduction,
-        }
+        loss = self.loss.get_config()
+        own = ("alpha", "gamma", "label_smoothing", "ignore_label", "reduction")
+        return {**super().get_config(), **{name: loss[name] for name in own}}

@@ -7,13 +7,14 @@ from keras import ops
 
 from keras_focal import _arguments as check
 from keras_focal._base import ElementLoss, both, only, spread
+from keras_focal._common import Arguments
 from keras_focal._labels import differ
 from keras_focal._selection import greedy, hardest_by_loss
 from keras_focal._types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_focal")
-class OnlineHardExampleMining(ElementLoss):
+class OnlineHardExampleMining(Arguments, ElementLoss):
     """Keeps the loss of each picture's hardest anchors and drops that of all others.
 
     Two forms: the `hardest` anchors by loss; or, with `negatives_per_positive`, as many in all
@@ -243,8 +244,5 @@ class OnlineHardExampleMining(ElementLoss):
         return {
             **super().get_config(),
             "loss": keras.losses.serialize(self.loss),
-            "hardest": self.hardest,
-            "negatives_per_positive": self.negatives_per_positive,
-            "nms_iou": self.nms_iou,
             "from_logits": self.from_logits if hasattr(self.loss, "from_logits") else None,
         }

@@ -1,3 +1,4 @@
+import inspect
 import json
 
 import keras
@@ -346,6 +347,61 @@ def test_wrong_arguments_are_refused(make, error, words):
         make()
     assert "xpected" in str(caught.value)
     assert "eceived" in str(caught.value)
+
+
+COMMON = ["from_logits", "reduction", "name", "dtype"]
+LABELLED = ["label_smoothing", "ignore_label", *COMMON]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (kf.FocalLoss, ["alpha", "gamma", *LABELLED]),
+        (kf.FocalLossStar, ["alpha", "gamma", "beta", *LABELLED]),
+        (kf.BalancedCrossEntropy, ["alpha", *LABELLED]),
+        (kf.QualityFocalLoss, ["beta", *COMMON]),
+        (kf.VarifocalLoss, ["alpha", "gamma", *COMMON]),
+        (kf.CategoricalFocalLoss, ["alpha", "gamma", "label_smoothing", *COMMON]),
+        (kf.SparseCategoricalFocalLoss, ["alpha", "gamma", *LABELLED]),
+    ],
+)
+def test_a_signature_names_every_argument_with_its_default(kind, names):
+    parameters = inspect.signature(kind).parameters
+    assert sorted(parameters) == sorted(names)
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
+    shown = {name: p.default for name, p in parameters.items() if name != "dtype"}
+    assert kind(**shown).get_config() == kind().get_config() == {**shown, "dtype": "float32"}
+
+
+@pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
+def test_an_unknown_argument_is_refused_with_the_known_ones(kind):
+    with pytest.raises(TypeError, match=f"{kind.__name__}: expected .*reduction.*received gama"):
+        kind(gama=2.0)
+
+
+@pytest.mark.parametrize("kind", [kf.QualityFocalLoss, kf.VarifocalLoss])
+def test_qualities_are_neither_smoothed_nor_ignored(kind):
+    for name in ("label_smoothing", "ignore_label"):
+        with pytest.raises(TypeError, match=name):
+            kind(**{name: 0})
+
+
+class Scaled(kf.FocalLoss):
+    """What a user may derive: an argument of its own, kept under another name."""
+
+    def __init__(self, scale=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self._scale = scale
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self._scale}
+
+
+def test_a_derived_loss_keeps_its_signature_and_config():
+    assert list(inspect.signature(Scaled).parameters) == ["scale", "kwargs"]
+    config = Scaled(3.0, gamma=1.0).get_config()
+    assert config == {**kf.FocalLoss(gamma=1.0).get_config(), "scale": 3.0}
+    assert Scaled.from_config(config).get_config() == config
 
 
 def test_alpha_and_gamma_are_keyword_only():

@@ -1,6 +1,7 @@
 """What importing loads, and how the functions behave under the backend's own transformations."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,12 @@ def test_public_names():
     assert keras_focal.__version__ == "0.1.0"
     for name in keras_focal.__all__:
         assert getattr(keras_focal, name) is not None
+
+
+@pytest.mark.parametrize("name", [n for n in keras_focal.__all__ if n.lower().endswith("loss")])
+def test_a_loss_states_its_formula_as_mathematics(name):
+    if name != "ElementLoss":
+        assert re.search(r"\$\$\S.+?\$\$\n", getattr(keras_focal, name).__doc__, re.DOTALL)
 
 
 def compiled(function):
