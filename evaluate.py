@@ -1,6 +1,6 @@
 """Measure a detector: `python evaluate.py --help`."""
 
-from yolo import process
+from yolo.system import process
 
 if __name__ == "__main__":
     process.end_on_signals()

@@ -20,8 +20,8 @@ import logging
 import time
 from pathlib import Path
 
-from yolo import terminal
-from yolo.files import write_text
+from yolo.system import terminal
+from yolo.system.writing import write_text
 from yolo.training.settings import TrainConfig
 
 LOSSES = ("cross-entropy", "focal")

@@ -8,7 +8,7 @@ import os
 import platform
 from pathlib import Path
 
-from yolo.files import write_text
+from yolo.system.writing import write_text
 
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "opencv-python-headless", "onnxruntime",
             "openvino", "ai-edge-litert")  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo import terminal
+from yolo.system import terminal
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "figures"
 SIZE = (640, 864)
@@ -38,8 +38,8 @@ def example():
 
 def draw_anchors(path: Path) -> None:
     """Draw the objects' boxes thick and the anchors that are foreground thin."""
-    from yolo.files import write_bytes
     from yolo.images import cv2
+    from yolo.system.writing import write_bytes
 
     image, boxes, anchors, matched = example()
     canvas = np.ascontiguousarray(image[..., ::-1])
@@ -57,8 +57,8 @@ def draw_shares(path: Path) -> None:
     from matplotlib.figure import Figure
 
     from keras_focal.analysis import loss_against_probability
-    from yolo.files import write_with
     from yolo.retinanet.targets import BACKGROUND
+    from yolo.system.writing import write_with
 
     _, _, _, matched = example()
     foreground, background = (matched >= 0).sum(), (matched == BACKGROUND).sum()

@@ -15,27 +15,27 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up; a module imports from its own floor and those below it.
 FLOORS = (
     ("keras_focal",),
-    ("yolo.child", "yolo.process", "yolo.errors", "yolo.reading", "yolo.hdf5", "yolo.config",
-     "yolo.profiles", "yolo.classes", "yolo.anchors"),
-    ("yolo.boxes", "yolo.headers", "yolo.files", "yolo.images", "yolo.results", "yolo.nms",
-     "yolo.annotation", "yolo.drawing", "yolo.layers", "yolo.lettering", "yolo.replicas",
-     "yolo.anchor_loss", "yolo.schedules", "yolo.terminal", "yolo.exported", "yolo.postprocess",
-     "yolo.signals", "yolo.sealed"),
-    ("yolo.data", "yolo.backbones", "yolo.necks", "yolo.weights", "yolo.draw"),
-    ("yolo.yolov4", "yolo.retinanet"),
+    ("yolo.errors", "yolo.child", "yolo.process"),
+    ("yolo.reading", "yolo.hdf5", "yolo.files", "yolo.sealed", "yolo.signals", "yolo.terminal",
+     "yolo.system"),
+    ("yolo.classes", "yolo.headers", "yolo.images", "yolo.lettering", "yolo.pictures"),
+    ("yolo.boxes", "yolo.nms", "yolo.annotation", "yolo.results", "yolo.drawing", "yolo.exported"),
+    ("yolo.anchors", "yolo.config", "yolo.profiles", "yolo.layers", "yolo.replicas",
+     "yolo.anchor_loss", "yolo.schedules", "yolo.postprocess", "yolo.backbones", "yolo.necks",
+     "yolo.yolov4", "yolo.retinanet", "yolo.models"),
+    ("yolo.settings",),
+    ("yolo.data", "yolo.draw"),
     ("yolo.detector",),
     ("yolo.zoo",),
-    ("yolo.saved", "yolo.archive", "yolo.complexity"),
-    ("yolo.evaluation", "yolo.training", "yolo.inference", "yolo.export"),
-    ("yolo.reports",),
+    ("yolo.evaluation", "yolo.export", "yolo.weights", "yolo.saved", "yolo.archive",
+     "yolo.complexity", "yolo.inference", "yolo.reports", "yolo.training"),
     ("yolo.option_values", "yolo.option_parser", "yolo.options"),
-    ("yolo.cli",),
-    ("yolo.__main__",),
+    ("yolo.cli", "yolo.__main__"),
 )  # fmt: skip
 # `yolo` itself forwards names lazily: reaching through it is reaching for their homes.
 LAZY_NAMES = yolo._HOMES
-APART = ("yolo.yolov4", "yolo.retinanet")
-DETECTORS = ("yolo.yolov4", "yolo.retinanet", "yolo.detector", "yolo.zoo")
+APART = ("yolo.models.yolov4", "yolo.models.retinanet")
+DETECTORS = ("yolo.detector", "yolo.zoo")
 
 
 def sources(*folders):
@@ -130,21 +130,22 @@ def test_imports_go_one_way():
 @pytest.mark.parametrize(
     "path, text, expected",
     [
-        ("yolo/boxes.py", "import yolo.detector\n", "yolo/boxes.py:1: yolo.boxes"),
+        ("yolo/boxes/a.py", "import yolo.detector\n", "yolo/boxes/a.py:1: yolo.boxes.a"),
         ("yolo/data/a.py", "def f():\n    from yolo import build\n", "imports yolo.zoo"),
-        ("yolo/data/a.py", "from yolo import zoo\n", "imports yolo.zoo (floor 6)"),
-        ("yolo/nms.py", "from .data import sample\n", "imports yolo.data.sample (floor 3)"),
+        ("yolo/data/a.py", "from yolo import zoo\n", "imports yolo.zoo (floor 9)"),
+        ("yolo/boxes/a.py", "from ..data import sample\n", "imports yolo.data.sample (floor 7)"),
         ("yolo/data/a.py", "from ..detector import Detector\n", "imports yolo.detector"),
         ("keras_focal/a.py", "class A:\n  def f(s):\n    import yolo.errors\n", "a.py:3"),
-        ("yolo/yolov4/a.py", "from yolo.retinanet import loss\n", "never import each other"),
-        ("yolo/retinanet/loss.py", "import yolo.yolov4.loss\n", "never import each other"),
+        ("yolo/models/yolov4/a.py", "from yolo.models.retinanet import loss\n", "never import"),
+        ("yolo/models/retinanet/loss.py", "import yolo.models.yolov4.loss\n", "never import"),
         ("yolo/zoo.py", "import importlib\nimportlib.import_module('yolo.cli')\n", "zoo.py:2"),
         ("yolo/novelty.py", "", "yolo.novelty has no floor"),
-        ("yolo/nms.py", "import yolo\n", "import the part that is meant"),
+        ("yolo/boxes/a.py", "import yolo\n", "import the part that is meant"),
     ],
 )
 def test_a_planted_upward_import_is_found(tmp_path, path, text, expected):
-    for module in ("zoo", "detector", "data/sample", "retinanet/loss", "yolov4/loss", "cli"):
+    detectors = ("models/retinanet/loss", "models/yolov4/loss", "detector", "zoo")
+    for module in ("data/sample", *detectors, "cli"):
         plant(tmp_path, f"yolo/{module}.py", "")
     plant(tmp_path, "yolo/data/good.py", "from yolo.errors import YoloError\n")
     assert upward_arrows(tmp_path) == []
@@ -340,5 +341,5 @@ def test_scripts_only_call_the_command_line():
     for script in ("train", "predict", "evaluate"):
         path = ROOT / f"{script}.py"
         modules = {module for _, module in imports_of(path)}
-        assert modules == {"yolo.process", "yolo.cli"}, f"{script}.py imports {modules}"
+        assert modules == {"yolo.system.process", "yolo.cli"}, f"{script}.py imports {modules}"
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 12

@@ -1,6 +1,6 @@
 """`python -m yolo`: all commands under one name."""
 
-from yolo import process
+from yolo.system import process
 
 if __name__ == "__main__":
     process.end_on_signals()

@@ -21,12 +21,12 @@ import h5py
 import keras
 import numpy as np
 
-from yolo import hdf5
 from yolo.detector import FAMILIES, Detector
 from yolo.errors import WeightsError, YoloError
 from yolo.images import RESIZE_MODES
 from yolo.profiles import RetinaNetConfig
-from yolo.reading import ZIP_DAMAGE, open_regular, printable, shortened
+from yolo.system import hdf5
+from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, shortened
 
 MAX_ARCHIVE_BYTES = 1 << 33
 MAX_CONFIG_BYTES = 1 << 22

@@ -10,10 +10,10 @@ import numpy as np
 from yolo.data.sample import Sample
 from yolo.drawing import draw_boxes
 from yolo.errors import YoloError
-from yolo.files import write_bytes
 from yolo.images import cv2, encode_image
-from yolo.reading import printable
 from yolo.results import Detections
+from yolo.system.reading import printable
+from yolo.system.writing import write_bytes
 
 _GAP = 6
 

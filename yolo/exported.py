@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
-from yolo.errors import WeightsError, YoloError
-from yolo.files import write_text
+from yolo.errors import WeightsError
+from yolo.system.writing import write_text
 
 # Names of the graph's tensors, the same in every format.
 IMAGES = "images"
@@ -158,22 +156,3 @@ def target_name(stem: str, format: str, quantize: str = "none") -> str:
     stem += "" if quantize == "none" else f"_{quantize}"
     suffix = {name: suffix for suffix, name in _SUFFIXES.items()}.get(format, "_saved_model")
     return stem + suffix
-
-
-def import_optional(module: str, package: str, purpose: str) -> ModuleType:
-    """Import a package that is not installed with the rest.
-
-    Args:
-        module: the name to import.
-        package: the name to install.
-        purpose: what it is wanted for, the beginning of the error's sentence.
-
-    Raises:
-        YoloError: it is not installed, with the command that installs it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise YoloError(
-            f"{purpose} needs the package {package} ({error}); run: pip install {package}"
-        ) from error

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from yolo.errors import ConfigError, DatasetError
-from yolo.reading import FilePart, open_regular, printable, read_regular, regular_file
+from yolo.system.reading import FilePart, open_regular, printable, read_regular, regular_file
 
 MAX_MEGAPIXELS = 100.0
 LARGEST_MEGAPIXELS = 1000.0  # OpenCV itself stops at 2**30 pixels

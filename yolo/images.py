@@ -9,7 +9,7 @@ import numpy as np
 
 from yolo.errors import ConfigError, DatasetError
 from yolo.headers import header_of, read_header
-from yolo.reading import printable, read_regular
+from yolo.system.reading import printable, read_regular
 
 try:
     # FFmpeg inside OpenCV asks once how much it shall say; our own messages say what is wrong.

@@ -12,7 +12,7 @@ from yolo.backbones import applications
 from yolo.classes import COCO_CATEGORIES, COCO_CLASSES, VOC_CLASSES
 from yolo.detector import Detector
 from yolo.errors import ConfigError, WeightsError
-from yolo.reading import printable
+from yolo.system.reading import printable
 from yolo.weights import catalog, darknet, torchvision, tutorial
 
 log = logging.getLogger("yolo")

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks.faults.table import Row, put_into
-from yolo.files import write_text
+from yolo.system.writing import write_text
 
 FAMILIES = ("training", "inputs", "fixed", "devices")
 

@@ -42,7 +42,7 @@ def order(toy: Toy, quick: bool):
 
 
 HOLDER = (
-    "import sys, time\nfrom pathlib import Path\nfrom yolo.training.lock import lock\n"
+    "import sys, time\nfrom pathlib import Path\nfrom yolo.system.lock import lock\n"
     "with lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
 )
 

@@ -148,7 +148,7 @@ def _signal_once(toy, folder, number, code, when, ends):
 
 def best_over_resumes(toy: Toy, quick: bool):
     """T3: scores drawn at random, stopped anywhere: the best model's score never falls."""
-    from yolo.signals import Stopped
+    from yolo.system.signals import Stopped
     from yolo.training import run_folder, trainer
 
     meter, chance, folder = Meter("T3 best over resumes"), random.Random(3), toy.work / "best"

@@ -117,7 +117,7 @@ class Toy:
 
     def train_until(self, folder: Path, batches: int, **changes) -> None:
         """Train for some batches, as if Ctrl-C came then."""
-        from yolo.signals import Stopped
+        from yolo.system.signals import Stopped
 
         with contextlib.suppress(Stopped):
             self.train(folder, stop=StopAfter(batches), **changes)
@@ -186,7 +186,7 @@ class Toy:
 
 def StopAfter(batches: int):  # noqa: N802  a class that is made when TensorFlow may be loaded
     """Return a `Stop` that behaves as if Ctrl-C were pressed during a batch, counted from 1."""
-    from yolo.signals import Stop
+    from yolo.system.signals import Stop
 
     class After(Stop):
         left = batches

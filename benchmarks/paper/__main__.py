@@ -25,9 +25,9 @@ from typing import NamedTuple
 from benchmarks.paper import data, results
 from benchmarks.paper.arms import ARMS, TABLES
 from benchmarks.paper.plan import Run, Settings, plan, seconds
-from yolo import terminal
 from yolo.errors import ConfigError, YoloError
-from yolo.training.lock import lock
+from yolo.system import terminal
+from yolo.system.lock import lock
 
 DATA_SETS = ("shapes", "bccd", "raccoon")
 QUICK = {"steps": 70}

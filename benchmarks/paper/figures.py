@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_focal import analysis
-from yolo.files import write_text, write_with
+from yolo.system.writing import write_text, write_with
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "figures"
 # Shares of the samples at which a curve of figure 4 is kept; its end is steep.

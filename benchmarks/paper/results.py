@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.paper.arms import ARMS
 from benchmarks.paper.plan import Run, Settings
 from yolo.errors import ConfigError, DatasetError
-from yolo.training.lock import lock
+from yolo.system.lock import lock
 
 FOLDER = Path(__file__).resolve().parents[1] / "results"
 PATH = FOLDER / "paper.csv"

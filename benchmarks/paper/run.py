@@ -22,9 +22,9 @@ from benchmarks.paper import results
 from benchmarks.paper.arms import ARMS, FOCAL, Arm
 from benchmarks.paper.data import Data, open_set
 from benchmarks.paper.plan import Run, Settings
-from yolo import terminal
 from yolo.config import LOSS_SCALINGS, AugmentConfig, LossSettings
 from yolo.errors import YoloError
+from yolo.system import terminal
 
 # Pictures stay whole and nearly as large as they are: a few hundred steps are too few to learn
 # from strong variation.

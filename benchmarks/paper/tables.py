@@ -11,7 +11,7 @@ from benchmarks.paper import figures, results
 from benchmarks.paper.arms import ARMS, TABLES, Table
 from keras_focal.analysis import share_of_hardest
 from yolo.errors import DatasetError
-from yolo.files import write_text
+from yolo.system.writing import write_text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "paper.md"
 START, END = "<!-- tables: python -m benchmarks.paper --tables-only -->", "<!-- end of tables -->"

@@ -23,10 +23,11 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo import options, process
+from yolo import options
 from yolo.cli import main, train
 from yolo.errors import ConfigError
 from yolo.option_parser import Parser
+from yolo.system import process
 from yolo.training import toml
 from yolo.training.settings import TrainConfig
 

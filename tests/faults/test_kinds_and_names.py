@@ -17,8 +17,8 @@ from yolo.data.voc_xml import read_annotation
 from yolo.errors import DatasetError, YoloError
 from yolo.headers import read_header
 from yolo.images import image_info, read_image
-from yolo.reading import printable, read_regular
 from yolo.saved import load, open_weights
+from yolo.system.reading import printable, read_regular
 from yolo.weights import darknet
 
 JPEG = variants()["jpeg 420"]

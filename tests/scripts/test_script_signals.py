@@ -85,7 +85,7 @@ def test_a_signal_in_compiled_code_that_is_kept_quiet_ends_with_its_line(tmp_pat
     code = (
         "import hashlib, sys\n"
         "from yolo import cli, options, terminal\n"
-        "from yolo.signals import Stop\n"
+        "from yolo.system.signals import Stop\n"
         "def work(args, screen):\n"
         "    with terminal.quiet_errors(verbose=False):\n"
         "        hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)\n"

@@ -29,7 +29,7 @@ def test_the_tiny_network_is_darknets():
 
 
 def test_the_table_of_models(capsys, monkeypatch):
-    monkeypatch.setattr("yolo.terminal.import_tensorflow_quietly", lambda **_: None)
+    monkeypatch.setattr("yolo.system.terminal.import_tensorflow_quietly", lambda **_: None)
     assert cli.main(["models", "yolov4-tiny", "--image-size", "320x416"]) == 0
     row = capsys.readouterr().out.splitlines()[-1].split()
     assert row[:2] == ["yolov4-tiny", "6,062,814"] and "16, 32" in " ".join(row)

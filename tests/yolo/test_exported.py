@@ -8,6 +8,7 @@ import pytest
 from yolo import exported
 from yolo.errors import WeightsError, YoloError
 from yolo.exported import ExportInfo, info_path, read_info, runtime_of, write_info
+from yolo.system.optional import import_optional
 
 INFO = ExportInfo("litert", "yolov4_tiny", ["cat", "狗"], [64, 96], "letterbox", quantize="int8",
                    notes={"epoch": 2, "split_seed": 7})  # fmt: skip
@@ -77,7 +78,7 @@ def test_files_tell_their_runtime(tmp_path):
 
 
 def test_an_optional_package(monkeypatch):
-    assert exported.import_optional("json", "json", "x") is json
+    assert import_optional("json", "json", "x") is json
     monkeypatch.setitem(sys.modules, "absent_package", None)
     with pytest.raises(YoloError, match="--runtime x needs the package a-p .*run: pip install a-p"):
-        exported.import_optional("absent_package", "a-p", "--runtime x")
+        import_optional("absent_package", "a-p", "--runtime x")

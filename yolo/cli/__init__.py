@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
-from yolo import options, signals, terminal
+from yolo import options
 from yolo.errors import YoloError
+from yolo.system import signals, terminal
 
 
 def train_main(argv: list[str] | None = None, prog: str | None = None) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError
+from yolo.system import terminal
 
 
 def print_benchmark(model, found: list[Path | int], settings: dict, screen) -> int:

@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError
 from yolo.headers import allow_megapixels
+from yolo.system import terminal
 from yolo.training.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def show_scores(
         inclusive_pixels: whether 1 is added to widths and heights.
     """
     from yolo.evaluation import coco, voc
-    from yolo.files import write_text
+    from yolo.system.writing import write_text
 
     result = voc.evaluate_voc(
         found, samples, classes, iou_threshold=match_iou, inclusive_pixels=inclusive_pixels
@@ -146,7 +146,7 @@ def show_scores(
 def _score_results(args, screen: terminal.Screen) -> int:
     """Score a results file in COCO's format, mask areas and crowds as COCO's tools do."""
     from yolo.evaluation import coco
-    from yolo.files import write_text
+    from yolo.system.writing import write_text
 
     rest = args.typed - {"--results", "--data", "--json", "--verbose"}
     common.refuse_idle(args, rest, "does not go with --results, which are scored as they are")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.exported import runtime_of
-from yolo.reading import printable
+from yolo.system import terminal
+from yolo.system.reading import printable
 from yolo.training.settings import TrainConfig
 
 _MOST_CALIBRATION_PICTURES = 100

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from yolo import terminal
 from yolo.cli import common
 from yolo.errors import DatasetError
+from yolo.system import terminal
 from yolo.training.settings import RETINANETS, TrainConfig
 
 REASONS = (
@@ -53,7 +53,7 @@ def _readable(samples, report) -> list:
 
 def anchors(args, screen: terminal.Screen) -> int:
     """Run `python -m yolo anchors` and return its exit code."""
-    from yolo.files import write_text
+    from yolo.system.writing import write_text
     from yolo.training import architecture, dataset
 
     config = _with_data(TrainConfig(**common.settings_given(args)), screen)

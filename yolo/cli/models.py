@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from yolo import terminal
 from yolo.errors import ConfigError
+from yolo.system import terminal
 
 
 def models(args, screen: terminal.Screen) -> int:

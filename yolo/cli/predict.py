@@ -6,13 +6,13 @@ import contextlib
 from collections import Counter
 from pathlib import Path
 
-from yolo import signals, terminal
 from yolo.cli import common
 from yolo.cli.benchmark import print_benchmark
 from yolo.errors import ConfigError, DatasetError
 from yolo.headers import allow_megapixels
 from yolo.inference.drawn import MARK, is_drawn
-from yolo.reading import printable
+from yolo.system import signals, terminal
+from yolo.system.reading import printable
 
 
 def predict(args, screen: terminal.Screen, *, stop: signals.Stop) -> int:

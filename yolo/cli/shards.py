@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from yolo import terminal
 from yolo.cli import common
 from yolo.errors import ConfigError
+from yolo.system import terminal
 from yolo.training.settings import TrainConfig
 
 

@@ -8,13 +8,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yolo import terminal
 from yolo.cli import common, look
 from yolo.errors import ConfigError, WeightsError
-from yolo.reading import FilePart
-from yolo.signals import Stop
+from yolo.system import terminal
+from yolo.system.lock import lock
+from yolo.system.reading import FilePart
+from yolo.system.signals import Stop
 from yolo.training import devices, run_folder, settings, toml
-from yolo.training.lock import lock
 from yolo.training.origin import FREE, refuse_differences, settings_of
 from yolo.training.settings import TrainConfig, resolved
 

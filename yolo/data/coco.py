@@ -15,7 +15,7 @@ from yolo.data.marked import Box, MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.headers import Header, read_header
-from yolo.reading import inside, printable, read_regular, shortened
+from yolo.system.reading import inside, printable, read_regular, shortened
 
 MAX_JSON_BYTES = 1 << 31
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from yolo import child
 from yolo.errors import DatasetError, YoloError
 from yolo.headers import allow_megapixels, allowed_megapixels
 from yolo.images import cv2, read_image
-from yolo.reading import FilePart, printable
+from yolo.system import process as child
+from yolo.system.reading import FilePart, printable
 
 SECONDS = 60.0  # for one picture; 100 megapixels take about two
 PICTURES_A_CHILD = 40  # fewer do not pay for a start

@@ -13,7 +13,7 @@ from yolo.annotation import annotation_xml
 from yolo.data.shapes import FULL, SHAPES_CLASSES, Drawing, draw_picture
 from yolo.errors import DatasetError
 from yolo.images import cv2
-from yolo.reading import printable
+from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.headers import printable
-from yolo.reading import FilePart, read_regular
+from yolo.system.reading import FilePart, read_regular
 
 HEAD_BYTES = 1 << 16
 _READERS = 4

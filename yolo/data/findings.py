@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from yolo.errors import DatasetError
-from yolo.reading import printable
+from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")
 

@@ -12,7 +12,7 @@ from yolo.data.marked import MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.headers import read_header
-from yolo.reading import inside, printable, read_lines_of, shortened
+from yolo.system.reading import inside, printable, read_lines_of, shortened
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"
 _BOX = re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{4}}", re.IGNORECASE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo.reading import FilePart
+from yolo.system.reading import FilePart
 
 
 @dataclass(frozen=True, eq=False)

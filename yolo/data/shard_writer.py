@@ -16,10 +16,10 @@ import numpy as np
 from yolo.data.sample import Sample
 from yolo.data.shards import FORMAT, INDEX, SHARD_NAME
 from yolo.errors import ConfigError
-from yolo.files import write_folder, write_text
 from yolo.headers import header_of
-from yolo.reading import FilePart, printable, read_regular, regular_file
-from yolo.sealed import pack, seal
+from yolo.system.checked_json import pack, seal
+from yolo.system.reading import FilePart, printable, read_regular, regular_file
+from yolo.system.writing import write_folder, write_text
 
 SHARD_BYTES = 256 << 20
 # A record's bytes are framed by their number, its checksum, and theirs.

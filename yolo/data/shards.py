@@ -21,7 +21,8 @@ from yolo.data.findings import nearest, short_list, tell_left_out
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.headers import allowed_megapixels
-from yolo.reading import (
+from yolo.system.checked_json import read_sealed, unpack
+from yolo.system.reading import (
     MAX_WHOLE_BYTES,
     FilePart,
     inside,
@@ -30,7 +31,6 @@ from yolo.reading import (
     regular_file,
     shortened,
 )
-from yolo.sealed import read_sealed, unpack
 
 INDEX, FORMAT = "shards.json", "keras-focal shards 1"
 MEND = "write the shards again (python -m yolo shards)"

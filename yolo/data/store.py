@@ -13,7 +13,7 @@ import tensorflow as tf
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.images import RESIZE_MODES, image_info, read_image
-from yolo.reading import FilePart, printable, read_regular
+from yolo.system.reading import FilePart, printable, read_regular
 
 # libjpeg computes the colours at a window's edge as if the picture ended there, where neighbours
 # share colour samples. A window wider by this shows inside exactly what the whole picture shows.

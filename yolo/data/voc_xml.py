@@ -15,7 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from yolo.errors import DatasetError
-from yolo.reading import printable, read_regular, regular_file, shortened
+from yolo.system.reading import printable, read_regular, regular_file, shortened
 
 MAX_XML_BYTES = 10_000_000
 MAX_ELEMENTS = 200_000

@@ -20,8 +20,8 @@ from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.evaluation import align_classes
 from yolo.evaluation.text_table import number, text_table
-from yolo.reading import printable, read_regular, shortened
 from yolo.results import Detections
+from yolo.system.reading import printable, read_regular, shortened
 
 METRICS = (
     "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",

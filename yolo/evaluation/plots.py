@@ -16,7 +16,7 @@ import numpy as np
 
 from yolo.errors import DatasetError
 from yolo.evaluation.voc import SCORES, ClassResult, VocResult
-from yolo.files import write_bytes
+from yolo.system.writing import write_bytes
 
 # Fonts with Chinese characters that systems have; class names may need them.
 _FONTS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from yolo.errors import DatasetError
-from yolo.reading import open_regular
+from yolo.system.reading import open_regular
 
 MARK = b"drawn by keras-focal, which may write over it"
 _NEAR = 4096  # bytes from the beginning within which a JPEG's comment stands

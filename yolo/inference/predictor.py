@@ -22,8 +22,8 @@ from yolo.errors import ConfigError, DatasetError
 from yolo.images import fit_image, read_image
 from yolo.inference import tiles
 from yolo.inference.fitted import detect_fitted
-from yolo.reading import printable
 from yolo.results import Detections
+from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")
 

@@ -9,17 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.exported import (
-    IMAGES,
-    NMS_OUTPUTS,
-    RAW_OUTPUTS,
-    ExportInfo,
-    import_optional,
-    read_info,
-    runtime_of,
-)
+from yolo.exported import IMAGES, NMS_OUTPUTS, RAW_OUTPUTS, ExportInfo, read_info, runtime_of
 from yolo.postprocess import find_objects
 from yolo.results import Detections
+from yolo.system.optional import import_optional
 
 # What a runtime gives back: images (B, H, W, 3) float32 and thresholds to named arrays.
 Run = Callable[..., dict[str, np.ndarray]]

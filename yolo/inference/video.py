@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.files import replacing
 from yolo.images import LOG_SILENT, cv2, set_opencv_log_level
-from yolo.reading import printable, regular_file
+from yolo.system.reading import printable, regular_file
+from yolo.system.writing import replacing
 
 log = logging.getLogger("yolo")
 

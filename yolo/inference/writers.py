@@ -20,11 +20,11 @@ import numpy as np
 from yolo.classes import COCO_CLASSES
 from yolo.draw import write_image
 from yolo.errors import ConfigError, YoloError
-from yolo.files import replacing, write_bytes, write_text, write_with
 from yolo.headers import read_header
 from yolo.images import encode_image
-from yolo.reading import printable
 from yolo.results import CSV_COLUMNS, Detections
+from yolo.system.reading import printable
+from yolo.system.writing import replacing, write_bytes, write_text, write_with
 
 log = logging.getLogger("yolo")
 

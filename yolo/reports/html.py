@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from yolo.files import write_text
+from yolo.system.writing import write_text
 
 _KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 # Nothing may be fetched: what the page needs is inside, and a slip shows at once.

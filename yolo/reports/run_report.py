@@ -9,8 +9,8 @@ from pathlib import Path
 
 from yolo.data.check import DataReport
 from yolo.evaluation.text_table import number
-from yolo.files import write_text
 from yolo.reports import check_report, html
+from yolo.system.writing import write_text
 from yolo.training.settings import TrainConfig, resolved
 from yolo.training.toml import read_toml
 

@@ -13,10 +13,10 @@ from yolo.data.sample import Sample
 from yolo.evaluation import plots, voc
 from yolo.evaluation.matching import confusion_matrix, picture_results
 from yolo.evaluation.voc import VocResult
-from yolo.files import write_text
 from yolo.images import read_image
 from yolo.reports import data_plots, gallery, run_report
 from yolo.results import Detections
+from yolo.system.writing import write_text
 
 EXAMPLES_SHOWN = 8
 

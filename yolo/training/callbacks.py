@@ -12,7 +12,7 @@ import numpy as np
 
 from yolo.errors import YoloError
 from yolo.headers import printable
-from yolo.terminal import duration
+from yolo.system.terminal import duration
 from yolo.training import checkpoint
 from yolo.training.optimizer import refused_a_step
 

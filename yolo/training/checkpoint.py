@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from yolo import hdf5
 from yolo.errors import YoloError
-from yolo.files import write_folder
+from yolo.system import hdf5
+from yolo.system.writing import write_folder
 from yolo.training.run_folder import CHECKPOINTS, checkpoint_path, checkpoint_steps, note_saved
 
 log = logging.getLogger("yolo")

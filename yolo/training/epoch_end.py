@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from yolo.files import unless_held, write_with
+from yolo.system.writing import unless_held, write_with
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
 from yolo.training.optimizer import averaged_variables

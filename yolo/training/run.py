@@ -15,7 +15,7 @@ from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
 from yolo.errors import DatasetError, OutOfMemory, YoloError
-from yolo.signals import Stop
+from yolo.system.signals import Stop
 from yolo.training import checkpoint, settings
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State

@@ -14,8 +14,8 @@ import zipfile
 from pathlib import Path
 
 from yolo.errors import ConfigError, YoloError
-from yolo.files import write_text
-from yolo.reading import ZIP_DAMAGE
+from yolo.system.reading import ZIP_DAMAGE
+from yolo.system.writing import write_text
 from yolo.training.settings import TrainConfig, resolved
 from yolo.training.toml import write_toml
 
@@ -23,7 +23,7 @@ COMPLETE = "complete.json"
 CHECKPOINTS = "checkpoints"
 UNSAVED = "nothing-saved-yet"  # from a run's start to its first checkpoint
 _ALONE = "nor is there anything else in the folder above\n"  # which was made for this run
-# What there may be until then, the unfinished files of `yolo.files` among it
+# What there may be until then, the unfinished files of `yolo.system.writing` among it
 _AT_THE_START = re.compile(
     rf"{UNSAVED}|run\.lock|config\.toml|check\.json|(classes|anchors|check|command|log)\.txt"
     rf"|plots|splits(/(train|val|test|trainval)\.txt)?|{CHECKPOINTS}"
@@ -166,7 +166,7 @@ def noted_score(best: Path) -> tuple[float, int]:
 
 def sweep(folder: Path) -> None:
     """Remove the unfinished files that a killed run left; whoever holds the lock may."""
-    # As `yolo.files` names them; a file of the user's may look a little like that.
+    # As `yolo.system.writing` names them; a file of the user's may look a little like that.
     remains = re.compile(r"\..+\.(\d+|old)\.part(\.[^.]*)?")
     for path in sorted(folder.rglob(".*.part*"), reverse=True):
         if not remains.fullmatch(path.name):

@@ -15,7 +15,7 @@ from yolo.detector import Detector
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
 from yolo.schedules import WarmupDecay
-from yolo.signals import Stop
+from yolo.system.signals import Stop
 from yolo.training import architecture, checkpoint, run_folder, settings
 from yolo.training.checkpoint import State
 from yolo.training.dataset import TrainingData

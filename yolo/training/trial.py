@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 
-from yolo import child
 from yolo.errors import OutOfMemory, YoloError
 from yolo.headers import allow_megapixels
+from yolo.system import process as child
 from yolo.training.dataset import TrainingData
 from yolo.training.settings import TrainConfig
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from yolo.errors import ConfigError
 from yolo.evaluation.plots import plot_training
-from yolo.files import unless_held
+from yolo.system.writing import unless_held
 from yolo.training.settings import TrainConfig
 
 DRAWING_SHARE = 0.03  # of the run's time, at most

@@ -18,8 +18,8 @@ import numpy as np
 from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.classes import COCO_CLASSES
 from yolo.errors import WeightsError
-from yolo.files import write_bytes
-from yolo.reading import open_regular, read_regular
+from yolo.system.reading import open_regular, read_regular
+from yolo.system.writing import write_bytes
 
 log = logging.getLogger("yolo")
 

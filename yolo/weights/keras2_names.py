@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from yolo import child, hdf5
+from yolo.system import hdf5, process
 
 SECONDS = 2  # of processor time; a whole file takes some milliseconds
 LONGEST = 60  # seconds by the clock, where no processor time can be limited
@@ -65,7 +65,7 @@ def _texts(group, attribute: str, any_length: bool) -> list[str]:
 def _by_child(path: Path, place: str) -> dict[str, list[str]]:
     try:
         ended = subprocess.run(
-            child.command(__name__, str(path), place),
+            process.command(__name__, str(path), place),
             stdin=subprocess.DEVNULL, capture_output=True, timeout=LONGEST, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

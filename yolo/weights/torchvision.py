@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo import hdf5
 from yolo.errors import WeightsError
-from yolo.reading import (
+from yolo.system import hdf5
+from yolo.system.reading import (
     MAX_BYTES,
     ZIP_DAMAGE,
     open_regular,

@@ -17,10 +17,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from yolo import hdf5
 from yolo.errors import WeightsError
 from yolo.layers import NORM_EPSILON
-from yolo.reading import open_regular, printable, shortened
+from yolo.system import hdf5
+from yolo.system.reading import open_regular, printable, shortened
 from yolo.weights import darknet, keras2_names
 
 log = logging.getLogger("yolo")

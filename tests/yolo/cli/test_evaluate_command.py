@@ -48,7 +48,7 @@ def measured(place, model, monkeypatch, outcome):
     from yolo.inference import predictor
 
     monkeypatch.setattr(common, "open_model", lambda args, weights: model)
-    monkeypatch.setattr("yolo.terminal.import_tensorflow_quietly", lambda **_: None)
+    monkeypatch.setattr("yolo.system.terminal.import_tensorflow_quietly", lambda **_: None)
     seen, detect = [], predictor.detect_samples
 
     def noting(model, samples, **settings):

@@ -29,7 +29,7 @@ def predict(monkeypatch, tmp_path, spot_finder, outcome):
     monkeypatch.chdir(tmp_path)
     model = spot_finder()
     monkeypatch.setattr(common, "open_model", lambda args, weights: model)
-    monkeypatch.setattr("yolo.terminal.import_tensorflow_quietly", lambda **_: None)
+    monkeypatch.setattr("yolo.system.terminal.import_tensorflow_quietly", lambda **_: None)
 
     def run(*arguments):
         return outcome(cli.predict_main, *arguments, "--weights", "any.keras")
@@ -211,7 +211,7 @@ def test_a_call_of_the_model_that_nothing_interrupts_may_take_its_time(tmp_path,
         "from tests.yolo.conftest import SpotFinder\n"
         "from yolo import cli, terminal\n"
         "from yolo.cli import common\n"
-        "from yolo.signals import Stop\n"
+        "from yolo.system.signals import Stop\n"
         "class Slow(SpotFinder):\n"
         "    def predict_raw(self, images):\n"
         "        if len(self.batches) == 1:\n"

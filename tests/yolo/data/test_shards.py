@@ -22,8 +22,8 @@ from yolo.data.store import Store, find_damaged
 from yolo.errors import ConfigError, DatasetError
 from yolo.headers import allow_megapixels, read_header
 from yolo.images import read_image
-from yolo.reading import read_regular
-from yolo.sealed import pack, seal, unpack
+from yolo.system.checked_json import pack, seal, unpack
+from yolo.system.reading import read_regular
 
 CLASSES = ("cat", "dog", "沙发")
 STRONG = AugmentConfig(mosaic=0.5, mixup=0.3, scale=(0.5, 2.0), translate=0.2)

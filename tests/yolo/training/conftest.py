@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.faults import small
 from yolo.data import demo
-from yolo.signals import Stop
+from yolo.system.signals import Stop
 from yolo.training import dataset, run_folder, trainer
 from yolo.training.settings import TrainConfig
 from yolo.yolov4 import network

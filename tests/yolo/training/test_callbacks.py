@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from yolo.errors import YoloError
-from yolo.signals import Stop, Stopped
+from yolo.system.signals import Stop, Stopped
 from yolo.training import callbacks
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State

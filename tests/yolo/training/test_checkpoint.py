@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from yolo.errors import ConfigError, YoloError
+from yolo.system.lock import lock
 from yolo.training import checkpoint, run_folder
 from yolo.training.checkpoint import State
-from yolo.training.lock import lock
 from yolo.training.settings import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -167,7 +167,7 @@ def test_a_second_run_in_a_folder_is_refused_with_the_first_ones_name(tmp_path):
 
 def test_the_lock_of_a_killed_run_is_taken_over_and_said(tmp_path, caplog):
     code = (
-        "import os\nfrom pathlib import Path\nfrom yolo.training.lock import lock\n"
+        "import os\nfrom pathlib import Path\nfrom yolo.system.lock import lock\n"
         f"with lock(Path({str(tmp_path)!r})): os._exit(9)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT)

@@ -16,7 +16,7 @@ from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.images import read_image
 from yolo.retinanet.decode import make_anchors
-from yolo.terminal import Screen
+from yolo.system.terminal import Screen
 from yolo.training import architecture, data_check, dataset, overfit, preview
 from yolo.training.settings import TrainConfig
 

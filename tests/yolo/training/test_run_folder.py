@@ -8,8 +8,9 @@ import zipfile
 
 import pytest
 
-from yolo import files, zoo
+from yolo import zoo
 from yolo.errors import ConfigError, YoloError
+from yolo.system import writing
 from yolo.training import devices, precision, run_folder
 from yolo.training.checkpoint import State
 from yolo.training.settings import TrainConfig, resolved
@@ -41,7 +42,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 def test_a_run_that_saved_nothing_is_removed_and_one_that_did_is_not(tmp_path):
     folder = run_folder.create(TrainConfig(save_dir=str(tmp_path), name="a"))
-    files.write_text(folder / "config.toml", "x")
+    writing.write_text(folder / "config.toml", "x")
     run_folder.discard(folder)
     assert not folder.exists()
     folder = run_folder.create(TrainConfig(save_dir=str(tmp_path), name="a"))
@@ -120,7 +121,7 @@ def test_a_run_is_complete_when_it_says_so(tmp_path):
     assert run_folder.epochs_if_complete(tmp_path) is None
     run_folder.mark_complete(tmp_path, State(epoch=7, best_map50=0.5, best_epoch=3))
     assert run_folder.epochs_if_complete(tmp_path) == 7
-    files.write_text(tmp_path / "complete.json", "{}")
+    writing.write_text(tmp_path / "complete.json", "{}")
     with pytest.raises(ConfigError, match="complete.json: not the note of a finished run"):
         run_folder.epochs_if_complete(tmp_path)
 

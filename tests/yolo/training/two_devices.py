@@ -15,7 +15,7 @@ from benchmarks.faults.toy import StopAfter
 from yolo.data import demo
 from yolo.detector import Detector
 from yolo.errors import YoloError
-from yolo.signals import Stopped
+from yolo.system.signals import Stopped
 from yolo.training import checkpoint, dataset, run_folder, trainer
 from yolo.training.settings import TrainConfig
 from yolo.yolov4 import network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import h5py
 
-from yolo.reading import printable
+from yolo.system.reading import printable
 
 # What h5py makes of the errors of the HDF5 library, which depends on the call that met the damage:
 # OSError for file and values, KeyError for an object that cannot be opened, RuntimeError for its

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.yolo.test_signals import ROOT
 
 WORK = """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from yolo import process
 from yolo.errors import ConfigError
-from yolo.signals import Stop, Stopped
+from yolo.system import process
+from yolo.system.signals import Stop, Stopped
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,7 +85,7 @@ def test_a_stretch_that_nothing_ends_leaves_nothing_behind():
 def run(work, *numbers, before="pass", between=1.0):
     """Send signals to a process at work; return its exit code, output and seconds to its end."""
     code = (
-        "import time\nfrom yolo.signals import Stop\n"
+        "import time\nfrom yolo.system.signals import Stop\n"
         "with Stop(grace=0.5) as stop:\n"
         "    stop.farewell = lambda: print('farewell', flush=True)\n"
         f"    {before}\n"
@@ -177,7 +177,7 @@ def test_two_signals_of_one_sender_are_one():
 
 @pytest.mark.parametrize("number, code", CODES.items())
 def test_a_signal_before_a_script_has_loaded_ends_it_in_a_line(number, code):
-    """`yolo.process` alone, as the first lines of a script have it."""
+    """`yolo.system.process` alone, as the first lines of a script have it."""
     work = "from yolo import process; process.end_on_signals(); print('ready', flush=True); input()"
     process = subprocess.Popen(
         [sys.executable, "-c", work], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from yolo.errors import YoloError
-from yolo.reading import printable
+from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from yolo import terminal
 from yolo.errors import ConfigError
+from yolo.system import terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -161,7 +161,7 @@ def test_a_terminal_that_hangs_up_leaves_the_work_its_end(tmp_path):
         "import sys, time\n"
         "from pathlib import Path\n"
         "from yolo import cli, options\n"
-        "from yolo.signals import Stop\n"
+        "from yolo.system.signals import Stop\n"
         "stop = Stop()\n"
         "def work(args, screen):\n"
         "    stop.defer()\n"
@@ -192,7 +192,7 @@ def test_a_terminal_that_hangs_up_leaves_the_work_its_end(tmp_path):
 
 def test_the_last_line_is_shown_in_whatever_encoding(monkeypatch, tmp_path):
     from yolo import cli, options
-    from yolo.signals import Stop, Stopped
+    from yolo.system.signals import Stop, Stopped
 
     stop = Stop()
     stop.last_line = lambda: "stopped; go on with: train.py --resume logs/实验"

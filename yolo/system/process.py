@@ -12,14 +12,14 @@ from typing import NoReturn
 def end_on_signals() -> None:
     """From here on SIGINT, SIGTERM and SIGHUP end the process, with exit codes 130, 143 and 129.
 
-    In one line instead of a traceback. Later `yolo.signals` takes over, and the work decides
+    In one line instead of a traceback. Later `yolo.system.signals` takes over, and the work decides
     where it ends.
     """
     for number in ending_signals():
         signal.signal(number, _end)
 
 
-def ending_signals():
+def ending_signals() -> list[signal.Signals]:
     """Return the signals that end a program; SIGHUP not where there is none, or under `nohup`."""
     hangup = getattr(signal, "SIGHUP", None)
     kept = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
@@ -45,9 +45,27 @@ def end(code: int) -> NoReturn:
         os._exit(code)
 
 
-def _end(number, frame):
+def _end(number: int, frame: object) -> NoReturn:
     # An exception would come out of whatever is being imported; there is nothing to clean up.
     try:
         os.write(2, b"interrupted\n")
     finally:  # a terminal that hung up takes no line
         os._exit(128 + number)
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """Return the command of a fresh Python that calls `serve(*arguments)` of one of our modules.
+
+    It finds modules where this process does. `multiprocessing` would run the caller's script
+    again.
+
+    Args:
+        module: its name, with dots.
+        arguments: strings for `serve`.
+    """
+    after = 1 + len(arguments)
+    code = (
+        f"import sys; sys.path[:] = sys.argv[{after}:]; from {module} import serve; "
+        f"serve(*sys.argv[1:{after}])"
+    )
+    return [sys.executable, "-c", code, *arguments, *sys.path]

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from yolo.errors import YoloError
-from yolo.process import ending_signals
+from yolo.system.process import ending_signals
 
 
 class Stopped(KeyboardInterrupt):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from yolo.errors import DatasetError
-from yolo.reading import printable, read_regular
+from yolo.system.reading import printable, read_regular
 
 MAX_BYTES = 1 << 31
 

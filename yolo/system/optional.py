@@ -1,0 +1,27 @@
+"""Packages that are not installed with the rest."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from yolo.errors import YoloError
+
+
+def import_optional(module: str, package: str, purpose: str) -> ModuleType:
+    """Import a package that is not installed with the rest.
+
+    Args:
+        module: the name to import.
+        package: the name to install.
+        purpose: what it is wanted for, the beginning of the error's sentence.
+
+    Raises:
+        YoloError: it is not installed, with the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise YoloError(
+            f"{purpose} needs the package {package} ({error}); run: pip install {package}"
+        ) from error
