@@ -63,7 +63,7 @@ def prepare_folder(what: str, options: Options) -> None:
     from yolo.errors import YoloError
     from yolo.export import exporter
     from yolo.exported import target_name
-    from yolo.images import read_image
+    from yolo.pictures.files import read_image
 
     pictures = [sample.path for sample in samples_of(options)[:CALIBRATION]]
     (name,) = (name for name in MODELS if f"{name}," in what)
@@ -154,7 +154,8 @@ def fitted(model, count: int, options: Options):
     import numpy as np
 
     from benchmarks.pipeline import samples_of
-    from yolo.images import fit_image, read_image
+    from yolo.pictures.files import read_image
+    from yolo.pictures.fit import fit_image
 
     samples = samples_of(options)
     return np.stack(

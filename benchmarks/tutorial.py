@@ -20,7 +20,7 @@ def example():
     """Return the page's picture, its boxes, the anchors, and the object of each or a mark."""
     import yolo
     from yolo.data.shapes import SHAPES_CLASSES, Drawing, draw_picture
-    from yolo.images import fit_image
+    from yolo.pictures.fit import fit_image
     from yolo.retinanet.targets import assign
 
     drawing = Drawing(radius=(9, 40), objects=(10, 10))
@@ -38,7 +38,7 @@ def example():
 
 def draw_anchors(path: Path) -> None:
     """Draw the objects' boxes thick and the anchors that are foreground thin."""
-    from yolo.images import cv2
+    from yolo.pictures.files import cv2
     from yolo.system.writing import write_bytes
 
     image, boxes, anchors, matched = example()

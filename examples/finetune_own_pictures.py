@@ -12,10 +12,10 @@ from pathlib import Path
 
 import yolo
 from yolo.data import demo
-from yolo.draw import draw_detections, write_image
+from yolo.draw import draw_detections
 from yolo.evaluation.voc import evaluate_voc
-from yolo.images import read_image
 from yolo.inference.predictor import detect_samples
+from yolo.pictures.files import read_image, write_image
 from yolo.training import dataset, run_folder, trainer
 from yolo.training.settings import TrainConfig
 

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import yolo
-from yolo.images import read_image
+from yolo.pictures.files import read_image
 
 
 class Counter:

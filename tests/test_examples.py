@@ -42,7 +42,7 @@ def test_inside_another_program(tuned, capsys):
     pictures = folder / "shapes" / "VOCdevkit" / "VOC2007" / "JPEGImages"
     main = runpy.run_path(str(EXAMPLES / "inside_another_program.py"))
     counter = main["Counter"](best, score=0.0)
-    from yolo.images import read_image
+    from yolo.pictures.files import read_image
 
     found = counter.look_at(read_image(next(pictures.glob("*.jpg"))))
     assert len(found) > 0 and found.areas.min() >= 100, "an untrained network finds anything"

@@ -23,7 +23,7 @@ import numpy as np
 
 from yolo.detector import FAMILIES, Detector
 from yolo.errors import WeightsError, YoloError
-from yolo.images import RESIZE_MODES
+from yolo.pictures.fit import RESIZE_MODES
 from yolo.profiles import RetinaNetConfig
 from yolo.system import hdf5
 from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, shortened

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from yolo import images as pictures
 from yolo import (
     retinanet,
     schedules,  # noqa: F401  registers the schedule that saved optimizers carry
@@ -18,6 +17,7 @@ from yolo.anchor_loss import AnchorLoss, resolve
 from yolo.classes import as_names
 from yolo.config import LossSettings, YOLOv4Config
 from yolo.data import labels
+from yolo.pictures.fit import RESIZE_MODES, SIZE_MULTIPLE
 from yolo.postprocess import find_objects
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
 from yolo.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
@@ -106,10 +106,10 @@ class Detector(ReplicatedModel):
         self.image_size = tuple(int(side) for side in sides)
         self.resize = resize
         self._notes = dict(notes or {})
-        if resize not in pictures.RESIZE_MODES:
-            known = ", ".join(map(repr, pictures.RESIZE_MODES))
+        if resize not in RESIZE_MODES:
+            known = ", ".join(map(repr, RESIZE_MODES))
             raise ValueError(f"resize must be one of {known}. Received: {resize!r}.")
-        step = 1 if resize == "shorter" else pictures.SIZE_MULTIPLE
+        step = 1 if resize == "shorter" else SIZE_MULTIPLE
         if len(self.image_size) != 2 or any(side < 32 or side % step for side in self.image_size):
             raise ValueError(
                 f"image_size must be (height, width) in multiples of 32. Received: {image_size}."

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from yolo.images import cv2
-from yolo.lettering import put_text, text_width
+from yolo.pictures.files import cv2
+from yolo.pictures.text import put_text, text_width
 
 _SMALLEST_TEXT = 8
 

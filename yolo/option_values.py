@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from difflib import get_close_matches
 
-from yolo.headers import LARGEST_MEGAPIXELS
+from yolo.pictures.header import LARGEST_MEGAPIXELS
 
 # What `--save` can name, the writers of inference.writers. The first is always written.
 SAVE_KINDS = ("json", "csv", "coco", "voc", "yolo", "crops", "counts")

@@ -7,7 +7,6 @@ import dataclasses
 from typing import Any
 
 from yolo.exported import RUNTIMES
-from yolo.headers import MAX_MEGAPIXELS
 from yolo.option_parser import make_parser
 from yolo.option_values import (
     SAVE_KINDS,
@@ -21,6 +20,7 @@ from yolo.option_values import (
     share,
     tile_size,
 )  # fmt: skip
+from yolo.pictures.header import MAX_MEGAPIXELS
 from yolo.training.settings import TrainConfig
 
 

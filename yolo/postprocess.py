@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from yolo import images as pictures
 from yolo.nms import class_wise_nms
+from yolo.pictures.fit import Fit, fit_image, to_uint8
 from yolo.results import Detections
 
 
@@ -38,7 +38,7 @@ def find_objects(
 
     Raises:
         ValueError: `images` has another shape, or values that are no picture's: see
-            `yolo.images.to_uint8`, through which they go.
+            `yolo.pictures.fit.to_uint8`, through which they go.
     """
     images = np.asarray(images)
     if images.ndim == 3:
@@ -49,11 +49,11 @@ def find_objects(
         )
     if len(images) == 0:
         return []
-    images = pictures.to_uint8(images)
+    images = to_uint8(images)
     size = images.shape[1:3]
-    fits: list[pictures.Fit | None] = [None] * len(images)
+    fits: list[Fit | None] = [None] * len(images)
     if not fitted and (model.resize == "shorter" or size != tuple(model.image_size)):
-        pairs = [pictures.fit_image(one, model.image_size, resize=model.resize) for one in images]
+        pairs = [fit_image(one, model.image_size, resize=model.resize) for one in images]
         images, fits = np.stack([image for image, _ in pairs]), [fit for _, fit in pairs]
     raw = model.predict_raw(images)
     results = []

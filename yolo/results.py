@@ -275,7 +275,7 @@ class Detections:
     def _repr_png_(self) -> bytes:
         """Return the picture that a notebook shows: boxes on `image`, or on a grey sheet."""
         from yolo.drawing import draw_boxes
-        from yolo.images import encode_image
+        from yolo.pictures.files import encode_image
 
         image = self.image
         if image is None:

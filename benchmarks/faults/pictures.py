@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from yolo.images import READS_GIF
+from yolo.pictures.files import READS_GIF
 
 HEIGHT, WIDTH = 47, 61  # odd, so that no block of a format ends where the picture does
 EXIF_MARK = b"Exif\0\0"

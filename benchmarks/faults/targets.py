@@ -116,8 +116,8 @@ def pictures(kind: str) -> Callable[[Path], Target]:
     """Return the maker of mutants of a picture format, read as prediction does."""
 
     def make(folder: Path) -> Target:
-        from yolo.headers import read_header
-        from yolo.images import read_image
+        from yolo.pictures.files import read_image
+        from yolo.pictures.header import read_header
 
         files = [data for name, data in variants().items() if name.startswith(kind)]
         path = folder / f"mutant.{kind}"
@@ -142,7 +142,7 @@ def training(folder: Path) -> Target:
 
     from yolo.data.sample import Sample
     from yolo.data.store import Store, find_damaged
-    from yolo.headers import read_header
+    from yolo.pictures.header import read_header
 
     files = [data for name, data in variants().items() if name.startswith("jpeg")]
     path = folder / "mutant.jpg"

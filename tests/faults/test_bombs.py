@@ -107,7 +107,7 @@ JSON = {
     ).encode(),
 }  # fmt: skip
 READERS = {
-    "picture": "from yolo.images import read_image as read",
+    "picture": "from yolo.pictures.files import read_image as read",
     "xml": "from yolo.data.voc_xml import read_annotation as read",
     "json": "from yolo.data.coco import read_coco\n"
     "read = lambda path: read_coco(path, '.')",
@@ -184,8 +184,8 @@ def sparse(path, start, size):
 
 def test_files_that_are_mostly_holes(tmp_path):
     from yolo.data.voc_xml import read_annotation
-    from yolo.headers import read_header
-    from yolo.images import read_image
+    from yolo.pictures.files import read_image
+    from yolo.pictures.header import read_header
     from yolo.weights import darknet
 
     huge, header = 1 << 40, struct.pack("<5i", 0, 2, 5, 0, 0)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.faults.pictures import variants
-from yolo import cli, headers
+from yolo import cli
 from yolo.cli import common
+from yolo.pictures import header
 from yolo.results import Detections
 
 JPEG = variants()["jpeg 420"]
@@ -34,7 +35,7 @@ def as_before(monkeypatch, tmp_path):
     monkeypatch.setattr(common, "open_model", lambda args, weights: Nothing())
     monkeypatch.chdir(tmp_path)
     yield
-    headers.allow_megapixels(headers.MAX_MEGAPIXELS)
+    header.allow_megapixels(header.MAX_MEGAPIXELS)
 
 
 BAD = {

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.faults import weights
 from benchmarks.faults.inputs import KINDS, measure
 from yolo.errors import WeightsError
-from yolo.images import READS_GIF
+from yolo.pictures.files import READS_GIF
 from yolo.yolov4 import network
 
 MEGABYTES = 900  # the promise is 1 GB

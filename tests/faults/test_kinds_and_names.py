@@ -15,8 +15,8 @@ from yolo.data.lines import read_lines
 from yolo.data.voc import read_split
 from yolo.data.voc_xml import read_annotation
 from yolo.errors import DatasetError, YoloError
-from yolo.headers import read_header
-from yolo.images import image_info, read_image
+from yolo.pictures.files import image_info, read_image
+from yolo.pictures.header import read_header
 from yolo.saved import load, open_weights
 from yolo.system.reading import printable, read_regular
 from yolo.weights import darknet

@@ -10,8 +10,8 @@ from PIL import Image, ImageSequence
 from benchmarks.faults.pictures import HEIGHT, WIDTH, picture, variants
 from yolo.data.sample import Sample
 from yolo.data.store import Store
-from yolo.headers import read_header
-from yolo.images import read_image, upright
+from yolo.pictures.files import read_image, upright
+from yolo.pictures.header import read_header
 
 FILES = variants()
 # Where the way of storing loses nothing and the rule says that nothing else is changed

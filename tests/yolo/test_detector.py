@@ -19,8 +19,8 @@ from yolo.config import LossSettings
 from yolo.data import coco
 from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
-from yolo.images import read_image
 from yolo.inference.predictor import detect_samples
+from yolo.pictures.files import read_image
 from yolo.postprocess import find_objects
 from yolo.saved import open_weights
 from yolo.training import guard

@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo import lettering
 from yolo.data.sample import Sample
-from yolo.draw import draw_detections, draw_ground_truth, grid, write_image
+from yolo.draw import draw_detections, draw_ground_truth
 from yolo.drawing import _ink, class_color
 from yolo.errors import YoloError
-from yolo.images import read_image
+from yolo.pictures import text
+from yolo.pictures.files import read_image, write_image
+from yolo.pictures.sheet import grid
 from yolo.results import Detections
 
 NAMES = ("cat", "猫和狗", "a rather long name for a class")
@@ -21,20 +22,20 @@ NAMES = ("cat", "猫和狗", "a rather long name for a class")
 @pytest.fixture(params=["truetype", "pillow", "strokes"])
 def backend(request, monkeypatch):
     """Draw text as each kind of machine would."""
-    lettering._font_file.cache_clear()
-    lettering._pillow_font.cache_clear()
+    text._font_file.cache_clear()
+    text._pillow_font.cache_clear()
     if request.param == "truetype":
         if not hasattr(cv2, "FontFace"):
             pytest.skip("this OpenCV has no TrueType text")
     else:
         monkeypatch.delattr(cv2, "FontFace", raising=False)
         fonts = ("DejaVuSans.ttf",) if request.param == "pillow" else ()
-        monkeypatch.setattr(lettering, "_SYSTEM_FONTS", fonts)
-        if request.param == "pillow" and lettering._font_file() is None:
+        monkeypatch.setattr(text, "_SYSTEM_FONTS", fonts)
+        if request.param == "pillow" and text._font_file() is None:
             pytest.skip("no Pillow, or no font that it finds")
     yield request.param
-    lettering._font_file.cache_clear()
-    lettering._pillow_font.cache_clear()
+    text._font_file.cache_clear()
+    text._pillow_font.cache_clear()
 
 
 def grey(height, width):
@@ -122,13 +123,13 @@ def test_chinese_differs_from_question_marks():
 
 def test_without_a_font_one_warning_and_question_marks(monkeypatch, caplog):
     monkeypatch.delattr(cv2, "FontFace", raising=False)
-    monkeypatch.setattr(lettering, "_SYSTEM_FONTS", ())
-    lettering._font_file.cache_clear()
+    monkeypatch.setattr(text, "_SYSTEM_FONTS", ())
+    text._font_file.cache_clear()
     found = Detections([[20, 60, 90, 90]], [0.5], [0], ("猫",))
     question = Detections([[20, 60, 90, 90]], [0.5], [0], ("?",))
     with caplog.at_level(logging.WARNING, "yolo"):
         drawn = [draw_detections(grey(100, 200), found) for _ in range(3)]
-    lettering._font_file.cache_clear()
+    text._font_file.cache_clear()
     np.testing.assert_array_equal(drawn[2], draw_detections(grey(100, 200), question))
     assert len([r for r in caplog.records if "'?'" in r.message]) == 1
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from yolo.cli import common
 from yolo.errors import ConfigError
-from yolo.headers import allow_megapixels
+from yolo.pictures.header import allow_megapixels
 from yolo.system import terminal
 from yolo.training.settings import TrainConfig
 

@@ -126,7 +126,7 @@ def _picture(args, paths: list[os.PathLike], settings: dict, chosen: dict):
         chosen: which of its pictures that run learned from, for `data_pictures`.
     """
     from yolo.data import shapes
-    from yolo.images import read_image
+    from yolo.pictures.files import read_image
 
     if args.picture or paths:
         path = args.picture or paths[0]
@@ -141,7 +141,7 @@ def _picture(args, paths: list[os.PathLike], settings: dict, chosen: dict):
 
 
 def _read_all(paths: list[os.PathLike]):
-    from yolo.images import read_image
+    from yolo.pictures.files import read_image
 
     return (read_image(path) for path in paths)
 

@@ -96,10 +96,10 @@ def show_batches(config: TrainConfig, count: int, out: Path, screen: terminal.Sc
 def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     """Train on a few pictures, say whether they were learned, and return an exit code."""
     from yolo import saved
-    from yolo.draw import write_image
     from yolo.evaluation import voc
     from yolo.evaluation.matching import picture_results
     from yolo.inference.predictor import detect_samples
+    from yolo.pictures.files import write_image
     from yolo.reports import gallery
     from yolo.training import dataset, overfit
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from yolo.cli import common
 from yolo.cli.benchmark import print_benchmark
 from yolo.errors import ConfigError, DatasetError
-from yolo.headers import allow_megapixels
 from yolo.inference.drawn import MARK, is_drawn
+from yolo.pictures.header import allow_megapixels
 from yolo.system import signals, terminal
 from yolo.system.reading import printable
 
@@ -205,9 +205,9 @@ class _Run:
 
     def _take(self, image, found, *, video=None, drawn=None, **about) -> bool:
         """Draw, show and write one result; tell whether to go on."""
-        from yolo.draw import write_image
         from yolo.inference import window
         from yolo.inference.writers import Result
+        from yolo.pictures.files import write_image
 
         picture = None
         if drawn is not None or video is not None or self.args.show:

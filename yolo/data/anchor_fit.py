@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolo.data.sample import Sample
-from yolo.images import fit_window
+from yolo.pictures.fit import fit_window
 
 GOOD_IOU = 0.5
 ROUNDS, STARTS = 100, 5

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from yolo.images import GREY, SIZE_MULTIPLE
+from yolo.pictures.fit import GREY, SIZE_MULTIPLE
 
 
 class Window(NamedTuple):
@@ -27,12 +27,12 @@ class Window(NamedTuple):
 
 
 def canvas_of(size: tf.Tensor, image_size: tf.Tensor, *, resize: str) -> tf.Tensor:
-    """Return the canvas that a picture gets, as `yolo.images.canvas_size` does.
+    """Return the canvas that a picture gets, as `yolo.pictures.fit.canvas_size` does.
 
     Args:
         size: (2,) float64, height and width of the picture.
         image_size: (2,) int32, height and width, or the two limits of "shorter".
-        resize: one of `yolo.images.RESIZE_MODES`.
+        resize: one of `yolo.pictures.fit.RESIZE_MODES`.
 
     Returns:
         (2,) int32.
@@ -50,7 +50,7 @@ def fitted_size(size: tf.Tensor, canvas: tf.Tensor, *, resize: str) -> tf.Tensor
     Args:
         size: (k, 2) float64, height and width of the pictures.
         canvas: (k, 2) float64, height and width of their canvases, or the limits of "shorter".
-        resize: one of `yolo.images.RESIZE_MODES`.
+        resize: one of `yolo.pictures.fit.RESIZE_MODES`.
 
     Returns:
         (k, 2) float64, not rounded.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from yolo.config import AugmentConfig
 from yolo.data import augment as aug
 from yolo.data.store import Store
-from yolo.images import SIZE_MULTIPLE
+from yolo.pictures.fit import SIZE_MULTIPLE
 
 # What one picture of a mosaic is scaled by, compared with one that is alone on the canvas
 MOSAIC_SCALE = 2 / 3

@@ -14,7 +14,7 @@ from yolo.data import duplicates
 from yolo.data.anchor_fit import Recall, box_sizes, network_boxes
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
-from yolo.headers import printable
+from yolo.pictures.header import printable
 
 TINY = 4.0  # pixels of the network's picture; below it hardly anything is left to see
 UNEQUAL, FEW = 10, 20

@@ -14,7 +14,7 @@ from yolo.data.findings import Findings, nearest, short_list, tell_left_out
 from yolo.data.marked import Box, MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.headers import Header, read_header
+from yolo.pictures.header import Header, read_header
 from yolo.system.reading import inside, printable, read_regular, shortened
 
 MAX_JSON_BYTES = 1 << 31

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from yolo.errors import DatasetError, YoloError
-from yolo.headers import allow_megapixels, allowed_megapixels
-from yolo.images import cv2, read_image
+from yolo.pictures.files import cv2, read_image
+from yolo.pictures.header import allow_megapixels, allowed_megapixels
 from yolo.system import process as child
 from yolo.system.reading import FilePart, printable
 

@@ -12,7 +12,7 @@ import numpy as np
 from yolo.annotation import annotation_xml
 from yolo.data.shapes import FULL, SHAPES_CLASSES, Drawing, draw_picture
 from yolo.errors import DatasetError
-from yolo.images import cv2
+from yolo.pictures.files import cv2
 from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")

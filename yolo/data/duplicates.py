@@ -11,7 +11,7 @@ from pathlib import Path
 
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.headers import printable
+from yolo.pictures.header import printable
 from yolo.system.reading import FilePart, read_regular
 
 HEAD_BYTES = 1 << 16

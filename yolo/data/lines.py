@@ -11,7 +11,7 @@ from yolo.data.findings import Findings
 from yolo.data.marked import MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.headers import read_header
+from yolo.pictures.header import read_header
 from yolo.system.reading import inside, printable, read_lines_of, shortened
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"

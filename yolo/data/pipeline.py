@@ -13,7 +13,7 @@ from yolo.data.augmenter import Augmenter, chances, joined_pictures
 from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.errors import ConfigError
-from yolo.images import GREY, SIZE_MULTIPLE
+from yolo.pictures.fit import GREY, SIZE_MULTIPLE
 
 SIZE_RANGE = (0.7, 1.4)
 SHORTER_RANGE = (0.8, 1.0)  # 640 to 800 for 800, the scale jitter of Lin et al. (2017), table 2
@@ -244,7 +244,7 @@ def evaluation_dataset(
 
     Returns:
         A dataset of the same elements as `training_dataset`; pictures are those of
-        `yolo.images.fit_image` within two grey levels, boxes those of its `Fit`.
+        `yolo.pictures.fit.fit_image` within two grey levels, boxes those of its `Fit`.
 
     Raises:
         DatasetError: there are no samples, or a picture does not have its sample's size.

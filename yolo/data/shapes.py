@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolo.images import cv2
+from yolo.pictures.files import cv2
 
 SHAPES_CLASSES = ("circle", "cross", "grid", "square", "star", "triangle", "zigzag")
 SIZE = (240, 320)

@@ -16,7 +16,7 @@ import numpy as np
 from yolo.data.sample import Sample
 from yolo.data.shards import FORMAT, INDEX, SHARD_NAME
 from yolo.errors import ConfigError
-from yolo.headers import header_of
+from yolo.pictures.header import header_of
 from yolo.system.checked_json import pack, seal
 from yolo.system.reading import FilePart, printable, read_regular, regular_file
 from yolo.system.writing import write_folder, write_text

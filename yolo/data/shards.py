@@ -20,7 +20,7 @@ from yolo.classes import common_name
 from yolo.data.findings import nearest, short_list, tell_left_out
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.headers import allowed_megapixels
+from yolo.pictures.header import allowed_megapixels
 from yolo.system.checked_json import read_sealed, unpack
 from yolo.system.reading import (
     MAX_WHOLE_BYTES,
@@ -86,7 +86,7 @@ class Shards:
 
         Raises:
             DatasetError: there is no such split, the index says what cannot be, a picture is
-                larger than `yolo.headers.allow_megapixels` lets it be, or it has objects of a
+                larger than `yolo.pictures.header.allow_megapixels` lets it be, or it has objects of a
                 class that is not in `classes`.
         """
         if split not in self._splits:

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
-from yolo.images import RESIZE_MODES, image_info, read_image
+from yolo.pictures.files import image_info, read_image
+from yolo.pictures.fit import RESIZE_MODES
 from yolo.system.reading import FilePart, printable, read_regular
 
 # libjpeg computes the colours at a window's edge as if the picture ended there, where neighbours

@@ -13,7 +13,7 @@ from yolo.data.marked import MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.data.voc_xml import VocAnnotation, read_annotation
 from yolo.errors import DatasetError
-from yolo.headers import PICTURE_SUFFIXES, Header, read_header
+from yolo.pictures.header import PICTURE_SUFFIXES, Header, read_header
 from yolo.system.reading import inside, printable, read_lines_of, shortened
 
 log = logging.getLogger("yolo")

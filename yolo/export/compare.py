@@ -9,8 +9,8 @@ import numpy as np
 
 from yolo.boxes import map_sizes
 from yolo.errors import YoloError
-from yolo.images import fit_image
 from yolo.nms import class_wise_nms
+from yolo.pictures.fit import fit_image
 from yolo.profiles import RetinaNetConfig
 
 # The boxes that matter: of thousands of anchors, those that could become an object.

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from yolo.draw import draw_detections
-from yolo.images import fit_image, read_image
 from yolo.nms import class_wise_nms
+from yolo.pictures.files import read_image
+from yolo.pictures.fit import fit_image
 from yolo.results import Detections
 
 ROUNDS = 20

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from yolo.images import cv2, fit_image
+from yolo.pictures.files import cv2
+from yolo.pictures.fit import fit_image
 
 _STEP = 4  # network pixels for one cell of the map: finer than any stride
 _LEAST = 0.01

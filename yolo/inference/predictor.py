@@ -19,9 +19,10 @@ import numpy as np
 
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
-from yolo.images import fit_image, read_image
 from yolo.inference import tiles
 from yolo.inference.fitted import detect_fitted
+from yolo.pictures.files import read_image
+from yolo.pictures.fit import fit_image
 from yolo.results import Detections
 from yolo.system.reading import printable
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from yolo.errors import DatasetError
-from yolo.headers import PICTURE_SUFFIXES
+from yolo.pictures.header import PICTURE_SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
     ".3gp .avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .webm .wmv".split()

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from yolo.errors import ConfigError
-from yolo.images import fit_image
 from yolo.inference.fitted import detect_fitted
 from yolo.nms import nms
+from yolo.pictures.fit import fit_image
 from yolo.results import Detections
 
 OVERLAP = 0.25

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.images import LOG_SILENT, cv2, set_opencv_log_level
+from yolo.pictures.files import LOG_SILENT, cv2, set_opencv_log_level
 from yolo.system.reading import printable, regular_file
 from yolo.system.writing import replacing
 
@@ -242,7 +242,7 @@ def _name_for_opencv(source: Path | int) -> Iterator[str | int]:
 
 @contextlib.contextmanager
 def _quiet():
-    """Keep OpenCV's own messages off the terminal, as `yolo.images` does FFmpeg's."""
+    """Keep OpenCV's own messages off the terminal, as `yolo.pictures.files` does FFmpeg's."""
     before = set_opencv_log_level(LOG_SILENT)
     try:
         yield

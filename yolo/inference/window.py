@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from yolo.images import cv2
+from yolo.pictures.files import cv2
 
 _TITLE = "yolo"
 _END_KEYS = (27, ord("q"))  # Esc, q

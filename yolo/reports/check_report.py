@@ -9,7 +9,7 @@ import numpy as np
 from yolo.data.anchor_fit import Recall, box_sizes
 from yolo.data.check import SEVERITIES, DataReport, Problem
 from yolo.evaluation.text_table import text_table
-from yolo.headers import printable
+from yolo.pictures.header import printable
 
 ERRORS_SHOWN, PLACES_SHOWN = 20, 5
 TITLES = {

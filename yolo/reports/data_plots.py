@@ -11,9 +11,10 @@ import numpy as np
 from yolo.data.anchor_fit import box_sizes
 from yolo.data.check import DataReport
 from yolo.data.sample import Sample
-from yolo.draw import draw_ground_truth, grid, shrunk, write_image
+from yolo.draw import draw_ground_truth
 from yolo.evaluation.plots import new_figure
-from yolo.images import read_image
+from yolo.pictures.files import read_image, write_image
+from yolo.pictures.sheet import grid, shrunk
 
 MOST_CLASSES, MOST_COLOURS, MOST_POINTS = 40, 8, 5000
 EXAMPLES, CELL = 16, 320

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from yolo.data.sample import Sample
-from yolo.draw import draw_detections, draw_ground_truth, grid, outline, shrunk
+from yolo.draw import draw_detections, draw_ground_truth, outline
 from yolo.evaluation.matching import PictureResult
-from yolo.headers import printable
-from yolo.images import read_image
-from yolo.lettering import put_text, text_width
+from yolo.pictures.files import read_image
+from yolo.pictures.header import printable
+from yolo.pictures.sheet import grid, shrunk
+from yolo.pictures.text import put_text, text_width
 from yolo.results import Detections
 
 WORST, BEST = 8, 4

@@ -13,7 +13,8 @@ from yolo.data.sample import Sample
 from yolo.evaluation import plots, voc
 from yolo.evaluation.matching import confusion_matrix, picture_results
 from yolo.evaluation.voc import VocResult
-from yolo.images import read_image
+from yolo.pictures.files import read_image, write_image
+from yolo.pictures.sheet import grid
 from yolo.reports import data_plots, gallery, run_report
 from yolo.results import Detections
 from yolo.system.writing import write_text
@@ -75,8 +76,8 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
             gallery.side_by_side(one, test.samples[one.index], test.classes) for one in chosen
         ]  # fmt: skip
         for i, pair in enumerate(pairs, 1):
-            draw.write_image(figures / f"{name}_{i}.jpg", pair)
-        draw.write_image(figures / f"{name}.jpg", gallery.sheet(pairs))
+            write_image(figures / f"{name}_{i}.jpg", pair)
+        write_image(figures / f"{name}.jpg", gallery.sheet(pairs))
     of_data = data_plots.write_all(report, train, anchors, figures)
     return run_report.write(folder, test.name, report, of_data, learned=test.samples is train)
 
@@ -91,6 +92,6 @@ def _draw_examples(folder: Path, test: Test) -> None:
         while name.lower() in names:
             name = f"{Path(name).stem}_2.jpg"
         names.add(name.lower())
-        draw.write_image(folder / "predictions" / name, picture)
+        write_image(folder / "predictions" / name, picture)
         pictures.append(picture)
-    draw.write_image(folder / "plots" / "predictions.jpg", draw.grid(pictures, 4, tight=True))
+    write_image(folder / "plots" / "predictions.jpg", grid(pictures, 4, tight=True))

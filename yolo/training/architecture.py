@@ -18,7 +18,7 @@ from yolo.data import anchor_fit
 from yolo.data.anchor_fit import Recall
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError
-from yolo.images import SIZE_MULTIPLE
+from yolo.pictures.fit import SIZE_MULTIPLE
 from yolo.profiles import RetinaNetConfig
 from yolo.system.writing import write_text
 from yolo.training.settings import RETINANETS, TrainConfig

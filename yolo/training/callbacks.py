@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from yolo.errors import YoloError
-from yolo.headers import printable
+from yolo.pictures.header import printable
 from yolo.system.terminal import duration
 from yolo.training import checkpoint
 from yolo.training.optimizer import refused_a_step

@@ -11,7 +11,7 @@ from yolo.data import coco, demo, lines, shards, voc
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
-from yolo.headers import allow_megapixels
+from yolo.pictures.header import allow_megapixels
 from yolo.training.settings import TrainConfig
 
 log = logging.getLogger("yolo")

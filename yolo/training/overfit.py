@@ -11,7 +11,7 @@ from yolo.data.anchor_fit import network_boxes
 from yolo.data.pipeline import NOT_AUGMENTED
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
-from yolo.headers import printable
+from yolo.pictures.header import printable
 from yolo.training import architecture, preview, run_folder, trainer
 from yolo.training.dataset import TrainingData
 from yolo.training.settings import TrainConfig

@@ -11,8 +11,10 @@ from yolo.data import pipeline
 from yolo.data.anchor_fit import box_sizes
 from yolo.data.sample import Sample
 from yolo.detector import FAMILIES
-from yolo.draw import draw_ground_truth, grid, outline, write_image
+from yolo.draw import draw_ground_truth, outline
 from yolo.drawing import class_color
+from yolo.pictures.files import write_image
+from yolo.pictures.sheet import grid
 from yolo.training import settings
 from yolo.training.dataset import TrainingData
 from yolo.training.settings import TrainConfig

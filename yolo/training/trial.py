@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 from yolo.errors import OutOfMemory, YoloError
-from yolo.headers import allow_megapixels
+from yolo.pictures.header import allow_megapixels
 from yolo.system import process as child
 from yolo.training.dataset import TrainingData
 from yolo.training.settings import TrainConfig

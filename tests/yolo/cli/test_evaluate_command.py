@@ -9,7 +9,7 @@ from yolo import cli
 from yolo.annotation import LabelledObject, annotation_xml
 from yolo.cli import common
 from yolo.data import voc
-from yolo.draw import write_image
+from yolo.pictures.files import write_image
 from yolo.training import run_folder
 from yolo.training.settings import TrainConfig
 

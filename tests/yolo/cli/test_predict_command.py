@@ -14,10 +14,9 @@ import pytest
 
 from yolo import cli
 from yolo.cli import common
-from yolo.draw import write_image
-from yolo.images import read_image
 from yolo.inference import window
 from yolo.inference.video import Video, VideoWriter
+from yolo.pictures.files import read_image, write_image
 
 ROOT = Path(__file__).resolve().parents[3]
 BOX = (20, 30, 60, 50)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from yolo.data import augment
-from yolo.images import fit_window
+from yolo.pictures.fit import fit_window
 
 
 def window_of(size, target, origin, canvas):

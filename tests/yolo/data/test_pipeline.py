@@ -19,7 +19,8 @@ from yolo.data.pipeline import (
 )
 from yolo.data.store import Store
 from yolo.errors import ConfigError, DatasetError
-from yolo.images import fit_image, read_image
+from yolo.pictures.files import read_image
+from yolo.pictures.fit import fit_image
 
 
 def same(first, second):

@@ -20,8 +20,8 @@ from yolo.data.shard_writer import plan_shards, write_shards
 from yolo.data.shards import INDEX, Shards
 from yolo.data.store import Store, find_damaged
 from yolo.errors import ConfigError, DatasetError
-from yolo.headers import allow_megapixels, read_header
-from yolo.images import read_image
+from yolo.pictures.files import read_image
+from yolo.pictures.header import allow_megapixels, read_header
 from yolo.system.checked_json import pack, seal, unpack
 from yolo.system.reading import read_regular
 

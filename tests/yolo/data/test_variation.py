@@ -8,7 +8,8 @@ import pytest
 
 from tests.yolo.data.batches import SIZE, STRONG, make, take, training
 from yolo.data.pipeline import NOT_AUGMENTED, evaluation_dataset
-from yolo.images import fit_image, read_image
+from yolo.pictures.files import read_image
+from yolo.pictures.fit import fit_image
 
 
 class TestVariation:

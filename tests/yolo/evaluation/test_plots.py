@@ -17,7 +17,7 @@ from yolo.evaluation.plots import (
     plot_training,
 )
 from yolo.evaluation.voc import SCORES, ClassResult, VocResult
-from yolo.images import read_image
+from yolo.pictures.files import read_image
 
 
 def class_result(name, ap, count=20):

@@ -11,12 +11,11 @@ from yolo import cli
 from yolo.cli import export as command
 from yolo.cli import predict
 from yolo.data.voc import splits
-from yolo.draw import write_image
 from yolo.errors import ConfigError, YoloError
 from yolo.export import exporter
 from yolo.exported import ExportInfo, read_info
-from yolo.images import read_image
 from yolo.inference import runtimes
+from yolo.pictures.files import read_image, write_image
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ import pytest
 
 import yolo
 from yolo import exported
-from yolo.draw import write_image
 from yolo.errors import ConfigError, YoloError
 from yolo.export import compare, exporter, formats
 from yolo.export.graph import float32_twin
 from yolo.inference import predictor
 from yolo.inference.runtimes import ExportedDetector
+from yolo.pictures.files import write_image
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = {

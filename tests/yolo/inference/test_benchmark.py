@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from yolo.draw import write_image
 from yolo.errors import DatasetError
 from yolo.inference import benchmark
+from yolo.pictures.files import write_image
 
 THRESHOLDS = {"score_threshold": 0.25, "iou_threshold": 0.45, "max_detections": 100}
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from yolo.data.sample import Sample
-from yolo.draw import write_image
 from yolo.errors import ConfigError, DatasetError
 from yolo.inference.predictor import detect_samples, predict, predict_frames
+from yolo.pictures.files import write_image
 from yolo.results import Detections
 
 RED = (255, 0, 0)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from yolo.errors import DatasetError
-from yolo.headers import PICTURE_SUFFIXES
 from yolo.inference.sources import find_sources, is_video
+from yolo.pictures.header import PICTURE_SUFFIXES
 
 
 @pytest.fixture

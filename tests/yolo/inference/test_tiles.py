@@ -8,9 +8,9 @@ import pytest
 
 from yolo.boxes import pairwise_iou
 from yolo.errors import ConfigError
-from yolo.images import read_image
 from yolo.inference import tiles
 from yolo.inference.predictor import predict_frames
+from yolo.pictures.files import read_image
 from yolo.results import Detections
 
 

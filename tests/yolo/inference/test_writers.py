@@ -77,7 +77,7 @@ def test_json(results, tmp_path):
 
 
 def test_json_of_a_name_that_is_no_text(tmp_path):
-    from yolo.headers import printable
+    from yolo.pictures.header import printable
 
     path = tmp_path / b"caf\xe9.png".decode("utf-8", "surrogateescape")
     result = Result(printable(path), "x", picture(), Detections.empty(NAMES), path=path)

@@ -9,7 +9,7 @@ import pytest
 from yolo.data import check
 from yolo.data.anchor_fit import Recall
 from yolo.data.check import Problem
-from yolo.images import read_image
+from yolo.pictures.files import read_image
 from yolo.reports import check_report, data_plots, run_report
 
 BOX = [0, 0, 20, 20]

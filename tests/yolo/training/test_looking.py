@@ -14,7 +14,7 @@ from yolo.cli import look
 from yolo.config import YOLOv4Config
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
-from yolo.images import read_image
+from yolo.pictures.files import read_image
 from yolo.retinanet.decode import make_anchors
 from yolo.system.terminal import Screen
 from yolo.training import architecture, data_check, dataset, overfit, preview

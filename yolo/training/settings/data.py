@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from yolo.headers import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
+from yolo.pictures.header import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
 from yolo.training.settings.option import option
 
 data_option = partial(option, "data")

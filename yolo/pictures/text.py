@@ -12,7 +12,7 @@ import logging
 
 import numpy as np
 
-from yolo.images import cv2
+from yolo.pictures.files import cv2
 
 log = logging.getLogger("yolo")
 

@@ -11,16 +11,9 @@ import numpy as np
 import pytest
 
 from yolo.errors import ConfigError, DatasetError
-from yolo.headers import Header, printable, read_header
-from yolo.images import (
-    READS_GIF,
-    Fit,
-    fit_image,
-    fit_window,
-    image_info,
-    read_image,
-    to_uint8,
-)
+from yolo.pictures.files import READS_GIF, image_info, read_image
+from yolo.pictures.fit import Fit, fit_image, fit_window, to_uint8
+from yolo.pictures.header import Header, printable, read_header
 
 
 @pytest.fixture
@@ -276,7 +269,7 @@ def test_missing_opencv_is_explained_in_one_line():
     code = (
         "import sys; sys.modules['cv2'] = None\n"
         "from yolo.errors import ConfigError\n"
-        "try:\n    import yolo.images\nexcept ConfigError as e:\n    print(e)"
+        "try:\n    import yolo.pictures.files\nexcept ConfigError as e:\n    print(e)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install opencv-python-headless" in done.stdout

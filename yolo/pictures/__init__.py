@@ -1,0 +1,1 @@
+"""A picture: its header, its pixels, fitted to the network and back."""
