@@ -70,7 +70,7 @@ def _matching(what: str, count: int) -> Ready:
     import tensorflow as tf
 
     from yolo import retinanet, yolov4
-    from yolo.boxes import max_iou
+    from yolo.boxes.overlap import max_iou
     from yolo.zoo import settings_of
 
     objects = 20 if "side" in what else count
@@ -101,7 +101,7 @@ def _nms(what: str, count: int, options: Options) -> Ready:
     """Return suppression of boxes in a picture that many of them share."""
     import numpy as np
 
-    from yolo.nms import class_wise_nms
+    from yolo.boxes.nms import class_wise_nms
 
     rng = np.random.default_rng(0)
     centres, sides = rng.uniform(0, 608, (count, 2)), rng.uniform(8, 120, (count, 2))
@@ -153,10 +153,10 @@ def _evaluator(what: str, count: int, options: Options) -> Ready:
     """Return the evaluation of so many pictures with eight objects and twenty detections each."""
     import numpy as np
 
+    from yolo.boxes.detections import Detections
     from yolo.data.sample import Sample
     from yolo.evaluation.coco import evaluate_coco
     from yolo.evaluation.voc import evaluate_voc
-    from yolo.results import Detections
 
     rng = np.random.default_rng(0)
     classes = tuple(f"class {n}" for n in range(20))

@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 import yolo
+from yolo.boxes.draw import draw_detections
 from yolo.data import demo
-from yolo.draw import draw_detections
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
 from yolo.pictures.files import read_image, write_image

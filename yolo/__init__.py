@@ -12,7 +12,7 @@ _HOMES = {
     "build": "yolo.zoo",
     "ZOO": "yolo.zoo",
     "Detector": "yolo.detector",
-    "Detections": "yolo.results",
+    "Detections": "yolo.boxes.detections",
     "load": "yolo.saved",
 }
 _MODULES = (

@@ -14,6 +14,7 @@ from yolo import (
     yolov4,
 )
 from yolo.anchor_loss import AnchorLoss, resolve
+from yolo.boxes.detections import Detections
 from yolo.classes import as_names
 from yolo.config import LossSettings, YOLOv4Config
 from yolo.data import labels
@@ -21,7 +22,6 @@ from yolo.pictures.fit import RESIZE_MODES, SIZE_MULTIPLE
 from yolo.postprocess import find_objects
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
 from yolo.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
-from yolo.results import Detections
 
 # What a family of detectors brings, by the name that its saved models carry: its four modules,
 # the class of its networks' settings and that of its loss's.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from yolo.nms import class_wise_nms
+from yolo.boxes.detections import Detections
+from yolo.boxes.nms import class_wise_nms
 from yolo.pictures.fit import Fit, fit_image, to_uint8
-from yolo.results import Detections
 
 
 def find_objects(

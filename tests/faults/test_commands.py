@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.faults.pictures import variants
 from yolo import cli
+from yolo.boxes.detections import Detections
 from yolo.cli import common
 from yolo.pictures import header
-from yolo.results import Detections
 
 JPEG = variants()["jpeg 420"]
 XML = (

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from yolo.boxes.detections import Detections
+from yolo.boxes.nms import class_wise_nms
 from yolo.data.sample import Sample
-from yolo.nms import class_wise_nms
-from yolo.results import Detections
 
 RED = (255, 0, 0)
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import keras_focal
 import yolo
-from yolo.boxes import pairwise_iou
+from yolo.boxes.overlap import pairwise_iou
 from yolo.config import LossSettings
 from yolo.data import coco
 from yolo.errors import ConfigError

@@ -103,7 +103,7 @@ def _of_classes(one, classes: tuple[str, ...], chosen: tuple[str, ...]):
     """Return a `Sample` or `Detections` with the objects of some classes, numbered as chosen."""
     import numpy as np
 
-    from yolo.results import Detections
+    from yolo.boxes.detections import Detections
 
     numbers = {name: number for number, name in enumerate(chosen)}
     ids = np.array([numbers.get(name, -1) for name in classes], np.int32)[one.class_ids]

@@ -225,7 +225,7 @@ class _Run:
         return goes_on or self.ended()
 
     def _drawn(self, image, found):
-        from yolo.draw import draw_detections
+        from yolo.boxes.draw import draw_detections
 
         tile, wanted = self.settings["tile"], self.settings["classes"]
         if self.args.heatmap:

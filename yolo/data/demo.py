@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo.annotation import annotation_xml
+from yolo.boxes.voc_annotation import annotation_xml
 from yolo.data.shapes import FULL, SHAPES_CLASSES, Drawing, draw_picture
 from yolo.errors import DatasetError
 from yolo.pictures.files import cv2

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from yolo.boxes.draw import draw_boxes
 from yolo.system.reading import FilePart
 
 
@@ -55,3 +57,21 @@ class Sample:
         if len(self.lines) > index and self.lines[index]:
             return f"{self.origin}:{self.lines[index]}"
         return f"{self.origin or self.path}: object {index + 1}"
+
+
+def draw_ground_truth(image: np.ndarray, sample: Sample, classes: Sequence[str]) -> np.ndarray:
+    """Draw what people marked, difficult objects with a question mark behind the name.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the sample's picture, left as it is.
+        sample: the objects.
+        classes: the class names.
+
+    Returns:
+        (H, W, 3) uint8 RGB, a new picture.
+    """
+    labels = [
+        classes[class_id] + ("?" if difficult else "")
+        for class_id, difficult in zip(sample.class_ids, sample.difficult, strict=True)
+    ]
+    return draw_boxes(image, sample.boxes_xyxy, sample.class_ids, labels)

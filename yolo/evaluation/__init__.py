@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from yolo.boxes.detections import Detections
 from yolo.errors import ConfigError
-from yolo.results import Detections
 
 
 def align_classes(detections: Sequence[Detections], classes: Sequence[str]) -> list[Detections]:

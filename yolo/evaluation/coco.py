@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.evaluation import align_classes
 from yolo.evaluation.text_table import number, text_table
-from yolo.results import Detections
 from yolo.system.reading import printable, read_regular, shortened
 
 METRICS = (

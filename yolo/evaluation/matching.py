@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolo.boxes import pairwise_iou
+from yolo.boxes.detections import Detections
+from yolo.boxes.overlap import pairwise_iou
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
-from yolo.results import Detections
 
 MATCH_IOU, SURE = 0.5, 0.25
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
 from yolo.evaluation.average_precision import (
@@ -23,7 +24,6 @@ from yolo.evaluation.average_precision import (
     average_precision_all_point,
 )
 from yolo.evaluation.text_table import number, text_table
-from yolo.results import Detections
 
 SCORES = np.linspace(0, 1, 201)  # where F1 is looked at
 

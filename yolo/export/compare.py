@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolo.boxes import map_sizes
+from yolo.boxes.nms import class_wise_nms
+from yolo.boxes.overlap import map_sizes
 from yolo.errors import YoloError
-from yolo.nms import class_wise_nms
 from yolo.pictures.fit import fit_image
 from yolo.profiles import RetinaNetConfig
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from yolo import nms
+from yolo.boxes import nms
 from yolo.errors import ConfigError, YoloError
 from yolo.export.compare import Difference, check_difference, check_suppression, compare
 from yolo.export.formats import REFUSALS, WRITERS

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo.draw import draw_detections
-from yolo.nms import class_wise_nms
+from yolo.boxes.detections import Detections
+from yolo.boxes.draw import draw_detections
+from yolo.boxes.nms import class_wise_nms
 from yolo.pictures.files import read_image
 from yolo.pictures.fit import fit_image
-from yolo.results import Detections
 
 ROUNDS = 20
 STAGES = ("read", "resize", "network", "decode and NMS", "draw")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from yolo.results import Detections
+from yolo.boxes.detections import Detections
 
 
 def detect_fitted(

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.inference import tiles
 from yolo.inference.fitted import detect_fitted
 from yolo.pictures.files import read_image
 from yolo.pictures.fit import fit_image
-from yolo.results import Detections
 from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo.boxes.detections import Detections
 from yolo.errors import ConfigError, WeightsError
 from yolo.exported import IMAGES, NMS_OUTPUTS, RAW_OUTPUTS, ExportInfo, read_info, runtime_of
 from yolo.postprocess import find_objects
-from yolo.results import Detections
 from yolo.system.optional import import_optional
 
 # What a runtime gives back: images (B, H, W, 3) float32 and thresholds to named arrays.
@@ -21,7 +21,7 @@ Run = Callable[..., dict[str, np.ndarray]]
 class ExportedDetector:
     """An exported file that detects as the `Detector` it was made from.
 
-    Suppression is ours (`yolo.nms`) in every format, so that thresholds mean the same everywhere;
+    Suppression is ours (`yolo.boxes.nms`) in every format, so that thresholds mean the same everywhere;
     what a file that suppresses by itself finds is in `detect_inside`.
 
     Args:

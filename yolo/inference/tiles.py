@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from yolo.boxes.detections import Detections
+from yolo.boxes.nms import nms
 from yolo.errors import ConfigError
 from yolo.inference.fitted import detect_fitted
-from yolo.nms import nms
 from yolo.pictures.fit import fit_image
-from yolo.results import Detections
 
 OVERLAP = 0.25
 _EDGE = 0.01  # a box that ends nearer to a tile's inner edge may have been cut; share of the tile

@@ -17,11 +17,11 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
+from yolo.boxes.detections import CSV_COLUMNS, Detections
 from yolo.classes import COCO_CLASSES
 from yolo.errors import ConfigError, YoloError
 from yolo.pictures.files import encode_image, write_image
 from yolo.pictures.header import read_header
-from yolo.results import CSV_COLUMNS, Detections
 from yolo.system.reading import printable
 from yolo.system.writing import replacing, write_bytes, write_text, write_with
 

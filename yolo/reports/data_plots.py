@@ -10,8 +10,7 @@ import numpy as np
 
 from yolo.data.anchor_fit import box_sizes
 from yolo.data.check import DataReport
-from yolo.data.sample import Sample
-from yolo.draw import draw_ground_truth
+from yolo.data.sample import Sample, draw_ground_truth
 from yolo.evaluation.plots import new_figure
 from yolo.pictures.files import read_image, write_image
 from yolo.pictures.sheet import grid, shrunk

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from yolo.data.sample import Sample
-from yolo.draw import draw_detections, draw_ground_truth, outline
+from yolo.boxes.detections import Detections
+from yolo.boxes.draw import draw_detections, outline
+from yolo.data.sample import Sample, draw_ground_truth
 from yolo.evaluation.matching import PictureResult
 from yolo.pictures.files import read_image
 from yolo.pictures.header import printable
 from yolo.pictures.sheet import grid, shrunk
 from yolo.pictures.text import put_text, text_width
-from yolo.results import Detections
 
 WORST, BEST = 8, 4
 CELL, GAP, TEXT = 360, 6, 15

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolo import draw
+from yolo.boxes import draw
+from yolo.boxes.detections import Detections
 from yolo.data.check import DataReport
 from yolo.data.sample import Sample
 from yolo.evaluation import plots, voc
@@ -16,7 +17,6 @@ from yolo.evaluation.voc import VocResult
 from yolo.pictures.files import read_image, write_image
 from yolo.pictures.sheet import grid
 from yolo.reports import data_plots, gallery, run_report
-from yolo.results import Detections
 from yolo.system.writing import write_text
 
 EXAMPLES_SHOWN = 8

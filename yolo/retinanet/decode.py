@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from yolo.boxes import map_sizes, to_xyxy
+from yolo.boxes.overlap import map_sizes, to_xyxy
 from yolo.profiles import RetinaNetConfig
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from yolo.boxes import box_similarity
+from yolo.boxes.overlap import box_similarity
 from yolo.profiles import PROFILES, RetinaNetConfig, RetinaNetLoss
 from yolo.replicas import sum_over_replicas
 from yolo.retinanet.decode import decode_boxes, encode_boxes, make_anchors

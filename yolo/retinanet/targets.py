@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes import at_least_one, map_sizes
+from yolo.boxes.overlap import at_least_one, map_sizes
 from yolo.profiles import RetinaNetConfig, RetinaNetLoss
 from yolo.retinanet.decode import at_most, make_anchors
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo.boxes.draw import class_color, outline
 from yolo.data import pipeline
 from yolo.data.anchor_fit import box_sizes
-from yolo.data.sample import Sample
+from yolo.data.sample import Sample, draw_ground_truth
 from yolo.detector import FAMILIES
-from yolo.draw import draw_ground_truth, outline
-from yolo.drawing import class_color
 from yolo.pictures.files import write_image
 from yolo.pictures.sheet import grid
 from yolo.training import settings

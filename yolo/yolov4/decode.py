@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes import map_sizes, to_xyxy
+from yolo.boxes.overlap import map_sizes, to_xyxy
 from yolo.config import YOLOv4Config
 
 

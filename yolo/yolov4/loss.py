@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from yolo.boxes import box_similarity, map_sizes, max_iou
+from yolo.boxes.overlap import box_similarity, map_sizes, max_iou
 from yolo.config import LOSS_SCALINGS, LossSettings, YOLOv4Config
 from yolo.replicas import sum_over_replicas
 from yolo.yolov4.decode import Grid, decode_boxes, flatten, make_grid

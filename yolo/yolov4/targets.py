@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes import at_least_one, map_sizes, shape_iou
+from yolo.boxes.overlap import at_least_one, map_sizes, shape_iou
 from yolo.config import LossSettings, YOLOv4Config
 from yolo.yolov4.decode import make_anchors
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from yolo import cli
-from yolo.annotation import LabelledObject, annotation_xml
+from yolo.boxes.voc_annotation import LabelledObject, annotation_xml
 from yolo.cli import common
 from yolo.data import voc
 from yolo.pictures.files import write_image

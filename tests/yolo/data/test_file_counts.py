@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yolo.boxes.detections import Detections
 from yolo.data.pipeline import NOT_AUGMENTED, BatchPlan, training_dataset
 from yolo.data.sample import Sample
 from yolo.inference.predictor import predict
-from yolo.results import Detections
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 OPENED = 0x20

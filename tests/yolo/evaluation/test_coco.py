@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.evaluation import coco
 from yolo.evaluation.coco import METRICS, evaluate_coco, evaluate_coco_files, table
-from yolo.results import Detections
 
 CLASSES = ("cat", "dog")
 SMALL, MEDIUM, LARGE = [0, 0, 20, 20], [30, 30, 90, 90], [100, 100, 250, 250]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError
 from yolo.evaluation.average_precision import (
@@ -14,7 +15,6 @@ from yolo.evaluation.average_precision import (
     average_precision_all_point,
 )
 from yolo.evaluation.voc import evaluate_voc, table, to_json
-from yolo.results import Detections
 
 CLASSES = ("cat", "dog")
 

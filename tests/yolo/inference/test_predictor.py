@@ -6,11 +6,11 @@ import threading
 import numpy as np
 import pytest
 
+from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.inference.predictor import detect_samples, predict, predict_frames
 from yolo.pictures.files import write_image
-from yolo.results import Detections
 
 RED = (255, 0, 0)
 

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo.boxes import pairwise_iou
+from yolo.boxes.detections import Detections
+from yolo.boxes.overlap import pairwise_iou
 from yolo.errors import ConfigError
 from yolo.inference import tiles
 from yolo.inference.predictor import predict_frames
 from yolo.pictures.files import read_image
-from yolo.results import Detections
 
 
 @pytest.mark.parametrize("size", [(10, 10), (11, 10), (100, 37), (640, 1000), (401, 399)])

@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
+from yolo.boxes.detections import Detections
 from yolo.classes import COCO_CLASSES
 from yolo.data import voc
 from yolo.errors import ConfigError, YoloError
 from yolo.inference import writers
 from yolo.inference.writers import WRITERS, Result
-from yolo.results import Detections
 
 NAMES = ("cat", "a/b", "猫")
 LISTS = ("json", "csv", "coco", "counts")  # files that hold all pictures
@@ -189,7 +189,7 @@ def test_a_disk_that_fills_on_the_way_leaves_the_old_list(tmp_path, kind):
     """With a real limit of the system, so that it strikes inside whatever is written."""
     code = (
         "import resource, sys\nimport numpy as np\nfrom pathlib import Path\n"
-        "from yolo.errors import YoloError\nfrom yolo.results import Detections\n"
+        "from yolo.errors import YoloError\nfrom yolo.boxes.detections import Detections\n"
         "from yolo.inference.writers import WRITERS, Result\n"
         "found = Detections([[1, 2, 3, 4]] * 10, [0.5] * 10, [0] * 10, ('a',))\n"
         "def add(writer, count):\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo.boxes import pairwise_iou
+from yolo.boxes.overlap import pairwise_iou
 from yolo.profiles import RetinaNetLoss, from_profile
 from yolo.retinanet.decode import make_anchors
 from yolo.retinanet.targets import BACKGROUND, IGNORED, assign, matched_anchors

@@ -10,7 +10,7 @@ import tensorflow as tf
 import keras_focal
 from yolo.anchor_loss import AnchorLoss
 from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
-from yolo.boxes import box_similarity, pairwise_iou
+from yolo.boxes.overlap import box_similarity, pairwise_iou
 from yolo.config import LOSS_SCALINGS, LossSettings, YOLOv4Config
 from yolo.yolov4.decode import decode_boxes, flatten, make_grid
 from yolo.yolov4.loss import default_settings, detection_loss

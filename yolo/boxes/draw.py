@@ -4,11 +4,65 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from yolo.pictures.files import cv2
 from yolo.pictures.text import put_text, text_width
+
+
+def draw_detections(
+    image: np.ndarray,
+    detections: Any,
+    *,
+    show_scores: bool = True,
+    scale: float | None = None,
+) -> np.ndarray:
+    """Draw what was found: one box and label each, the best on top.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, left as it is.
+        detections: `Detections`, in pixels of the picture.
+        show_scores: write the score behind the class name.
+        scale: as for `draw_boxes`; a large picture with many small objects wants labels
+            of their size rather than of its own.
+
+    Returns:
+        (H, W, 3) uint8 RGB, a new picture.
+    """
+    order = np.argsort(detections.scores, kind="stable")  # the best last
+    labels = detections.labels
+    if show_scores:
+        labels = [
+            f"{label} {score:.2f}" for label, score in zip(labels, detections.scores, strict=True)
+        ]
+    return draw_boxes(
+        image,
+        detections.boxes_xyxy[order],
+        detections.class_ids[order],
+        [labels[i] for i in order],
+        scale=scale,
+    )
+
+
+def outline(
+    canvas: np.ndarray, boxes_xyxy: np.ndarray, color: tuple[int, int, int], *, line: int = 0
+) -> None:
+    """Draw plain outlines of boxes into a picture.
+
+    Args:
+        canvas: (H, W, 3) uint8, changed in place.
+        boxes_xyxy: (n, 4) in pixels of the picture.
+        color: three values 0..255 in the channel order of the picture.
+        line: pixels thick; 0: thick enough to be seen beside `draw_detections`' own.
+    """
+    line = line or max(2, round(np.sqrt(canvas.shape[0] * canvas.shape[1]) * 0.007))
+    for box in np.asarray(boxes_xyxy).reshape(-1, 4):
+        left, top = (np.floor(box[:2]).astype(int) - line // 2).tolist()
+        right, bottom = (np.ceil(box[2:]).astype(int) + line // 2).tolist()
+        cv2.rectangle(canvas, (left, top), (right, bottom), color, line)
+
 
 _SMALLEST_TEXT = 8
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yolo.nms import class_wise_nms, nms
+from yolo.boxes.nms import class_wise_nms, nms
 
 
 def random_boxes(count, seed, span=200.0):

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from yolo.boxes.detections import CSV_COLUMNS, Detections
 from yolo.errors import ConfigError, YoloError
-from yolo.results import CSV_COLUMNS, Detections
 
 NAMES = ("cat", "dog")
 

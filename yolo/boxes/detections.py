@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo.annotation import LabelledObject, annotation_xml
+from yolo.boxes.voc_annotation import LabelledObject, annotation_xml
 from yolo.errors import ConfigError, YoloError
 
 CSV_COLUMNS = ("class", "class_id", "score", "x1", "y1", "x2", "y2")
@@ -274,7 +274,7 @@ class Detections:
 
     def _repr_png_(self) -> bytes:
         """Return the picture that a notebook shows: boxes on `image`, or on a grey sheet."""
-        from yolo.drawing import draw_boxes
+        from yolo.boxes.draw import draw_boxes
         from yolo.pictures.files import encode_image
 
         image = self.image

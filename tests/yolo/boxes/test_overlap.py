@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo.boxes import (
+from yolo.boxes.overlap import (
     LOCATION_KINDS,
     box_similarity,
     max_iou,

@@ -7,14 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo.data.sample import Sample
-from yolo.draw import draw_detections, draw_ground_truth
-from yolo.drawing import _ink, class_color
+from yolo.boxes.detections import Detections
+from yolo.boxes.draw import _ink, class_color, draw_detections
+from yolo.data.sample import Sample, draw_ground_truth
 from yolo.errors import YoloError
 from yolo.pictures import text
 from yolo.pictures.files import read_image, write_image
 from yolo.pictures.sheet import grid
-from yolo.results import Detections
 
 NAMES = ("cat", "猫和狗", "a rather long name for a class")
 

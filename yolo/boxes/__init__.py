@@ -1,0 +1,1 @@
+"""Boxes as numbers: overlap, suppression, what was found, and drawn."""
