@@ -51,8 +51,8 @@ def samples_of(options: Options) -> list:
 
 def prepare(case: str, options: Options) -> Ready:
     """Return what draws batches; `case` is "kind; cold" or "kind; cached"."""
-    from yolo.config import AugmentConfig
     from yolo.data import pipeline
+    from yolo.settings.augmentation import AugmentConfig
 
     kind, _, where = case.partition("; ")
     augment = {

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from yolo.config import AugmentConfig
 from yolo.evaluation.text_table import text_table
+from yolo.settings.augmentation import AugmentConfig
 
 # Of `python -m yolo models`: 80 classes, a picture of 416 x 416, two operations a multiply-add
 FORWARD_GFLOPS = {"yolov4": 60.10, "yolov4-tiny": 6.91, "retinanet-r50": 79.20}

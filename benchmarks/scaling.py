@@ -69,9 +69,9 @@ def _matching(what: str, count: int) -> Ready:
     import numpy as np
     import tensorflow as tf
 
-    from yolo import retinanet, yolov4
     from yolo.boxes.overlap import max_iou
-    from yolo.zoo import settings_of
+    from yolo.detector import FAMILIES
+    from yolo.models.names import settings_of
 
     objects = 20 if "side" in what else count
     side = count if "side" in what else int(what.rpartition(", ")[2])
@@ -79,14 +79,15 @@ def _matching(what: str, count: int) -> Ready:
     corners = np.sort(rng.uniform(0, side, (2, objects, 2, 2)), axis=2)
     boxes = tf.constant(corners.reshape(2, objects, 4), tf.float32)
     ids = tf.constant(rng.integers(0, 20, (2, objects)), tf.int32)
-    family = yolov4 if what.startswith("yolov4") else retinanet
-    config = settings_of("yolov4" if family is yolov4 else "retinanet-r50")
+    is_yolo = what.startswith("yolov4")
+    family = FAMILIES["yolov4" if is_yolo else "retinanet"]
+    config = settings_of("yolov4" if is_yolo else "retinanet-r50")
     settings = family.loss.default_settings(config, None)
     anchors = family.decode.make_anchors(config, (side, side))
 
     @tf.function
     def match(boxes, ids):
-        if family is retinanet:
+        if not is_yolo:
             return family.targets.assign(
                 config, settings, (side, side), anchors, boxes, ids
             ).matched

@@ -145,7 +145,8 @@ def leave_out(part: str, name: str) -> None:
     """Make a part of a model's step do nothing in this process."""
     import keras
 
-    from yolo import layers, retinanet, yolov4
+    from yolo.detector import FAMILIES
+    from yolo.models import layers
 
     only = part == "convolutions only"
     if part == "no batch norm" or only:
@@ -154,7 +155,7 @@ def leave_out(part: str, name: str) -> None:
         layers.ACTIVATIONS.update(dict.fromkeys(layers.ACTIVATIONS, lambda x: x))
         keras.layers.ReLU.call = lambda self, inputs: inputs
     if part == "no matching" or only:
-        loss = (retinanet if name.startswith("retinanet") else yolov4).loss
+        loss = FAMILIES["retinanet" if name.startswith("retinanet") else "yolov4"].loss
 
         def mean_of_outputs(config, settings, outputs, *_, **__):
             total = sum(keras.ops.mean(keras.ops.cast(x, "float32")) for x in outputs.values())

@@ -20,8 +20,8 @@ def example():
     """Return the page's picture, its boxes, the anchors, and the object of each or a mark."""
     import yolo
     from yolo.data.shapes import SHAPES_CLASSES, Drawing, draw_picture
+    from yolo.models.retinanet.targets import assign
     from yolo.pictures.fit import fit_image
-    from yolo.retinanet.targets import assign
 
     drawing = Drawing(radius=(9, 40), objects=(10, 10))
     picture, objects = draw_picture(np.random.default_rng(4), drawing=drawing)
@@ -57,7 +57,7 @@ def draw_shares(path: Path) -> None:
     from matplotlib.figure import Figure
 
     from keras_focal.analysis import loss_against_probability
-    from yolo.retinanet.targets import BACKGROUND
+    from yolo.models.retinanet.targets import BACKGROUND
     from yolo.system.writing import write_with
 
     _, _, _, matched = example()

@@ -84,7 +84,7 @@ def test_the_installed_package_has_its_tables_and_its_types(installed, tmp_path)
         "import yolo, pathlib\n"
         "home = pathlib.Path(yolo.__file__).parents[1]\n"
         "print(home == pathlib.Path(sys.argv[1]).resolve(), (home / 'yolo/py.typed').is_file())\n"
-        "print(len(yolo.classes.COCO_CLASSES), len(yolo.anchors.YOLOV4_ANCHORS))\n"
+        "print(len(yolo.classes.COCO_CLASSES), len(yolo.models.yolov4.settings.YOLOV4_ANCHORS))\n"
     )
     said = python("-c", program, installed, folder=tmp_path, path=installed)
     assert said.split("\n")[:3] == ["keras_focal", "True True", "80 9"]

@@ -6,19 +6,6 @@ from pathlib import Path
 
 from yolo.errors import ConfigError
 
-# darknet/cfg/yolov4.cfg and yolov4-tiny.cfg: (width, height), not rescaled with the picture.
-YOLOV4_ANCHORS = (
-    (12, 16), (19, 36), (40, 28),
-    (36, 75), (76, 55), (72, 146),
-    (142, 110), (192, 243), (459, 401),
-)  # fmt: skip
-YOLOV4_TINY_ANCHORS = ((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319))
-
-YOLOV4_MASKS = ((0, 1, 2), (3, 4, 5), (6, 7, 8))  # strides 8, 16, 32
-# Strides 16, 32. Darknet's COCO weights belong to "coco", where anchor 0 is unused and anchor 3
-# stands twice; for one's own data Darknet's author recommends "custom" (darknet pull 6144).
-TINY_MASKS = {"custom": ((0, 1, 2), (3, 4, 5)), "coco": ((1, 2, 3), (3, 4, 5))}
-
 
 def read_anchors(path: str | Path) -> tuple[tuple[float, float], ...]:
     """Read `w,h, w,h, ...` from a text file, as in `model_data/yolo_anchors.txt`.

@@ -23,8 +23,8 @@ import numpy as np
 
 from yolo.detector import FAMILIES, Detector
 from yolo.errors import WeightsError, YoloError
+from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.pictures.fit import RESIZE_MODES
-from yolo.profiles import RetinaNetConfig
 from yolo.system import hdf5
 from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, shortened
 
@@ -110,7 +110,7 @@ def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
     """
     config = dict(config)
     try:
-        architecture = FAMILIES[config.pop("family")][1](**config.pop("architecture"))
+        architecture = FAMILIES[config.pop("family")].settings(**config.pop("architecture"))
         # The last convolutions grow with classes and anchors, each output from 128 channels or
         # more; RetinaNet's subnets with the square of its channels.
         if isinstance(architecture, RetinaNetConfig):
@@ -245,7 +245,8 @@ def _tests(config: dict) -> Iterator[tuple[str, bool]]:
     """Yield for each field whether its value is of the kind that we write."""
     family, architecture = config["family"], config["architecture"]
     yield "family", isinstance(family, str) and family in FAMILIES
-    known = {field.name: field.type.partition("[")[0] for field in fields(FAMILIES[family][1])}
+    settings = FAMILIES[family].settings
+    known = {field.name: field.type.partition("[")[0] for field in fields(settings)}
     good = isinstance(architecture, dict) and set(architecture) <= set(known)
     yield (
         "architecture",

@@ -3,31 +3,66 @@
 from __future__ import annotations
 
 import dataclasses
+from types import ModuleType
+from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-from yolo import (
-    retinanet,
-    schedules,  # noqa: F401  registers the schedule that saved optimizers carry
-    yolov4,
-)
-from yolo.anchor_loss import AnchorLoss, resolve
 from yolo.boxes.detections import Detections
 from yolo.classes import as_names
-from yolo.config import LossSettings, YOLOv4Config
 from yolo.data import labels
+from yolo.models import schedules  # noqa: F401  registers the schedule that saved optimizers carry
+from yolo.models.anchor_loss import AnchorLoss, resolve
+from yolo.models.postprocess import find_objects
+from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
+from yolo.models.retinanet import decode as retinanet_decode
+from yolo.models.retinanet import loss as retinanet_loss
+from yolo.models.retinanet import network as retinanet_network
+from yolo.models.retinanet import targets as retinanet_targets
+from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
+from yolo.models.yolov4 import decode as yolov4_decode
+from yolo.models.yolov4 import loss as yolov4_loss
+from yolo.models.yolov4 import network as yolov4_network
+from yolo.models.yolov4 import targets as yolov4_targets
+from yolo.models.yolov4.settings import LossSettings, YOLOv4Config
 from yolo.pictures.fit import RESIZE_MODES, SIZE_MULTIPLE
-from yolo.postprocess import find_objects
-from yolo.profiles import RetinaNetConfig, RetinaNetLoss
-from yolo.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
 
-# What a family of detectors brings, by the name that its saved models carry: its four modules,
-# the class of its networks' settings and that of its loss's.
+
+class Family(NamedTuple):
+    """What a family of detectors brings.
+
+    Attributes:
+        network: the module that builds it.
+        targets: that matches anchors and objects.
+        loss: that computes its loss.
+        decode: that turns its maps into boxes and scores.
+        settings: the class of its networks' settings.
+        loss_settings: the class of its loss's.
+    """
+
+    network: ModuleType
+    targets: ModuleType
+    loss: ModuleType
+    decode: ModuleType
+    settings: type
+    loss_settings: type
+
+
+# By the name that saved models carry.
 FAMILIES = {
-    "yolov4": (yolov4, YOLOv4Config, LossSettings),
-    "retinanet": (retinanet, RetinaNetConfig, RetinaNetLoss),
+    "yolov4": Family(
+        yolov4_network, yolov4_targets, yolov4_loss, yolov4_decode, YOLOv4Config, LossSettings
+    ),
+    "retinanet": Family(
+        retinanet_network,
+        retinanet_targets,
+        retinanet_loss,
+        retinanet_decode,
+        RetinaNetConfig,
+        RetinaNetLoss,
+    ),  # fmt: skip
 }
 
 # Keras's own arguments of `compile` that a saved model keeps
@@ -98,7 +133,7 @@ class Detector(ReplicatedModel):
     ):
         super().__init__(**kwargs)
         self.family_name = next(
-            name for name, (_, config, _) in FAMILIES.items() if isinstance(architecture, config)
+            name for name, f in FAMILIES.items() if isinstance(architecture, f.settings)
         )
         self.architecture = architecture
         self.classes = as_names(classes)
@@ -117,7 +152,7 @@ class Detector(ReplicatedModel):
         family = self._family
         self.network = family.network.build_network(architecture, len(self.classes))
         self.part_trackers = [keras.metrics.Mean(name=part) for part in family.loss.PARTS]
-        self.loss_settings = FAMILIES[self.family_name][2]()
+        self.loss_settings = self._family.loss_settings()
         self.loss_state = family.loss.make_state(architecture)
         self._element_loss = None
         self._set_untracked("_inference", None)
@@ -125,7 +160,7 @@ class Detector(ReplicatedModel):
 
     @property
     def _family(self):
-        return FAMILIES[self.family_name][0]
+        return FAMILIES[self.family_name]
 
     def _set_untracked(self, name, value):
         """Set an attribute that Keras shall neither track nor save."""
@@ -370,8 +405,8 @@ class Detector(ReplicatedModel):
     def from_config(cls, config: dict, custom_objects=None) -> Detector:
         """Rebuild the model that `get_config` describes."""
         config = {key: value for key, value in config.items() if key not in ("dtype", "trainable")}
-        _, settings, _ = FAMILIES[config.pop("family")]
-        return cls(settings(**config.pop("architecture")), **config)
+        family = FAMILIES[config.pop("family")]
+        return cls(family.settings(**config.pop("architecture")), **config)
 
     def get_compile_config(self) -> dict | None:
         """Return what `compile` got as plain values, None if not compiled."""
@@ -394,7 +429,7 @@ class Detector(ReplicatedModel):
         self.compile(
             keras.saving.deserialize_keras_object(config["optimizer"]),
             keras.saving.deserialize_keras_object(config["loss"]),
-            loss_settings=FAMILIES[self.family_name][2](**config["loss_settings"]),
+            loss_settings=self._family.loss_settings(**config["loss_settings"]),
             **config.get("options", {}),
         )
         self.optimizer.build(self.trainable_variables)

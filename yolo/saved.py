@@ -8,10 +8,10 @@ from pathlib import Path
 import keras
 
 from yolo import archive, zoo
-from yolo.backbones import applications
 from yolo.classes import COCO_CATEGORIES, COCO_CLASSES, VOC_CLASSES
 from yolo.detector import Detector
 from yolo.errors import ConfigError, WeightsError
+from yolo.models.backbones import applications
 from yolo.system.reading import printable
 from yolo.weights import catalog, darknet, torchvision, tutorial
 

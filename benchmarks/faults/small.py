@@ -29,8 +29,8 @@ def build_network(config, num_classes: int):
     """
     import keras
 
-    from yolo.layers import ConvNorm
-    from yolo.yolov4.network import HeadBias
+    from yolo.models.layers import ConvNorm
+    from yolo.models.yolov4.network import HeadBias
 
     outputs = 5 + num_classes
     images = keras.Input((None, None, 3), name="images", dtype="float32")
@@ -61,7 +61,7 @@ def build_chain(config, num_classes: int):
     """
     import keras
 
-    from yolo.layers import ConvNorm
+    from yolo.models.layers import ConvNorm
 
     outputs = 5 + num_classes
     images = keras.Input((None, None, 3), name="images", dtype="float32")
@@ -106,7 +106,7 @@ def main(argv: list[str]) -> int:
 
     def then_swap(**options):
         real(**options)
-        from yolo.yolov4 import network
+        from yolo.models.yolov4 import network
 
         network.build_network = build_network
         if pause := float(os.environ.get("SMALL_PAUSE", 0)):

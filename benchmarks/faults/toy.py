@@ -85,7 +85,7 @@ class Toy:
 
     def __init__(self, work: Path):
         from yolo.data import demo
-        from yolo.yolov4 import network
+        from yolo.models.yolov4 import network
 
         network.build_network = small.build_network
         self.work = work

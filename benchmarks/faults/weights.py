@@ -25,7 +25,7 @@ VALUES = (
 
 def _chain():
     import yolo
-    from yolo.yolov4 import network
+    from yolo.models.yolov4 import network
 
     network.build_network = small.build_chain
     return yolo.build("yolov4-tiny", classes=["a", "b"], image_size=(64, 64))
@@ -161,7 +161,7 @@ def _torchvisions(path: Path, save: Callable, damaged: Callable):
     """Return the maker for a network with four of torchvision's layers."""
     import keras as keras_
 
-    from yolo.layers import ConvNorm
+    from yolo.models.layers import ConvNorm
     from yolo.weights import torchvision
 
     images = keras_.Input((None, None, 3))

@@ -19,7 +19,7 @@ class Arm:
         model: name in the zoo.
         loss: returns the class loss (RetinaNet) or confidence loss (YOLOv4).
         prior: probability that a fresh head gives every anchor.
-        scaling: key of `yolo.config.LOSS_SCALINGS`; None takes what suits the loss.
+        scaling: key of `yolo.models.yolov4.settings.LOSS_SCALINGS`; None takes what suits the loss.
         quick: whether it belongs to the quick pass.
     """
 

@@ -31,7 +31,7 @@ def anchor_probabilities(detector, samples):
     from keras import ops
 
     from yolo.data.pipeline import evaluation_dataset
-    from yolo.retinanet.targets import IGNORED, assign
+    from yolo.models.retinanet.targets import IGNORED, assign
 
     classes, size = len(detector.classes), detector.image_size
     anchors = ops.convert_to_tensor(detector.anchors(size))

@@ -22,8 +22,9 @@ from benchmarks.paper import results
 from benchmarks.paper.arms import ARMS, FOCAL, Arm
 from benchmarks.paper.data import Data, open_set
 from benchmarks.paper.plan import Run, Settings
-from yolo.config import LOSS_SCALINGS, AugmentConfig, LossSettings
 from yolo.errors import YoloError
+from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
+from yolo.settings.augmentation import AugmentConfig
 from yolo.system import terminal
 
 # Pictures stay whole and nearly as large as they are: a few hundred steps are too few to learn
@@ -60,7 +61,7 @@ def train(arm: Arm, data: Data, settings: Settings, seed: int, write):
     import keras
 
     from yolo.data.pipeline import BatchPlan, training_dataset
-    from yolo.schedules import WarmupDecay
+    from yolo.models.schedules import WarmupDecay
     from yolo.training.precision import choose_precision
 
     keras.utils.set_random_seed(seed)
@@ -93,8 +94,8 @@ def train(arm: Arm, data: Data, settings: Settings, seed: int, write):
 
 def _build(arm: Arm, classes, settings: Settings):
     from yolo import saved, zoo
-    from yolo.anchors import YOLOV4_TINY_ANCHORS
-    from yolo.layers import NORM_MOMENTUM, ConvNorm
+    from yolo.models.layers import NORM_MOMENTUM, ConvNorm
+    from yolo.models.yolov4.settings import YOLOV4_TINY_ANCHORS
 
     side = settings.image_size
     if arm.model == "yolov4-tiny":

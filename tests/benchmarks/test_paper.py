@@ -63,11 +63,11 @@ def test_every_retinanet_arm_has_a_finite_loss_that_pulls_on_objects_and_backgro
     import numpy as np
     import tensorflow as tf
 
-    from yolo.anchor_loss import AnchorLoss
-    from yolo.profiles import RetinaNetLoss, from_profile
-    from yolo.retinanet.decode import make_anchors
-    from yolo.retinanet.loss import detection_loss
-    from yolo.retinanet.targets import assign
+    from yolo.models.anchor_loss import AnchorLoss
+    from yolo.models.retinanet.decode import make_anchors
+    from yolo.models.retinanet.loss import detection_loss
+    from yolo.models.retinanet.settings import RetinaNetLoss, from_profile
+    from yolo.models.retinanet.targets import assign
 
     config, size = from_profile("paper", anchor_sizes=(8, 16, 32, 64, 128)), (64, 64)
     boxes, ids = np.array([[[4, 4, 20, 20]]], "float32"), np.array([[1]], "int32")

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import peers, plan, report, runner, training, worker, zoo
 from benchmarks.faults import small
 from benchmarks.plan import Group, Limit, Options
-from yolo.yolov4 import network
+from yolo.models.yolov4 import network
 
 ROOT = Path(__file__).resolve().parents[2]
 # A peer that says it took 2 seconds for 4 units, then 4 seconds and so on, and notes its turns.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from yolo.cli import main
-from yolo.zoo import ZOO
+from yolo.models.names import ZOO
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

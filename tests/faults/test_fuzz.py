@@ -8,8 +8,8 @@ import pytest
 from benchmarks.faults import weights
 from benchmarks.faults.inputs import KINDS, measure
 from yolo.errors import WeightsError
+from yolo.models.yolov4 import network
 from yolo.pictures.files import READS_GIF
-from yolo.yolov4 import network
 
 MEGABYTES = 900  # the promise is 1 GB
 

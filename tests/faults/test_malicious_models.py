@@ -16,7 +16,7 @@ import yolo
 from tests.faults.audit import foreign_imports, listening, opened, started
 from yolo import archive, saved
 from yolo.errors import WeightsError
-from yolo.profiles import RetinaNetConfig
+from yolo.models.retinanet.settings import RetinaNetConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = "layers/functional/layers"

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals, limits and /pr
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    from yolo.yolov4 import network
+    from yolo.models.yolov4 import network
 
     real = network.build_network
     yield Toy(tmp_path_factory.mktemp("toy"))

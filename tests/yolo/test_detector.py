@@ -15,13 +15,13 @@ import tensorflow as tf
 import keras_focal
 import yolo
 from yolo.boxes.overlap import pairwise_iou
-from yolo.config import LossSettings
 from yolo.data import coco
 from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
 from yolo.inference.predictor import detect_samples
+from yolo.models.postprocess import find_objects
+from yolo.models.yolov4.settings import LossSettings
 from yolo.pictures.files import read_image
-from yolo.postprocess import find_objects
 from yolo.saved import open_weights
 from yolo.training import guard
 

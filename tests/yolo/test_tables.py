@@ -2,15 +2,15 @@
 
 import pytest
 
-from yolo.anchors import (
+from yolo.anchors import read_anchors
+from yolo.classes import COCO_CLASSES, VOC_CLASSES, read_classes
+from yolo.errors import ConfigError
+from yolo.models.yolov4.settings import (
     TINY_MASKS,
     YOLOV4_ANCHORS,
     YOLOV4_MASKS,
     YOLOV4_TINY_ANCHORS,
-    read_anchors,
 )
-from yolo.classes import COCO_CLASSES, VOC_CLASSES, read_classes
-from yolo.errors import ConfigError
 
 
 def written(tmp_path, content):

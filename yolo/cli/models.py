@@ -10,8 +10,9 @@ def models(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.complexity import multiply_adds
+    from yolo.models.names import ZOO
     from yolo.weights.catalog import CATALOG
-    from yolo.zoo import ZOO, build
+    from yolo.zoo import build
 
     for name in args.names:
         if name not in ZOO:

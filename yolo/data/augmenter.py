@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from yolo.config import AugmentConfig
 from yolo.data import augment as aug
 from yolo.data.store import Store
 from yolo.pictures.fit import SIZE_MULTIPLE
+from yolo.settings.augmentation import AugmentConfig
 
 # What one picture of a mosaic is scaled by, compared with one that is alone on the canvas
 MOSAIC_SCALE = 2 / 3

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from yolo.config import AugmentConfig
 from yolo.data.augmenter import Augmenter, chances, joined_pictures
 from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.errors import ConfigError
 from yolo.pictures.fit import GREY, SIZE_MULTIPLE
+from yolo.settings.augmentation import AugmentConfig
 
 SIZE_RANGE = (0.7, 1.4)
 SHORTER_RANGE = (0.8, 1.0)  # 640 to 800 for 800, the scale jitter of Lin et al. (2017), table 2

@@ -10,8 +10,8 @@ import numpy as np
 from yolo.boxes.nms import class_wise_nms
 from yolo.boxes.overlap import map_sizes
 from yolo.errors import YoloError
+from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.pictures.fit import fit_image
-from yolo.profiles import RetinaNetConfig
 
 # The boxes that matter: of thousands of anchors, those that could become an object.
 _BEST = 100

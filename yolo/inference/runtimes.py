@@ -11,7 +11,7 @@ import numpy as np
 from yolo.boxes.detections import Detections
 from yolo.errors import ConfigError, WeightsError
 from yolo.exported import IMAGES, NMS_OUTPUTS, RAW_OUTPUTS, ExportInfo, read_info, runtime_of
-from yolo.postprocess import find_objects
+from yolo.models.postprocess import find_objects
 from yolo.system.optional import import_optional
 
 # What a runtime gives back: images (B, H, W, 3) float32 and thresholds to named arrays.

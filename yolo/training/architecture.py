@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from yolo import anchors, zoo
-from yolo.config import YOLOv4Config
+from yolo import anchors
 from yolo.data import anchor_fit
 from yolo.data.anchor_fit import Recall
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError
+from yolo.models.names import settings_of
+from yolo.models.retinanet.settings import RetinaNetConfig
+from yolo.models.yolov4.settings import YOLOv4Config
 from yolo.pictures.fit import SIZE_MULTIPLE
-from yolo.profiles import RetinaNetConfig
 from yolo.system.writing import write_text
 from yolo.training.settings import RETINANETS, TrainConfig
 
@@ -108,7 +109,7 @@ def _recall(
 ) -> Recall:
     """Return what the anchors of a model's settings reach of boxes (N, 4) on its picture."""
     if isinstance(settings, RetinaNetConfig):
-        from yolo.retinanet.decode import make_anchors  # brings Keras
+        from yolo.models.retinanet.decode import make_anchors  # brings Keras
 
         every = np.asarray(make_anchors(settings, canvas(config)))
         return anchor_fit.box_recall(boxes, ids, every, classes)
@@ -143,7 +144,7 @@ def anchor_shapes(config: TrainConfig) -> tuple[np.ndarray, tuple[tuple[int, ...
 
 def model_settings(config: TrainConfig) -> YOLOv4Config | RetinaNetConfig:
     """Return the settings of the model's family without building it."""
-    return zoo.settings_of(config.model, **model_options(config))
+    return settings_of(config.model, **model_options(config))
 
 
 def fit_anchors(config: TrainConfig, samples: Sequence[Sample], classes) -> AnchorFit:

@@ -7,7 +7,7 @@ import threading
 import keras
 from keras import ops
 
-from yolo.replicas import num_replicas
+from yolo.models.replicas import num_replicas
 
 _OF_BACKEND = keras.optimizers.Optimizer.__bases__[0]
 

@@ -14,7 +14,7 @@ from yolo.data import pipeline
 from yolo.detector import Detector
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
-from yolo.schedules import WarmupDecay
+from yolo.models.schedules import WarmupDecay
 from yolo.system.signals import Stop
 from yolo.training import architecture, checkpoint, run_folder, settings
 from yolo.training.checkpoint import State

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.classes import COCO_CLASSES
 from yolo.errors import WeightsError
+from yolo.models.yolov4.settings import TINY_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.system.reading import open_regular, read_regular
 from yolo.system.writing import write_bytes
 

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from yolo.errors import WeightsError
-from yolo.layers import NORM_EPSILON
+from yolo.models.layers import NORM_EPSILON
 from yolo.system import hdf5
 from yolo.system.reading import open_regular, printable, shortened
 from yolo.weights import darknet, keras2_names

@@ -5,9 +5,9 @@ import itertools
 import cv2
 import numpy as np
 
-from yolo.config import AugmentConfig
 from yolo.data.pipeline import BatchPlan, training_dataset
 from yolo.data.sample import Sample
+from yolo.settings.augmentation import AugmentConfig
 
 STRONG = AugmentConfig(
     mosaic=0.5, mixup=0.3, flip=0.5, vertical_flip=0.5, scale=(0.5, 2.0), translate=0.2, aspect=0.3

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from yolo.anchors import YOLOV4_ANCHORS, YOLOV4_MASKS
 from yolo.data import anchor_fit
 from yolo.data.anchor_fit import Recall
 from yolo.data.sample import Sample
+from yolo.models.yolov4.settings import YOLOV4_ANCHORS, YOLOV4_MASKS
 
 
 def cloud(rng, centre, count):

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tests.faults.audit import listening, opened
 from yolo import cli
-from yolo.config import AugmentConfig
 from yolo.data import decoding, duplicates, shards
 from yolo.data.pipeline import BatchPlan, evaluation_dataset, training_dataset
 from yolo.data.sample import Sample
@@ -22,6 +21,7 @@ from yolo.data.store import Store, find_damaged
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.files import read_image
 from yolo.pictures.header import allow_megapixels, read_header
+from yolo.settings.augmentation import AugmentConfig
 from yolo.system.checked_json import pack, seal, unpack
 from yolo.system.reading import read_regular
 

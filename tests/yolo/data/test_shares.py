@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo.config import AugmentConfig
 from yolo.data.pipeline import (
     ALONE,
     NOT_AUGMENTED,
@@ -17,6 +16,7 @@ from yolo.data.pipeline import (
     training_dataset,
 )
 from yolo.data.sample import Sample
+from yolo.settings.augmentation import AugmentConfig
 
 InputContext = tf.distribute.InputContext
 BATCH = 12  # divides among one to four

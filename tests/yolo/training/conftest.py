@@ -7,10 +7,10 @@ import pytest
 
 from benchmarks.faults import small
 from yolo.data import demo
+from yolo.models.yolov4 import network
 from yolo.system.signals import Stop
 from yolo.training import dataset, run_folder, trainer
 from yolo.training.settings import TrainConfig
-from yolo.yolov4 import network
 
 
 @pytest.fixture(scope="session")

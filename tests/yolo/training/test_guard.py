@@ -11,8 +11,8 @@ import pytest
 
 import yolo
 from benchmarks.faults import small
+from yolo.models.yolov4 import network
 from yolo.training import guard
-from yolo.yolov4 import network
 
 ROOT = Path(__file__).resolve().parents[3]
 # Three batches; the second one's last row is bad. Prints whether each moved any variable and the

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from yolo import cli, saved, zoo
-from yolo.anchors import YOLOV4_TINY_ANCHORS, read_anchors
+from yolo.anchors import read_anchors
 from yolo.cli import look
-from yolo.config import YOLOv4Config
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
+from yolo.models.retinanet.decode import make_anchors
+from yolo.models.yolov4.settings import YOLOV4_TINY_ANCHORS, YOLOv4Config
 from yolo.pictures.files import read_image
-from yolo.retinanet.decode import make_anchors
 from yolo.system.terminal import Screen
 from yolo.training import architecture, data_check, dataset, overfit, preview
 from yolo.training.settings import TrainConfig

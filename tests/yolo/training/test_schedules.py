@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from yolo import zoo
-from yolo.schedules import WarmupDecay
+from yolo.models.schedules import WarmupDecay
 from yolo.training import trainer
 from yolo.training.optimizer import averaged_variables, make_optimizer, peak_learning_rate
 from yolo.training.settings import TrainConfig

@@ -5,8 +5,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from yolo.config import LOSS_SCALINGS, AugmentConfig, LossSettings
 from yolo.errors import ConfigError
+from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
+from yolo.settings.augmentation import AugmentConfig
 from yolo.training import settings
 from yolo.training.settings import TrainConfig
 from yolo.training.settings.model import MODELS
@@ -88,7 +89,7 @@ def test_a_size_that_is_no_multiple_gets_the_nearest_proposed():
 
 
 def test_the_models_to_choose_from_are_those_of_the_zoo():
-    from yolo.zoo import ZOO
+    from yolo.models.names import ZOO
 
     assert MODELS == tuple(ZOO)
     assert set(settings.RETINANETS) == {name for name in ZOO if name.startswith("retinanet")}

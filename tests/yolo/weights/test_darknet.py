@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 import yolo
-from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
-from yolo.config import YOLOv4Config
 from yolo.errors import WeightsError, YoloError
+from yolo.models.yolov4.network import build_network
+from yolo.models.yolov4.settings import TINY_MASKS, YOLOV4_TINY_ANCHORS, YOLOv4Config
 from yolo.weights import darknet
-from yolo.yolov4.network import build_network
 
 
 def _tiny(classes, masks="coco"):

@@ -230,7 +230,7 @@ def test_names_that_are_nearly_one(cache):
 
 
 def test_every_model_has_weights_in_the_catalogue_and_these_name_no_other():
-    from yolo.zoo import ZOO
+    from yolo.models.names import ZOO
 
     assert {name for entry in catalog.CATALOG.values() for name in entry.models} == set(ZOO)
 

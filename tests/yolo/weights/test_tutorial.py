@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 import yolo
-from yolo.anchors import TINY_MASKS, YOLOV4_TINY_ANCHORS
 from yolo.classes import VOC_CLASSES
-from yolo.config import YOLOv4Config
 from yolo.errors import WeightsError
+from yolo.models.yolov4.network import build_network
+from yolo.models.yolov4.settings import TINY_MASKS, YOLOV4_TINY_ANCHORS, YOLOv4Config
 from yolo.saved import open_weights
 from yolo.weights import darknet, tutorial
-from yolo.yolov4.network import build_network
 
 PLACES = {"feat1": 256, "feat2": 512, "P5_upsample": 128}
 

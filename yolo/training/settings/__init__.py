@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from yolo.config import LOSS_SCALINGS, AugmentConfig, LossSettings
-from yolo.profiles import PROFILES, RetinaNetLoss
+from yolo.models.retinanet.settings import PROFILES, RetinaNetLoss
+from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
+from yolo.settings.augmentation import AugmentConfig
 from yolo.training.settings.augmentation import AugmentationSettings
 from yolo.training.settings.data import DataSettings
 from yolo.training.settings.loss import BY_SCALING, LossOptions

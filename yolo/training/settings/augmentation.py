@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from yolo.config import AugmentConfig
+from yolo.settings.augmentation import AugmentConfig
 from yolo.training.settings.option import option
 
 augmentation_option = partial(option, "augmentation")

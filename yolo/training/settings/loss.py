@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from yolo.config import LOSS_SCALINGS, LossSettings
+from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
 from yolo.training.settings.option import option
 
 loss_option = partial(option, "loss")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from yolo.config import ATTENTIONS
-from yolo.profiles import BOX_LOSSES, HEAD_NORMS, MATCHERS, PROFILES
+from yolo.models.retinanet.settings import BOX_LOSSES, HEAD_NORMS, MATCHERS, PROFILES
+from yolo.models.yolov4.settings import ATTENTIONS
 from yolo.training.settings.option import option
 
 RETINANETS = (

@@ -1,0 +1,88 @@
+"""RetinaNet as a Keras model: fitted, saved, loaded, resumed, on one device or two."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_focal
+import yolo
+from yolo.boxes.overlap import pairwise_iou
+from yolo.models.retinanet.settings import RetinaNetLoss
+
+
+def _squares(count=8, size=64, seed=0):
+    """Return pictures of one bright square each on dark noise, and where it is."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 60, (count, size, size, 3), np.uint8)
+    boxes = np.zeros((count, 2, 4), "float32")
+    classes = np.full((count, 2), -1, "int32")
+    for i in range(count):
+        side = rng.integers(26, 40)
+        x, y = rng.integers(0, size - side, 2)
+        images[i, y : y + side, x : x + side] = (230, 40, 40) if i % 2 else (40, 230, 40)
+        boxes[i, 0], classes[i, 0] = (x, y, x + side, y + side), i % 2
+    return images, {"boxes": boxes, "classes": classes}
+
+
+def _model(**options):
+    keras.utils.set_random_seed(0)
+    return yolo.build(
+        "retinanet-csp-tiny", classes=["green", "red"], image_size=(64, 64), **options
+    )
+
+
+def test_a_fitted_retinanet_finds_what_it_was_shown_and_survives_saving(tmp_path):
+    images, truth = _squares()
+    data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(8).repeat()
+    model = _model(channels=64)
+    model.compile(keras.optimizers.Adam(5e-4, clipnorm=1.0), loss=keras_focal.FocalLoss())
+    history = model.fit(data, steps_per_epoch=50, epochs=3, shuffle=False, verbose=0).history
+    assert set(history) == {"loss", "location_loss", "class_loss"}
+    assert history["loss"][-1] < history["loss"][0] / 4
+    for layer in model.network.layers:  # let the averages forget the start
+        if hasattr(layer, "norm"):
+            layer.norm.momentum = 0.5
+    model.make_train_function(force=True)
+    model.optimizer.learning_rate = 1e-5
+    model.fit(data, steps_per_epoch=10, shuffle=False, verbose=0)
+    found = model.detect(images, score_threshold=0.3)
+    for one, box, kind in zip(found, truth["boxes"][:, 0], truth["classes"][:, 0], strict=True):
+        assert len(one) >= 1 and one.class_ids[0] == kind
+        assert pairwise_iou(one.boxes_xyxy[:1], box[None])[0, 0] > 0.7
+
+    path = tmp_path / "model.keras"
+    model.save(path)
+    again = keras.models.load_model(path)
+    assert again.architecture == model.architecture
+    assert again.loss_settings == model.loss_settings == RetinaNetLoss()
+    for a, b in zip(found, again.detect(images, score_threshold=0.3), strict=True):
+        np.testing.assert_allclose(a.boxes_xyxy, b.boxes_xyxy, atol=1e-3)
+    before = int(again.optimizer.iterations.numpy())
+    again.fit(data, steps_per_epoch=1, shuffle=False, verbose=0)
+    assert before == 160 and int(again.optimizer.iterations.numpy()) == 161
+
+
+def test_the_running_number_of_positives_is_part_of_the_model(tmp_path):
+    images, truth = _squares(2)
+    model = _model(profile="detectron2")
+    model.compile("sgd", loss="focal")
+    assert float(model.loss_state.mean) == 100.0
+    model.evaluate(images, truth, verbose=0)
+    assert float(model.loss_state.mean) == 100.0
+    model.train_on_batch(images, truth)
+    moved = float(model.loss_state.mean)
+    assert 90.0 < moved < 100.0
+    model.save(tmp_path / "model.keras")
+    for load in (keras.models.load_model, yolo.load):
+        again = load(tmp_path / "model.keras")
+        assert float(again.loss_state.mean) == moved
+        assert again.loss_state.mean.path not in {v.path for v in again.trainable_variables}
+
+
+def test_two_replicas_take_the_step_of_one(two_replicas):
+    """N_pos, and its running mean, are those of the whole batch, however it is shared out."""
+    profiles = ("paper", "torchvision-v1", "detectron2")
+    lines = two_replicas("retinanet-csp-tiny", "focal", 0.01, *profiles)
+    assert [name for name, _, _ in lines] == list(profiles)
+    for _, weights, logs in lines:
+        assert float(weights) < 1e-5 and float(logs) < 1e-4

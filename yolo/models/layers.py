@@ -1,0 +1,265 @@
+"""The building blocks of every network: convolution, fused batch norm, activation, SPP."""
+
+from __future__ import annotations
+
+import functools
+
+import keras
+from keras import ops
+
+from yolo.models.replicas import sum_over_replicas
+
+# Darknet's batch-norm epsilon and running-average factor (src/batchnorm_layer.c, cuDNN path).
+NORM_EPSILON = 1e-5
+NORM_MOMENTUM = 0.99
+
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Batch norm over the last axis of a 4-D map, by TensorFlow's fused kernel where there is one.
+
+    Keras builds the training step of batch norm from a dozen element-wise operations. The fused
+    kernel takes a quarter of the time and reads bfloat16 with statistics in float32. Weights,
+    config and saved form are those of the parent class, which also serves the other backends.
+
+    Args:
+        frozen: make scale and shift constants, so that a pretrained network keeps its own
+            statistics however small the batches are.
+        **kwargs: those of `keras.layers.BatchNormalization`.
+
+    Reference:
+        Ioffe and Szegedy (2015), Batch Normalization, section 3.
+    """
+
+    def __init__(self, *, frozen=False, **kwargs):
+        super().__init__(**kwargs)
+        self.frozen = frozen
+
+    def add_weight(self, *args, **kwargs):
+        """Create a weight; a frozen layer has none that setting `trainable` would free."""
+        if self.frozen:
+            kwargs["trainable"] = False
+        return super().add_weight(*args, **kwargs)
+
+    def get_config(self):
+        """Return the arguments."""
+        config = super().get_config()
+        return {**config, "frozen": True} if self.frozen else config
+
+    def call(self, inputs, training=None, mask=None):
+        """Normalise (batch, h, w, channels) by the batch when training, else by the averages."""
+        training = bool(training) and self.trainable and not self.frozen
+        if not training or mask is not None or keras.backend.backend() != "tensorflow":
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        if self.synchronized:
+            return self._normalize_over_replicas(inputs)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.cast(self.gamma, tf.float32),
+            offset=tf.cast(self.beta, tf.float32),
+            mean=tf.zeros([0], tf.float32),
+            variance=tf.zeros([0], tf.float32),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        # The kernel returns the unbiased variance; Keras and Darknet keep the biased one.
+        shape = ops.shape(inputs)
+        count = ops.cast(shape[0] * shape[1] * shape[2], "float32")
+        self._move_averages(mean, variance * (count - 1.0) / count, count)
+        return outputs
+
+    def _normalize_over_replicas(self, inputs):
+        """Normalise by the statistics of all replicas' pictures, with one sum over replicas."""
+        import tensorflow as tf
+
+        x = tf.cast(inputs, tf.float32)
+        # Around the running mean, which all replicas share: squares of large numbers lose digits.
+        centre = tf.cast(self.moving_mean, tf.float32)
+        shifted = x - centre
+        sums = tf.reduce_sum(tf.stack([shifted, tf.square(shifted)]), axis=(1, 2, 3))
+        size = tf.cast(tf.size(x) / tf.shape(x)[-1], tf.float32)
+        total = sum_over_replicas(tf.concat([sums, tf.fill([1, x.shape[-1]], size)], axis=0))
+        mean, square, count = tf.unstack(tf.concat([total[:2] / total[2:], total[2:]], axis=0))
+        variance = tf.maximum(square - tf.square(mean), 0.0)
+        mean += centre
+        self._move_averages(mean, variance, count[0])
+        outputs = tf.nn.batch_normalization(
+            x, mean, variance, tf.cast(self.beta, tf.float32), tf.cast(self.gamma, tf.float32),
+            self.epsilon,
+        )  # fmt: skip
+        return tf.cast(outputs, inputs.dtype)
+
+    def _move_averages(self, mean, variance, count):
+        """Move the running statistics on by a batch; one without pictures leaves them."""
+        momentum = self.momentum
+        for average, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moved = average * momentum + ops.cast(batch, average.dtype) * (1.0 - momentum)
+            average.assign(ops.where(count > 0, moved, average))
+
+    def scale_and_shift(self):
+        """Return float32 (channels,) s and b, so that inference is x * s + b."""
+        scale = ops.cast(self.gamma, "float32") / ops.sqrt(
+            ops.cast(self.moving_variance, "float32") + self.epsilon
+        )
+        return scale, ops.cast(self.beta, "float32") - ops.cast(self.moving_mean, "float32") * scale
+
+
+@functools.cache
+def _tensorflow_mish():
+    """Return Mish for TensorFlow: a forward that oneDNN fuses and a compiled backward.
+
+    The plain gradient walks over the map nine times; compiled it is one pass. With e = exp(x) and
+    n = e (e + 2), tanh(softplus(x)) is n / (n + 2), and the slope needs no function but e.
+    """
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True)
+    def backward(upstream, x):
+        z = tf.cast(x, tf.float32)
+        e = tf.exp(tf.minimum(z, 20.0))  # from there on the slope is 1 in float32
+        n = e * (e + 2.0)
+        inverse = 1.0 / (n + 2.0)
+        slope = inverse * (n + 4.0 * z * e * (e + 1.0) * inverse)
+        return tf.cast(tf.cast(upstream, tf.float32) * slope, x.dtype)
+
+    @tf.custom_gradient
+    def mish(x):
+        return x * tf.tanh(tf.nn.softplus(x)), lambda upstream: backward(upstream, x)
+
+    return mish
+
+
+def mish(x):
+    """Return x * tanh(softplus(x)), element by element.
+
+    Reference:
+        Misra (2019), Mish: A Self Regularized Non-Monotonic Activation Function.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _tensorflow_mish()(x)
+    return x * ops.tanh(ops.softplus(x))
+
+
+def leaky(x):
+    """Return max(x, 0.1 x), Darknet's leaky ReLU."""
+    return ops.leaky_relu(x, negative_slope=0.1)
+
+
+ACTIVATIONS = {"leaky": leaky, "mish": mish, "relu": ops.relu, "linear": lambda x: x}
+
+
+class _Convolution(keras.layers.Conv2D):
+    """A convolution whose kernel `ConvNorm` reads as stored, whatever precision is computed in.
+
+    Folded in float32 the kernel is rounded once, when the convolution takes it.
+    """
+
+    def add_weight(self, *args, **kwargs):
+        """Create a weight that mixed precision does not cast when it is read."""
+        return super().add_weight(*args, **{**kwargs, "autocast": False})
+
+
+class ConvNorm(keras.layers.Layer):
+    """Convolution without bias, batch norm, activation: the brick of every network here.
+
+    Padding is size // 2 on each side, also for stride 2, as in Darknet and PyTorch (Keras's
+    "same" would pad the right and lower side only). When not training, the norm is folded into
+    the kernel, so that prediction runs one convolution with a bias.
+
+    Args:
+        filters: number of output channels.
+        size: kernel height and width, odd.
+        stride: step of the convolution.
+        activation: a key of `ACTIVATIONS`.
+        epsilon: added to the variance in the norm.
+        frozen_norm: whether the norm is a fixed scale and shift.
+        norm_scale: what the norm's scale starts from.
+    """
+
+    def __init__(
+        self, filters, size, *, stride=1, activation="leaky", epsilon=NORM_EPSILON,
+        frozen_norm=False, norm_scale=1.0, **kwargs,
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        self.filters, self.size, self.stride = filters, size, stride
+        self.activation = activation
+        self.convolution = _Convolution(
+            filters, size, strides=stride, use_bias=False, dtype=self.dtype_policy,
+            kernel_initializer="he_normal", name="convolution",
+        )  # fmt: skip
+        self.norm = BatchNormalization(
+            epsilon=epsilon, momentum=NORM_MOMENTUM, frozen=frozen_norm, dtype=self.dtype_policy,
+            gamma_initializer=keras.initializers.Constant(norm_scale), name="norm",
+        )  # fmt: skip
+
+    def build(self, input_shape):
+        """Create kernel and norm for (batch, h, w, channels)."""
+        self.convolution.build(input_shape)
+        self.norm.build((None, None, None, self.filters))
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, ceil(h / stride), ceil(w / stride), filters)."""
+        batch, *sides, _ = input_shape
+        return (batch, *(s and -(-s // self.stride) for s in sides), self.filters)
+
+    def call(self, inputs, training=None):
+        """Map (batch, h, w, channels) to (batch, h / stride, w / stride, filters)."""
+        training = bool(training) and self.trainable and not self.norm.frozen
+        kernel = self.convolution.kernel
+        if training:
+            outputs = self.norm(self._convolve(inputs, kernel), training=True)
+        else:
+            scale, shift = self.norm.scale_and_shift()
+            outputs = self._convolve(inputs, ops.cast(kernel, "float32") * scale)
+            outputs = outputs + ops.cast(shift, outputs.dtype)
+        return ACTIVATIONS[self.activation](outputs)
+
+    def _convolve(self, inputs, kernel):
+        kernel = ops.cast(kernel, inputs.dtype)
+        if self.stride == 1:
+            return ops.conv(inputs, kernel, padding="same")
+        pad = self.size // 2
+        inputs = ops.pad(inputs, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+        return ops.conv(inputs, kernel, strides=self.stride, padding="valid")
+
+
+class ChannelSplit(keras.layers.Layer):
+    """Keep the second half of the channels (Darknet: route with groups=2, group_id=1)."""
+
+    def call(self, inputs):
+        """Map (batch, h, w, channels) to (batch, h, w, channels // 2)."""
+        # Not a slice: TensorFlow takes seven times as long for the gradient of one.
+        return ops.split(inputs, 2, axis=-1)[1]
+
+
+class Enlarge(keras.layers.Layer):
+    """Double rows and columns by repeating each (Darknet's upsample with stride=2).
+
+    As `UpSampling2D`, but the number of channels stays known where height and width are not:
+    LiteRT's converter refuses a convolution over a map whose channels it cannot count.
+    """
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, 2 h, 2 w, channels)."""
+        batch, height, width, channels = input_shape
+        return (batch, height and 2 * height, width and 2 * width, channels)
+
+    def call(self, inputs):
+        """Map (batch, h, w, channels) to (batch, 2 h, 2 w, channels)."""
+        _, height, width, channels = ops.shape(inputs)
+        repeated = ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
+        return ops.reshape(repeated, (-1, 2 * height, 2 * width, channels))
+
+
+def spatial_pyramid_pooling(x):
+    """Return max pools over 13, 9 and 5 and x itself, stacked: (batch, h, w, 4 * channels).
+
+    Reference:
+        He et al. (2014), Spatial Pyramid Pooling; the order is that of darknet's yolov4.cfg.
+    """
+    pools = [
+        keras.layers.MaxPooling2D(size, strides=1, padding="same", name=f"spp_pool_{size}")(x)
+        for size in (13, 9, 5)
+    ]
+    return keras.layers.Concatenate(name="spp_stack")([*pools, x])

@@ -1,0 +1,1 @@
+"""RetinaNet: settings, network, targets, loss and decoding."""

@@ -1,0 +1,111 @@
+"""Which anchors are responsible for which objects."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from yolo.boxes.overlap import at_least_one, map_sizes, shape_iou
+from yolo.models.yolov4.decode import make_anchors
+from yolo.models.yolov4.settings import LossSettings, YOLOv4Config
+
+
+class Targets(NamedTuple):
+    """Pairs of an object and an anchor, as a fixed-size list; M objects x S anchor slots.
+
+    A slot is an anchor of a level; each object meets each slot once, in the cell that holds its
+    centre. No dense map of targets is made: what a pair needs is gathered at its anchor.
+
+    Attributes:
+        positive: (batch, M, S) float32, 1 where the anchor is responsible for the object.
+        anchor: (batch, M, S) int32 index among the picture's N anchors.
+        boxes_xyxy: (batch, M, 4) the objects' boxes in pixels.
+        class_ids: (batch, M) int32, 0 where padding.
+        valid: (batch, M) bool, not padding.
+    """
+
+    positive: Any
+    anchor: Any
+    boxes_xyxy: Any
+    class_ids: Any
+    valid: Any
+
+
+def assign(
+    config: YOLOv4Config, settings: LossSettings, image_size, boxes_xyxy, class_ids
+) -> Targets:
+    """Pair objects with anchors by shape: the best one, and all that are good enough.
+
+    The best is sought among the anchors that some level predicts; an anchor that two levels
+    share is positive on both. Two objects may claim one anchor; then both pull on it.
+
+    Args:
+        config: strides, anchors and masks.
+        settings: an anchor whose shape IoU with the object exceeds `positive_iou` is positive,
+            too.
+        image_size: (height, width) of the pictures.
+        boxes_xyxy: (batch, M, 4) pixels.
+        class_ids: (batch, M); below 0 is padding.
+
+    Returns:
+        The pairs, M objects x S slots.
+
+    Reference:
+        darknet/src/yolo_layer.c, `delta_yolo_box` and `iou_thresh`.
+    """
+    boxes, class_ids = at_least_one(boxes_xyxy, class_ids)
+    sizes = boxes[..., 2:] - boxes[..., :2]  # (batch, M, 2)
+    valid = ops.logical_and(class_ids >= 0, ops.all(sizes > 0, axis=-1))
+    slots = [anchor for mask in config.masks for anchor in mask]
+    slot_sizes = np.array([config.anchors[anchor] for anchor in slots], "float32")  # (S, 2)
+    overlap = shape_iou(sizes[..., None, :], ops.convert_to_tensor(slot_sizes))  # (batch, M, S)
+    best = overlap >= ops.max(overlap, axis=-1, keepdims=True)
+    fits = ops.logical_or(best, overlap > settings.positive_iou)
+    positive = ops.logical_and(fits, valid[..., None])
+    anchor = _anchor_indices(config, image_size, (boxes[..., :2] + boxes[..., 2:]) / 2)
+    return Targets(
+        ops.cast(positive, "float32"),
+        anchor,
+        boxes,
+        ops.maximum(class_ids, 0),
+        valid,
+    )
+
+
+def matched_anchors(
+    config: YOLOv4Config, settings: LossSettings, image_size, boxes_xyxy, class_ids
+) -> list[np.ndarray]:
+    """Return the anchors that learn the objects of each picture, as boxes to be drawn.
+
+    Args:
+        config: strides, anchors and masks.
+        settings: `positive_iou` counts.
+        image_size: (height, width) of the pictures.
+        boxes_xyxy: (batch, M, 4) pixels.
+        class_ids: (batch, M); below 0 is padding.
+
+    Returns:
+        For each picture (k, 4) float32 xyxy, anchors centred in their cells; one that learns
+        two objects stands there twice.
+    """
+    image_size = tuple(int(side) for side in image_size)
+    anchors = ops.convert_to_numpy(make_anchors(config, image_size))
+    found = assign(config, settings, image_size, boxes_xyxy, class_ids)
+    positive, index = (ops.convert_to_numpy(part) for part in (found.positive, found.anchor))
+    return [anchors[i[p > 0]] for p, i in zip(positive, index, strict=True)]
+
+
+def _anchor_indices(config, image_size, centres):
+    """Return (batch, M, S): the index of each slot's anchor in the cell that holds the centre."""
+    indices, offset = [], 0
+    levels = zip(config.strides, config.masks, map_sizes(config.strides, image_size), strict=True)
+    for stride, mask, (rows, columns) in levels:
+        cell = ops.cast(ops.floor(centres / stride), "int32")
+        column = ops.clip(cell[..., 0], 0, columns - 1)
+        row = ops.clip(cell[..., 1], 0, rows - 1)
+        first = offset + (row * columns + column) * len(mask)
+        indices += [first + slot for slot in range(len(mask))]
+        offset = offset + rows * columns * len(mask)
+    return ops.stack(indices, axis=-1)
