@@ -20,9 +20,9 @@ import logging
 import time
 from pathlib import Path
 
+from yolo.settings.train import TrainConfig
 from yolo.system import terminal
 from yolo.system.writing import write_text
-from yolo.training.settings import TrainConfig
 
 LOSSES = ("cross-entropy", "focal")
 # Cells mostly stay whole: zooming in cuts them at the edge, where the people who labelled these

@@ -143,8 +143,8 @@ def _many_pictures(options: Options, count: int) -> Path:
 
 def _check(what: str, count: int, options: Options) -> Ready:
     """Return the check of a data set, every picture decoded, without its report's pages."""
+    from yolo.settings.train import TrainConfig
     from yolo.training import data_check
-    from yolo.training.settings import TrainConfig
 
     config = TrainConfig(data=str(_many_pictures(options, count)))
     return Ready(lambda: data_check.read_and_check(config, decode=True), count)

@@ -84,9 +84,9 @@ def step(name: str, batch: int, side: int, precision: str, *, part: str = "") ->
     import numpy as np
 
     from yolo import zoo
+    from yolo.settings.train import TrainConfig
     from yolo.training.optimizer import make_optimizer
     from yolo.training.precision import choose_precision
-    from yolo.training.settings import TrainConfig
 
     keras.utils.set_random_seed(1)
     keras.config.set_dtype_policy(choose_precision(precision))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.plan import Group, Options, Ready
-from yolo.training.settings.model import MODELS
+from yolo.settings.model import MODELS
 
 SIDE = 416
 TRAINING, PREDICTION = "training, batch 2", "prediction, batch 1"

@@ -16,8 +16,8 @@ from yolo.data import demo
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
 from yolo.pictures.files import read_image, write_image
+from yolo.settings.train import TrainConfig
 from yolo.training import dataset, run_folder, trainer
-from yolo.training.settings import TrainConfig
 
 
 def main(argv=None):

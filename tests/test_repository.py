@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from tests.test_house import ROOT, imports_of, sources
-from yolo.anchors import read_anchors
 from yolo.classes import COCO_CLASSES, VOC_CLASSES, read_classes
 from yolo.models.yolov4.settings import YOLOV4_ANCHORS, YOLOV4_TINY_ANCHORS
+from yolo.settings.detector import read_anchors
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from yolo.option_values import (
     tile_size,
 )  # fmt: skip
 from yolo.pictures.header import MAX_MEGAPIXELS
-from yolo.training.settings import TrainConfig
+from yolo.settings.train import TrainConfig
 
 
 def train_parser() -> argparse.ArgumentParser:

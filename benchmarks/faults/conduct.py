@@ -15,13 +15,14 @@ from benchmarks.faults.toy import ROOT, Meter, Toy, assert_one_line
 def order(toy: Toy, quick: bool):
     """T10: epochs differ, runs of one seed do not, and a start anywhere sees the same."""
     from yolo.data import pipeline
-    from yolo.training import dataset, settings
+    from yolo.settings import train
+    from yolo.training import dataset
 
     config = toy.config(toy.work / "order")
     samples = dataset.open_data(config).train
 
     def batches(epoch, batch, count):
-        plan = pipeline.BatchPlan(2, settings.augmentation(config), epochs=3, seed=config.seed)
+        plan = pipeline.BatchPlan(2, train.augmentation(config), epochs=3, seed=config.seed)
         found = pipeline.training_dataset(samples, plan, image_size=(64, 64), start=(epoch, batch))
         return [image.numpy() for image, _ in found.take(count)]
 

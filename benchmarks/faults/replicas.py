@@ -82,8 +82,8 @@ def train(model: str, devices: str, precision: str, steps: int) -> tuple[list[np
     from benchmarks.faults import small
     from yolo.data import demo
     from yolo.models.yolov4 import network
+    from yolo.settings.train import TrainConfig
     from yolo.training import checkpoint, dataset, run_folder, trainer
-    from yolo.training.settings import TrainConfig
 
     if precision == "float64":
         compute_in_float64()

@@ -94,7 +94,7 @@ class Toy:
 
     def config(self, folder: Path, **changes):
         """Return the settings of a run in `folder`."""
-        from yolo.training.settings import TrainConfig
+        from yolo.settings.train import TrainConfig
 
         return TrainConfig(**{
             **SETTINGS, "data": str(self.data), "save_dir": str(folder.parent),

@@ -27,9 +27,9 @@ from yolo import options
 from yolo.cli import main, train
 from yolo.errors import ConfigError
 from yolo.option_parser import Parser
+from yolo.settings import toml
+from yolo.settings.train import TrainConfig
 from yolo.system import process
-from yolo.training import toml
-from yolo.training.settings import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 PARSERS = (

@@ -10,8 +10,8 @@ from yolo import cli, options
 from yolo.classes import COCO_CLASSES
 from yolo.cli import common, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
+from yolo.settings.train import TrainConfig
 from yolo.system.lock import lock
-from yolo.training.settings import TrainConfig
 
 
 def parsed(*arguments):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from yolo.anchors import read_anchors
 from yolo.classes import COCO_CLASSES, VOC_CLASSES, read_classes
 from yolo.errors import ConfigError
 from yolo.models.yolov4.settings import (
@@ -11,6 +10,7 @@ from yolo.models.yolov4.settings import (
     YOLOV4_MASKS,
     YOLOV4_TINY_ANCHORS,
 )
+from yolo.settings.detector import read_anchors
 
 
 def written(tmp_path, content):

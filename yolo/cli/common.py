@@ -11,8 +11,8 @@ from pathlib import Path
 from yolo import exported
 from yolo.classes import read_classes
 from yolo.errors import ConfigError
-from yolo.training import toml
-from yolo.training.settings import TrainConfig
+from yolo.settings import toml
+from yolo.settings.train import TrainConfig
 
 EXAMPLES_SHOWN = 8
 _LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a number and .jpg

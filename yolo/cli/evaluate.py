@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from yolo.cli import common
 from yolo.errors import ConfigError
 from yolo.pictures.header import allow_megapixels
+from yolo.settings.train import TrainConfig
 from yolo.system import terminal
-from yolo.training.settings import TrainConfig
 
 if TYPE_CHECKING:
     from yolo.data.sample import Sample

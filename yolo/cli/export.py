@@ -11,9 +11,9 @@ import numpy as np
 from yolo.cli import common
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.exported import runtime_of
+from yolo.settings.train import TrainConfig
 from yolo.system import terminal
 from yolo.system.reading import printable
-from yolo.training.settings import TrainConfig
 
 _MOST_CALIBRATION_PICTURES = 100
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from yolo.cli import common
 from yolo.errors import DatasetError
+from yolo.settings.train import RETINANETS, TrainConfig
 from yolo.system import terminal
-from yolo.training.settings import RETINANETS, TrainConfig
 
 REASONS = (
     "usual reasons: boxes that do not lie on their objects (look at --check and --show-batches), "
@@ -26,6 +26,7 @@ def check(args, screen: terminal.Screen) -> int:
 def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose: bool) -> int:
     """Read and decode the data of a run, show the report, write it, and return an exit code."""
     from yolo.reports import check_report, data_plots, run_report
+    from yolo.settings.detector import AUTO
     from yolo.training import architecture, data_check
 
     if config.model in RETINANETS:  # whose anchors are made with Keras
@@ -35,7 +36,7 @@ def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose:
     screen.write(check_report.text(report))
     figures = {}
     if data is not None:
-        if config.anchors == architecture.AUTO:
+        if config.anchors == AUTO:
             _fit(config, data, screen)
         readable = _readable(data.train, report)
         shapes, _ = architecture.anchor_shapes(config)
@@ -82,11 +83,12 @@ def _fit(config: TrainConfig, data, screen: terminal.Screen):
 
 def show_batches(config: TrainConfig, count: int, out: Path, screen: terminal.Screen) -> int:
     """Write training batches as pictures and return an exit code."""
+    from yolo.settings.detector import model_settings
     from yolo.training import architecture, dataset, preview
 
     data = dataset.open_data(config)
     config, _ = architecture.settle_anchors(config, data.train, data.classes, out, screen.write)
-    settings = architecture.model_settings(config)
+    settings = model_settings(config)
     for path, about in preview.write_batches(config, data, settings, count, out):
         screen.write(f"{path}: {about}")
     screen.write("coloured: the objects as the network gets them; thin white: anchors that learn")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from yolo.cli import common
 from yolo.errors import ConfigError
+from yolo.settings.train import TrainConfig
 from yolo.system import terminal
-from yolo.training.settings import TrainConfig
 
 
 def shards(args, screen: terminal.Screen) -> int:

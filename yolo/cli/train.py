@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from yolo.cli import common, look
 from yolo.errors import ConfigError, WeightsError
+from yolo.settings import toml
+from yolo.settings import train as settings
+from yolo.settings.train import TrainConfig, resolved
 from yolo.system import terminal
 from yolo.system.lock import lock
 from yolo.system.reading import FilePart
 from yolo.system.signals import Stop
-from yolo.training import devices, run_folder, settings, toml
+from yolo.training import devices, run_folder
 from yolo.training.origin import FREE, refuse_differences, settings_of
-from yolo.training.settings import TrainConfig, resolved
 
 if TYPE_CHECKING:
     from yolo.data.check import DataReport

@@ -10,9 +10,9 @@ from pathlib import Path
 from yolo.data.check import DataReport
 from yolo.evaluation.text_table import number
 from yolo.reports import check_report, html
+from yolo.settings.toml import read_toml
+from yolo.settings.train import TrainConfig, resolved
 from yolo.system.writing import write_text
-from yolo.training.settings import TrainConfig, resolved
-from yolo.training.toml import read_toml
 
 MOST_PLACES = 100
 MOST_PAIRS = 20

@@ -8,23 +8,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from yolo import anchors
 from yolo.data import anchor_fit
 from yolo.data.anchor_fit import Recall
 from yolo.data.sample import Sample
-from yolo.errors import ConfigError
-from yolo.models.names import settings_of
 from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.models.yolov4.settings import YOLOv4Config
-from yolo.pictures.fit import SIZE_MULTIPLE
+from yolo.settings.detector import AUTO, canvas, model_settings
+from yolo.settings.train import TrainConfig
 from yolo.system.writing import write_text
-from yolo.training.settings import RETINANETS, TrainConfig
-
-AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,44 +43,6 @@ class AnchorFit:
     def chosen(self) -> np.ndarray:
         """The new anchors if they are better, else the old ones."""
         return self.new if self.better else self.old
-
-
-def model_options(config: TrainConfig) -> dict:
-    """Return the options of `zoo.build` that a run's settings change.
-
-    Raises:
-        ConfigError: masks or the anchors' file cannot be read.
-    """
-    make = _retinanet_options if config.model in RETINANETS else _yolov4_options
-    options = {"prior": config.prior, **make(config)}
-    if config.anchors and config.anchors != AUTO:
-        options["anchors"] = anchors.read_anchors(config.anchors)
-    return options
-
-
-def _yolov4_options(config: TrainConfig) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if config.masks:
-        options["masks"] = _masks(config.masks)
-    if config.attention != "none":
-        options["attention"] = config.attention
-    return options
-
-
-def _retinanet_options(config: TrainConfig) -> dict:
-    options = {
-        "profile": config.profile,
-        "channels": config.channels,
-        "frozen_stages": config.frozen_stages,
-    }
-    for name in ("backbone", "head_norm"):
-        if getattr(config, name) is not None:
-            options[name] = getattr(config, name)
-    if config.frozen_norm is not None:
-        options["frozen_norm"] = config.frozen_norm
-    elif not config.weights:  # fresh statistics are none to keep
-        options["frozen_norm"] = False
-    return options
 
 
 def anchor_recall(config: TrainConfig, samples: Sequence[Sample], classes) -> Recall:
@@ -118,14 +74,6 @@ def _recall(
     return anchor_fit.shape_recall(anchor_fit.box_sizes(boxes), ids, shapes, classes)
 
 
-def canvas(config: TrainConfig) -> tuple[int, int]:
-    """Return the size of a picture on which every object of the data set has its place."""
-    if config.resize != "shorter":
-        return config.image_size
-    side = -(-max(config.image_size) // SIZE_MULTIPLE) * SIZE_MULTIPLE
-    return side, side
-
-
 def anchor_shapes(config: TrainConfig) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
     """Return the chosen model's anchors (K, 2) and, for each stride, the indices of its own."""
     settings = model_settings(config)
@@ -140,11 +88,6 @@ def anchor_shapes(config: TrainConfig) -> tuple[np.ndarray, tuple[tuple[int, ...
         shapes = np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)], axis=1)
     levels = np.arange(len(shapes)).reshape(-1, settings.anchors_per_cell)
     return shapes, tuple(tuple(level) for level in levels.tolist())
-
-
-def model_settings(config: TrainConfig) -> YOLOv4Config | RetinaNetConfig:
-    """Return the settings of the model's family without building it."""
-    return settings_of(config.model, **model_options(config))
 
 
 def fit_anchors(config: TrainConfig, samples: Sequence[Sample], classes) -> AnchorFit:
@@ -217,13 +160,3 @@ def describe_fit(fit: AnchorFit, groups: Sequence[Sequence[int]]) -> list[str]:
 def anchors_text(shapes: np.ndarray) -> str:
     """Return anchors as the text of a file that `--anchors` takes."""
     return ",  ".join(f"{w:g},{h:g}" for w, h in shapes) + "\n"
-
-
-def _masks(text: str):
-    """Return masks from "0,1,2/3,4,5"; a name is passed on."""
-    if text.isalpha():
-        return text
-    try:
-        return tuple(tuple(int(i) for i in level.split(",")) for level in text.split("/"))
-    except ValueError as error:
-        raise ConfigError(f"masks are like 0,1,2/3,4,5 or a name, not {text!r}") from error

@@ -10,9 +10,9 @@ from yolo.data.check import DataReport
 from yolo.data.findings import Findings, faults
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
+from yolo.settings.train import TrainConfig
 from yolo.training import architecture, dataset
 from yolo.training.dataset import TrainingData
-from yolo.training.settings import TrainConfig
 
 
 def read_and_check(

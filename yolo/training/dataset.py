@@ -12,7 +12,7 @@ from yolo.data.findings import Findings
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.header import allow_megapixels
-from yolo.training.settings import TrainConfig
+from yolo.settings.train import TrainConfig
 
 log = logging.getLogger("yolo")
 

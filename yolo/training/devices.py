@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from yolo.errors import ConfigError
-from yolo.training.settings import TrainConfig
+from yolo.settings.train import TrainConfig
 
 
 def select_gpus(setting: str | None) -> list:

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from yolo.settings.train import TrainConfig
 from yolo.system.writing import unless_held, write_with
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
 from yolo.training.optimizer import averaged_variables
-from yolo.training.settings import TrainConfig
 
 
 class EpochEnd:

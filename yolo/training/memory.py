@@ -11,10 +11,10 @@ import keras
 import tensorflow as tf
 
 from yolo.data.pipeline import steps_per_epoch
+from yolo.settings.train import TrainConfig
 from yolo.training import trial
 from yolo.training.dataset import TrainingData
 from yolo.training.run_folder import checkpoint_steps
-from yolo.training.settings import TrainConfig
 
 # On a processor larger batches are no faster.
 LARGEST = {"GPU": 64, "CPU": 16}

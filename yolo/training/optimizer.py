@@ -7,8 +7,8 @@ from typing import Any
 
 from keras import ops
 
+from yolo.settings.train import LEARNING_RATES, TrainConfig
 from yolo.training import guard
-from yolo.training.settings import LEARNING_RATES, TrainConfig
 
 
 def peak_learning_rate(config: TrainConfig, batch_size: int) -> float:

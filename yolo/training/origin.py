@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from yolo.errors import ConfigError
-from yolo.training.settings import TrainConfig, resolved
+from yolo.settings.train import TrainConfig, resolved
 
 # Settings that leave the training itself alone, or whose meaning is compared instead of the
 # name of a file: those may change from one start to the next.

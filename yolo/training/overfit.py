@@ -12,9 +12,10 @@ from yolo.data.pipeline import NOT_AUGMENTED
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.pictures.header import printable
+from yolo.settings.detector import canvas, model_settings
+from yolo.settings.train import TrainConfig
 from yolo.training import architecture, preview, run_folder, trainer
 from yolo.training.dataset import TrainingData
-from yolo.training.settings import TrainConfig
 from yolo.training.watching import StopWhenLearned
 
 LEARNED = 0.95  # mAP50 on the pictures trained on
@@ -85,7 +86,7 @@ def without_anchor(
     if not len(ids):
         return {}
     found = preview.matched_anchors(
-        config, architecture.model_settings(config), architecture.canvas(config),
+        config, model_settings(config), canvas(config),
         boxes[:, None], ids[:, None],
     )  # fmt: skip
     alone = zip(ids.tolist(), found, strict=True)

@@ -14,9 +14,9 @@ from yolo.data.sample import Sample, draw_ground_truth
 from yolo.detector import FAMILIES
 from yolo.pictures.files import write_image
 from yolo.pictures.sheet import grid
-from yolo.training import settings
+from yolo.settings import train
+from yolo.settings.train import TrainConfig
 from yolo.training.dataset import TrainingData
-from yolo.training.settings import TrainConfig
 
 ANCHOR_COLOUR = (255, 255, 255)
 CELL = 416
@@ -38,7 +38,7 @@ def write_batches(
         For each batch the file and a line about it.
     """
     plan = pipeline.BatchPlan(
-        config.batch_size or 8, settings.augmentation(config), config.epochs, config.seed
+        config.batch_size or 8, train.augmentation(config), config.epochs, config.seed
     )
     batches = pipeline.training_dataset(
         data.train, plan, image_size=config.image_size, resize=config.resize,
@@ -76,7 +76,7 @@ def matched_anchors(
         For each picture (k, 4) float32 xyxy.
     """
     family = next(f for f in FAMILIES.values() if isinstance(architecture, f.settings))
-    loss = settings.loss_settings(config)
+    loss = train.loss_settings(config)
     return family.targets.matched_anchors(architecture, loss, image_size, boxes_xyxy, class_ids)
 
 

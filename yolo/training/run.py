@@ -15,15 +15,16 @@ from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
 from yolo.errors import DatasetError, OutOfMemory, YoloError
+from yolo.settings import train
+from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
-from yolo.training import checkpoint, settings
+from yolo.training import checkpoint
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State
 from yolo.training.dataset import TrainingData
 from yolo.training.devices import read_tf_config
 from yolo.training.epoch_end import EpochEnd
 from yolo.training.run_folder import checkpoint_steps
-from yolo.training.settings import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Run:
         state, config = self.state, self.config
         skipped = state.batch
         plan = pipeline.BatchPlan(
-            phase.batch_size, settings.augmentation(config), config.epochs, config.seed,
+            phase.batch_size, train.augmentation(config), config.epochs, config.seed,
             config.drop_remainder,
         )  # fmt: skip
 

@@ -14,10 +14,10 @@ import zipfile
 from pathlib import Path
 
 from yolo.errors import ConfigError, YoloError
+from yolo.settings.toml import write_toml
+from yolo.settings.train import TrainConfig, resolved
 from yolo.system.reading import ZIP_DAMAGE
 from yolo.system.writing import write_text
-from yolo.training.settings import TrainConfig, resolved
-from yolo.training.toml import write_toml
 
 COMPLETE = "complete.json"
 CHECKPOINTS = "checkpoints"

@@ -15,8 +15,11 @@ from yolo.detector import Detector
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
 from yolo.models.schedules import WarmupDecay
+from yolo.settings import train as settings
+from yolo.settings.detector import model_options
+from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
-from yolo.training import architecture, checkpoint, run_folder, settings
+from yolo.training import checkpoint, run_folder
 from yolo.training.checkpoint import State
 from yolo.training.dataset import TrainingData
 from yolo.training.devices import refuse_uneven, set_up
@@ -26,7 +29,6 @@ from yolo.training.origin import origin, refuse_differences
 from yolo.training.precision import choose_precision
 from yolo.training.repeatable import make_repeatable
 from yolo.training.run import Phase, Run, phases
-from yolo.training.settings import TrainConfig
 from yolo.training.watching import watchers
 
 log = logging.getLogger("yolo")
@@ -183,7 +185,7 @@ def _build(config: TrainConfig, data: TrainingData, *, fresh: bool) -> Detector:
     """Return the run's detector; one that is not fresh gets its weights from a checkpoint."""
     model = zoo.build(
         config.model, classes=data.classes, image_size=config.image_size, resize=config.resize,
-        **architecture.model_options(config),
+        **model_options(config),
     )  # fmt: skip
     if config.sync_norm:
         for layer in model._flatten_layers():

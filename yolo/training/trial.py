@@ -13,9 +13,9 @@ import tempfile
 
 from yolo.errors import OutOfMemory, YoloError
 from yolo.pictures.header import allow_megapixels
+from yolo.settings.train import TrainConfig
 from yolo.system import process as child
 from yolo.training.dataset import TrainingData
-from yolo.training.settings import TrainConfig
 
 STEPS = 2  # with the optimizer's variables made and used
 SPARE = 1.25  # times the batch: what two steps just fit into may be too little for a run

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from yolo.errors import ConfigError
 from yolo.evaluation.plots import plot_training
+from yolo.settings.train import TrainConfig
 from yolo.system.writing import unless_held
-from yolo.training.settings import TrainConfig
 
 DRAWING_SHARE = 0.03  # of the run's time, at most
 

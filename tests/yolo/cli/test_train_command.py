@@ -8,11 +8,11 @@ import pytest
 from yolo import cli
 from yolo.cli import train
 from yolo.errors import ConfigError
+from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
 from yolo.system.terminal import Screen
 from yolo.training import run_folder
 from yolo.training.dataset import TrainingData
-from yolo.training.settings import TrainConfig
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from yolo.data import check
 from yolo.evaluation import voc
 from yolo.reports import run_report, showing
+from yolo.settings.train import TrainConfig
 from yolo.training import run_folder
-from yolo.training.settings import TrainConfig
 
 CLASSES = ("cat", "dog")
 A, B = [0, 0, 20, 20], [30, 0, 50, 20]
@@ -67,7 +67,7 @@ def test_pictures_of_an_earlier_showing_do_not_stay(run):
 
 
 def test_settings_that_differ_are_told_with_their_defaults():
-    from yolo.training.settings import resolved
+    from yolo.settings.train import resolved
 
     assert run_report.changed_settings(resolved(TrainConfig())) == []
     changed = run_report.changed_settings(resolved(TrainConfig(epochs=3, loss="focal")))

@@ -8,9 +8,9 @@ import pytest
 from benchmarks.faults import small
 from yolo.data import demo
 from yolo.models.yolov4 import network
+from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
 from yolo.training import dataset, run_folder, trainer
-from yolo.training.settings import TrainConfig
 
 
 @pytest.fixture(scope="session")

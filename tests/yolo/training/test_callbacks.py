@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from yolo.errors import YoloError
+from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop, Stopped
 from yolo.training import callbacks
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State
 from yolo.training.optimizer import make_optimizer
-from yolo.training.settings import TrainConfig
 
 
 class StandIn:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from yolo.errors import ConfigError, YoloError
+from yolo.settings.train import TrainConfig
 from yolo.system.lock import lock
 from yolo.training import checkpoint, run_folder
 from yolo.training.checkpoint import State
-from yolo.training.settings import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -9,8 +9,8 @@ import pytest
 from yolo import cli
 from yolo.data import shard_writer
 from yolo.errors import ConfigError, DatasetError
+from yolo.settings.train import TrainConfig
 from yolo.training import checkpoint, data_check, dataset
-from yolo.training.settings import TrainConfig
 
 
 def coco_folder(shapes, root):

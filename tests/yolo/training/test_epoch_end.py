@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 
 from yolo.errors import YoloError
+from yolo.settings.train import TrainConfig
 from yolo.training import epoch_end
 from yolo.training.checkpoint import State
 from yolo.training.epoch_end import EpochEnd
 from yolo.training.optimizer import make_optimizer, use_averages
-from yolo.training.settings import TrainConfig
 
 
 class StandIn:

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from yolo import cli, saved, zoo
-from yolo.anchors import read_anchors
 from yolo.cli import look
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.models.retinanet.decode import make_anchors
 from yolo.models.yolov4.settings import YOLOV4_TINY_ANCHORS, YOLOv4Config
 from yolo.pictures.files import read_image
+from yolo.settings.detector import model_options, model_settings, read_anchors
+from yolo.settings.train import TrainConfig
 from yolo.system.terminal import Screen
 from yolo.training import architecture, data_check, dataset, overfit, preview
-from yolo.training.settings import TrainConfig
 
 
 @pytest.fixture
@@ -42,19 +42,19 @@ def test_the_models_anchors_follow_from_the_settings(tmp_path):
     with pytest.raises(ConfigError, match="masks by name are coco, custom.*received 'x'"):
         architecture.anchor_shapes(TrainConfig(masks="x"))
     with pytest.raises(ConfigError, match="masks are like"):
-        architecture.model_options(TrainConfig(masks="0,1/b"))
+        model_options(TrainConfig(masks="0,1/b"))
 
 
 def test_a_retinanets_width_and_norm_follow_from_the_settings():
     given = {"model": "retinanet-csp-tiny", "channels": 64, "head_norm": "group"}
-    made = architecture.model_settings(TrainConfig(**given))
+    made = model_settings(TrainConfig(**given))
     assert (made.channels, made.head_norm) == (64, "group")
-    usual = architecture.model_settings(TrainConfig(model="retinanet-csp-tiny"))
+    usual = model_settings(TrainConfig(model="retinanet-csp-tiny"))
     assert (usual.channels, usual.head_norm) == (256, "none")
     second = TrainConfig(model="retinanet-csp-tiny", profile="torchvision-v2")
-    assert architecture.model_settings(second).head_norm == "group"
+    assert model_settings(second).head_norm == "group"
     with pytest.raises(ConfigError, match="channels is a multiple of 32, not 40"):
-        architecture.model_settings(TrainConfig(**given | {"channels": 40}))
+        model_settings(TrainConfig(**given | {"channels": 40}))
 
 
 def test_fitted_anchors_are_shown_and_taken_if_better(config, tmp_path):
@@ -111,7 +111,7 @@ def test_a_retinanets_anchors_are_fitted_level_by_level_and_trained_with(config,
     np.testing.assert_allclose(shapes[9:], old[9:], rtol=1e-4)  # none is as large as these
     model = zoo.build(
         fitted.model, classes=data.classes, image_size=fitted.image_size,
-        **architecture.model_options(fitted),
+        **model_options(fitted),
     )  # fmt: skip
     height, width = retina.image_size
     first = np.asarray(make_anchors(model.architecture, (height, width)))[:9]
@@ -128,7 +128,7 @@ def test_anchors_of_a_retinanet_are_equally_many_on_each_level(config, tmp_path)
         config, model="retinanet-csp-tiny", anchors=str(tmp_path / "six.txt")
     )
     with pytest.raises(ConfigError, match="equally many for each of P3 to P7; received 6"):
-        architecture.model_settings(retina)
+        model_settings(retina)
 
 
 def test_the_anchors_command_writes_a_file_that_training_takes(shapes, tmp_path, capsys):
@@ -206,7 +206,7 @@ def test_the_check_command_reports_and_exits(shapes, tmp_path, capsys):
 
 def test_batches_are_drawn_as_the_network_gets_them(config, tmp_path):
     data = dataset.open_data(config)
-    settings = architecture.model_settings(config)
+    settings = model_settings(config)
     written = preview.write_batches(config, data, settings, 2, tmp_path)
     assert [path.name for path, _ in written] == ["batch_1.jpg", "batch_2.jpg"]
     for path, about in written:
@@ -214,7 +214,7 @@ def test_batches_are_drawn_as_the_network_gets_them(config, tmp_path):
         objects, matched = (int(word) for word in about.split() if word.isdigit())
         assert matched >= objects > 0
     retina = dataclasses.replace(config, model="retinanet-csp-tiny", image_size=(256, 256))
-    settings = architecture.model_settings(retina)
+    settings = model_settings(retina)
     ((path, about),) = preview.write_batches(retina, data, settings, 1, tmp_path / "retina")
     objects, matched = (int(word) for word in about.split() if word.isdigit())
     assert matched > objects > 0 and path.is_file()
@@ -281,7 +281,7 @@ def test_objects_that_no_anchor_learns_are_counted_by_class(config):
 
 def test_what_may_have_kept_them_from_being_learned_is_said_what_is_sure_first(config):
     few = SimpleNamespace(train=[sample("one", 1, 0)], classes=("cell", "platelet"))
-    made = architecture.model_settings
+    made = model_settings
     plain = SimpleNamespace(architecture=made(config), notes={"epoch": 30})
     ran = dataclasses.replace(config, epochs=40, epochs_between_evaluations=2)
     assert look._why_not(plain, ran, few) == [look.REASONS]

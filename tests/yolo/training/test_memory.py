@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from yolo.detector import Detector
 from yolo.errors import DatasetError, OutOfMemory
+from yolo.settings.train import TrainConfig
 from yolo.training import dataset, memory, run_folder, trainer, trial
-from yolo.training.settings import TrainConfig
 
 
 def out_of_memory():

@@ -15,10 +15,10 @@ import pytest
 
 from yolo.data import demo
 from yolo.errors import ConfigError
+from yolo.settings.toml import read_toml
 from yolo.training import checkpoint
 from yolo.training.devices import read_tf_config
 from yolo.training.run_folder import checkpoint_steps
-from yolo.training.toml import read_toml
 
 ROOT = Path(__file__).resolve().parents[3]
 

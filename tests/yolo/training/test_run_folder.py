@@ -10,11 +10,11 @@ import pytest
 
 from yolo import zoo
 from yolo.errors import ConfigError, YoloError
+from yolo.settings.toml import read_toml
+from yolo.settings.train import TrainConfig, resolved
 from yolo.system import writing
 from yolo.training import devices, precision, run_folder
 from yolo.training.checkpoint import State
-from yolo.training.settings import TrainConfig, resolved
-from yolo.training.toml import read_toml
 
 
 def test_a_run_has_the_name_given_or_the_time(tmp_path):

@@ -8,9 +8,9 @@ import pytest
 
 from yolo import zoo
 from yolo.models.schedules import WarmupDecay
+from yolo.settings.train import TrainConfig
 from yolo.training import trainer
 from yolo.training.optimizer import averaged_variables, make_optimizer, peak_learning_rate
-from yolo.training.settings import TrainConfig
 
 
 def rates(schedule, *steps):

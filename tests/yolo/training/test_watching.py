@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from yolo.errors import ConfigError, YoloError
+from yolo.settings.train import TrainConfig
 from yolo.training import run_folder, watching
-from yolo.training.settings import TrainConfig
 
 
 class Model:

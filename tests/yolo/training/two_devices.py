@@ -16,9 +16,9 @@ from yolo.data import demo
 from yolo.detector import Detector
 from yolo.errors import YoloError
 from yolo.models.yolov4 import network
+from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stopped
 from yolo.training import checkpoint, dataset, run_folder, trainer
-from yolo.training.settings import TrainConfig
 
 # Seven pictures: the last of an epoch's batches leaves the second device without any. The norm of
 # the gradient is cut at every step, and two batches make an update.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from yolo.training.settings.option import option
+from yolo.settings.option import option
 
 schedule_option = partial(option, "schedule")
 optimizer_option = partial(option, "optimizer")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
-from yolo.training.settings.option import option
+from yolo.settings.option import option
 
 loss_option = partial(option, "loss")
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from yolo.models.retinanet.settings import BOX_LOSSES, HEAD_NORMS, MATCHERS, PROFILES
 from yolo.models.yolov4.settings import ATTENTIONS
-from yolo.training.settings.option import option
+from yolo.settings.option import option
 
 RETINANETS = (
     "retinanet", "retinanet-r18", "retinanet-r34", "retinanet-r50", "retinanet-r101",

@@ -7,14 +7,13 @@ from typing import Any
 
 from yolo.models.retinanet.settings import PROFILES, RetinaNetLoss
 from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
-from yolo.settings.augmentation import AugmentConfig
-from yolo.training.settings.augmentation import AugmentationSettings
-from yolo.training.settings.data import DataSettings
-from yolo.training.settings.loss import BY_SCALING, LossOptions
-from yolo.training.settings.model import RETINANETS, ModelSettings, RetinaNetSettings
-from yolo.training.settings.ranges import check
-from yolo.training.settings.run import RunSettings
-from yolo.training.settings.schedule import LEARNING_RATES, OptimizerSettings, ScheduleSettings
+from yolo.settings.augmentation import AugmentationSettings, AugmentConfig
+from yolo.settings.data import DataSettings
+from yolo.settings.loss import BY_SCALING, LossOptions
+from yolo.settings.model import RETINANETS, ModelSettings, RetinaNetSettings
+from yolo.settings.option import check
+from yolo.settings.run import RunSettings
+from yolo.settings.schedule import LEARNING_RATES, OptimizerSettings, ScheduleSettings
 
 
 @dataclass(frozen=True)

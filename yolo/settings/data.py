@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from yolo.pictures.header import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
-from yolo.training.settings.option import option
+from yolo.settings.option import option
 
 data_option = partial(option, "data")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yolo.errors import ConfigError
-from yolo.training.settings import TrainConfig
+from yolo.settings.train import TrainConfig
 
 
 def read_toml(path: str | Path) -> dict:

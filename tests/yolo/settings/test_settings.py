@@ -7,11 +7,11 @@ import pytest
 
 from yolo.errors import ConfigError
 from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
+from yolo.settings import train
 from yolo.settings.augmentation import AugmentConfig
-from yolo.training import settings
-from yolo.training.settings import TrainConfig
-from yolo.training.settings.model import MODELS
-from yolo.training.toml import check_key, read_toml, write_toml
+from yolo.settings.model import MODELS
+from yolo.settings.toml import check_key, read_toml, write_toml
+from yolo.settings.train import TrainConfig
 
 
 def refused(**changes):
@@ -32,22 +32,22 @@ def test_every_setting_has_a_group_and_an_explanation(field):
 
 
 def test_settings_shared_with_the_augmentation_have_its_defaults():
-    assert settings.augmentation(TrainConfig()) == AugmentConfig()
-    assert settings.augmentation(TrainConfig(mosaic=0.1, hue=0.0)) == AugmentConfig(
+    assert train.augmentation(TrainConfig()) == AugmentConfig()
+    assert train.augmentation(TrainConfig(mosaic=0.1, hue=0.0)) == AugmentConfig(
         mosaic=0.1, hue=0.0
     )
 
 
 def test_loss_settings_follow_the_loss():
-    assert settings.loss_settings(TrainConfig()) == LossSettings()
-    focal = settings.loss_settings(TrainConfig(loss="focal"))
+    assert train.loss_settings(TrainConfig()) == LossSettings()
+    focal = train.loss_settings(TrainConfig(loss="focal"))
     assert focal == LossSettings(**LOSS_SCALINGS["focal"])
     assert focal.confidence_normalizer == "positives"
 
 
 def test_a_scaling_by_name_wins_over_the_loss_and_a_setting_over_both():
     config = TrainConfig(loss="focal", loss_scaling="tutorial", positive_iou=0.3, iou="giou")
-    found = settings.loss_settings(config)
+    found = train.loss_settings(config)
     assert found == replace(LossSettings(**LOSS_SCALINGS["tutorial"]), positive_iou=0.3, iou="giou")
 
 
@@ -92,7 +92,7 @@ def test_the_models_to_choose_from_are_those_of_the_zoo():
     from yolo.models.names import ZOO
 
     assert MODELS == tuple(ZOO)
-    assert set(settings.RETINANETS) == {name for name in ZOO if name.startswith("retinanet")}
+    assert set(train.RETINANETS) == {name for name in ZOO if name.startswith("retinanet")}
 
 
 def test_choices_are_named():

@@ -1,0 +1,1 @@
+"""Every setting of a run, declared once; TOML in and out."""

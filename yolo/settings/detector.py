@@ -1,0 +1,104 @@
+"""The model that a run's settings ask for, known before it is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from yolo.errors import ConfigError
+from yolo.models.names import settings_of
+from yolo.models.retinanet.settings import RetinaNetConfig
+from yolo.models.yolov4.settings import YOLOv4Config
+from yolo.pictures.fit import SIZE_MULTIPLE
+from yolo.settings.train import RETINANETS, TrainConfig
+
+AUTO = "auto"
+
+
+def model_options(config: TrainConfig) -> dict:
+    """Return the options of `zoo.build` that a run's settings change.
+
+    Raises:
+        ConfigError: masks or the anchors' file cannot be read.
+    """
+    make = _retinanet_options if config.model in RETINANETS else _yolov4_options
+    options = {"prior": config.prior, **make(config)}
+    if config.anchors and config.anchors != AUTO:
+        options["anchors"] = read_anchors(config.anchors)
+    return options
+
+
+def _yolov4_options(config: TrainConfig) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if config.masks:
+        options["masks"] = _masks(config.masks)
+    if config.attention != "none":
+        options["attention"] = config.attention
+    return options
+
+
+def _retinanet_options(config: TrainConfig) -> dict:
+    options = {
+        "profile": config.profile,
+        "channels": config.channels,
+        "frozen_stages": config.frozen_stages,
+    }
+    for name in ("backbone", "head_norm"):
+        if getattr(config, name) is not None:
+            options[name] = getattr(config, name)
+    if config.frozen_norm is not None:
+        options["frozen_norm"] = config.frozen_norm
+    elif not config.weights:  # fresh statistics are none to keep
+        options["frozen_norm"] = False
+    return options
+
+
+def canvas(config: TrainConfig) -> tuple[int, int]:
+    """Return the size of a picture on which every object of the data set has its place."""
+    if config.resize != "shorter":
+        return config.image_size
+    side = -(-max(config.image_size) // SIZE_MULTIPLE) * SIZE_MULTIPLE
+    return side, side
+
+
+def model_settings(config: TrainConfig) -> YOLOv4Config | RetinaNetConfig:
+    """Return the settings of the model's family without building it."""
+    return settings_of(config.model, **model_options(config))
+
+
+def _masks(text: str) -> str | tuple[tuple[int, ...], ...]:
+    """Return masks from "0,1,2/3,4,5"; a name is passed on."""
+    if text.isalpha():
+        return text
+    try:
+        return tuple(tuple(int(i) for i in level.split(",")) for level in text.split("/"))
+    except ValueError as error:
+        raise ConfigError(f"masks are like 0,1,2/3,4,5 or a name, not {text!r}") from error
+
+
+def read_anchors(path: str | Path) -> tuple[tuple[float, float], ...]:
+    """Read `w,h, w,h, ...` from a text file, as in `model_data/yolo_anchors.txt`.
+
+    Args:
+        path: a UTF-8 file of numbers separated by commas or white space.
+
+    Returns:
+        Pairs (width, height) in pixels.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not hold positive numbers in pairs.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot read the anchors ({error})") from error
+    try:
+        values = [float(word) for word in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise ConfigError(f"{path}: anchors are numbers 'w,h, w,h, ...' ({error})") from error
+    if not values or len(values) % 2 or not all(0 < value < 1e5 for value in values):
+        raise ConfigError(
+            f"{path}: anchors are pairs of positive numbers 'w,h, w,h, ...'; "
+            f"found {len(values)} numbers"
+        )
+    return tuple(zip(values[::2], values[1::2], strict=True))
