@@ -56,10 +56,11 @@ RECIPES = {
 def run(loss: str, args, screen) -> dict:
     """Train with one confidence loss and return its scores on the test split."""
     from yolo import saved
+    from yolo.data import folder as dataset
     from yolo.evaluation.coco import evaluate_coco
     from yolo.evaluation.voc import evaluate_voc, table
     from yolo.inference.predictor import detect_samples
-    from yolo.training import dataset, run_folder, trainer
+    from yolo.training import run_folder, trainer
 
     recipe = COMMON | RECIPES[args.model] | ({"epochs": args.epochs} if args.epochs else {})
     if args.model == "yolov4-tiny":

@@ -41,7 +41,8 @@ def prepare_folder(what: str, options: Options) -> None:
 
 def samples_of(options: Options) -> list:
     """Return the training pictures, with their objects."""
-    from yolo.data import demo, voc
+    from yolo.data import demo
+    from yolo.data.formats import voc
 
     folder = options.data
     if not folder:

@@ -188,9 +188,9 @@ def core_milliseconds(samples) -> float:
 
 def measure(root: str) -> str:
     """Return what a picture costs from files and from shards, each the least of three."""
-    from yolo.data.shard_writer import write_shards
-    from yolo.data.shards import Shards
-    from yolo.training import dataset
+    from yolo.data import folder as dataset
+    from yolo.data.formats.tfrecord_writer import write_shards
+    from yolo.data.formats.tfrecords import Shards
 
     classes = dataset.voc.find_classes(root)
     files = dataset.read_split(root, "train", classes=classes)

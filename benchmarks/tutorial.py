@@ -19,7 +19,7 @@ MISSED = 0.05  # what the objects' anchors get in the page's example
 def example():
     """Return the page's picture, its boxes, the anchors, and the object of each or a mark."""
     import yolo
-    from yolo.data.shapes import SHAPES_CLASSES, Drawing, draw_picture
+    from yolo.data.demo_pictures import SHAPES_CLASSES, Drawing, draw_picture
     from yolo.models.retinanet.targets import assign
     from yolo.pictures.fit import fit_image
 

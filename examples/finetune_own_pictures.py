@@ -13,11 +13,12 @@ from pathlib import Path
 import yolo
 from yolo.boxes.draw import draw_detections
 from yolo.data import demo
+from yolo.data import folder as dataset
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
 from yolo.pictures.files import read_image, write_image
 from yolo.settings.train import TrainConfig
-from yolo.training import dataset, run_folder, trainer
+from yolo.training import run_folder, trainer
 
 
 def main(argv=None):

@@ -12,7 +12,7 @@ from keras import ops
 
 from yolo.boxes.detections import Detections
 from yolo.classes import as_names
-from yolo.data import labels
+from yolo.data import unknown_ids
 from yolo.models import schedules  # noqa: F401  registers the schedule that saved optimizers carry
 from yolo.models.anchor_loss import AnchorLoss, resolve
 from yolo.models.postprocess import find_objects
@@ -223,19 +223,19 @@ class Detector(ReplicatedModel):
         """
         if kwargs.get("validation_data") is not None:
             data = kwargs["validation_data"]
-            kwargs["validation_data"] = labels.checked(data, len(self.classes))
-        with labels.explained():
+            kwargs["validation_data"] = unknown_ids.checked(data, len(self.classes))
+        with unknown_ids.explained():
             return super().fit(*self._checked(x, y), *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Return the losses as Keras's `evaluate` does; for arguments and errors see `fit`."""
-        with labels.explained():
+        with unknown_ids.explained():
             return super().evaluate(*self._checked(x, y), *args, **kwargs)
 
     def _checked(self, x, y):
         if y is None:
-            return labels.checked(x, len(self.classes)), None
-        return labels.checked((x, y), len(self.classes))
+            return unknown_ids.checked(x, len(self.classes)), None
+        return unknown_ids.checked((x, y), len(self.classes))
 
     def train_step(self, *arguments):
         """Take Keras's step; on JAX, one that the optimizer refuses leaves all weights.

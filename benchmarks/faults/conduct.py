@@ -14,9 +14,9 @@ from benchmarks.faults.toy import ROOT, Meter, Toy, assert_one_line
 
 def order(toy: Toy, quick: bool):
     """T10: epochs differ, runs of one seed do not, and a start anywhere sees the same."""
+    from yolo.data import folder as dataset
     from yolo.data import pipeline
     from yolo.settings import train
-    from yolo.training import dataset
 
     config = toy.config(toy.work / "order")
     samples = dataset.open_data(config).train
@@ -81,9 +81,10 @@ def no_place(toy: Toy, quick: bool):
     """T12: no folder, no GPU, no memory: one line, an exit code, and what may help."""
     import tensorflow as tf
 
+    from yolo.data import folder as dataset
     from yolo.detector import Detector
     from yolo.errors import YoloError
-    from yolo.training import dataset, run_folder
+    from yolo.training import run_folder
 
     meter, file = Meter("T12 no folder, GPU, memory"), toy.work / "file"
     file.touch()

@@ -18,8 +18,9 @@ from benchmarks.faults.toy import Meter, Toy, assert_one_line, weights_of
 
 def full_disk(toy: Toy, quick: bool):
     """T4: writes fail from some byte of a file on; what was there stays, resuming works."""
+    from yolo.data import folder as dataset
     from yolo.errors import YoloError
-    from yolo.training import dataset, run_folder
+    from yolo.training import run_folder
 
     meter, start = Meter("T4 no room at a byte of a save"), toy.work / "room"
     toy.train_until(start, 5)  # in the second epoch; the first one's models are there
@@ -200,7 +201,7 @@ def changed(toy: Toy, quick: bool):
     toy.train_until(folder, 2)
     classes, anchors = toy.work / "classes.txt", toy.work / "anchors.txt"
     anchors.write_text("9,9, 20,20, 30,30, 40,40, 50,50, 60,60", encoding="utf-8")
-    from yolo.training import dataset
+    from yolo.data import folder as dataset
 
     names = dataset.open_data(toy.config(folder)).classes
     classes.write_text("\n".join([*names, "heptagon"]), encoding="utf-8")

@@ -81,9 +81,10 @@ def train(model: str, devices: str, precision: str, steps: int) -> tuple[list[np
 
     from benchmarks.faults import small
     from yolo.data import demo
+    from yolo.data import folder as dataset
     from yolo.models.yolov4 import network
     from yolo.settings.train import TrainConfig
-    from yolo.training import checkpoint, dataset, run_folder, trainer
+    from yolo.training import checkpoint, run_folder, trainer
 
     if precision == "float64":
         compute_in_float64()

@@ -29,7 +29,7 @@ PIECES = (
 
 def xml(folder: Path) -> Target:
     """Make mutants of a VOC annotation and read the data set around it."""
-    from yolo.data.voc import read_split
+    from yolo.data.formats.voc import read_split
 
     root = folder / "VOC2007"
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
@@ -72,7 +72,7 @@ def coco(folder: Path) -> Target:
     """Make mutants of a COCO instances file."""
     import json
 
-    from yolo.data.coco import read_coco
+    from yolo.data.formats.coco import read_coco
 
     (folder / "images").mkdir(exist_ok=True)
     (folder / "images" / "a.jpg").write_bytes(variants()["jpeg 420"])

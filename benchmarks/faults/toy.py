@@ -103,7 +103,8 @@ class Toy:
 
     def train(self, folder: Path, *, stop=None, **changes) -> list[str]:
         """Start a run, or go on with the one in `folder`; return its lines."""
-        from yolo.training import dataset, run_folder, trainer
+        from yolo.data import folder as dataset
+        from yolo.training import run_folder, trainer
 
         config, lines = self.config(folder, **changes), []
         resume = bool(run_folder.checkpoint_steps(folder))

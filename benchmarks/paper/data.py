@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolo.data import demo, voc
+from yolo.data import demo
+from yolo.data.demo_pictures import IMBALANCED
+from yolo.data.formats import voc
 from yolo.data.sample import Sample
-from yolo.data.shapes import IMBALANCED
 
 SHAPES_FOLDER = Path("datasets/imbalanced")
 SPLIT_SEED = 0  # of data sets without lists of their own; the same for every arm and seed

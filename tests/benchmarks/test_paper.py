@@ -223,7 +223,7 @@ def small_set(tmp_path_factory):
 def test_an_arm_is_trained_scored_and_written_down(small_set, tmp_path, monkeypatch):
     from benchmarks.paper import run as runner
     from benchmarks.paper.data import Data
-    from yolo.data import voc
+    from yolo.data.formats import voc
 
     classes = voc.find_classes(small_set)
     train, test = (voc.read_split(small_set, name, classes=classes) for name in ("train", "test"))
@@ -353,7 +353,7 @@ def test_anchor_probabilities_are_those_of_the_loss(small_set):
     import numpy as np
 
     import yolo
-    from yolo.data import voc
+    from yolo.data.formats import voc
 
     samples = voc.read_split(small_set, "test")
     detector = yolo.build("retinanet-csp-tiny", classes=voc.find_classes(small_set),

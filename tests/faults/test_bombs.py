@@ -108,8 +108,8 @@ JSON = {
 }  # fmt: skip
 READERS = {
     "picture": "from yolo.pictures.files import read_image as read",
-    "xml": "from yolo.data.voc_xml import read_annotation as read",
-    "json": "from yolo.data.coco import read_coco\n"
+    "xml": "from yolo.data.formats.voc_xml import read_annotation as read",
+    "json": "from yolo.data.formats.coco import read_coco\n"
     "read = lambda path: read_coco(path, '.')",
 }  # fmt: skip
 BOMBS = {
@@ -183,7 +183,7 @@ def sparse(path, start, size):
 
 
 def test_files_that_are_mostly_holes(tmp_path):
-    from yolo.data.voc_xml import read_annotation
+    from yolo.data.formats.voc_xml import read_annotation
     from yolo.pictures.files import read_image
     from yolo.pictures.header import read_header
     from yolo.weights import darknet

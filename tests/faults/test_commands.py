@@ -128,8 +128,8 @@ def test_check_decodes_everything_and_trains_nothing(tmp_path, data, outcome):
 
 
 def test_the_first_pixel_can_be_forced(tmp_path, data, capsys):
+    from yolo.data import folder as dataset
     from yolo.settings.train import TrainConfig
-    from yolo.training import dataset
 
     text = XML.replace("<xmin>5", "<xmin>0")
     (data / "Annotations" / "a.xml").write_text(text, encoding="utf-8")

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.faults.pictures import variants
 from tests.faults.audit import listening, opened
-from yolo.data.coco import read_coco
-from yolo.data.lines import read_lines
-from yolo.data.voc import find_classes, read_split, splits
+from yolo.data.formats.coco import read_coco
+from yolo.data.formats.tutorial_lists import read_lines
+from yolo.data.formats.voc import find_classes, read_split, splits
 from yolo.errors import DatasetError, YoloError
 from yolo.saved import load
 

@@ -9,11 +9,11 @@ import pytest
 
 from benchmarks.faults.pictures import jpeg_with_exif, variants
 from yolo.classes import read_classes
-from yolo.data.coco import read_coco
 from yolo.data.decoding import decode_all
-from yolo.data.lines import read_lines
-from yolo.data.voc import read_split
-from yolo.data.voc_xml import read_annotation
+from yolo.data.formats.coco import read_coco
+from yolo.data.formats.tutorial_lists import read_lines
+from yolo.data.formats.voc import read_split
+from yolo.data.formats.voc_xml import read_annotation
 from yolo.errors import DatasetError, YoloError
 from yolo.pictures.files import image_info, read_image
 from yolo.pictures.header import read_header

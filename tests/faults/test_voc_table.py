@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.faults.pictures import variants
-from yolo.data.voc import read_split
+from yolo.data.formats.voc import read_split
 from yolo.errors import DatasetError
 
 PICTURE = variants()["png rgb"]  # 61 x 47

@@ -15,7 +15,7 @@ import tensorflow as tf
 import keras_focal
 import yolo
 from yolo.boxes.overlap import pairwise_iou
-from yolo.data import coco
+from yolo.data.formats import coco
 from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
 from yolo.inference.predictor import detect_samples

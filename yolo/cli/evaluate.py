@@ -23,12 +23,12 @@ def evaluate(args, screen: terminal.Screen) -> int:
     weights = args.weights or common.latest_run()
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
+    from yolo.data import folder
     from yolo.inference.predictor import detect_samples
-    from yolo.training import dataset
 
     allow_megapixels(args.max_megapixels)
     model = common.open_model(args, weights)
-    root = args.data or dataset.default_data()[0]
+    root = args.data or folder.default_data()[0]
     classes = _chosen_classes(args, model.classes)
     samples = _read_samples(args, root, model, weights, screen)
     samples = [_of_classes(sample, model.classes, classes) for sample in samples]
@@ -50,8 +50,8 @@ def evaluate(args, screen: terminal.Screen) -> int:
 
 def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     """Read the labelled pictures to measure on."""
-    from yolo.data import coco
-    from yolo.training import dataset
+    from yolo.data import folder
+    from yolo.data.formats import coco
 
     if Path(root).suffix.lower() == ".json":
         if not args.images:
@@ -61,10 +61,10 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
         )
         return coco.read_coco(root, args.images, classes=model.classes)
     common.refuse_idle(args, ["--images"], f"belongs to a COCO .json file; {root} is none")
-    if not dataset.is_voc(root):
+    if not folder.is_voc(root):
         common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
     seed = args.seed
-    if not dataset.is_divided(root):
+    if not folder.is_divided(root):
         if seed is not None:
             raise ConfigError(
                 f"{root} has lists of its own; leave out --seed, which divides others"
@@ -78,7 +78,7 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
                 f"training: taking {seed}, so that it may have learned from some of these pictures "
                 "(--seed N: the run's)"
             )
-    return dataset.read_split(
+    return folder.read_split(
         root, args.split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
         only_classes=args.only_classes,
     )  # fmt: skip

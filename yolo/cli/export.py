@@ -94,14 +94,14 @@ def data_pictures(
     Raises:
         DatasetError: the folder holds no picture, or something is wrong with it.
     """
-    from yolo.data import shards
+    from yolo.data import folder as dataset
+    from yolo.data.formats import tfrecords
     from yolo.inference import sources
-    from yolo.training import dataset
 
     root = Path(data)
     folders = ("Annotations", "VOC2007", "VOC2012", "VOCdevkit")
     if not (
-        shards.is_shards(root)
+        tfrecords.is_shards(root)
         or dataset.find_coco(root)
         or any((root / folder).is_dir() for folder in folders)
     ):
@@ -125,7 +125,7 @@ def _picture(args, paths: list[os.PathLike], settings: dict, chosen: dict):
         settings: those of the run that trained the model, {} where it is not known.
         chosen: which of its pictures that run learned from, for `data_pictures`.
     """
-    from yolo.data import shapes
+    from yolo.data import demo_pictures
     from yolo.pictures.files import read_image
 
     if args.picture or paths:
@@ -136,7 +136,7 @@ def _picture(args, paths: list[os.PathLike], settings: dict, chosen: dict):
     with contextlib.suppress(YoloError):
         if data and Path(data).is_dir() and (paths := data_pictures(data, **chosen)):
             return read_image(paths[0]), printable(paths[0])
-    drawn, _ = shapes.draw_picture(np.random.default_rng(0))
+    drawn, _ = demo_pictures.draw_picture(np.random.default_rng(0))
     return drawn, "a drawn picture (--picture FILE takes one of yours)"
 
 

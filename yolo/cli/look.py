@@ -54,13 +54,14 @@ def _readable(samples, report) -> list:
 
 def anchors(args, screen: terminal.Screen) -> int:
     """Run `python -m yolo anchors` and return its exit code."""
+    from yolo.data import folder
     from yolo.system.writing import write_text
-    from yolo.training import architecture, dataset
+    from yolo.training import architecture
 
     config = _with_data(TrainConfig(**common.settings_given(args)), screen)
     if config.model in RETINANETS:  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=args.verbose)
-    data = dataset.open_data(config)
+    data = folder.open_data(config)
     fit = _fit(config, data, screen)
     write_text(Path(args.out), architecture.anchors_text(fit.chosen))
     height, width = config.image_size
@@ -83,10 +84,11 @@ def _fit(config: TrainConfig, data, screen: terminal.Screen):
 
 def show_batches(config: TrainConfig, count: int, out: Path, screen: terminal.Screen) -> int:
     """Write training batches as pictures and return an exit code."""
+    from yolo.data import folder
     from yolo.settings.detector import model_settings
-    from yolo.training import architecture, dataset, preview
+    from yolo.training import architecture, preview
 
-    data = dataset.open_data(config)
+    data = folder.open_data(config)
     config, _ = architecture.settle_anchors(config, data.train, data.classes, out, screen.write)
     settings = model_settings(config)
     for path, about in preview.write_batches(config, data, settings, count, out):
@@ -98,15 +100,16 @@ def show_batches(config: TrainConfig, count: int, out: Path, screen: terminal.Sc
 def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     """Train on a few pictures, say whether they were learned, and return an exit code."""
     from yolo import saved
+    from yolo.data import folder
     from yolo.evaluation import voc
     from yolo.evaluation.matching import picture_results
     from yolo.inference.predictor import detect_samples
     from yolo.pictures.files import write_image
     from yolo.reports import gallery
-    from yolo.training import dataset, overfit
+    from yolo.training import overfit
 
     best, few, config = overfit.overfit(
-        config, dataset.open_data(config), count, write=screen.write, live=screen.live
+        config, folder.open_data(config), count, write=screen.write, live=screen.live
     )
     detector = saved.load(best)
     found = detect_samples(detector, few.train)
@@ -149,8 +152,8 @@ def _with_data(config: TrainConfig, screen) -> TrainConfig:
     """Fill in the data set of a command that names none."""
     if config.data or config.train_list or config.val_list:
         return config
-    from yolo.training import dataset
+    from yolo.data import folder
 
-    root, _ = dataset.default_data()
+    root, _ = folder.default_data()
     screen.write(f"no --data given: looking at {root}")
     return dataclasses.replace(config, data=root)

@@ -96,8 +96,8 @@ def _sources(arguments: list[str]) -> list[Path | int]:
 
     if arguments:
         return find_sources(arguments)
-    from yolo.data import voc
-    from yolo.training.dataset import DEMO_FOLDER
+    from yolo.data.folder import DEMO_FOLDER
+    from yolo.data.formats import voc
 
     root = DEMO_FOLDER / "VOCdevkit" / "VOC2007"
     if not root.is_dir():

@@ -22,7 +22,7 @@ from yolo.training.origin import FREE, refuse_differences, settings_of
 
 if TYPE_CHECKING:
     from yolo.data.check import DataReport
-    from yolo.training.dataset import TrainingData
+    from yolo.data.folder import TrainingData
 
 # What a run without any data of its own changes: small pictures, few epochs, focal loss. With
 # these the embedded data set is learned to mAP50 0.90 in about three minutes on two cores.
@@ -323,7 +323,7 @@ def _with_data(config: TrainConfig, given: dict, screen) -> TrainConfig:
     """Fill in the data set of a run that names none, and say which it is."""
     if config.data or config.train_list or config.val_list:
         return config
-    from yolo.training import dataset
+    from yolo.data import folder as dataset
 
     root, embedded = dataset.default_data()
     if embedded:

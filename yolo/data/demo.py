@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.boxes.voc_annotation import annotation_xml
-from yolo.data.shapes import FULL, SHAPES_CLASSES, Drawing, draw_picture
+from yolo.data.demo_pictures import FULL, SHAPES_CLASSES, Drawing, draw_picture
 from yolo.errors import DatasetError
 from yolo.pictures.files import cv2
 from yolo.system.reading import printable
@@ -35,7 +35,7 @@ def write_shapes(
         train: pictures in the training split.
         val: pictures in the validation split.
         test: pictures in the test split.
-        drawing: how full the pictures are, e.g. `yolo.data.shapes.IMBALANCED`.
+        drawing: how full the pictures are, e.g. `yolo.data.demo_pictures.IMBALANCED`.
 
     Returns:
         The folder `root`/VOCdevkit/VOC2007 with Annotations, JPEGImages and ImageSets/Main.

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from yolo.data import check, decoding, shards
+from yolo.data import check, decoding, folder
 from yolo.data.check import DataReport
 from yolo.data.findings import Findings, faults
+from yolo.data.folder import TrainingData
+from yolo.data.formats import tfrecords
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.settings.train import TrainConfig
-from yolo.training import architecture, dataset
-from yolo.training.dataset import TrainingData
+from yolo.training import architecture
 
 
 def read_and_check(
@@ -37,14 +38,14 @@ def read_and_check(
     source = str(config.data or config.train_list)
     collected: list[Findings] = []
     try:
-        data = dataset.open_data(config, collect=collected)
+        data = folder.open_data(config, collect=collected)
     except DatasetError as error:
         return None, check.failed(source, str(error), collected)
     for findings in collected:
         findings.log_repairs()
-    if decode and config.data and shards.is_shards(config.data):
+    if decode and config.data and tfrecords.is_shards(config.data):
         collected.append(Findings(source))
-        for line in shards.Shards(config.data).damaged():
+        for line in tfrecords.Shards(config.data).damaged():
             collected[-1].error(line)
     report = check.examine(
         source, splits_of(data, config), data.classes, collected,

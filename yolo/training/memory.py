@@ -10,10 +10,10 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from yolo.data.folder import TrainingData
 from yolo.data.pipeline import steps_per_epoch
 from yolo.settings.train import TrainConfig
 from yolo.training import trial
-from yolo.training.dataset import TrainingData
 from yolo.training.run_folder import checkpoint_steps
 
 # On a processor larger batches are no faster.

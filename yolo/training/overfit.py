@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from yolo.data.anchor_fit import network_boxes
+from yolo.data.folder import TrainingData
 from yolo.data.pipeline import NOT_AUGMENTED
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
@@ -15,7 +16,6 @@ from yolo.pictures.header import printable
 from yolo.settings.detector import canvas, model_settings
 from yolo.settings.train import TrainConfig
 from yolo.training import architecture, preview, run_folder, trainer
-from yolo.training.dataset import TrainingData
 from yolo.training.watching import StopWhenLearned
 
 LEARNED = 0.95  # mAP50 on the pictures trained on

@@ -10,13 +10,13 @@ import numpy as np
 from yolo.boxes.draw import class_color, outline
 from yolo.data import pipeline
 from yolo.data.anchor_fit import box_sizes
+from yolo.data.folder import TrainingData
 from yolo.data.sample import Sample, draw_ground_truth
 from yolo.detector import FAMILIES
 from yolo.pictures.files import write_image
 from yolo.pictures.sheet import grid
 from yolo.settings import train
 from yolo.settings.train import TrainConfig
-from yolo.training.dataset import TrainingData
 
 ANCHOR_COLOUR = (255, 255, 255)
 CELL = 416

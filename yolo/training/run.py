@@ -11,6 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from yolo.data import pipeline
+from yolo.data.folder import TrainingData
 from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
@@ -21,7 +22,6 @@ from yolo.system.signals import Stop
 from yolo.training import checkpoint
 from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State
-from yolo.training.dataset import TrainingData
 from yolo.training.devices import read_tf_config
 from yolo.training.epoch_end import EpochEnd
 from yolo.training.run_folder import checkpoint_steps

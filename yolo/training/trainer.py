@@ -11,6 +11,7 @@ import keras
 
 from yolo import saved, zoo
 from yolo.data import pipeline
+from yolo.data.folder import TrainingData
 from yolo.detector import Detector
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
@@ -21,7 +22,6 @@ from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
 from yolo.training import checkpoint, run_folder
 from yolo.training.checkpoint import State
-from yolo.training.dataset import TrainingData
 from yolo.training.devices import refuse_uneven, set_up
 from yolo.training.epoch_end import EpochEnd, save_model
 from yolo.training.optimizer import make_optimizer, peak_learning_rate, use_averages

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 
+from yolo.data.folder import TrainingData
 from yolo.errors import OutOfMemory, YoloError
 from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
 from yolo.system import process as child
-from yolo.training.dataset import TrainingData
 
 STEPS = 2  # with the optimizer's variables made and used
 SPARE = 1.25  # times the batch: what two steps just fit into may be too little for a run

@@ -8,7 +8,7 @@ import pytest
 from yolo import cli
 from yolo.boxes.voc_annotation import LabelledObject, annotation_xml
 from yolo.cli import common
-from yolo.data import voc
+from yolo.data.formats import voc
 from yolo.pictures.files import write_image
 from yolo.settings.train import TrainConfig
 from yolo.training import run_folder

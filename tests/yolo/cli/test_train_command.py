@@ -7,12 +7,12 @@ import pytest
 
 from yolo import cli
 from yolo.cli import train
+from yolo.data.folder import TrainingData
 from yolo.errors import ConfigError
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
 from yolo.system.terminal import Screen
 from yolo.training import run_folder
-from yolo.training.dataset import TrainingData
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from yolo.data import check, decoding, voc
+from yolo.data import check, decoding
+from yolo.data.formats import voc
 
 DOG = ("dog", 11, 6, 40, 31)
 

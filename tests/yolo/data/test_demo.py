@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from yolo.data.demo import annotation_xml, write_shapes
-from yolo.data.shapes import FULL, IMBALANCED, SHAPES_CLASSES, Drawing, DrawnObject, draw_picture
-from yolo.data.voc import find_classes, read_split, splits
+from yolo.data.demo_pictures import (
+    FULL,
+    IMBALANCED,
+    SHAPES_CLASSES,
+    Drawing,
+    DrawnObject,
+    draw_picture,
+)
+from yolo.data.formats.voc import find_classes, read_split, splits
 from yolo.pictures.files import read_image
 
 COUNTS = {"train": 12, "val": 3, "test": 4}

@@ -127,7 +127,7 @@ class TestEvaluation:
             evaluation_dataset([wrong], image_size=SIZE, batch_size=1)
 
     def test_real_pictures_of_many_sizes_and_grey(self, shared):
-        from yolo.data.voc import read_split
+        from yolo.data.formats.voc import read_split
 
         samples = read_split(shared / "data" / "raccoon", "test")
         grey = [

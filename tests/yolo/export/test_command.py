@@ -10,7 +10,7 @@ import yolo
 from yolo import cli
 from yolo.cli import export as command
 from yolo.cli import predict
-from yolo.data.voc import splits
+from yolo.data.formats.voc import splits
 from yolo.errors import ConfigError, YoloError
 from yolo.export import exporter
 from yolo.exported import ExportInfo, read_info

@@ -16,7 +16,7 @@ import pytest
 
 from yolo.boxes.detections import Detections
 from yolo.classes import COCO_CLASSES
-from yolo.data import voc
+from yolo.data.formats import voc
 from yolo.errors import ConfigError, YoloError
 from yolo.inference import writers
 from yolo.inference.writers import WRITERS, Result

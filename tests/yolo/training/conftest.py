@@ -7,10 +7,11 @@ import pytest
 
 from benchmarks.faults import small
 from yolo.data import demo
+from yolo.data import folder as dataset
 from yolo.models.yolov4 import network
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
-from yolo.training import dataset, run_folder, trainer
+from yolo.training import run_folder, trainer
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ import pytest
 from tensorflow.python.framework import ops as tf_ops
 
 from benchmarks.faults import small
+from yolo.data import folder as dataset
 from yolo.detector import Detector
 from yolo.models.yolov4 import network
 from yolo.settings.train import TrainConfig
-from yolo.training import dataset, run_folder, trainer
+from yolo.training import run_folder, trainer
 
 EPOCHS = 2
 # Whether the iterator had a batch, the loss, and whether the optimizer refused the step.

@@ -10,6 +10,7 @@ import pytest
 
 from yolo import cli, saved, zoo
 from yolo.cli import look
+from yolo.data import folder as dataset
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.models.retinanet.decode import make_anchors
@@ -18,7 +19,7 @@ from yolo.pictures.files import read_image
 from yolo.settings.detector import model_options, model_settings, read_anchors
 from yolo.settings.train import TrainConfig
 from yolo.system.terminal import Screen
-from yolo.training import architecture, data_check, dataset, overfit, preview
+from yolo.training import architecture, data_check, overfit, preview
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import traceback
 import pytest
 import tensorflow as tf
 
+from yolo.data import folder as dataset
 from yolo.detector import Detector
 from yolo.errors import DatasetError, OutOfMemory
 from yolo.settings.train import TrainConfig
-from yolo.training import dataset, memory, run_folder, trainer, trial
+from yolo.training import memory, run_folder, trainer, trial
 
 
 def out_of_memory():

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from benchmarks.faults import small
 from yolo import saved, zoo
+from yolo.data import folder as dataset
 from yolo.data.pipeline import NOT_AUGMENTED, BatchPlan
 from yolo.errors import ConfigError, YoloError
 from yolo.models.yolov4 import network
 from yolo.settings.train import TrainConfig
-from yolo.training import checkpoint, dataset, trainer
+from yolo.training import checkpoint, trainer
 from yolo.training.run import Phase, Run, _errors_named, training_batches
 
 FROZEN_FIRST = {"freeze_epochs": 2, "freeze_batch_size": 2, "save_period": 1}

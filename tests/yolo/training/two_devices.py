@@ -13,12 +13,13 @@ import numpy as np
 from benchmarks.faults import small
 from benchmarks.faults.toy import StopAfter
 from yolo.data import demo
+from yolo.data import folder as dataset
 from yolo.detector import Detector
 from yolo.errors import YoloError
 from yolo.models.yolov4 import network
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stopped
-from yolo.training import checkpoint, dataset, run_folder, trainer
+from yolo.training import checkpoint, run_folder, trainer
 
 # Seven pictures: the last of an epoch's batches leaves the second device without any. The norm of
 # the gradient is cut at every step, and two batches make an update.

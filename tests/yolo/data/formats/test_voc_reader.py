@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from yolo.data.voc import find_classes, is_own_split, read_split, splits
-from yolo.data.voc_xml import read_annotation
+from yolo.data.formats.voc import find_classes, is_own_split, read_split, splits
+from yolo.data.formats.voc_xml import read_annotation
 from yolo.errors import DatasetError
 
 DOG = ("dog", 11, 6, 40, 30)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from yolo.data.annotated import MarkedObject, check_objects
 from yolo.data.findings import Findings
-from yolo.data.marked import MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.pictures.header import read_header

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yolo.classes import read_classes
-from yolo.data import coco, demo, lines, shards, voc
+from yolo.data import demo
 from yolo.data.findings import Findings
+from yolo.data.formats import coco, tfrecords, tutorial_lists, voc
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.header import allow_megapixels
@@ -107,8 +108,8 @@ def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> 
 
 def classes_of(root) -> tuple[str, ...]:
     """Return the classes that a folder's annotations name."""
-    if shards.is_shards(root):
-        return shards.Shards(root).classes
+    if tfrecords.is_shards(root):
+        return tfrecords.Shards(root).classes
     for annotation_json, _ in find_coco(root).values():
         return coco.read_categories(annotation_json)[0]
     return voc.find_classes(root)
@@ -116,8 +117,8 @@ def classes_of(root) -> tuple[str, ...]:
 
 def lists_of(root, seed: int) -> tuple[dict, bool]:
     """Return a folder's splits, and whether they were drawn because it has none of its own."""
-    if shards.is_shards(root):
-        return dict.fromkeys(shards.Shards(root).splits), False
+    if tfrecords.is_shards(root):
+        return dict.fromkeys(tfrecords.Shards(root).splits), False
     coco_files = find_coco(root)
     if coco_files:
         return dict.fromkeys(coco_files), False
@@ -135,7 +136,7 @@ def is_divided(root) -> bool:
 
 def is_voc(root) -> bool:
     """Tell whether a folder is to be read in VOC format: it is neither COCO's nor in shards."""
-    return not (shards.is_shards(root) or find_coco(root))
+    return not (tfrecords.is_shards(root) or find_coco(root))
 
 
 def find_coco(root) -> dict[str, tuple[Path, Path]]:
@@ -173,8 +174,8 @@ def read_split(
         collect: takes what was found; see `voc.read_split`.
         only_classes: leave out objects of other classes; COCO's are left out in any case.
     """
-    if shards.is_shards(root):
-        return shards.Shards(root).read_split(split, classes=classes, only_classes=only_classes)
+    if tfrecords.is_shards(root):
+        return tfrecords.Shards(root).read_split(split, classes=classes, only_classes=only_classes)
     coco_files = find_coco(root)
     if not coco_files:
         zero_based = {"auto": None, "0": True, "1": False}[first_pixel]
@@ -193,8 +194,10 @@ def _from_lists(config: TrainConfig, classes, collect) -> TrainingData:
     if not (config.train_list and config.val_list and classes):
         raise ConfigError("the tutorial's lists need all of --train-list, --val-list and --classes")
     root = config.list_root
-    train = lines.read_lines(config.train_list, classes=classes, root=root, collect=collect)
-    val = lines.read_lines(config.val_list, classes=classes, root=root, collect=collect)
+    train = tutorial_lists.read_lines(
+        config.train_list, classes=classes, root=root, collect=collect
+    )
+    val = tutorial_lists.read_lines(config.val_list, classes=classes, root=root, collect=collect)
     read_data = TrainingData(classes, train, val, val, "val", {})
     return _checked(read_data, config.train_list, train="train", val="val")
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import yolo
-from yolo.data import labels
+from yolo.data import unknown_ids
 
 
 def batches(*ids, size=2, dtype=np.int32):
@@ -17,41 +17,41 @@ def batches(*ids, size=2, dtype=np.int32):
 
 
 def drawn(data):
-    with labels.explained():
+    with unknown_ids.explained():
         return [truth["classes"].numpy().ravel().tolist() for _, truth in data]
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.float32])
 def test_good_ids_pass_as_they_are(dtype):
     data, (images, truth) = batches(0, 2, -1, 1, -1, dtype=dtype)
-    checked = labels.checked(data, 3)
+    checked = unknown_ids.checked(data, 3)
     assert checked.element_spec == data.element_spec
     assert drawn(checked) == [[0, 2], [-1, 1], [-1]]
-    assert labels.checked((images, truth), 3) == (images, truth)
+    assert unknown_ids.checked((images, truth), 3) == (images, truth)
 
 
 def test_the_first_id_too_high_is_named():
     data, (images, truth) = batches(0, 1, 5, 3)
     words = "^class id 5 in the data, but the model has 3 classes: ids 0 to 2, -1 for padding$"
     with pytest.raises(ValueError, match=words):
-        drawn(labels.checked(data, 3))
+        drawn(unknown_ids.checked(data, 3))
     with pytest.raises(ValueError, match=words):
-        labels.checked((images, truth), 3)
-    assert drawn(labels.checked(data.take(1), 3)) == [[0, 1]], "what comes before is not lost"
+        unknown_ids.checked((images, truth), 3)
+    assert drawn(unknown_ids.checked(data.take(1), 3)) == [[0, 1]], "what comes before is not lost"
     with pytest.raises(ValueError, match="class id 1 .* the model has 1 class: ids 0 to 0,"):
-        drawn(labels.checked(data, 1))
+        drawn(unknown_ids.checked(data, 1))
 
 
 def test_what_holds_no_ids_is_left_alone():
     plain = tf.data.Dataset.from_tensors(np.zeros(3))
     empty = (np.zeros((2, 64, 64, 3)), {"classes": np.zeros((2, 0), np.int32)})
     for data in (plain, empty, (1, 2), None, iter(())):
-        assert labels.checked(data, 3) is data
+        assert unknown_ids.checked(data, 3) is data
 
 
 def test_other_faults_of_the_data_stay_what_they_are():
     broken = tf.data.Dataset.range(1).map(lambda n: tf.debugging.check_numerics(float("nan"), "x"))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="NaN"), labels.explained():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="NaN"), unknown_ids.explained():
         next(iter(broken))
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from yolo.data.coco import read_categories, read_coco
+from yolo.data.formats.coco import read_categories, read_coco
 from yolo.errors import DatasetError
 
 

@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from yolo.data.annotated import MarkedObject, check_objects
 from yolo.data.findings import Findings, nearest, short_list, tell_left_out
-from yolo.data.marked import MarkedObject, check_objects
+from yolo.data.formats.voc_xml import VocAnnotation, read_annotation
 from yolo.data.sample import Sample
-from yolo.data.voc_xml import VocAnnotation, read_annotation
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES, Header, read_header
 from yolo.system.reading import inside, printable, read_lines_of, shortened

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolo.data.lines import read_lines
+from yolo.data.formats.tutorial_lists import read_lines
 from yolo.errors import DatasetError
 
 

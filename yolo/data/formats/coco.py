@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from yolo.classes import UNUSED_NAMES, common_name
+from yolo.data.annotated import Box, MarkedObject, check_objects
 from yolo.data.findings import Findings, nearest, short_list, tell_left_out
-from yolo.data.marked import Box, MarkedObject, check_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.pictures.header import Header, read_header

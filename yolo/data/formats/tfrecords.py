@@ -86,7 +86,7 @@ class Shards:
 
         Raises:
             DatasetError: there is no such split, the index says what cannot be, a picture is
-                larger than `yolo.pictures.header.allow_megapixels` lets it be, or it has objects of a
+                larger than `pictures.header.allow_megapixels` lets it be, or it has objects of a
                 class that is not in `classes`.
         """
         if split not in self._splits:

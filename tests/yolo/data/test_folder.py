@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from yolo import cli
-from yolo.data import shard_writer
+from yolo.data import folder as dataset
+from yolo.data.formats import tfrecord_writer
 from yolo.errors import ConfigError, DatasetError
 from yolo.settings.train import TrainConfig
-from yolo.training import checkpoint, data_check, dataset
+from yolo.training import checkpoint, data_check
 
 
 def coco_folder(shapes, root):
@@ -136,7 +137,7 @@ def test_a_run_on_shards_is_the_run_on_the_files(shapes, small_run, tmp_path, ca
 def test_shards_are_as_large_as_asked(shapes, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        shard_writer, "write_shards",
+        tfrecord_writer, "write_shards",
         lambda splits, *_, **how: asked.append(how["shard_bytes"]) or dict.fromkeys(splits, 1),
     )  # fmt: skip
     command = ["shards", "--data", str(shapes), "--out", str(tmp_path / "out")]
@@ -157,7 +158,9 @@ def test_shards_of_other_layouts_hold_the_same(shapes, tmp_path, kind):
             settings[f"{split}_list"] = str(tmp_path / f"{split}.txt")
     config = TrainConfig(**settings)
     files = dataset.open_data(config)
-    shard_writer.write_shards(data_check.splits_of(files, config), files.classes, tmp_path / "out")
+    tfrecord_writer.write_shards(
+        data_check.splits_of(files, config), files.classes, tmp_path / "out"
+    )
     packed = dataset.open_data(TrainConfig(data=str(tmp_path / "out")))
     assert (packed.classes, packed.test_name) == (files.classes, files.test_name)
     for ours, theirs in zip(packed.train + packed.val, files.train + files.val, strict=True):

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from yolo.data.voc import read_split
+from yolo.data.formats.voc import read_split
 from yolo.errors import DatasetError
 
 DOG = ("dog", 11, 6, 40, 30)

@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from tests.faults.audit import listening, opened
 from yolo import cli
-from yolo.data import decoding, duplicates, shards
+from yolo.data import decoding, duplicates
+from yolo.data.formats import tfrecords
+from yolo.data.formats.tfrecord_writer import plan_shards, write_shards
+from yolo.data.formats.tfrecords import INDEX, Shards
 from yolo.data.pipeline import BatchPlan, evaluation_dataset, training_dataset
 from yolo.data.sample import Sample
-from yolo.data.shard_writer import plan_shards, write_shards
-from yolo.data.shards import INDEX, Shards
 from yolo.data.store import Store, find_damaged
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.files import read_image
@@ -395,4 +396,4 @@ def test_a_link_out_of_the_folder_is_refused(packed):
 
 
 def test_a_folder_of_pictures_is_no_data_set_in_shards(splits):
-    assert not shards.is_shards(splits["train"][0].path.parent)
+    assert not tfrecords.is_shards(splits["train"][0].path.parent)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from yolo.data.formats.tfrecords import FORMAT, INDEX, SHARD_NAME
 from yolo.data.sample import Sample
-from yolo.data.shards import FORMAT, INDEX, SHARD_NAME
 from yolo.errors import ConfigError
 from yolo.pictures.header import header_of
 from yolo.system.checked_json import pack, seal

@@ -1,0 +1,1 @@
+"""The formats of labelled pictures, a file each."""
