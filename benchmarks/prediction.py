@@ -62,7 +62,7 @@ def prepare_folder(what: str, options: Options) -> None:
     from benchmarks.pipeline import samples_of
     from yolo.errors import YoloError
     from yolo.export import exporter
-    from yolo.exported import target_name
+    from yolo.export.info import target_name
     from yolo.pictures.files import read_image
 
     pictures = [sample.path for sample in samples_of(options)[:CALIBRATION]]
@@ -138,8 +138,8 @@ def opened(name: str, how: str, options: Options):
         Missing: its runtime or its file.
     """
     from yolo.errors import YoloError
-    from yolo.exported import target_name
-    from yolo.inference.runtimes import ExportedDetector
+    from yolo.export.info import target_name
+    from yolo.export.runtimes import ExportedDetector
 
     format, quantize, precision = RUNTIMES[how]
     path = _models(options) / target_name(name, format, quantize)

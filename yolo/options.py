@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from yolo.exported import RUNTIMES
+from yolo.export.info import RUNTIMES
 from yolo.option_parser import make_parser
 from yolo.option_values import (
     SAVE_KINDS,

@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from yolo import exported
 from yolo.classes import read_classes
 from yolo.errors import ConfigError
+from yolo.export import info
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 
@@ -20,14 +20,14 @@ _LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a nu
 
 def runs_in_keras(args, weights) -> bool:
     """Tell whether a command needs Keras, or an exported file and its own runtime."""
-    runtime = args.runtime or exported.runtime_of(weights)
+    runtime = args.runtime or info.runtime_of(weights)
     return runtime in (None, "saved_model")
 
 
 def open_model(args, weights):
     """Return the detector of a weights file, with the command's class names and size."""
-    if args.runtime or exported.runtime_of(weights):
-        from yolo.inference import runtimes
+    if args.runtime or info.runtime_of(weights):
+        from yolo.export import runtimes
 
         return runtimes.open_exported(
             weights, args.runtime, image_size=args.image_size, precision=args.precision

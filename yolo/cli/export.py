@@ -10,7 +10,7 @@ import numpy as np
 
 from yolo.cli import common
 from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.exported import runtime_of
+from yolo.export.info import runtime_of
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
 from yolo.system.reading import printable

@@ -17,8 +17,8 @@ from yolo.errors import ConfigError, YoloError
 from yolo.export.compare import Difference, check_difference, check_suppression, compare
 from yolo.export.formats import REFUSALS, WRITERS
 from yolo.export.graph import Graph, float32_twin
-from yolo.exported import RUNTIMES, ExportInfo, info_path, target_name, write_info
-from yolo.inference.runtimes import ExportedDetector
+from yolo.export.info import RUNTIMES, ExportInfo, info_path, target_name, write_info
+from yolo.export.runtimes import ExportedDetector
 from yolo.pictures.fit import fit_image
 
 log = logging.getLogger("yolo")

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from yolo.export.graph import Graph
-from yolo.exported import ExportInfo
+from yolo.export.info import ExportInfo
 from yolo.system.optional import import_optional
 
 # What onnxruntime 1.17 of early 2024 and everything since reads.

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from yolo.detector import Detector
-from yolo.exported import IMAGES
+from yolo.export.info import IMAGES
 
 
 @contextlib.contextmanager
@@ -65,10 +65,10 @@ class Graph(tf.Module):
     Attributes:
         raw: tf.function from `images` to {"boxes", "scores"}.
         nms: tf.function from `images`, `score_threshold` and `iou_threshold` to these and to
-            `yolo.exported.NMS_OUTPUTS`.
+            `yolo.export.info.NMS_OUTPUTS`.
         float_parts: what the names of operations contain that must not be quantised to int8:
             the layers that give the network's outputs, their decoding, and group norm.
-        served: tf.function from `images` to `yolo.exported.NMS_OUTPUTS`, by the thresholds above.
+        served: tf.function from `images` to `info.NMS_OUTPUTS`, by the thresholds above.
     """
 
     def __init__(

@@ -12,9 +12,8 @@ from yolo.cli import export as command
 from yolo.cli import predict
 from yolo.data.formats.voc import splits
 from yolo.errors import ConfigError, YoloError
-from yolo.export import exporter
-from yolo.exported import ExportInfo, read_info
-from yolo.inference import runtimes
+from yolo.export import exporter, runtimes
+from yolo.export.info import ExportInfo, read_info
 from yolo.pictures.files import read_image, write_image
 
 

@@ -6,7 +6,7 @@ import pytest
 from yolo.boxes.detections import Detections
 from yolo.errors import YoloError
 from yolo.export.compare import LIMITS, check_difference, check_suppression, compare
-from yolo.exported import ExportInfo
+from yolo.export.info import ExportInfo
 from yolo.models.retinanet.settings import RetinaNetConfig
 
 BOXES = np.float32([[10, 10, 30, 30], [11, 10, 30, 30], [40, 40, 60, 60], [0, 0, 5, 5]])

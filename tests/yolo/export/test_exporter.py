@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import yolo
-from yolo import exported
 from yolo.errors import ConfigError, YoloError
 from yolo.export import compare, exporter, formats
+from yolo.export import info as exported
 from yolo.export.graph import float32_twin
+from yolo.export.runtimes import ExportedDetector
 from yolo.inference import predictor
-from yolo.inference.runtimes import ExportedDetector
 from yolo.pictures.files import write_image
 
 ROOT = Path(__file__).resolve().parents[3]

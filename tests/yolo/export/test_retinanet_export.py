@@ -8,7 +8,7 @@ import yolo
 from yolo.errors import ConfigError
 from yolo.export import compare, exporter
 from yolo.export.graph import _float_layers
-from yolo.inference.runtimes import ExportedDetector
+from yolo.export.runtimes import ExportedDetector
 
 CLASSES = ["cat", "狗", "cow"]
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from yolo import exported
 from yolo.errors import WeightsError, YoloError
-from yolo.exported import ExportInfo, info_path, read_info, runtime_of, write_info
+from yolo.export import info
+from yolo.export.info import ExportInfo, info_path, read_info, runtime_of, write_info
 from yolo.system.optional import import_optional
 
 INFO = ExportInfo("litert", "yolov4_tiny", ["cat", "狗"], [64, 96], "letterbox", quantize="int8",
@@ -32,9 +32,9 @@ def test_it_tells_other_programs_what_goes_in_and_comes_out(tmp_path):
     plain = INFO.to_json()
     assert plain["input"]["name"] == "images" and plain["input"]["range"] == [0, 255]
     assert plain["input"]["padding"] == 128
-    assert set(plain["outputs"]) == set(exported.RAW_OUTPUTS)
+    assert set(plain["outputs"]) == set(info.RAW_OUTPUTS)
     other = ExportInfo("onnx", "m", ["a"], [64, 64], "stretch", nms=True).to_json()
-    assert set(other["outputs"]) == {*exported.RAW_OUTPUTS, *exported.NMS_OUTPUTS}
+    assert set(other["outputs"]) == {*info.RAW_OUTPUTS, *info.NMS_OUTPUTS}
     assert other["input"]["padding"] is None
 
 

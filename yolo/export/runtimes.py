@@ -10,7 +10,7 @@ import numpy as np
 
 from yolo.boxes.detections import Detections
 from yolo.errors import ConfigError, WeightsError
-from yolo.exported import IMAGES, NMS_OUTPUTS, RAW_OUTPUTS, ExportInfo, read_info, runtime_of
+from yolo.export.info import IMAGES, NMS_OUTPUTS, RAW_OUTPUTS, ExportInfo, read_info, runtime_of
 from yolo.models.postprocess import find_objects
 from yolo.system.optional import import_optional
 
@@ -21,7 +21,7 @@ Run = Callable[..., dict[str, np.ndarray]]
 class ExportedDetector:
     """An exported file that detects as the `Detector` it was made from.
 
-    Suppression is ours (`yolo.boxes.nms`) in every format, so that thresholds mean the same everywhere;
+    Suppression is ours (`boxes.nms`) in every format, so that thresholds mean the same everywhere;
     what a file that suppresses by itself finds is in `detect_inside`.
 
     Args:
@@ -226,7 +226,7 @@ def open_exported(
     Args:
         weights: the exported file, or the file that `python -m yolo export` read: its export is
             then looked for beside it.
-        runtime: one of `yolo.exported.RUNTIMES`; None goes by the file.
+        runtime: one of `yolo.export.info.RUNTIMES`; None goes by the file.
         image_size: as for `ExportedDetector`.
         precision: likewise.
 
@@ -234,7 +234,7 @@ def open_exported(
         ConfigError: the file belongs to another runtime.
         WeightsError: there is no such export.
     """
-    from yolo.exported import target_name
+    from yolo.export.info import target_name
 
     weights = Path(weights)
     found = runtime_of(weights)

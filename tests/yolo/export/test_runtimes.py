@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.exported import ExportInfo, write_info
-from yolo.inference import runtimes
-from yolo.inference.runtimes import ExportedDetector, open_exported
+from yolo.export import runtimes
+from yolo.export.info import ExportInfo, write_info
+from yolo.export.runtimes import ExportedDetector, open_exported
 
 
 @pytest.fixture
