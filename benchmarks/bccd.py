@@ -55,12 +55,12 @@ RECIPES = {
 
 def run(loss: str, args, screen) -> dict:
     """Train with one confidence loss and return its scores on the test split."""
-    from yolo import saved
     from yolo.data import folder as dataset
     from yolo.evaluation.coco import evaluate_coco
     from yolo.evaluation.voc import evaluate_voc, table
     from yolo.inference.predictor import detect_samples
     from yolo.training import run_folder, trainer
+    from yolo.weights import loading
 
     recipe = COMMON | RECIPES[args.model] | ({"epochs": args.epochs} if args.epochs else {})
     if args.model == "yolov4-tiny":
@@ -77,7 +77,7 @@ def run(loss: str, args, screen) -> dict:
     started = time.monotonic()
     best = trainer.train(config, data, folder, write=screen.write, live=screen.live)
     minutes = (time.monotonic() - started) / 60
-    found = detect_samples(saved.load(best), data.test)
+    found = detect_samples(loading.load(best), data.test)
     result = evaluate_voc(found, data.test, data.classes)
     screen.write(table(result))
     return {

@@ -93,12 +93,13 @@ def detector(name: str, options: Options):
     """Return a model in float32: Darknet's weights where they are given, else seeded ones."""
     import keras
 
-    from yolo import saved, zoo
+    from yolo import zoo
     from yolo.classes import COCO_CLASSES
+    from yolo.weights import loading
 
     keras.utils.set_random_seed(1)
     if options.weights and name == "yolov4-tiny":
-        return saved.open_weights(options.weights)
+        return loading.open_weights(options.weights)
     side = MODELS[name][0] if options.shrink == 1 else 64
     return zoo.build(name, classes=COCO_CLASSES, image_size=(side, side))
 

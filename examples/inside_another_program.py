@@ -19,7 +19,7 @@ class Counter:
 
     def __init__(self, weights, *, only=None, score=0.4):
         # `open_weights` takes our own .keras files and Darknet's .weights.
-        self.detector = yolo.saved.open_weights(weights)
+        self.detector = yolo.weights.loading.open_weights(weights)
         self.only, self.score = only, score
 
     def look_at(self, image):

@@ -13,7 +13,7 @@ _HOMES = {
     "ZOO": "yolo.zoo",
     "Detector": "yolo.detector",
     "Detections": "yolo.boxes.detections",
-    "load": "yolo.saved",
+    "load": "yolo.weights.loading",
 }
 _MODULES = (
     "anchors", "boxes", "classes", "config", "data", "detector", "draw", "errors", "evaluation",

@@ -153,11 +153,11 @@ def holds_non_finite(path: Path) -> bool:
         with np.load(path) as arrays:
             return not all(np.isfinite(arrays[name]).all() for name in arrays.files)
     if path.suffix == ".keras":
-        from yolo import saved
+        from yolo.weights import loading
 
         with zipfile.ZipFile(path) as archive:
             texts = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".json")]
-        weights = saved.load(path).weights
+        weights = loading.load(path).weights
         return any("NaN" in text or "Infinity" in text for text in texts) or not all(
             np.isfinite(weight.numpy()).all() for weight in weights
         )

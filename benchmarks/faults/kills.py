@@ -46,7 +46,7 @@ class Freezer:
 
 def frozen(toy: Toy, quick: bool):
     """T1: resume from copies taken just before file operations, saves included."""
-    from yolo import saved
+    from yolo.weights import loading
 
     meter, freezer, folder = Meter("T1 killed at a file operation"), Freezer(), toy.work / "frozen"
     freezer.watch(toy.work / "reference")
@@ -59,7 +59,7 @@ def frozen(toy: Toy, quick: bool):
     for copy in freezer.copies:
         with meter.trial(copy.name):
             if (copy / "best.keras").exists():
-                saved.load(copy / "best.keras")
+                loading.load(copy / "best.keras")
             toy.train(copy)
             assert weights_of(copy) == expected, "other weights than the undisturbed run's"
             assert not list(copy.rglob("*.part*")), "remains of the killed run"

@@ -66,14 +66,14 @@ def full(toy: Toy, start: Path, quick: bool):
 
 def _assert_whole(folder: Path) -> None:
     """Demand that what stands in a run's folder is whole: it may have come further before."""
-    from yolo import saved
     from yolo.training import checkpoint, run_folder
+    from yolo.weights import loading
 
     steps = run_folder.checkpoint_steps(folder)
     found = checkpoint.newest(folder)
     assert found is not None and found[0].step == steps[-1], "a half checkpoint"
     for path in folder.glob("*.keras"):
-        saved.load(path)
+        loading.load(path)
     assert (folder / "last.keras").exists() and (folder / "results.csv").exists()
 
 

@@ -202,11 +202,11 @@ def StopAfter(batches: int):  # noqa: N802  a class that is made when TensorFlow
 
 def weights_of(folder: Path) -> str:
     """Return a digest of all weights of a run's last and best models."""
-    from yolo import saved
+    from yolo.weights import loading
 
     digest = hashlib.sha256()
     for name in ("last.keras", "best.keras"):
-        for weight in saved.load(folder / name).weights:
+        for weight in loading.load(folder / name).weights:
             digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
     return digest.hexdigest()
 

@@ -62,30 +62,30 @@ def keras(folder: Path):
 
     Those of the config and of HDF5 go around the archive's checksums, as a malicious file would.
     """
-    from yolo import archive, saved
+    from yolo.weights import keras_file, loading
 
     model, path = _chain(), folder / "mutant.keras"
     model.save(path)
     good = path.read_bytes()
     with zipfile.ZipFile(io.BytesIO(good)) as opened:
-        config = opened.read(archive.CONFIG)
-        weights = opened.read(archive.WEIGHTS)
+        config = opened.read(keras_file.CONFIG)
+        weights = opened.read(keras_file.WEIGHTS)
     structure = _not_tensors(weights)
 
     def one(rng: np.random.Generator, number: int):
         if number % 4 == 0:
             write(path, _archive_damaged(good, rng), number)
-            return _unchanged(model, lambda: saved.transfer(model, path)), path.name
+            return _unchanged(model, lambda: loading.transfer(model, path)), path.name
         if number % 4 == 1:
             found = list(re.finditer(rb"(?<=: )[^\s,{}]+", config))
             start, end = found[int(rng.integers(len(found)))].span()
             text = config[:start] + str(rng.choice(VALUES)).encode() + config[end:]
             text = text if rng.random() < 0.5 else mutate(config, rng)
-            return lambda: archive.build(
-                archive.parse_config(text, path), len(weights), path
+            return lambda: keras_file.build(
+                keras_file.parse_config(text, path), len(weights), path
             ), path.name  # fmt: skip
         data = _hdf5_damaged(weights, structure, rng)
-        return _unchanged(model, lambda: archive.fill(model, data, path)), path.name
+        return _unchanged(model, lambda: keras_file.fill(model, data, path)), path.name
 
     return one
 

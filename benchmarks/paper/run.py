@@ -93,9 +93,10 @@ def train(arm: Arm, data: Data, settings: Settings, seed: int, write):
 
 
 def _build(arm: Arm, classes, settings: Settings):
-    from yolo import saved, zoo
+    from yolo import zoo
     from yolo.models.layers import NORM_MOMENTUM, ConvNorm
     from yolo.models.yolov4.settings import YOLOV4_TINY_ANCHORS
+    from yolo.weights import loading
 
     side = settings.image_size
     if arm.model == "yolov4-tiny":
@@ -110,7 +111,7 @@ def _build(arm: Arm, classes, settings: Settings):
         arm.model, classes=classes, image_size=(side, side), prior=arm.prior, **options
     )
     if settings.weights:
-        saved.start_from(detector, settings.weights)
+        loading.start_from(detector, settings.weights)
     # Batch norm's averages forget what they started from within a tenth of the steps; the usual
     # momentum looks back over a hundred, which may be all there are.
     for layer in detector.network.layers:

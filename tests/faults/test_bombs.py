@@ -206,7 +206,7 @@ def test_files_that_are_mostly_holes(tmp_path):
 
 
 def test_an_archive_that_names_more_than_it_holds(tmp_path):
-    from yolo import saved
+    from yolo.weights import loading
 
     path = tmp_path / "a.keras"
     with zipfile.ZipFile(path, "w") as archive:
@@ -218,5 +218,5 @@ def test_an_archive_that_names_more_than_it_holds(tmp_path):
     path.write_bytes(data)
     began = time.process_time()
     with pytest.raises(YoloError, match="not a complete model|not a detector"):
-        saved.load(path)
+        loading.load(path)
     assert time.process_time() - began < SECONDS

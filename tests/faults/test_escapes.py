@@ -14,7 +14,7 @@ from yolo.data.formats.coco import read_coco
 from yolo.data.formats.tutorial_lists import read_lines
 from yolo.data.formats.voc import find_classes, read_split, splits
 from yolo.errors import DatasetError, YoloError
-from yolo.saved import load
+from yolo.weights.loading import load
 
 JPEG = variants()["jpeg 420"]
 OBJECT = (

@@ -17,9 +17,9 @@ from yolo.data.formats.voc_xml import read_annotation
 from yolo.errors import DatasetError, YoloError
 from yolo.pictures.files import image_info, read_image
 from yolo.pictures.header import read_header
-from yolo.saved import load, open_weights
 from yolo.system.reading import printable, read_regular
 from yolo.weights import darknet
+from yolo.weights.loading import load, open_weights
 
 JPEG = variants()["jpeg 420"]
 

@@ -14,9 +14,9 @@ import pytest
 
 import yolo
 from tests.faults.audit import foreign_imports, listening, opened, started
-from yolo import archive, saved
 from yolo.errors import WeightsError
 from yolo.models.retinanet.settings import RetinaNetConfig
+from yolo.weights import keras_file, loading
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = "layers/functional/layers"
@@ -29,7 +29,7 @@ def good(tmp_path_factory):
     path = tmp_path_factory.mktemp("good") / "a.keras"
     yolo.build("yolov4-tiny", classes=["a", "b"], image_size=(64, 64)).save(path)
     with zipfile.ZipFile(path) as opened_:
-        return json.loads(opened_.read(archive.CONFIG)), opened_.read(archive.WEIGHTS)
+        return json.loads(opened_.read(keras_file.CONFIG)), opened_.read(keras_file.WEIGHTS)
 
 
 def layer(module, class_name, **config):
@@ -155,8 +155,10 @@ WEIGHTS = {
 def written(path, config, weights, **options):
     with zipfile.ZipFile(path, "w", **options) as opened_:
         opened_.writestr("metadata.json", "{}")
-        opened_.writestr(archive.CONFIG, config if isinstance(config, str) else json.dumps(config))
-        opened_.writestr(archive.WEIGHTS, weights)
+        opened_.writestr(
+            keras_file.CONFIG, config if isinstance(config, str) else json.dumps(config)
+        )
+        opened_.writestr(keras_file.WEIGHTS, weights)
     return path
 
 
@@ -164,7 +166,7 @@ def refused(path):
     """Load a file that must be refused in one line, quickly, with nothing done outside."""
     began = time.process_time()
     with listening() as heard, pytest.raises(WeightsError) as caught:
-        saved.load(path)
+        loading.load(path)
     seconds = time.process_time() - began
     text = str(caught.value)
     assert text.startswith(f"{path}: ") and "\n" not in text and len(text) < 1000
@@ -226,7 +228,7 @@ NONE = {
     "twice": '{"module": "yolo.detector", "module": "os"}',
     "text": '"x"',
     "list": "[1]",
-    "long": " " * (archive.MAX_CONFIG_BYTES + 1),
+    "long": " " * (keras_file.MAX_CONFIG_BYTES + 1),
 }
 
 
@@ -235,8 +237,8 @@ def test_configs_that_are_none(tmp_path, config):
     path = tmp_path / "a.keras"
     if isinstance(config, bytes):
         with zipfile.ZipFile(path, "w") as opened_:
-            opened_.writestr(archive.CONFIG, config)
-            opened_.writestr(archive.WEIGHTS, b"")
+            opened_.writestr(keras_file.CONFIG, config)
+            opened_.writestr(keras_file.WEIGHTS, b"")
     else:
         written(path, config, b"")
     _, seconds = refused(path)
@@ -253,7 +255,7 @@ def test_a_zip_bomb(tmp_path, good):
 def test_a_member_twice(tmp_path, good):
     path = written(tmp_path / "a.keras", good[0], b"")
     with zipfile.ZipFile(path, "a") as opened_, pytest.warns(UserWarning, match="Duplicate"):
-        opened_.writestr(archive.CONFIG, json.dumps(RUN))
+        opened_.writestr(keras_file.CONFIG, json.dumps(RUN))
     assert "2 members config.json" in refused(path)[0]
 
 
@@ -271,7 +273,7 @@ def test_weights_that_lead_elsewhere(tmp_path, monkeypatch, good, model, name):
     weights = copied(good[1], WEIGHTS[name])
     before = model.get_weights()
     with listening() as heard, pytest.raises(WeightsError) as caught:
-        archive.fill(model, weights, "a.keras")
+        keras_file.fill(model, weights, "a.keras")
     assert str(caught.value).startswith("a.keras: ") and "\n" not in str(caught.value)
     assert started(heard) == [] and not [p for p in opened(heard) if p.name.startswith("secret")]
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
@@ -295,7 +297,7 @@ def test_weights_that_lead_elsewhere(tmp_path, monkeypatch, good, model, name):
 def test_values_that_no_network_has_are_named_and_nothing_changes(good, model, change, words):
     before = model.get_weights()
     with pytest.raises(WeightsError) as caught:
-        archive.fill(model, copied(good[1], change), "a.keras")
+        keras_file.fill(model, copied(good[1], change), "a.keras")
     assert words in str(caught.value)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
@@ -310,7 +312,7 @@ def test_every_tensor_of_every_network_is_found(tmp_path, attention):
         variable.assign(np.full(variable.shape, 1 + i, "f4"))
     first.save(tmp_path / "a.keras")
     with zipfile.ZipFile(tmp_path / "a.keras") as opened_:
-        archive.fill(second, opened_.read(archive.WEIGHTS), "a.keras")
+        keras_file.fill(second, opened_.read(keras_file.WEIGHTS), "a.keras")
     for a, b in zip(first.network.variables, second.network.variables, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 

@@ -22,8 +22,8 @@ from yolo.inference.predictor import detect_samples
 from yolo.models.postprocess import find_objects
 from yolo.models.yolov4.settings import LossSettings
 from yolo.pictures.files import read_image
-from yolo.saved import open_weights
 from yolo.training import guard
+from yolo.weights.loading import open_weights
 
 
 def _squares(count=8, size=64, seed=0):

@@ -36,9 +36,9 @@ def open_model(args, weights):
         raise ConfigError(
             "--precision bfloat16 is for OpenVINO files; other weights compute in their own"
         )
-    from yolo import saved
+    from yolo.weights import loading
 
-    return saved.open_weights(
+    return loading.open_weights(
         weights, classes=class_names(args.classes), image_size=args.image_size
     )
 

@@ -34,14 +34,13 @@ def export(args, screen: terminal.Screen) -> int:
             "--quantize int8 measures ranges on pictures: give the training set, --data DIR"
         )
     terminal.import_tensorflow_quietly(verbose=args.verbose)
-    from yolo import saved
     from yolo.export import exporter
-    from yolo.weights import catalog
+    from yolo.weights import catalog, loading
 
     source = catalog.locate(weights)
     keras_file = source.suffix == ".keras"
     names = common.class_names(args.classes)
-    model = saved.open_weights(
+    model = loading.open_weights(
         source, classes=names, image_size=None if keras_file else args.image_size
     )
     if names not in (None, model.classes):

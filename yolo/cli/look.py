@@ -99,7 +99,6 @@ def show_batches(config: TrainConfig, count: int, out: Path, screen: terminal.Sc
 
 def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     """Train on a few pictures, say whether they were learned, and return an exit code."""
-    from yolo import saved
     from yolo.data import folder
     from yolo.evaluation import voc
     from yolo.evaluation.matching import picture_results
@@ -107,11 +106,12 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     from yolo.pictures.files import write_image
     from yolo.reports import gallery
     from yolo.training import overfit
+    from yolo.weights import loading
 
     best, few, config = overfit.overfit(
         config, folder.open_data(config), count, write=screen.write, live=screen.live
     )
-    detector = saved.load(best)
+    detector = loading.load(best)
     found = detect_samples(detector, few.train)
     result = voc.evaluate_voc(found, few.train, few.classes)
     # Few steps leave scores low; where to draw the line between right and wrong is not asked here.

@@ -339,13 +339,13 @@ def _with_data(config: TrainConfig, given: dict, screen) -> TrainConfig:
 
 def _show_results(best: Path, run: _Run, screen) -> Path:
     """Try the best model on the test pictures, show all there is to see, return a test picture."""
-    from yolo import saved
     from yolo.evaluation import voc
     from yolo.inference.predictor import detect_samples
     from yolo.reports import run_report, showing
     from yolo.training import architecture
+    from yolo.weights import loading
 
-    model, data, folder = saved.load(best), run.data, run.folder
+    model, data, folder = loading.load(best), run.data, run.folder
     found = detect_samples(model, data.test)
     result = voc.evaluate_voc(found, data.test, data.classes)
     screen.write(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from yolo import saved, zoo
+from yolo import zoo
 from yolo.data import pipeline
 from yolo.data.folder import TrainingData
 from yolo.detector import Detector
@@ -30,6 +30,7 @@ from yolo.training.precision import choose_precision
 from yolo.training.repeatable import make_repeatable
 from yolo.training.run import Phase, Run, phases
 from yolo.training.watching import watchers
+from yolo.weights import loading
 
 log = logging.getLogger("yolo")
 
@@ -192,5 +193,5 @@ def _build(config: TrainConfig, data: TrainingData, *, fresh: bool) -> Detector:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
     if config.weights and fresh:
-        saved.start_from(model, config.weights)
+        loading.start_from(model, config.weights)
     return model

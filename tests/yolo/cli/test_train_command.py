@@ -100,14 +100,14 @@ def test_a_start_that_saved_nothing_is_removed(here, shown):
 def test_figures_of_the_training_pictures_are_called_that(
     here, monkeypatch, labelled, detected, learned
 ):
-    from yolo import saved
     from yolo.inference import predictor
     from yolo.reports import run_report, showing
     from yolo.training import architecture
+    from yolo.weights import loading
 
     samples = [labelled("a", (0, [0, 0, 20, 20], False))]
     data = TrainingData(("cat",), samples, samples, samples if learned else [*samples], "train", {})
-    monkeypatch.setattr(saved, "load", lambda path: None)
+    monkeypatch.setattr(loading, "load", lambda path: None)
     monkeypatch.setattr(
         predictor, "detect_samples", lambda *_: [detected((0, [0, 0, 20, 20], 0.9))]
     )

@@ -100,7 +100,7 @@ def test_nothing_merges_to_nothing():
 
 def test_real_weights_find_more_in_tiles(shared):
     """Twelve COCO pictures on one sheet: a network of 416 pixels sees the sheet's objects small."""
-    from yolo import saved
+    from yolo.weights import loading
 
     folder = shared / "data" / "coco_val2017_lightly128"
     weights = shared / "weights" / "yolov4_tiny_coco" / "yolov4-tiny.weights"
@@ -117,7 +117,7 @@ def test_real_weights_find_more_in_tiles(shared):
                 x, y, w, h = item["bbox"]
                 box = np.array([x, y, x + w, y + h]) * scale
                 truth.append(box + (left, top, left, top))
-    model = saved.open_weights(weights)
+    model = loading.open_weights(weights)
     hits = {}
     for tile in (None, (640, 640)):
         ((_, found),) = predict_frames(model, [sheet], tile=tile, batch_size=4, max_detections=1000)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from yolo import cli, saved, zoo
+from yolo import cli, zoo
 from yolo.cli import look
 from yolo.data import folder as dataset
 from yolo.data.sample import Sample
@@ -20,6 +20,7 @@ from yolo.settings.detector import model_options, model_settings, read_anchors
 from yolo.settings.train import TrainConfig
 from yolo.system.terminal import Screen
 from yolo.training import architecture, data_check, overfit, preview
+from yolo.weights import loading
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_a_retinanets_anchors_are_fitted_level_by_level_and_trained_with(config,
     np.testing.assert_allclose((first[:, 2:] + first[:, :2]) / 2, 4.0)  # middle of the first cell
     saved_as = tmp_path / "small.keras"
     model.save(saved_as)
-    assert saved.load(saved_as).architecture == model.architecture
+    assert loading.load(saved_as).architecture == model.architecture
 
 
 def test_anchors_of_a_retinanet_are_equally_many_on_each_level(config, tmp_path):

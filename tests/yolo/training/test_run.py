@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.faults import small
-from yolo import saved, zoo
+from yolo import zoo
 from yolo.data import folder as dataset
 from yolo.data.pipeline import NOT_AUGMENTED, BatchPlan
 from yolo.errors import ConfigError, YoloError
@@ -17,6 +17,7 @@ from yolo.models.yolov4 import network
 from yolo.settings.train import TrainConfig
 from yolo.training import checkpoint, trainer
 from yolo.training.run import Phase, Run, _errors_named, training_batches
+from yolo.weights import loading
 
 FROZEN_FIRST = {"freeze_epochs": 2, "freeze_batch_size": 2, "save_period": 1}
 
@@ -77,7 +78,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(whole, pieces):
     assert [part[-1] for part in lines[:-1]] == ["interrupted"] * 5
     assert any("going on after step 3" in line for line in lines[2])
     for name in ("last.keras", "best.keras", "epoch_0002.keras", "epoch_0003.keras"):
-        expected, found = (saved.load(folder / name) for folder in (one, two))
+        expected, found = (loading.load(folder / name) for folder in (one, two))
         assert found.notes == expected.notes
         for a, b in zip(expected.network.weights, found.network.weights, strict=True):
             np.testing.assert_array_equal(b.numpy(), a.numpy(), err_msg=a.path)
@@ -105,7 +106,7 @@ def test_frozen_layers_keep_weights_and_statistics_until_they_are_freed(
 ):
     monkeypatch.setattr(network, "build_network", real_network)
     folder, _ = small_run(tmp_path, real=True, epochs_between_evaluations=0, **FROZEN_FIRST)
-    after = {n: saved.load(folder / f"epoch_{n:04d}.keras") for n in (1, 2, 4)}
+    after = {n: loading.load(folder / f"epoch_{n:04d}.keras") for n in (1, 2, 4)}
     keras.utils.set_random_seed(TrainConfig.seed)  # fresh weights follow from it
     fresh = zoo.build("yolov4-tiny", classes=after[1].classes, image_size=(64, 64))
 
@@ -130,9 +131,9 @@ def test_a_resume_between_the_phases_starts_from_the_averages_as_an_unbroken_run
     small_run, whole, tmp_path
 ):
     folder, _ = small_run(tmp_path, interrupt_in=3, **FROZEN_FIRST)
-    assert saved.load(folder / "last.keras").notes["epoch"] == 2
+    assert loading.load(folder / "last.keras").notes["epoch"] == 2
     small_run(tmp_path, resume=True, **FROZEN_FIRST)
-    one, two = (saved.load(f / "last.keras") for f in (whole[0], folder))
+    one, two = (loading.load(f / "last.keras") for f in (whole[0], folder))
     for a, b in zip(one.weights, two.weights, strict=True):
         np.testing.assert_allclose(b.numpy(), a.numpy(), atol=1e-6, err_msg=a.path)
 
@@ -152,13 +153,13 @@ def test_stopping_while_it_measures_keeps_the_epoch(small_run, tmp_path, monkeyp
     _, lines = small_run(tmp_path, resume=True, **settings)
     assert len(lines) == 2 and "mAP50" in lines[1]
     assert [row["epoch"] for row in results(folder)] == ["1"]
-    assert saved.load(folder / "best.keras").notes["epoch"] == 1
+    assert loading.load(folder / "best.keras").notes["epoch"] == 1
 
 
 def test_what_the_frozen_phase_saves_is_the_optimizer_of_its_free_layers(small_run, tmp_path):
     folder, _ = small_run(tmp_path, interrupt_in=2, epochs=3, freeze_epochs=3, ema=0, accumulate=2)
     _, arrays = checkpoint.newest(folder)
-    model = saved.load(folder / "last.keras")
+    model = loading.load(folder / "last.keras")
     free = [w for la in model.network.layers if not la.name.startswith("backbone_")
             for w in la.trainable_weights]  # fmt: skip
     sizes = sorted(tuple(w.shape) for w in free)
@@ -199,7 +200,7 @@ def test_mixed_float16_with_its_loss_scale_is_resumed(small_run, tmp_path):
     small_run(tmp_path, interrupt_in=2, **options)
     folder, lines = small_run(tmp_path, resume=True, **options)
     assert "mixed_float16" in lines[0]
-    assert saved.load(folder / "last.keras").notes["epoch"] == 2
+    assert loading.load(folder / "last.keras").notes["epoch"] == 2
 
 
 # ---------------------------------------------------------------------------------- data

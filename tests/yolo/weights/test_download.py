@@ -198,9 +198,8 @@ def test_a_name_is_downloaded_once(cache, monkeypatch):
 
 def test_a_name_opens_a_detector_wherever_weights_are_named(cache, tmp_path, monkeypatch):
     import yolo
-    from yolo import saved
     from yolo.classes import COCO_CLASSES
-    from yolo.weights import darknet
+    from yolo.weights import darknet, loading
 
     model = yolo.build("yolov4-tiny", classes=COCO_CLASSES, image_size=(64, 64))
     darknet.save(model, tmp_path / "own.weights")
@@ -208,7 +207,7 @@ def test_a_name_opens_a_detector_wherever_weights_are_named(cache, tmp_path, mon
     with serving(content=data, path_served="/weights/own.weights") as (url, kind):
         offered(monkeypatch, url.replace("file.bin", "own.weights"), size=len(data))
         found = yolo.load("yolov4-tiny-coco")
-        saved.start_from(model, "yolov4-tiny-coco")
+        loading.start_from(model, "yolov4-tiny-coco")
     assert found.classes == COCO_CLASSES and len(kind.asked) == 1
     for a, b in zip(found.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

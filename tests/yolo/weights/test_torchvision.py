@@ -9,8 +9,8 @@ import pytest
 
 import yolo
 from yolo.errors import WeightsError
-from yolo.saved import open_weights
 from yolo.weights import torchvision
+from yolo.weights.loading import open_weights
 
 
 def build(classes=3, **options):

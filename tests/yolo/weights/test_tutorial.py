@@ -10,8 +10,8 @@ from yolo.classes import VOC_CLASSES
 from yolo.errors import WeightsError
 from yolo.models.yolov4.network import build_network
 from yolo.models.yolov4.settings import TINY_MASKS, YOLOV4_TINY_ANCHORS, YOLOv4Config
-from yolo.saved import open_weights
 from yolo.weights import darknet, tutorial
+from yolo.weights.loading import open_weights
 
 PLACES = {"feat1": 256, "feat2": 512, "P5_upsample": 128}
 
@@ -336,11 +336,11 @@ def test_yolov4_has_the_tutorials_layers_in_its_order():
 
 
 def test_a_name_or_file_of_theirs_starts_a_training(file, tmp_path):
-    from yolo import saved
+    from yolo.weights import loading
 
     model = yolo.build("yolov4-tiny", classes=["a", "b"], image_size=(64, 64))
     before = model.network.get_layer("backbone_conv_003").get_weights()[0].copy()
-    saved.start_from(model, file)
+    loading.start_from(model, file)
     assert not np.array_equal(before, model.network.get_layer("backbone_conv_003").get_weights()[0])
 
 

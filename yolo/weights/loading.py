@@ -7,13 +7,13 @@ from pathlib import Path
 
 import keras
 
-from yolo import archive, zoo
+from yolo import zoo
 from yolo.classes import COCO_CATEGORIES, COCO_CLASSES, VOC_CLASSES
 from yolo.detector import Detector
 from yolo.errors import ConfigError, WeightsError
 from yolo.models.backbones import applications
 from yolo.system.reading import printable
-from yolo.weights import catalog, darknet, torchvision, tutorial
+from yolo.weights import catalog, darknet, keras_file, torchvision, tutorial
 
 log = logging.getLogger("yolo")
 
@@ -33,7 +33,7 @@ def load(path: str | Path) -> Detector:
     located = catalog.locate(path)
     if located != Path(path):
         return open_weights(located)
-    return archive.load_detector(located)
+    return keras_file.load_detector(located)
 
 
 def transfer(model: Detector, path: str | Path) -> None:

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import yolo
-from yolo import saved
 from yolo.errors import ConfigError, WeightsError
-from yolo.weights import darknet
+from yolo.weights import darknet, loading
 
 CLASSES = ("cat", "狗")
 
@@ -33,7 +32,7 @@ def path(model, tmp_path_factory):
     return path
 
 
-def refused(path, error=WeightsError, action=saved.load, **options):
+def refused(path, error=WeightsError, action=loading.load, **options):
     with pytest.raises(error) as caught:
         action(path, **options)
     message = str(caught.value)
@@ -42,7 +41,7 @@ def refused(path, error=WeightsError, action=saved.load, **options):
 
 
 def test_all_that_prediction_needs_comes_back(model, path):
-    again = saved.load(path)
+    again = loading.load(path)
     assert again.classes == CLASSES and again.image_size == (64, 96)
     assert again.resize == "stretch" and again.architecture == model.architecture
     assert again.notes == {"epoch": 7}
@@ -98,7 +97,7 @@ def layers(model):
 def test_transfer_between_equal_models_takes_everything(model, path, caplog):
     caplog.set_level("INFO", logger="yolo")
     target = build()
-    saved.transfer(target, path)
+    loading.transfer(target, path)
     for name, weights in layers(model).items():
         for a, b in zip(weights, layers(target)[name], strict=True):
             np.testing.assert_array_equal(a, b)
@@ -111,7 +110,7 @@ def test_transfer_to_other_classes_leaves_their_logits_fresh(model, path, caplog
     caplog.set_level("INFO", logger="yolo")
     target = build(classes=classes)
     before = layers(target)
-    saved.transfer(target, path)
+    loading.transfer(target, path)
     after, source = layers(target), layers(model)
     for name in ("head_conv_017", "head_conv_020"):
         for old, new, given in zip(before[name], after[name], source[name], strict=True):
@@ -127,28 +126,28 @@ def test_transfer_to_other_classes_leaves_their_logits_fresh(model, path, caplog
 
 
 def test_open_takes_both_kinds_of_file(model, path, tmp_path):
-    assert saved.open_weights(path).classes == CLASSES
+    assert loading.open_weights(path).classes == CLASSES
     weights = tmp_path / "own.weights"
     darknet.save(model, weights)
-    found = saved.open_weights(weights, classes=("a", "b"), image_size=(96, 64))
+    found = loading.open_weights(weights, classes=("a", "b"), image_size=(96, 64))
     assert (found.classes, found.image_size, found.resize) == (("a", "b"), (96, 64), "stretch")
 
 
 def test_a_darknet_file_of_unknown_classes_asks_for_their_names(model, tmp_path):
     weights = tmp_path / "own.weights"
     darknet.save(model, weights)
-    message = refused(weights, action=saved.open_weights)
+    message = refused(weights, action=loading.open_weights)
     assert message.endswith(
         "is for 2 classes, 0 names are known; give the class list with --classes FILE"
     )
     assert "is for 2 classes, 3 names" in refused(
-        weights, action=saved.open_weights, classes=("a", "b", "c")
+        weights, action=loading.open_weights, classes=("a", "b", "c")
     )
 
 
 def test_options_that_a_file_of_ours_answers_itself(path):
-    model = saved.open_weights(path, classes=("dog", "cat"), image_size=(64, 96))
+    model = loading.open_weights(path, classes=("dog", "cat"), image_size=(64, 96))
     assert model.classes == CLASSES
     assert "knows its own size, 64x96; leave out --image-size" in refused(
-        path, ConfigError, saved.open_weights, image_size=(64, 64)
+        path, ConfigError, loading.open_weights, image_size=(64, 64)
     )
