@@ -33,9 +33,9 @@ def compute_in_float64() -> None:
     import tensorflow as tf
     from keras.src.backend.common.dtypes import PYTHON_DTYPES_MAP
 
-    from yolo.training import run
+    from yolo.training import phases
 
-    read, convert, single = run.training_batches, keras.ops.convert_to_tensor, tf.float32
+    read, convert, single = phases.training_batches, keras.ops.convert_to_tensor, tf.float32
 
     def wide_constants(x, *args, **kwargs):
         if isinstance(x, np.ndarray) and x.dtype == np.float32:
@@ -64,7 +64,7 @@ def compute_in_float64() -> None:
     keras.ops.convert_to_tensor = wide_constants
     # Keras's own asks for the sign of a zero, by the bits of what tf.float32 is.
     keras.ops.argmax = lambda x, axis: tf.argmax(x, axis, tf.int32)
-    run.training_batches = batches
+    phases.training_batches = batches
     widen()
 
 

@@ -27,7 +27,7 @@ def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose:
     """Read and decode the data of a run, show the report, write it, and return an exit code."""
     from yolo.reports import check_report, data_plots, run_report
     from yolo.settings.detector import AUTO
-    from yolo.training import architecture, data_check
+    from yolo.training import data_check, fit_anchors
 
     if config.model in RETINANETS:  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=verbose)
@@ -39,7 +39,7 @@ def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose:
         if config.anchors == AUTO:
             _fit(config, data, screen)
         readable = _readable(data.train, report)
-        shapes, _ = architecture.anchor_shapes(config)
+        shapes, _ = fit_anchors.anchor_shapes(config)
         figures = data_plots.write_all(report, readable, shapes, out / "plots")
     page = run_report.write_check(out, report, figures)
     screen.write(f"\nwritten: {page}, and check.txt, check.json and plots/ beside it")
@@ -56,14 +56,14 @@ def anchors(args, screen: terminal.Screen) -> int:
     """Run `python -m yolo anchors` and return its exit code."""
     from yolo.data import folder
     from yolo.system.writing import write_text
-    from yolo.training import architecture
+    from yolo.training import fit_anchors
 
     config = _with_data(TrainConfig(**common.settings_given(args)), screen)
     if config.model in RETINANETS:  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     data = folder.open_data(config)
     fit = _fit(config, data, screen)
-    write_text(Path(args.out), architecture.anchors_text(fit.chosen))
+    write_text(Path(args.out), fit_anchors.anchors_text(fit.chosen))
     height, width = config.image_size
     screen.write(
         f"written: {args.out}; train with --anchors {common.quoted(args.out)} --image-size "
@@ -74,10 +74,10 @@ def anchors(args, screen: terminal.Screen) -> int:
 
 def _fit(config: TrainConfig, data, screen: terminal.Screen):
     """Fit anchors to the pictures to train on, show the outcome and return it."""
-    from yolo.training import architecture
+    from yolo.training import fit_anchors
 
-    fit = architecture.fit_anchors(config, data.train, data.classes)
-    for line in architecture.describe_fit(fit, architecture.anchor_shapes(config)[1]):
+    fit = fit_anchors.fit_anchors(config, data.train, data.classes)
+    for line in fit_anchors.describe_fit(fit, fit_anchors.anchor_shapes(config)[1]):
         screen.write(line)
     return fit
 
@@ -86,10 +86,10 @@ def show_batches(config: TrainConfig, count: int, out: Path, screen: terminal.Sc
     """Write training batches as pictures and return an exit code."""
     from yolo.data import folder
     from yolo.settings.detector import model_settings
-    from yolo.training import architecture, preview
+    from yolo.training import fit_anchors, preview
 
     data = folder.open_data(config)
-    config, _ = architecture.settle_anchors(config, data.train, data.classes, out, screen.write)
+    config, _ = fit_anchors.settle_anchors(config, data.train, data.classes, out, screen.write)
     settings = model_settings(config)
     for path, about in preview.write_batches(config, data, settings, count, out):
         screen.write(f"{path}: {about}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from yolo.cli import common
 from yolo.cli.benchmark import print_benchmark
 from yolo.errors import ConfigError, DatasetError
-from yolo.inference.drawn import MARK, is_drawn
+from yolo.inference.writers import MARK, is_drawn
 from yolo.pictures.header import allow_megapixels
 from yolo.system import signals, terminal
 from yolo.system.reading import printable

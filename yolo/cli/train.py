@@ -135,7 +135,7 @@ class _Run:
         import tensorflow as tf
 
         from yolo.reports import check_report, run_report
-        from yolo.training import architecture, data_check, memory
+        from yolo.training import data_check, fit_anchors, memory
 
         strategy = devices.set_up(config)
         self.chief = strategy.extended.should_checkpoint
@@ -146,7 +146,7 @@ class _Run:
         if self.resume or not self.chief:
             return self._once(config)
         run_report.write_findings(self.folder, self.report)
-        config, fit = architecture.settle_anchors(
+        config, fit = fit_anchors.settle_anchors(
             config, self.data.train, self.data.classes, self.folder, self.write
         )
         if fit is not None and fit.better:
@@ -342,7 +342,7 @@ def _show_results(best: Path, run: _Run, screen) -> Path:
     from yolo.evaluation import voc
     from yolo.inference.predictor import detect_samples
     from yolo.reports import run_report, showing
-    from yolo.training import architecture
+    from yolo.training import fit_anchors
     from yolo.weights import loading
 
     model, data, folder = loading.load(best), run.data, run.folder
@@ -353,7 +353,7 @@ def _show_results(best: Path, run: _Run, screen) -> Path:
     )
     screen.write(voc.table(result))
     test = showing.Test(data.test_name, data.test, found, data.classes, result)
-    shapes, _ = architecture.anchor_shapes(run.config)
+    shapes, _ = fit_anchors.anchor_shapes(run.config)
     page = showing.show(folder, test, run.report, data.train, shapes)
     screen.write(f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split")
     if data.test is data.train:

@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import logging
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,10 +20,10 @@ import numpy as np
 
 from yolo.boxes.detections import CSV_COLUMNS, Detections
 from yolo.classes import COCO_CLASSES
-from yolo.errors import ConfigError, YoloError
+from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.pictures.files import encode_image, write_image
 from yolo.pictures.header import read_header
-from yolo.system.reading import printable
+from yolo.system.reading import open_regular, printable
 from yolo.system.writing import replacing, write_bytes, write_text, write_with
 
 log = logging.getLogger("yolo")
@@ -340,3 +341,21 @@ def folder_name(label: str) -> str:
     """
     name = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in label)
     return "_" * len(name) if not name.strip(". ") else name
+
+
+MARK = b"drawn by keras-focal, which may write over it"
+
+
+_NEAR = 4096  # bytes from the beginning within which a JPEG's comment stands
+
+
+def is_drawn(path: str | os.PathLike) -> bool:
+    """Tell whether a picture or video has the mark; False, too, for what cannot be read."""
+    try:
+        with open_regular(path, max_bytes=1 << 50) as file:
+            if MARK in file.read(_NEAR):
+                return True
+            file.seek(max(0, file.seek(0, os.SEEK_END) - len(MARK)))
+            return file.read() == MARK
+    except (DatasetError, OSError):
+        return False

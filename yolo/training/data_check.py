@@ -13,7 +13,7 @@ from yolo.data.formats import tfrecords
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.settings.train import TrainConfig
-from yolo.training import architecture
+from yolo.training import fit_anchors
 
 
 def read_and_check(
@@ -52,7 +52,7 @@ def read_and_check(
         image_size=config.image_size, resize=config.resize,
         decode=functools.partial(decoding.decode_all, on_progress=on_progress) if decode else None,
     )  # fmt: skip
-    report = report.with_anchors(architecture.anchor_recall(config, data.train, data.classes))
+    report = report.with_anchors(fit_anchors.anchor_recall(config, data.train, data.classes))
     return data, report.strict() if config.strict else report
 
 

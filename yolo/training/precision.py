@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+from tensorflow.python.eager import context
+
 
 def choose_precision(setting: str) -> str:
     """Return the Keras dtype policy that `--precision` stands for.
@@ -34,3 +39,33 @@ def _processor_flags() -> set[str]:
     except OSError:
         return set()
     return {flag for line in text.splitlines() if line.startswith("flags") for flag in line.split()}
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed all random numbers and, without a GPU, let TensorFlow add in a fixed order.
+
+    Args:
+        seed: of Keras, NumPy and Python.
+    """
+    keras.utils.set_random_seed(seed)
+    if not tf.config.get_visible_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+        _keep_sums_in_order()
+
+
+def _keep_sums_in_order() -> None:
+    """Keep TensorFlow from adding gradients in the order in which they happen to be ready.
+
+    In a graph that it takes for larger than 0.8 of a processor's "memory", for which 256 MB are
+    noted, Grappler's memory optimizer makes of a sum of three or more tensors a variable to which
+    each is added as it comes (`SchedulingPass` in
+    tensorflow/core/grappler/optimizers/memory_optimizer.cc); `enable_op_determinism` leaves it
+    on, and `tf.config.optimizer` has no name for it.
+    """
+    here = context.context()
+    config = here._config or config_pb2.ConfigProto()
+    off = rewriter_config_pb2.RewriterConfig.NO_MEM_OPT
+    config.graph_options.rewrite_options.memory_optimization = off
+    here._config = config
+    # Functions called from now on ask again for the settings.
+    tf.config.optimizer.set_experimental_options({})

@@ -26,9 +26,8 @@ from yolo.training.devices import refuse_uneven, set_up
 from yolo.training.epoch_end import EpochEnd, save_model
 from yolo.training.optimizer import make_optimizer, peak_learning_rate, use_averages
 from yolo.training.origin import origin, refuse_differences
-from yolo.training.precision import choose_precision
-from yolo.training.repeatable import make_repeatable
-from yolo.training.run import Phase, Run, phases
+from yolo.training.phases import Phase, Run, phases
+from yolo.training.precision import choose_precision, make_repeatable
 from yolo.training.watching import watchers
 from yolo.weights import loading
 

@@ -102,7 +102,7 @@ def test_figures_of_the_training_pictures_are_called_that(
 ):
     from yolo.inference import predictor
     from yolo.reports import run_report, showing
-    from yolo.training import architecture
+    from yolo.training import fit_anchors
     from yolo.weights import loading
 
     samples = [labelled("a", (0, [0, 0, 20, 20], False))]
@@ -112,7 +112,7 @@ def test_figures_of_the_training_pictures_are_called_that(
         predictor, "detect_samples", lambda *_: [detected((0, [0, 0, 20, 20], 0.9))]
     )
     monkeypatch.setattr(showing, "show", lambda folder, *_: folder / "report.html")
-    monkeypatch.setattr(architecture, "anchor_shapes", lambda config: (None, None))
+    monkeypatch.setattr(fit_anchors, "anchor_shapes", lambda config: (None, None))
     screen = Screen(io.StringIO())
     run = train._Run(here, False, screen, Stop())
     run.data, run.report, run.config = data, None, TrainConfig()

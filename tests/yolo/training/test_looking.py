@@ -19,7 +19,7 @@ from yolo.pictures.files import read_image
 from yolo.settings.detector import model_options, model_settings, read_anchors
 from yolo.settings.train import TrainConfig
 from yolo.system.terminal import Screen
-from yolo.training import architecture, data_check, overfit, preview
+from yolo.training import data_check, fit_anchors, overfit, preview
 from yolo.weights import loading
 
 
@@ -35,14 +35,14 @@ def config(shapes, tmp_path):
 
 
 def test_the_models_anchors_follow_from_the_settings(tmp_path):
-    shapes, groups = architecture.anchor_shapes(TrainConfig())
+    shapes, groups = fit_anchors.anchor_shapes(TrainConfig())
     assert shapes.tolist() == [list(a) for a in YOLOV4_TINY_ANCHORS]
     assert groups == ((0, 1, 2), (3, 4, 5))
-    assert architecture.anchor_shapes(TrainConfig(masks="coco"))[1][0] == (1, 2, 3)
-    assert architecture.anchor_shapes(TrainConfig(masks="0,1/2,3"))[1] == ((0, 1), (2, 3))
-    assert len(architecture.anchor_shapes(TrainConfig(model="yolov4", anchors="auto"))[0]) == 9
+    assert fit_anchors.anchor_shapes(TrainConfig(masks="coco"))[1][0] == (1, 2, 3)
+    assert fit_anchors.anchor_shapes(TrainConfig(masks="0,1/2,3"))[1] == ((0, 1), (2, 3))
+    assert len(fit_anchors.anchor_shapes(TrainConfig(model="yolov4", anchors="auto"))[0]) == 9
     with pytest.raises(ConfigError, match="masks by name are coco, custom.*received 'x'"):
-        architecture.anchor_shapes(TrainConfig(masks="x"))
+        fit_anchors.anchor_shapes(TrainConfig(masks="x"))
     with pytest.raises(ConfigError, match="masks are like"):
         model_options(TrainConfig(masks="0,1/b"))
 
@@ -61,53 +61,53 @@ def test_a_retinanets_width_and_norm_follow_from_the_settings():
 
 def test_fitted_anchors_are_shown_and_taken_if_better(config, tmp_path):
     data = dataset.open_data(config)
-    fit = architecture.fit_anchors(config, data.train, data.classes)
+    fit = fit_anchors.fit_anchors(config, data.train, data.classes)
     assert fit.better and fit.after.recall > fit.before.recall + 0.05
-    assert fit.after == architecture.fit_anchors(config, data.train, data.classes).after
+    assert fit.after == fit_anchors.fit_anchors(config, data.train, data.classes).after
     assert np.array_equal(fit.chosen, fit.new)
-    lines = architecture.describe_fit(fit, ((0, 1, 2), (3, 4, 5)))
+    lines = fit_anchors.describe_fit(fit, ((0, 1, 2), (3, 4, 5)))
     assert lines[0].startswith("anchors now: best possible recall") and "10x14  23x27" in lines[0]
     assert lines[-1] == "the fitted anchors are taken"
     auto, shown = dataclasses.replace(config, anchors="auto"), []
-    settled, again = architecture.settle_anchors(
+    settled, again = fit_anchors.settle_anchors(
         auto, data.train, data.classes, tmp_path, shown.append
     )
     assert settled.anchors == str(tmp_path / "anchors.txt") and again.better and shown == lines
-    assert architecture.anchor_shapes(settled)[0].tolist() == fit.new.tolist()
-    assert architecture.settle_anchors(config, [], (), tmp_path, None) == (config, None)
+    assert fit_anchors.anchor_shapes(settled)[0].tolist() == fit.new.tolist()
+    assert fit_anchors.settle_anchors(config, [], (), tmp_path, None) == (config, None)
     same = dataclasses.replace(fit, better=False)
     assert np.array_equal(same.chosen, fit.old)
-    assert "the present ones stay" in architecture.describe_fit(same, ((0, 1),))[-1]
+    assert "the present ones stay" in fit_anchors.describe_fit(same, ((0, 1),))[-1]
 
 
 def test_a_retinanet_has_the_share_of_objects_that_any_anchor_matches(config):
     retina = dataclasses.replace(config, model="retinanet-csp-tiny", loss="focal")
-    shapes, groups = architecture.anchor_shapes(retina)
+    shapes, groups = fit_anchors.anchor_shapes(retina)
     assert shapes.shape == (45, 2) and groups[4] == tuple(range(36, 45))
     assert shapes[0] == pytest.approx([32 / 0.5**0.5, 32 * 0.5**0.5])
     assert shapes[:9].prod(axis=1) == pytest.approx(
         np.repeat([32**2, (32 * 2 ** (1 / 3)) ** 2, (32 * 2 ** (2 / 3)) ** 2], 3)
     )
     data = dataset.open_data(retina)
-    recall = architecture.anchor_recall(retina, data.train, data.classes)
+    recall = fit_anchors.anchor_recall(retina, data.train, data.classes)
     assert recall.recall == 0, "drawn at 320x240, the shapes are small on 64x64"
     large = dataclasses.replace(retina, image_size=(256, 256))
-    assert architecture.anchor_recall(large, data.train, data.classes).recall > 0.8
+    assert fit_anchors.anchor_recall(large, data.train, data.classes).recall > 0.8
     shorter = dataclasses.replace(retina, resize="shorter", image_size=(192, 256))
-    assert architecture.anchor_recall(shorter, data.train, data.classes).recall > 0.8
+    assert fit_anchors.anchor_recall(shorter, data.train, data.classes).recall > 0.8
 
 
 def test_a_retinanets_anchors_are_fitted_level_by_level_and_trained_with(config, tmp_path):
     retina = dataclasses.replace(config, model="retinanet-csp-tiny", loss="focal", anchors="auto")
     data = dataset.open_data(retina)
-    fitted, fit = architecture.settle_anchors(
+    fitted, fit = fit_anchors.settle_anchors(
         retina, data.train * 8, data.classes, tmp_path, lambda line: None
     )
     assert fit.better and fit.before.recall == 0 and fit.after.recall > 0.5
-    again = architecture.anchor_recall(fitted, data.train * 8, data.classes)
+    again = fit_anchors.anchor_recall(fitted, data.train * 8, data.classes)
     assert again.recall == fit.after.recall
-    shapes, groups = architecture.anchor_shapes(fitted)
-    old, _ = architecture.anchor_shapes(retina)
+    shapes, groups = fit_anchors.anchor_shapes(fitted)
+    old, _ = fit_anchors.anchor_shapes(retina)
     assert len(shapes) == 45 and groups[0] == tuple(range(9))
     assert (shapes[:9].prod(axis=1) < 32**2).all(), "the objects are small on 64x64"
     np.testing.assert_allclose(shapes[9:], old[9:], rtol=1e-4)  # none is as large as these
@@ -142,7 +142,7 @@ def test_the_anchors_command_writes_a_file_that_training_takes(shapes, tmp_path,
     written = read_anchors(out)
     assert len(written) == 6 and written != YOLOV4_TINY_ANCHORS
     YOLOv4Config("yolov4-tiny", written, ((0, 1, 2), (3, 4, 5)))
-    recall = architecture.anchor_recall(
+    recall = fit_anchors.anchor_recall(
         TrainConfig(data=str(shapes), image_size=(64, 64), anchors=str(out)),
         dataset.open_data(TrainConfig(data=str(shapes))).train,
         tuple(dataset.open_data(TrainConfig(data=str(shapes))).classes),

@@ -16,7 +16,7 @@ from yolo.errors import ConfigError, YoloError
 from yolo.models.yolov4 import network
 from yolo.settings.train import TrainConfig
 from yolo.training import checkpoint, trainer
-from yolo.training.run import Phase, Run, _errors_named, training_batches
+from yolo.training.phases import Phase, Run, _errors_named, training_batches
 from yolo.weights import loading
 
 FROZEN_FIRST = {"freeze_epochs": 2, "freeze_batch_size": 2, "save_period": 1}
