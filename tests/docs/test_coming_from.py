@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from yolo import options
+from yolo.cli import options
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PARSERS = [

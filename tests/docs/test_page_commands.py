@@ -23,10 +23,9 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo import options
-from yolo.cli import main, train
+from yolo.cli import main, options, train
+from yolo.cli.option_values import Parser
 from yolo.errors import ConfigError
-from yolo.option_parser import Parser
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system import process

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
-from yolo import options
+from yolo.cli import options
 from yolo.errors import YoloError
 from yolo.system import signals, terminal
 

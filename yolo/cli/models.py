@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from yolo.errors import ConfigError
 from yolo.system import terminal
+
+if TYPE_CHECKING:
+    import keras
 
 
 def models(args, screen: terminal.Screen) -> int:
     """Run the command and return its exit code."""
     terminal.import_tensorflow_quietly(verbose=args.verbose)
-    from yolo.complexity import multiply_adds
+
     from yolo.models.names import ZOO
     from yolo.weights.catalog import CATALOG
     from yolo.zoo import build
@@ -39,3 +44,53 @@ def models(args, screen: terminal.Screen) -> int:
             f"{strides:<20}{weights}"
         )
     return 0
+
+
+def multiply_adds(network: keras.Model, image_size: tuple[int, int]) -> int:
+    """Count the multiply-adds of all convolutions for one picture.
+
+    Convolutions are nearly all there is; additions of biases, normalisation (which is folded
+    into them for use) and activations are left out, as is usual. One multiply-add is two FLOPs.
+
+    Args:
+        network: any model from pictures to maps, on the TensorFlow backend.
+        image_size: (height, width) in pixels.
+
+    Returns:
+        The number of multiply-adds.
+
+    Raises:
+        ConfigError: another backend.
+
+    Example:
+        >>> import keras
+        >>> picture = keras.Input((None, None, 3))
+        >>> network = keras.Model(picture, keras.layers.Conv2D(8, 3, padding="same")(picture))
+        >>> multiply_adds(network, (4, 6)) == 4 * 6 * 3 * 3 * 3 * 8
+        True
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError("multiply-adds are counted in a TensorFlow graph; set KERAS_BACKEND")
+    import tensorflow as tf
+
+    shape = tf.TensorSpec((1, *image_size, 3), "float32")
+    before = tf.config.functions_run_eagerly()
+    # Keras compiles convolutions in groups as functions of their own; so they stand in this one.
+    tf.config.run_functions_eagerly(True)
+    try:
+        function = tf.function(lambda picture: network(picture, training=False))
+        operations = function.get_concrete_function(shape).graph.get_operations()
+    finally:
+        tf.config.run_functions_eagerly(before)
+    return sum(_of_one(operation) for operation in operations)
+
+
+def _of_one(operation) -> int:
+    """Return the multiply-adds of a convolution, 0 for anything else."""
+    if operation.type not in ("Conv2D", "DepthwiseConv2dNative"):
+        return 0
+    # At each place of the map, (1, h, w, c), every value of the kernel is used once.
+    height, width = operation.outputs[0].shape[1:3]
+    return height * width * operation.inputs[1].shape.num_elements()

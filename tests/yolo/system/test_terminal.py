@@ -191,7 +191,8 @@ def test_a_terminal_that_hangs_up_leaves_the_work_its_end(tmp_path):
 
 
 def test_the_last_line_is_shown_in_whatever_encoding(monkeypatch, tmp_path):
-    from yolo import cli, options
+    from yolo import cli
+    from yolo.cli import options
     from yolo.system.signals import Stop, Stopped
 
     stop = Stop()

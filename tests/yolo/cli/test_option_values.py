@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolo import option_values
+from yolo.cli import option_values
 
 
 @pytest.mark.parametrize("text", ["0", "100", "416x", "a", "416x416x3", "-32", "31x32", ""])

@@ -6,20 +6,20 @@ import argparse
 import dataclasses
 from typing import Any
 
-from yolo.export.info import RUNTIMES
-from yolo.option_parser import make_parser
-from yolo.option_values import (
+from yolo.cli.option_values import (  # fmt: skip
     SAVE_KINDS,
     any_size,
     batch_size,
     count,
     image_size,
     kinds,
+    make_parser,
     megapixels,
     number_pair,
     share,
     tile_size,
-)  # fmt: skip
+)
+from yolo.export.info import RUNTIMES
 from yolo.pictures.header import MAX_MEGAPIXELS
 from yolo.settings.train import TrainConfig
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from yolo import cli, options
+from yolo import cli
 from yolo.classes import COCO_CLASSES
-from yolo.cli import common, train
+from yolo.cli import common, options, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
 from yolo.settings.train import TrainConfig
 from yolo.system.lock import lock

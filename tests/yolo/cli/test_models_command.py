@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from yolo import cli
-from yolo.complexity import multiply_adds
+from yolo.cli.models import multiply_adds
 from yolo.zoo import build
 
 
