@@ -70,7 +70,7 @@ def _matching(what: str, count: int) -> Ready:
     import tensorflow as tf
 
     from yolo.boxes.overlap import max_iou
-    from yolo.detector import FAMILIES
+    from yolo.models.families import FAMILIES
     from yolo.models.names import settings_of
 
     objects = 20 if "side" in what else count

@@ -145,8 +145,8 @@ def leave_out(part: str, name: str) -> None:
     """Make a part of a model's step do nothing in this process."""
     import keras
 
-    from yolo.detector import FAMILIES
     from yolo.models import layers
+    from yolo.models.families import FAMILIES
 
     only = part == "convolutions only"
     if part == "no batch norm" or only:

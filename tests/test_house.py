@@ -15,23 +15,20 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up; a module imports from its own floor and those below it.
 FLOORS = (
     ("keras_focal",),
-    ("yolo.errors", "yolo.child", "yolo.process"),
-    ("yolo.reading", "yolo.hdf5", "yolo.files", "yolo.sealed", "yolo.signals", "yolo.terminal",
-     "yolo.system"),
-    ("yolo.classes", "yolo.headers", "yolo.images", "yolo.lettering", "yolo.pictures"),
-    ("yolo.boxes", "yolo.nms", "yolo.annotation", "yolo.results", "yolo.drawing", "yolo.exported"),
-    ("yolo.anchors", "yolo.config", "yolo.profiles", "yolo.layers", "yolo.replicas",
-     "yolo.anchor_loss", "yolo.schedules", "yolo.postprocess", "yolo.backbones", "yolo.necks",
-     "yolo.yolov4", "yolo.retinanet", "yolo.models"),
+    ("yolo.errors",),
+    ("yolo.system",),
+    ("yolo.classes", "yolo.pictures"),
+    ("yolo.boxes",),
+    ("yolo.models",),
     ("yolo.settings",),
-    ("yolo.data", "yolo.draw"),
+    ("yolo.data",),
     ("yolo.detector",),
     ("yolo.zoo",),
-    ("yolo.evaluation", "yolo.export", "yolo.weights", "yolo.saved", "yolo.archive",
-     "yolo.complexity", "yolo.inference", "yolo.reports", "yolo.training"),
-    ("yolo.option_values", "yolo.option_parser", "yolo.options"),
+    ("yolo.evaluation", "yolo.export", "yolo.weights"),
+    ("yolo.inference", "yolo.reports"),
+    ("yolo.training",),
     ("yolo.cli", "yolo.__main__"),
-)  # fmt: skip
+)
 # `yolo` itself forwards names lazily: reaching through it is reaching for their homes.
 LAZY_NAMES = yolo._HOMES
 APART = ("yolo.models.yolov4", "yolo.models.retinanet")

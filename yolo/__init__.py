@@ -10,14 +10,14 @@ import sys
 
 _HOMES = {
     "build": "yolo.zoo",
-    "ZOO": "yolo.zoo",
+    "ZOO": "yolo.models.names",
     "Detector": "yolo.detector",
     "Detections": "yolo.boxes.detections",
     "load": "yolo.weights.loading",
 }
 _MODULES = (
-    "anchors", "boxes", "classes", "config", "data", "detector", "draw", "errors", "evaluation",
-    "export", "images", "inference", "nms", "results", "saved", "training", "weights", "zoo",
+    "boxes", "classes", "data", "detector", "errors", "evaluation", "export", "inference", "models",
+    "pictures", "reports", "settings", "system", "training", "weights", "zoo",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import ModuleType
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -15,55 +13,10 @@ from yolo.classes import as_names
 from yolo.data import unknown_ids
 from yolo.models import schedules  # noqa: F401  registers the schedule that saved optimizers carry
 from yolo.models.anchor_loss import AnchorLoss, resolve
+from yolo.models.families import FAMILIES
 from yolo.models.postprocess import find_objects
 from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
-from yolo.models.retinanet import decode as retinanet_decode
-from yolo.models.retinanet import loss as retinanet_loss
-from yolo.models.retinanet import network as retinanet_network
-from yolo.models.retinanet import targets as retinanet_targets
-from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
-from yolo.models.yolov4 import decode as yolov4_decode
-from yolo.models.yolov4 import loss as yolov4_loss
-from yolo.models.yolov4 import network as yolov4_network
-from yolo.models.yolov4 import targets as yolov4_targets
-from yolo.models.yolov4.settings import LossSettings, YOLOv4Config
 from yolo.pictures.fit import RESIZE_MODES, SIZE_MULTIPLE
-
-
-class Family(NamedTuple):
-    """What a family of detectors brings.
-
-    Attributes:
-        network: the module that builds it.
-        targets: that matches anchors and objects.
-        loss: that computes its loss.
-        decode: that turns its maps into boxes and scores.
-        settings: the class of its networks' settings.
-        loss_settings: the class of its loss's.
-    """
-
-    network: ModuleType
-    targets: ModuleType
-    loss: ModuleType
-    decode: ModuleType
-    settings: type
-    loss_settings: type
-
-
-# By the name that saved models carry.
-FAMILIES = {
-    "yolov4": Family(
-        yolov4_network, yolov4_targets, yolov4_loss, yolov4_decode, YOLOv4Config, LossSettings
-    ),
-    "retinanet": Family(
-        retinanet_network,
-        retinanet_targets,
-        retinanet_loss,
-        retinanet_decode,
-        RetinaNetConfig,
-        RetinaNetLoss,
-    ),  # fmt: skip
-}
 
 # Keras's own arguments of `compile` that a saved model keeps
 COMPILE_OPTIONS = ("run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss")

@@ -241,7 +241,7 @@ def folder(tmp_path_factory):
 # One process for all, which imports TensorFlow once.
 RUN_ALL = """
 import json, runpy, sys
-from yolo import process
+from yolo.system import process
 process.end = sys.exit  # or the first command would end them all
 for words in json.loads(sys.argv[1]):
     sys.argv = words

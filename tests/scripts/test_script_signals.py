@@ -84,7 +84,7 @@ def test_a_signal_in_compiled_code_that_is_kept_quiet_ends_with_its_line(tmp_pat
     """As in the converters of an export: nothing of Python's runs there, and 2 is set aside."""
     code = (
         "import hashlib, sys\n"
-        "from yolo import cli, options, terminal\n"
+        "from yolo import cli\nfrom yolo.cli import options\nfrom yolo.system import terminal\n"
         "from yolo.system.signals import Stop\n"
         "def work(args, screen):\n"
         "    with terminal.quiet_errors(verbose=False):\n"

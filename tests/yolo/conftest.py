@@ -112,3 +112,9 @@ def detected():
         return Detections(np.array(boxes, float).reshape(-1, 4), scores, ids, SpotFinder.classes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory):
+    """Return the folder of a VOC data set of 8 + 4 + 4 pictures."""
+    return demo.write_shapes(tmp_path_factory.mktemp("data") / "shapes", train=8, val=4, test=4)

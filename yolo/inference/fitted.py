@@ -10,7 +10,7 @@ from yolo.boxes.detections import Detections
 def detect_fitted(
     model, pictures: list[np.ndarray], *, batch_size: int, **thresholds
 ) -> list[Detections]:
-    """Return what a model finds in pictures as `images.fit_image` returned them.
+    """Return what a model finds in pictures as `pictures.fit.fit_image` returned them.
 
     Where all pictures have one size, the model always gets `batch_size` of them, the rest black
     and thrown away: a batch of another size would make TensorFlow trace the model anew, which

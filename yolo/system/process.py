@@ -23,7 +23,7 @@ def ending_signals() -> list[signal.Signals]:
     """Return the signals that end a program; SIGHUP not where there is none, or under `nohup`."""
     hangup = getattr(signal, "SIGHUP", None)
     kept = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
-    return [signal.SIGINT, signal.SIGTERM, *([hangup] if kept else [])]
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if kept else [])]
 
 
 def end(code: int) -> NoReturn:

@@ -12,7 +12,7 @@ from yolo.data import pipeline
 from yolo.data.anchor_fit import box_sizes
 from yolo.data.folder import TrainingData
 from yolo.data.sample import Sample, draw_ground_truth
-from yolo.detector import FAMILIES
+from yolo.models.families import FAMILIES
 from yolo.pictures.files import write_image
 from yolo.pictures.sheet import grid
 from yolo.settings import train

@@ -21,8 +21,9 @@ import h5py
 import keras
 import numpy as np
 
-from yolo.detector import FAMILIES, Detector
+from yolo.detector import Detector
 from yolo.errors import WeightsError, YoloError
+from yolo.models.families import FAMILIES
 from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.pictures.fit import RESIZE_MODES
 from yolo.system import hdf5

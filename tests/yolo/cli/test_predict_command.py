@@ -208,7 +208,7 @@ def test_a_call_of_the_model_that_nothing_interrupts_may_take_its_time(tmp_path,
     code = (
         "import hashlib, os, signal, sys\n"
         "from tests.yolo.conftest import SpotFinder\n"
-        "from yolo import cli, terminal\n"
+        "from yolo import cli\nfrom yolo.system import terminal\n"
         "from yolo.cli import common\n"
         "from yolo.system.signals import Stop\n"
         "class Slow(SpotFinder):\n"

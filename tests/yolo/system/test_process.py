@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.yolo.test_signals import ROOT
+
+from tests.yolo.system.test_signals import ROOT
 
 WORK = """
 import atexit, sys, threading, types
-from yolo import process
+from yolo.system import process
 atexit.register(print, "taken down")
 {loaded}
 threading.Thread(target=threading.Event().wait, daemon=False).start() if {thread} else None
@@ -36,7 +37,7 @@ def test_with_tensorflow_loaded_no_thread_is_waited_for(loaded, thread, out):
 
 
 def test_what_cannot_be_written_is_no_success():
-    work = "import sys, types; sys.modules['tensorflow'] = types; from yolo import process\n"
+    work = "import sys, types; sys.modules['tensorflow'] = types; from yolo.system import process\n"
     buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

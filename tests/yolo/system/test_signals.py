@@ -12,7 +12,7 @@ from yolo.errors import ConfigError
 from yolo.system import process
 from yolo.system.signals import Stop, Stopped
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}  # Windows has no SIGHUP
@@ -178,7 +178,10 @@ def test_two_signals_of_one_sender_are_one():
 @pytest.mark.parametrize("number, code", CODES.items())
 def test_a_signal_before_a_script_has_loaded_ends_it_in_a_line(number, code):
     """`yolo.system.process` alone, as the first lines of a script have it."""
-    work = "from yolo import process; process.end_on_signals(); print('ready', flush=True); input()"
+    work = (
+        "from yolo.system import process; process.end_on_signals(); "
+        "print('ready', flush=True); input()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", work], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,

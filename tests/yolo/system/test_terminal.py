@@ -14,7 +14,7 @@ import pytest
 from yolo.errors import ConfigError
 from yolo.system import terminal
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Terminal(io.StringIO):
@@ -125,8 +125,9 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_the_program():
 
 GONE = """
 import sys
-from yolo import cli, options
-from yolo.signals import Stop
+from yolo import cli
+from yolo.cli import options
+from yolo.system.signals import Stop
 
 def work(args, screen):
     {outlive}
@@ -160,7 +161,7 @@ def test_a_terminal_that_hangs_up_leaves_the_work_its_end(tmp_path):
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from yolo import cli, options\n"
+        "from yolo import cli\nfrom yolo.cli import options\n"
         "from yolo.system.signals import Stop\n"
         "stop = Stop()\n"
         "def work(args, screen):\n"

@@ -6,19 +6,11 @@ import keras
 import pytest
 
 from benchmarks.faults import small
-from yolo.data import demo
 from yolo.data import folder as dataset
 from yolo.models.yolov4 import network
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
 from yolo.training import run_folder, trainer
-
-
-@pytest.fixture(scope="session")
-def shapes(tmp_path_factory):
-    """Return the folder of a VOC data set of 8 + 4 + 4 pictures."""
-    return demo.write_shapes(tmp_path_factory.mktemp("data") / "shapes", train=8, val=4, test=4)
-
 
 REAL = network.build_network
 

@@ -7,7 +7,7 @@ import sys
 CHILD = """
 import tensorflow as tf
 from tensorflow.python.eager import context
-from yolo.training.repeatable import make_repeatable
+from yolo.training.precision import make_repeatable
 
 def sums_by_arrival():
     total = tf.function(lambda x: tf.add_n([tf.sin(x), tf.cos(x), tf.exp(x), tf.square(x)]))
