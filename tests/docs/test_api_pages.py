@@ -62,7 +62,7 @@ def test_every_public_name_is_on_a_page():
     assert {f"keras_focal.{name}" for name in KERAS_FOCAL} <= set(TARGETS)
     for name, home in yolo._HOMES.items():
         assert {home, f"{home}.{name}"} & set(TARGETS), name
-    for name in yolo._MODULES:
+    for name in set(yolo._MODULES) - {"inference", "reports", "system"}:
         assert any(f"{target}.".startswith(f"yolo.{name}.") for target in TARGETS), name
 
 

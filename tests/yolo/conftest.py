@@ -10,6 +10,7 @@ import pytest
 
 from yolo.boxes.detections import Detections
 from yolo.boxes.nms import class_wise_nms
+from yolo.data import demo
 from yolo.data.sample import Sample
 
 RED = (255, 0, 0)
