@@ -18,7 +18,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import peers, plan, report, runner
+from benchmarks import peers, report, runner
+from benchmarks.plan import Options
+from benchmarks.sections import groups
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,14 +60,14 @@ def main(argv: list[str] | None = None) -> int:
         parsing.error(str(error))
     if recorded is not None and not args.compare.exists():
         parsing.error(f"--compare {args.compare}: no such file")
-    chosen = [g for g in plan.groups() if not args.only or g.name.startswith(tuple(args.only))]
+    chosen = [g for g in groups() if not args.only or g.name.startswith(tuple(args.only))]
     if not chosen:
         parsing.error(f"no group begins with {' or '.join(args.only)}; --list shows all")
     if args.list:
         print("\n".join(group.name for group in chosen))
         return 0
     folder = args.out.with_suffix(".files")
-    options = plan.Options(str(folder), args.data, args.weights, args.shrink)
+    options = Options(str(folder), args.data, args.weights, args.shrink)
     todo = [group for group in chosen if args.again or group.name not in results["groups"]]
     for group in chosen:
         if group not in todo:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
-
-SECTIONS = ("pipeline", "training", "prediction", "loss", "scaling", "zoo")
 
 
 class Limit(NamedTuple):
@@ -107,12 +104,3 @@ class Options(NamedTuple):
 
 class Missing(Exception):
     """A case cannot run here; the message says what is missing."""
-
-
-def groups(sections: tuple[str, ...] = SECTIONS) -> list[Group]:
-    """Return the groups of some sections, in their order."""
-    return [
-        group
-        for section in sections
-        for group in importlib.import_module(f"benchmarks.{section}").GROUPS
-    ]

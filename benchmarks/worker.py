@@ -10,13 +10,13 @@ Answers are lines of JSON on standard output: {"units": ..., "flop": ...} once t
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
 
 from benchmarks import memory
 from benchmarks.plan import Missing, Options, Ready, Took, timed
+from benchmarks.sections import SECTIONS
 
 WARM_UP = 2
 
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         answers.flush()
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    module = importlib.import_module(f"benchmarks.{section}")
+    module = SECTIONS[section]
     options = Options(**json.loads(options))
     if case.endswith("; --prepare"):
         module.prepare_folder(case.removesuffix("; --prepare"), options)

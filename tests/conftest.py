@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What tests of faults use, and is started by hand: no tests, no examples in docstrings.
+collect_ignore = ["faults/full"]
 
 
 @pytest.hookimpl(optionalhook=True)

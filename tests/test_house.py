@@ -1,6 +1,7 @@
 """The rules of the house: which way imports go, who prints, how files are opened."""
 
 import ast
+import re
 import runpy
 import subprocess
 import sys
@@ -166,9 +167,9 @@ def test_data_knows_no_detector():
     assert not found, "\n".join(found)
 
 
-def imports_among(root=ROOT):
-    """Return what each module of the two packages imports from them; `yolo` itself is no home."""
-    files = [path for top in ("keras_focal", "yolo") for path in (root / top).rglob("*.py")]
+def imports_among(root=ROOT, tops=("keras_focal", "yolo")):
+    """Return what each module of some packages imports from them; `yolo` itself is no home."""
+    files = [path for top in tops for path in (root / top).rglob("*.py")]
     graph = {module_name(path, root): path for path in files}
     graph.pop("yolo", None)
     return {
@@ -199,12 +200,13 @@ def circles_of_rooms(root=ROOT):
     return circles({room: {one for one in left if room in left[one]} for room in left})
 
 
-def test_no_module_imports_itself_in_a_circle():
+@pytest.mark.parametrize("tops", [("keras_focal", "yolo"), ("benchmarks",), ("tests",)])
+def test_no_module_imports_itself_in_a_circle(tops):
     """Imports within one floor are free, but a circle of them is one module in disguise."""
     # A package and its own parts name each other (`from yolo.x import part`); that is no circle.
     found = {
         name: {m for m in targets if not within(m, name) and not within(name, m)}
-        for name, targets in circles(imports_among()).items()
+        for name, targets in circles(imports_among(tops=tops)).items()
     }
     assert not any(found.values()), found
 
@@ -221,6 +223,48 @@ def test_a_planted_circle_of_rooms_is_found(tmp_path):
     assert circles_of_rooms(tmp_path) == {}
     plant(tmp_path, "yolo/evaluation/page.py", "def f():\n    import yolo.training.settings\n")
     assert set(circles_of_rooms(tmp_path)) == {"yolo.evaluation", "yolo.training"}
+
+
+def crossings(root=ROOT):
+    """List where benchmarks name tests, and where tests name benchmarks that they do not test."""
+    found = []
+    for here, there in (("benchmarks", "tests"), ("tests", "benchmarks")):
+        for path in sorted((root / here).rglob("*.py")):
+            place = path.relative_to(root).as_posix()
+            if place.startswith("tests/benchmarks/"):
+                continue
+            named = list(imports_of(path, root))
+            named += [  # what `python -m` is given
+                (node.lineno, node.value)
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Constant)
+                and re.fullmatch(r"[a-z_]+(\.\w+)+", str(node.value))
+            ]
+            found += [
+                f"{place}:{line}: {module}" for line, module in named if within(module, there)
+            ]
+    return found
+
+
+def test_tests_do_not_stand_on_benchmarks_nor_benchmarks_on_tests():
+    assert not crossings()
+
+
+@pytest.mark.parametrize(
+    "path, text",
+    [
+        ("benchmarks/a.py", "def f():\n    from tests.faults.full import small\n"),
+        ("benchmarks/a.py", "command = [python,\n'-m', 'tests.faults.full']\n"),
+        ("tests/yolo/test_a.py", "import yolo\nimport benchmarks\n"),
+        ("tests/faults/a.py", "import importlib\nimportlib.import_module('benchmarks.plan')\n"),
+    ],
+)
+def test_a_planted_crossing_is_found(tmp_path, path, text):
+    plant(tmp_path, "benchmarks/plan.py", "import yolo\nimport keras_focal\n")
+    plant(tmp_path, "tests/benchmarks/test_plan.py", "from benchmarks import plan\n")
+    assert crossings(tmp_path) == []
+    plant(tmp_path, path, text)
+    assert set(found.rpartition(": ")[0] for found in crossings(tmp_path)) == {f"{path}:2"}
 
 
 def test_keras_focal_needs_keras_and_numpy_only():

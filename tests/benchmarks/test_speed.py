@@ -8,9 +8,9 @@ from pathlib import Path
 import keras
 import pytest
 
-from benchmarks import peers, plan, report, runner, training, worker, zoo
-from benchmarks.faults import small
+from benchmarks import peers, plan, report, runner, sections, training, worker, zoo
 from benchmarks.plan import Group, Limit, Options
+from tests.faults.full import small
 from yolo.models.yolov4 import network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,11 +84,11 @@ def test_a_peer_has_a_name_and_a_command():
 
 
 def test_groups_have_names_of_their_own_and_cases_that_their_limits_name():
-    groups = plan.groups()
+    groups = sections.groups()
     assert len({group.name for group in groups}) == len(groups) > 15
     outside = {"tutorial", "keras-retinanet"}
     for group in groups:
-        assert group.section in plan.SECTIONS
+        assert group.section in sections.SECTIONS
         for case, limit in group.limits.items():
             assert case in group.cases and limit.of in {*group.cases, *outside}
 

@@ -49,7 +49,7 @@ OTHER_LANGUAGES = {"python", "text", "json", "toml", "xml"}
 PLACEHOLDERS = {"<run>": "run", "FORMAT": "litert", "KIND": "int8", "...": "somewhere"}
 SCRIPT = re.compile(r"python (train|predict|evaluate|docs/architecture)\.py\b")
 YOLO = re.compile(r"python -m yolo \w+")
-BENCHMARK = re.compile(r"python -m (benchmarks(?:\.\w+)?)\b")
+BENCHMARK = re.compile(r"python -m (benchmarks(?:\.\w+)?|tests\.faults\.full)\b")
 NAMED = re.compile(r"python ([\w/]+\.py|-m (yolo \w+|benchmarks\.\w+))")
 
 
@@ -155,7 +155,7 @@ def check_pytest(words, monkeypatch):
 KINDS = {
     "one of the scripts": (lambda c: SCRIPT.match(c), check_script),
     "a command of yolo": (lambda c: YOLO.match(c), check_script),
-    "a benchmark": (lambda c: BENCHMARK.match(c), check_script),
+    "a benchmark, or the faults": (lambda c: BENCHMARK.match(c), check_script),
     "yolo alone": (lambda c: c == "python -m yolo", check_overview),
     "a line of Python": (lambda c: c.startswith("python -c "), check_one_liner),
     "an installation": (lambda c: c.startswith("pip install "), check_install),
@@ -182,6 +182,7 @@ def test_every_command_is_known_and_accepted(command, monkeypatch, capsys):
         ("python -m yolo benchmark", AssertionError, "refused"),
         ("python -m benchmarks.bccd --data BCCD", AssertionError, "refused"),
         ("python -m benchmarks.paper --fast", AssertionError, "refused"),
+        ("python -m tests.faults.full --fast", AssertionError, "refused"),
         ('python -c "from yolo.zoo import nothing"', AssertionError, "nothing"),
         ('pip install -e ".[tea]"', AssertionError, "tea"),
         ("pip install left-pad", AssertionError, "left-pad"),

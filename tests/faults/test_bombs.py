@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.pictures import chunk
+from tests.faults.full.pictures import chunk
 from yolo.errors import YoloError
 
 ROOT = Path(__file__).resolve().parents[2]

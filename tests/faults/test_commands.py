@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.faults.pictures import variants
+from tests.faults.full.pictures import variants
 from yolo import cli
 from yolo.boxes.detections import Detections
 from yolo.cli import common

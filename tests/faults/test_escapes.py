@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from benchmarks.faults.pictures import variants
 from tests.faults.audit import listening, opened
+from tests.faults.full.pictures import variants
 from yolo.data.formats.coco import read_coco
 from yolo.data.formats.tutorial_lists import read_lines
 from yolo.data.formats.voc import find_classes, read_split, splits

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.faults import weights
-from benchmarks.faults.inputs import KINDS, measure
+from tests.faults.full import weights
+from tests.faults.full.inputs import KINDS, measure
 from yolo.errors import WeightsError
 from yolo.models.yolov4 import network
 from yolo.pictures.files import READS_GIF

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.pictures import jpeg_with_exif, variants
+from tests.faults.full.pictures import jpeg_with_exif, variants
 from yolo.classes import read_classes
 from yolo.data.decoding import decode_all
 from yolo.data.formats.coco import read_coco

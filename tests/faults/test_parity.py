@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageSequence
 
-from benchmarks.faults.pictures import HEIGHT, WIDTH, picture, variants
+from tests.faults.full.pictures import HEIGHT, WIDTH, picture, variants
 from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.pictures.files import read_image, upright

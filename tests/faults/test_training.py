@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from benchmarks.faults import training
-from benchmarks.faults.toy import Toy
+from tests.faults.full import training
+from tests.faults.full.toy import Toy
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals, limits and /proc of Unix")
 

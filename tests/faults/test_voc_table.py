@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks.faults.pictures import variants
+from tests.faults.full.pictures import variants
 from yolo.data.formats.voc import read_split
 from yolo.errors import DatasetError
 

@@ -5,7 +5,7 @@ import signal
 import keras
 import pytest
 
-from benchmarks.faults import small
+from tests.faults.full import small
 from yolo.data import folder as dataset
 from yolo.models.yolov4 import network
 from yolo.settings.train import TrainConfig

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tensorflow.python.framework import ops as tf_ops
 
-from benchmarks.faults import small
+from tests.faults.full import small
 from yolo.data import folder as dataset
 from yolo.detector import Detector
 from yolo.models.yolov4 import network

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import yolo
-from benchmarks.faults import small
+from tests.faults.full import small
 from yolo.models.yolov4 import network
 from yolo.training import guard
 

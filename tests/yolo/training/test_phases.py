@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.faults import small
+from tests.faults.full import small
 from yolo import zoo
 from yolo.data import folder as dataset
 from yolo.data.pipeline import NOT_AUGMENTED, BatchPlan

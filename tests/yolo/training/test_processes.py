@@ -77,7 +77,7 @@ def start(work, data, index, addresses):
     """Start one of two processes of a training, whatever a launcher would do besides."""
     words = [word for pair in OPTIONS.items() for word in pair]
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.faults.small", "--data", str(data), "--name", "run",
+        [sys.executable, "-m", "tests.faults.full.small", "--data", str(data), "--name", "run",
          "--continue", "--sync-norm", *words],
         cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT), "SMALL_DROPOUT": "0",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults import small
-from benchmarks.faults.toy import StopAfter
+from tests.faults.full import small
+from tests.faults.full.toy import StopAfter
 from yolo.data import demo
 from yolo.data import folder as dataset
 from yolo.detector import Detector

@@ -1,13 +1,7 @@
-"""Damaged files by the thousand, read in a child process that may die without loss.
-
-`python -m benchmarks.faults.mutants KIND FIRST COUNT SEED FOLDER` is the child: it damages a good
-file of the kind COUNT times and reads each mutant as the program would. Mutant n follows from
-KIND, SEED and n alone, so that one that does harm can be made again.
-"""
+"""Damaged files by the thousand, read in a child process that may die without loss."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import struct
@@ -15,18 +9,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from yolo.errors import YoloError
-
 # For one mutant, or the start, before its process is ended: seconds of processor time, and, for
 # one that waits for something, of the clock. On a machine with other work these are far apart.
 PATIENCE, WAITING = 60.0, 900.0
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, 2**24 - 1, 2**31 - 1, 2**31, 2**32 - 1)
 
 
@@ -58,7 +49,7 @@ def fuzz(kind: str, count: int, *, seed: int, folder: Path, limit: float = 2.0) 
     """Read `count` mutants in child processes, a new one where one died.
 
     Args:
-        kind: a name in `benchmarks.faults.targets`.
+        kind: a name in `tests.faults.full.targets`.
         count: mutants.
         seed: decides them.
         folder: for files of the children.
@@ -69,7 +60,7 @@ def fuzz(kind: str, count: int, *, seed: int, folder: Path, limit: float = 2.0) 
     while first < count:
         progress.write_text(str(first), encoding="utf-8")
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.faults.mutants", kind, str(first),
+            [sys.executable, "-m", "tests.faults.full.reading", kind, str(first),
              str(count - first), str(seed), str(folder), str(limit)],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
@@ -153,59 +144,3 @@ def write(path: Path, data: bytes, number: int) -> None:
     """Write a mutant so that what is remembered of the one before is not taken for it."""
     path.write_bytes(data)
     os.utime(path, ns=(number + 1, number + 1))
-
-
-def judged(read: Callable[[], object], name: str) -> str:
-    """Run a reader and say what it did: "read", "refused", or what it should not have done.
-
-    Args:
-        read: the reader.
-        name: what every line of a refusal must hold.
-    """
-    try:
-        read()
-    except YoloError as error:
-        text = str(error)
-        first, *more = text.split("\n")  # of several faults in a file there is a line for each
-        if not all(name in line for line in more or [first]):
-            return f"names no file: {text[:120]}"
-        if len(more) > 21 or max(map(len, text.split("\n"))) > 1000:
-            return f"is too long: {text[:120]!r}"
-        return "refused"
-    except Exception as error:  # noqa: BLE001 (that is what is looked for)
-        return f"raised {type(error).__name__}: {str(error)[:120]}"
-    return "read"
-
-
-def main(arguments: list[str]) -> None:
-    """Read mutants and write a report as JSON."""
-    import resource
-
-    kind, first, count, seed, folder, limit = arguments
-    target = importlib.import_module("benchmarks.faults.targets").TARGETS[kind](Path(folder))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    outcomes, worst, harm = Counter(), 0.0, []
-    with (Path(folder) / f"{kind}.progress").open("r+", encoding="utf-8") as progress:
-        for number in range(int(first), int(first) + int(count)):
-            progress.seek(0)
-            progress.write(str(number))
-            progress.flush()
-            rng = np.random.default_rng([int(seed), number])
-            read, name = target(rng, number)
-            started = time.process_time()  # what others do on this machine is not the file's fault
-            outcome = judged(read, name)
-            seconds = time.process_time() - started
-            worst = max(worst, seconds)
-            if seconds > float(limit):
-                outcome = f"took more than {limit} s"
-            outcomes[outcome] += 1
-            if outcome not in ("read", "refused") and len(harm) < 20:
-                harm.append((number, outcome))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report = {"outcomes": outcomes, "seconds": worst, "megabytes": (peak - before) / 1024,
-              "harm": harm}  # fmt: skip
-    sys.stdout.write(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

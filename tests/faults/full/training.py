@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.faults import conduct, damage, kills
-from benchmarks.faults.table import Row
+from tests.faults.full import conduct, damage, kills
+from tests.faults.full.table import Row
 
 CASES = {
     "T1": kills.frozen,
@@ -40,7 +40,7 @@ def _alone(case, quick: bool) -> Iterator[Row]:
         case: one of `CASES`.
         quick: a few trials instead of the full count.
     """
-    from benchmarks.faults.toy import Toy
+    from tests.faults.full.toy import Toy
 
     with tempfile.TemporaryDirectory() as work:
         yield from rows_of(case, Toy(Path(work)), quick)

@@ -1,8 +1,8 @@
 """Train a network for some steps on some devices, parts of this processor; save its weights.
 
-    python -m benchmarks.faults.replicas yolov4-tiny 2 weights.npz float64 56
+    python -m tests.faults.full.replicas yolov4-tiny 2 weights.npz float64 56
 
-"small" is the network of `benchmarks.faults.small`. Nine pictures in batches of eight: every other
+"small" is the network of `tests.faults.full.small`. Nine pictures in batches of eight: every other
 batch holds one, so that all devices but the first have none.
 
 In float64 the learning rate is the usual one. In float32 it is small: there a rounding now and
@@ -79,7 +79,7 @@ def train(model: str, devices: str, precision: str, steps: int) -> tuple[list[np
     """
     import keras
 
-    from benchmarks.faults import small
+    from tests.faults.full import small
     from yolo.data import demo
     from yolo.data import folder as dataset
     from yolo.models.yolov4 import network

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.faults.mutants import Report, fuzz
-from benchmarks.faults.table import Row
-from benchmarks.faults.targets import FORMATS
+from tests.faults.full.mutants import Report, fuzz
+from tests.faults.full.table import Row
+from tests.faults.full.targets import FORMATS
 
 SEED = 2024
 MANY = 10_000

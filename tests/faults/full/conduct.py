@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults import mounts
-from benchmarks.faults.toy import ROOT, Meter, Toy, assert_one_line
+from tests.faults.full import mounts
+from tests.faults.full.toy import ROOT, Meter, Toy, assert_one_line
 
 
 def order(toy: Toy, quick: bool):
@@ -121,7 +121,7 @@ def no_place(toy: Toy, quick: bool):
 
 def long_run(toy: Toy, quick: bool):
     """T13: memory and open files of a run of many epochs stay where they were."""
-    from benchmarks.faults.toy import _resident
+    from tests.faults.full.toy import _resident
     from yolo.training.epoch_end import EpochEnd
 
     epochs = 12 if quick else 1000

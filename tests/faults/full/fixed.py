@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.faults.pictures import variants
-from benchmarks.faults.table import Row
+from tests.faults.full.pictures import variants
+from tests.faults.full.table import Row
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TESTS = {
     "T17": ("bombs", "test_bombs.py"),
     "T18": ("kinds of files, odd names", "test_kinds_and_names.py"),

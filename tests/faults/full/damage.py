@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults import mounts
-from benchmarks.faults.mounts import contents
-from benchmarks.faults.toy import Meter, Toy, assert_one_line, weights_of
+from tests.faults.full import mounts
+from tests.faults.full.mounts import contents
+from tests.faults.full.toy import Meter, Toy, assert_one_line, weights_of
 
 
 def full_disk(toy: Toy, quick: bool):

@@ -1,25 +1,25 @@
 """Bring faults about, count what survives, and print the table of docs/reliability.md.
 
-python -m benchmarks.faults                # full counts: hours
-python -m benchmarks.faults --quick        # a few trials of each
-python -m benchmarks.faults training T14   # one family, one fault
-python -m benchmarks.faults --list         # their names
-python -m benchmarks.faults T2 --page docs/reliability.md    # put the rows into that page, too
+python -m tests.faults.full                # full counts: hours
+python -m tests.faults.full --quick        # a few trials of each
+python -m tests.faults.full training T14   # one family, one fault
+python -m tests.faults.full --list         # their names
+python -m tests.faults.full T2 --page docs/reliability.md    # put the rows into that page, too
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 import time
 from pathlib import Path
 
-from benchmarks.faults.table import Row, put_into
+from tests.faults.full import devices, fixed, inputs, training
+from tests.faults.full.table import Row, put_into
 from yolo.system.writing import write_text
 
-FAMILIES = ("training", "inputs", "fixed", "devices")
+FAMILIES = {"training": training, "inputs": inputs, "fixed": fixed, "devices": devices}
 
 
 def _names(fault: str) -> set[str]:
@@ -36,7 +36,7 @@ def _publish(row: Row, page: Path) -> None:
 
 def main() -> int:
     """Print the table row by row; 1 if anything did not survive."""
-    parser = argparse.ArgumentParser(prog="benchmarks.faults", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="tests.faults.full", description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="families or faults; --list")
     parser.add_argument("--quick", action="store_true", help="a few trials of each fault")
     parser.add_argument("--list", action="store_true", help="name all families and their faults")
@@ -46,9 +46,7 @@ def main() -> int:
     if args.page and args.quick:
         parser.error("--page takes full counts alone")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    faults = {
-        name: importlib.import_module(f"benchmarks.faults.{name}").FAULTS for name in FAMILIES
-    }
+    faults = {name: family.FAULTS for name, family in FAMILIES.items()}
     if args.list:
         for family, found in faults.items():
             print(f"{family}: {', '.join(found)}")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults.table import Row
-from benchmarks.faults.toy import ROOT, Meter
+from tests.faults.full.table import Row
+from tests.faults.full.toy import ROOT, Meter
 
 PATIENCE = 3600  # seconds for one training; a machine with other work takes its time
 
@@ -34,7 +34,7 @@ def replicas(precision: str, most: float, quick: bool) -> Iterator[Row]:
             for devices in (1, 2) if quick else (1, 2, 4):
                 files[devices] = Path(work) / f"{model}-{devices}.npz"
                 done = subprocess.run(
-                    [sys.executable, "-m", "benchmarks.faults.replicas", model, str(devices),
+                    [sys.executable, "-m", "tests.faults.full.replicas", model, str(devices),
                      str(files[devices]), precision, *(["14"] if quick else [])],
                     cwd=work, capture_output=True, encoding="utf-8", timeout=PATIENCE,
                     env={**os.environ, "PYTHONPATH": str(ROOT), "SMALL_DROPOUT": "0"},

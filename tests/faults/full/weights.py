@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults import small
-from benchmarks.faults.mutants import mutate, write
+from tests.faults.full import small
+from tests.faults.full.mutants import mutate, write
 from yolo.errors import WeightsError
 
 SPECIAL = [struct.pack("<f", x) for x in (np.nan, np.inf, -np.inf, -1.0, 3e38, 0.0)]

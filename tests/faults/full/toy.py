@@ -17,15 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.faults import small
-from benchmarks.faults.mutants import cpu_seconds
-from benchmarks.faults.table import Row
+from tests.faults.full import small
+from tests.faults.full.mutants import cpu_seconds
+from tests.faults.full.table import Row
 
 SETTINGS = {
     "image_size": (64, 64), "epochs": 3, "batch_size": 2, "precision": "float32", "eager": True,
     "epochs_between_evaluations": 2, "accumulate": 2,
 }  # fmt: skip
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Outcome(NamedTuple):
@@ -157,7 +157,7 @@ class Toy:
         with (self.work / "out").open("w+b") as out, (self.work / "err").open("w+b") as err:
             options = [str(option) for option in [*options, *arguments]]
             process = subprocess.Popen(
-                [*within, sys.executable, "-m", "benchmarks.faults.small", *options],
+                [*within, sys.executable, "-m", "tests.faults.full.small", *options],
                 stdout=out, stderr=err, preexec_fn=limits, cwd=self.work,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8",
                      "SMALL_PAUSE": str(pause)},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.faults.table import Row, put_into
+from tests.faults.full.table import Row, put_into
 
 PAGE = """words
 | T2 SIGTERM * | 1 | 1 | | |

@@ -2,7 +2,7 @@
 
 What is under test is the run around the network, which a small one shows in seconds.
 
-    python -m benchmarks.faults.small --data VOCdevkit/VOC2007 --image-size 64 --epochs 3
+    python -m tests.faults.full.small --data VOCdevkit/VOC2007 --image-size 64 --epochs 3
 
 SMALL_DROPOUT=0 in the environment turns dropout off, which draws other numbers on other numbers of
 devices. SMALL_PAUSE=60 makes every batch after the fifth, with --eager, take a minute longer.

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults import weights
-from benchmarks.faults.mutants import mutate, write
-from benchmarks.faults.pictures import variants
+from tests.faults.full import weights
+from tests.faults.full.mutants import mutate, write
+from tests.faults.full.pictures import variants
 from yolo.errors import DatasetError
 
 Target = Callable[[np.random.Generator, int], tuple[Callable[[], object], str]]

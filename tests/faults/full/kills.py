@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.faults import small
-from benchmarks.faults.toy import Meter, StopAfter, Toy, weights_of
+from tests.faults.full import small
+from tests.faults.full.toy import Meter, StopAfter, Toy, weights_of
 
 
 class Freezer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from benchmarks.faults.toy import Meter, Toy, assert_one_line, weights_of
+from tests.faults.full.toy import Meter, Toy, assert_one_line, weights_of
 
 # A file system in memory of $1 kB at $2 with a copy of the run $3, mounted again as $4 says, for
 # the command that follows; what is there at its end is copied to $5.

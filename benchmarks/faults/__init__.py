@@ -1,1 +1,0 @@
-"""Fault tests at full count; `python -m benchmarks.faults` prints their table."""

@@ -1,0 +1,1 @@
+"""The tests; a package, lest one named `tests` among the installed ones be taken for it."""

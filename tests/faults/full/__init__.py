@@ -1,0 +1,1 @@
+"""Fault tests at full count; `python -m tests.faults.full` prints their table."""
