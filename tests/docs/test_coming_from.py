@@ -1,17 +1,15 @@
 """The pages name options that exist, and every name that the tutorial's users look for."""
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
-from yolo.cli import options
+from yolo.cli import COMMANDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PARSERS = [
-    make() for name, make in vars(options).items()
-    if name.endswith("_parser") and name != "make_parser" and not name.startswith("_")
-]  # fmt: skip
+PARSERS = [importlib.import_module(f"yolo.cli.{word}").parser() for word in COMMANDS]
 # What a user sets by editing the tutorial's scripts, and the files beside them.
 NAMES = """
     classes_path anchors_path anchors_mask phi model_path input_shape mosaic mosaic_prob mixup

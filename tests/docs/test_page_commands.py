@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo.cli import main, options, train
+from yolo.cli import COMMANDS, main, train
 from yolo.cli.option_values import Parser
 from yolo.errors import ConfigError
 from yolo.settings import toml
@@ -31,16 +31,6 @@ from yolo.settings.train import TrainConfig
 from yolo.system import process
 
 ROOT = Path(__file__).resolve().parents[2]
-PARSERS = (
-    "train",
-    "predict",
-    "evaluate",
-    "export",
-    "models",
-    "check",
-    "anchors",
-    "shards",
-)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:python|pip|make|pytest|mkdocs)(?: [^`\n]+)?)`")
@@ -277,11 +267,11 @@ def test_commands_run_as_shown(folder):
     assert (folder / "anchors.txt").is_file() and (folder / "logs" / "check").is_dir()
 
 
-@pytest.mark.parametrize("name", PARSERS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_stands_on_a_page(name):
     """Who reads the pages meets every option; of --strict and --no-strict the first will do."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     shown = set(re.findall(r"--[a-z][\w-]*", text))
-    parser = getattr(options, f"{name}_parser")()
+    parser = importlib.import_module(f"yolo.cli.{name}").parser()
     offered = [action.option_strings for action in parser._actions if action.dest != "help"]
     assert not [strings for strings in offered if strings and not shown & set(strings)]

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+import keras_focal
 from tests.scripts.commands import ROOT, SCRIPTS, refused, run, surroundings, work_of_children
+from yolo.cli import train
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -49,8 +51,34 @@ def test_help_needs_neither_tensorflow_nor_opencv(tmp_path, script):
     assert done.returncode == 0, done.stderr
 
 
-def test_help_of_train_shows_every_setting_with_its_default(tmp_path):
-    text = " ".join(run(tmp_path, "train", "--help").stdout.split())
+def test_help_of_train_is_one_screen_of_the_usual_options(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run(tmp_path, "train", "--help").stdout.splitlines()
+    assert lines[:2] == ["usage: train.py [options]", ""]
+    assert len(lines) < 24 and max(map(len, lines)) <= 80
+    shown = [line.split()[0] for line in lines if line.startswith("  --")]
+    assert shown == [
+        "--data", "--classes", "--model", "--weights", "--image-size", "--epochs", "--batch-size",
+        "--loss", "--name", "--resume",
+    ]  # fmt: skip
+    known = {text: action for action in train.parser()._actions for text in action.option_strings}
+    assert set(shown) <= set(known)
+    assert lines[-1] == f"all {len(set(known.values()))} options: --help all"
+    for option in ("--model", "--loss", "--epochs", "--batch-size", "--image-size"):
+        stated = known[option].help.partition("(default: ")[2].split(",")[0].rstrip(")")
+        (line,) = [line for line in lines if line.startswith(f"  {option} ")]
+        assert option == "--loss" or line.endswith(f"(default: {stated})")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_version(tmp_path, script):
+    done = run(tmp_path, script, "--version")
+    assert (done.returncode, done.stdout) == (0, f"keras-focal {keras_focal.__version__}\n")
+
+
+def test_help_all_of_train_shows_every_setting_with_its_default(tmp_path):
+    text = " ".join(run(tmp_path, "train", "--help", "all").stdout.split())
+    assert text.startswith("usage: train.py [options] Train a detector")
     for group in ("data:", "model:", "augmentation:", "loss:", "schedule:", "optimizer:", "run:"):
         assert group in text
     for words in (

@@ -84,12 +84,12 @@ def test_a_signal_in_compiled_code_that_is_kept_quiet_ends_with_its_line(tmp_pat
     """As in the converters of an export: nothing of Python's runs there, and 2 is set aside."""
     code = (
         "import hashlib, sys\n"
-        "from yolo import cli\nfrom yolo.cli import options\nfrom yolo.system import terminal\n"
+        "from yolo import cli\nfrom yolo.cli import models\nfrom yolo.system import terminal\n"
         "from yolo.system.signals import Stop\n"
-        "def work(args, screen):\n"
+        "def work(args, screen, stop):\n"
         "    with terminal.quiet_errors(verbose=False):\n"
         "        hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)\n"
-        "sys.exit(cli._run(options.models_parser(), [], work, None, Stop(grace=0.3)))\n"
+        "sys.exit(cli._run(models.parser(), [], work, Stop(grace=0.3)))\n"
     )
     found = end(tmp_path, [sys.executable, "-c", code], signal.SIGTERM, loads, delay=0.2)
     assert found == (143, "", "interrupted\n")

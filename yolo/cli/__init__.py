@@ -5,98 +5,62 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import importlib
 import logging
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
-from yolo.cli import options
 from yolo.errors import YoloError
 from yolo.system import signals, terminal
 
-
-def train_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `train.py`: train, evaluate, draw, and say how to go on."""
-    from yolo.cli.train import train
-
-    stop = signals.Stop()
-    command = typed(prog or "train.py", sys.argv[1:] if argv is None else argv)
-    run = functools.partial(train, command=command, stop=stop)
-    return _run(options.train_parser(), argv, run, prog, stop)
-
-
-def predict_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `predict.py`: detect in pictures and videos, draw the boxes, write what was found."""
-    from yolo.cli.predict import predict
-
-    stop = signals.Stop()
-    return _run(options.predict_parser(), argv, functools.partial(predict, stop=stop), prog, stop)
-
-
-def evaluate_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `evaluate.py`: measure average precision on a labelled split."""
-    from yolo.cli.evaluate import evaluate
-
-    return _run(options.evaluate_parser(), argv, evaluate, prog)
-
-
-def export_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `python -m yolo export`: write a detector for another runtime."""
-    from yolo.cli.export import export
-
-    return _run(options.export_parser(), argv, export, prog)
-
-
-def models_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `python -m yolo models`: list the models there are."""
-    from yolo.cli.models import models
-
-    return _run(options.models_parser(), argv, models, prog)
-
-
-def check_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `python -m yolo check`: read a data set and report on it."""
-    from yolo.cli.look import check
-
-    return _run(options.check_parser(), argv, check, prog)
-
-
-def anchors_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `python -m yolo anchors`: fit anchors to a data set."""
-    from yolo.cli.look import anchors
-
-    return _run(options.anchors_parser(), argv, anchors, prog)
-
-
-def shards_main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Run `python -m yolo shards`: copy a data set into TFRecord shards."""
-    from yolo.cli.shards import shards
-
-    return _run(options.shards_parser(), argv, shards, prog)
-
-
-# What `python -m yolo` understands: the function behind each word, and what it does.
-COMMANDS: dict[str, tuple[Callable, str]] = {
-    "train": (train_main, "train a detector on labelled pictures"),
-    "predict": (predict_main, "detect objects in pictures and videos"),
-    "evaluate": (evaluate_main, "measure average precision"),
-    "export": (export_main, "write a detector for another runtime"),
-    "models": (models_main, "list the models, their sizes and their weights"),
-    "check": (check_main, "report what a data set holds and what is wrong with it"),
-    "anchors": (anchors_main, "fit anchors to a data set"),
-    "shards": (shards_main, "copy a data set into TFRecord shards"),
+# What `python -m yolo` understands, and what it does. A command is the module of its name, with
+# `parser()` and `run(args, screen, stop)`; that of the command that was called alone is loaded.
+COMMANDS = {
+    "train": "train a detector on labelled pictures",
+    "predict": "detect objects in pictures and videos",
+    "evaluate": "measure average precision",
+    "export": "write a detector for another runtime",
+    "models": "list the models, their sizes and their weights",
+    "check": "report what a data set holds and what is wrong with it",
+    "anchors": "fit anchors to a data set",
+    "shards": "copy a data set into TFRecord shards",
 }
 
 
+def command(word: str, argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        word: one of `COMMANDS`.
+        argv: its options, those of the process for None.
+        prog: what it is called in its messages; None: the script's name.
+    """
+    module = importlib.import_module(f"yolo.cli.{word}")
+    parser = module.parser()
+    parser.prog = prog or f"{word}.py"
+    return _run(parser, sys.argv[1:] if argv is None else argv, module.run, signals.Stop())
+
+
+train_main = functools.partial(command, "train")
+predict_main = functools.partial(command, "predict")
+evaluate_main = functools.partial(command, "evaluate")
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run `python -m yolo COMMAND ...`: the same functions as the scripts."""
+    """Run `python -m yolo COMMAND ...`: the same commands as the scripts."""
     argv = sys.argv[1:] if argv is None else argv
     word = argv[0] if argv else ""
     if word in COMMANDS:
-        return COMMANDS[word][0](argv[1:], f"python -m yolo {word}")
+        return command(word, argv[1:], f"python -m yolo {word}")
     if word in ("-h", "--help"):
         print(_overview())
+        return 0
+    if word == "--version":
+        from yolo.cli.option_values import version
+
+        print(version())
         return 0
     if not word:
         print(_overview(), file=sys.stderr)
@@ -109,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _overview() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items()]
+    lines = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
     return "\n".join(
         ["usage: python -m yolo COMMAND [options]", "", "commands:", *lines, ""]
         + ["python -m yolo COMMAND --help lists the options of a command"]
@@ -117,22 +81,19 @@ def _overview() -> str:
 
 
 def _run(
-    parser: argparse.ArgumentParser, argv, command: Callable, prog: str | None, stop=None
+    parser: argparse.ArgumentParser, argv: list[str], run: Callable, stop: signals.Stop
 ) -> int:
     """Parse, run, and turn what went wrong into one line and an exit code.
 
     Args:
         parser: of the command's options.
-        argv: the options, those of the process for None.
-        command: called with the options and the screen; returns the exit code.
-        prog: what the command is called in its messages; None: the script's name.
+        argv: the options.
+        run: called with the options, the screen and `stop`; returns the exit code.
         stop: ends the command on a signal; it may know what to say then.
     """
-    parser.prog = prog or parser.prog
-    argv = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
     args.typed = {word.partition("=")[0] for word in argv if word.startswith("--")}
-    args.prog = parser.prog
+    args.prog, args.command = parser.prog, typed(parser.prog, argv)
     screen = terminal.Screen()
 
     def fail(text: str, code: int) -> int:
@@ -142,8 +103,6 @@ def _run(
         with contextlib.suppress(OSError):  # a terminal that is gone changes no exit code
             print(f"{parser.prog}: {word} {text}", file=sys.stderr)
         return code
-
-    stop = stop or signals.Stop()
 
     def farewell():
         terminal.let_errors_through()
@@ -159,7 +118,7 @@ def _run(
     stop.farewell = farewell
     try:
         with _log_on(screen, verbose=args.verbose), stop:
-            return command(args, screen)
+            return run(args, screen, stop)
     except signals.Stopped as stopped:
         farewell()
         return stopped.exit_code

@@ -6,17 +6,57 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yolo.cli import common
+from yolo.cli import common, options
+from yolo.cli.option_values import Parser, count, make_parser, share
 from yolo.errors import ConfigError
 from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
-from yolo.system import terminal
+from yolo.system import signals, terminal
 
 if TYPE_CHECKING:
     from yolo.data.sample import Sample
 
 
-def evaluate(args, screen: terminal.Screen) -> int:
+def parser() -> Parser:
+    """Return the parser of the command's options."""
+    parser = make_parser("Measure average precision, after VOC and COCO.")
+    parser.add_argument("--data", metavar="DIR",
+                        help="VOC folder, COCO folder, folder of shards or COCO instances .json "
+                        "file; without it VOCdevkit/ in the current folder, else the embedded "
+                        "data set")  # fmt: skip
+    parser.add_argument("--images", metavar="DIR", help="picture folder of a COCO file")
+    parser.add_argument("--split", default="test", metavar="NAME",
+                        help="list in ImageSets/Main (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--seed", type=int, metavar="N",
+                        help="divides pictures without lists, as train.py's does (default: the "
+                        "one that the weights note)")  # fmt: skip
+    options.model_options(parser, "score")
+    parser.add_argument("--score", type=share, default=0.001, metavar="S",
+                        help="least score that counts (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--iou", type=share, default=0.45, metavar="I",
+                        help="of non-maximum suppression (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--match-iou", type=share, default=0.5, metavar="I",
+                        help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--inclusive-pixels", action="store_true",
+                        help="add 1 to widths and heights, for boxes whose x2, y2 are the last "
+                        "pixel inside")  # fmt: skip
+    parser.add_argument("--batch-size", type=count, default=8, metavar="N",
+                        help="pictures at once (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--first-pixel", choices=("auto", "0", "1"), default="auto",
+                        help="number of the first pixel in VOC annotations; auto: 0 if any box "
+                        "starts there, else 1 (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--only-classes", action="store_true",
+                        help="leave out objects of classes that are not the model's (COCO's are "
+                        "left out always)")  # fmt: skip
+    options.limit_option(parser)
+    parser.add_argument("--json", metavar="FILE", help="also write the results here")
+    parser.add_argument("--results", metavar="FILE",
+                        help="score this COCO results file against the --data file instead of "
+                        "running a model")  # fmt: skip
+    return parser
+
+
+def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
     if args.results:
         return _score_results(args, screen)

@@ -6,19 +6,58 @@ import contextlib
 import os
 from pathlib import Path
 
-import numpy as np
-
-from yolo.cli import common
+from yolo.cli import common, options
+from yolo.cli.option_values import Parser, count, image_size, make_parser, share
 from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.export.info import runtime_of
+from yolo.export.info import RUNTIMES, runtime_of
 from yolo.settings.train import TrainConfig
-from yolo.system import terminal
+from yolo.system import signals, terminal
 from yolo.system.reading import printable
 
 _MOST_CALIBRATION_PICTURES = 100
 
 
-def export(args, screen: terminal.Screen) -> int:
+def parser() -> Parser:
+    """Return the parser of the command's options."""
+    parser = make_parser(
+        "Write a detector for another runtime. The file is opened by that runtime and compared "
+        "with Keras on a picture before it is kept.",
+    )
+    options.weights_option(parser, "a .keras of a run")
+    parser.add_argument("--classes", metavar="NAMES",
+                        help=f"all names for {options.OTHERS} that are not for COCO's or VOC's "
+                        f"classes: {options.NAMES}")  # fmt: skip
+    parser.add_argument("--image-size", type=image_size, metavar="SIZE",
+                        help=f"network size (default: the model's; for {options.OTHERS} "
+                        f"{options.SIZES})")  # fmt: skip
+    parser.add_argument("--format", choices=RUNTIMES, required=True, help="what to write")
+    parser.add_argument("--dynamic", action="store_true",
+                        help="leave batch, height and width free (default: one picture of the "
+                        "model's size)")  # fmt: skip
+    parser.add_argument("--quantize", choices=("none", "dynamic", "float16", "int8"),
+                        default="none",
+                        help="smaller numbers; litert: all, openvino: float16 "
+                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--data", metavar="DIR",
+                        help="training set, or a folder of pictures, from which int8 takes its "
+                        "ranges; its first picture is the one to compare on")  # fmt: skip
+    parser.add_argument("--picture", metavar="FILE", help="picture to compare with Keras on")
+    parser.add_argument("--out", metavar="DIR", help="where to write (default: beside the weights)")
+    parser.add_argument("--no-nms", action="store_true",
+                        help="leave suppression out of saved_model and onnx")  # fmt: skip
+    parser.add_argument("--score", type=share, metavar="S",
+                        help="least score that suppression reports, inside the file or after its "
+                        "description (default: the model's, 0.25)")  # fmt: skip
+    parser.add_argument("--iou", type=share, metavar="I",
+                        help="overlap above which it keeps the best box only (default: the "
+                        "model's: YOLOv4 0.45, RetinaNet 0.5)")  # fmt: skip
+    parser.add_argument("--max-detections", type=count, default=100, metavar="N",
+                        help="objects a picture that suppression inside the file reports at most "
+                        "(default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
     weights = args.weights or common.latest_run()
     if runtime_of(weights):
@@ -124,6 +163,8 @@ def _picture(args, paths: list[os.PathLike], settings: dict, chosen: dict):
         settings: those of the run that trained the model, {} where it is not known.
         chosen: which of its pictures that run learned from, for `data_pictures`.
     """
+    import numpy as np
+
     from yolo.data import demo_pictures
     from yolo.pictures.files import read_image
 

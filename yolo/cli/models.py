@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from yolo.cli.option_values import Parser, count, image_size, make_parser
 from yolo.errors import ConfigError
-from yolo.system import terminal
+from yolo.system import signals, terminal
 
 if TYPE_CHECKING:
     import keras
 
 
-def models(args, screen: terminal.Screen) -> int:
+def parser() -> Parser:
+    """Return the parser of the command's options."""
+    parser = make_parser("List the models: parameters, arithmetic, strides, weights.")
+    parser.add_argument("--image-size", type=image_size, default=(416, 416), metavar="SIZE",
+                        help="pictures that the arithmetic is counted for "
+                        "(default: 416)")  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="MODEL", help="which; all without any")
+    parser.add_argument("--num-classes", type=count, default=80, metavar="N",
+                        help="how many classes they tell apart (default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
     terminal.import_tensorflow_quietly(verbose=args.verbose)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import re
 import sys
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn
 
 from yolo.pictures.header import LARGEST_MEGAPIXELS
@@ -119,6 +121,9 @@ class Parser(argparse.ArgumentParser):
     # Options of a size that may stand alone, and the value they then have. argparse's own way to
     # say so would take the next word for the value, whatever it is: `--tile picture.jpg`.
     bare_options: dict[str, str] = {}
+    # The options with their values' names that `--help` shows, and what it says of them, where
+    # `--help all` is needed to see all.
+    usual: dict[str, str] = {}
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse what is no option, with the nearest one that is."""
@@ -141,18 +146,55 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with one line and exit code 2."""
         name = self.prog if self.prog.startswith("python") else f"python {self.prog}"
-        self.exit(2, f"{self.prog}: error: {message} (all options: {name} --help)\n")
+        more = " all" if self.usual else ""
+        self.exit(2, f"{self.prog}: error: {message} (all options: {name} --help{more})\n")
 
 
-def make_parser(name: str, description: str) -> Parser:
-    """Return the parser of a command with the option that all commands have.
+class _Help(argparse.Action):
+    """Shows the usual options, or all of them, and ends."""
+
+    def __call__(self, parser: Any, namespace, values, option_string=None) -> None:
+        shown = parser
+        if parser.usual and values != "all":
+            shown = argparse.ArgumentParser(
+                prog=parser.prog, usage=parser.usage, description=parser.description,
+                epilog=f"all {len(parser._actions)} options: --help all", add_help=False,
+            )  # fmt: skip
+            group = shown.add_argument_group("the usual ones")
+            for option, text in parser.usual.items():
+                name, _, metavar = option.partition(" ")
+                group.add_argument(name, metavar=metavar, help=text)
+        shown.print_help()
+        parser.exit()
+
+
+def make_parser(description: str, usual: dict[str, str] | None = None) -> Parser:
+    """Return the parser of a command with the options that all commands have.
 
     Args:
-        name: the command as it is typed, "train.py" or "python -m yolo check".
         description: what it does, for --help.
+        usual: `Parser.usual`, for a command of many options.
     """
-    parser = Parser(prog=name, description=description, allow_abbrev=False)
+    parser = Parser(description=description, allow_abbrev=False, add_help=False)
+    if usual:
+        parser.usual, parser.usage = usual, "%(prog)s [options]"
+    parser.add_argument("-h", "--help", action=_Help, nargs="?" if usual else 0,
+                        default=argparse.SUPPRESS, metavar="all",
+                        help="show the options and end")  # fmt: skip
+    parser.add_argument("--version", action="version", version=version(),
+                        help="show the version and end")  # fmt: skip
     parser.add_argument(
         "--verbose", action="store_true", help="show TensorFlow's own messages and more of ours"
     )
     return parser
+
+
+def version() -> str:
+    """Return the name and the version of the project, which stands in `keras_focal`.
+
+    That file is found and read, for importing it would import Keras.
+    """
+    spec = importlib.util.find_spec("keras_focal")
+    text = Path(spec.origin).read_text(encoding="utf-8")  # type: ignore[union-attr, arg-type]
+    found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    return f"keras-focal {found[1]}"  # type: ignore[index]

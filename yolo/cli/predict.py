@@ -6,16 +6,62 @@ import contextlib
 from collections import Counter
 from pathlib import Path
 
-from yolo.cli import common
+from yolo.cli import common, options
 from yolo.cli.benchmark import print_benchmark
+from yolo.cli.option_values import SAVE_KINDS, Parser, count, kinds, make_parser, share, tile_size
 from yolo.errors import ConfigError, DatasetError
-from yolo.inference.writers import MARK, is_drawn
 from yolo.pictures.header import allow_megapixels
 from yolo.system import signals, terminal
 from yolo.system.reading import printable
 
 
-def predict(args, screen: terminal.Screen, *, stop: signals.Stop) -> int:
+def parser() -> Parser:
+    """Return the parser of the command's options."""
+    parser = make_parser("Detect objects in pictures and videos; draw them and write JSON.")
+    parser.bare_options = {"--tile": "auto"}
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="pictures, videos, folders, globs, .txt lists of pictures, file:// addresses, or the "
+        "number of a camera; without any, the embedded data set's test pictures",
+    )
+    options.model_options(parser, "report")
+    search = parser.add_argument_group("what is found")
+    search.add_argument("--score", type=share, default=0.25, metavar="S",
+                        help="report objects that score at least this "
+                        "(default: %(default)s)")  # fmt: skip
+    search.add_argument("--iou", type=share, metavar="I",
+                        help="of boxes that overlap more, keep the best (default: 0.45 for "
+                        "YOLOv4, 0.5 for RetinaNet)")  # fmt: skip
+    search.add_argument("--max-detections", type=count, metavar="N",
+                        help="objects a picture at most (default: 100; with --tile, "
+                        "1000)")  # fmt: skip
+    search.add_argument("--tile", type=tile_size, metavar="SIZE",
+                        help="also look at overlapping tiles of SIZE pixels (640 or 480x640, "
+                        "height x width; alone, the network's size): for small objects in large "
+                        "pictures")  # fmt: skip
+    search.add_argument("--batch-size", type=count, default=8, metavar="N",
+                        help="pictures or tiles at once (default: %(default)s)")  # fmt: skip
+    output = parser.add_argument_group("what is written")
+    output.add_argument("--out", default="predictions", metavar="DIR",
+                        help="folder for drawn pictures and predictions.json "
+                        "(default: %(default)s)")  # fmt: skip
+    output.add_argument("--save", type=kinds, default=(), metavar="KINDS",
+                        help="write these, too, with commas between them: "
+                        f"{', '.join(SAVE_KINDS[1:])}")  # fmt: skip
+    output.add_argument("--no-draw", action="store_true", help="draw nothing")
+    output.add_argument("--heatmap", action="store_true",
+                        help="lay over drawn pictures how sure the network is where")  # fmt: skip
+    output.add_argument("--show", action="store_true",
+                        help="show each picture in a window; any key goes on, q ends")  # fmt: skip
+    output.add_argument("--benchmark", action="store_true",
+                        help="write nothing; time every stage on these pictures")  # fmt: skip
+    options.limit_option(parser)
+    return parser
+
+
+def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code.
 
     Args:
@@ -140,6 +186,8 @@ class _Run:
 
     def _of_others(self, name: str) -> bool:
         """Tell whether a file in the way of a drawn one is none that an earlier run drew."""
+        from yolo.inference.writers import is_drawn
+
         path = self.out / name
         return not self.args.no_draw and path.exists() and not is_drawn(path)
 
@@ -170,6 +218,7 @@ class _Run:
     def _video(self, source: Path | int) -> bool:
         """Detect in every frame of a video or a camera; tell whether to go on."""
         from yolo.inference import predictor, video
+        from yolo.inference.writers import MARK
 
         with contextlib.closing(video.Video(source)) as frames:
             path = Path(f"camera_{source}") if frames.camera else source
@@ -206,7 +255,7 @@ class _Run:
     def _take(self, image, found, *, video=None, drawn=None, **about) -> bool:
         """Draw, show and write one result; tell whether to go on."""
         from yolo.inference import window
-        from yolo.inference.writers import Result
+        from yolo.inference.writers import MARK, Result
         from yolo.pictures.files import write_image
 
         picture = None

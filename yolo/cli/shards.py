@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from yolo.cli import common
+from yolo.cli import common, options
+from yolo.cli.option_values import Parser, count, make_parser
 from yolo.errors import ConfigError
 from yolo.settings.train import TrainConfig
-from yolo.system import terminal
+from yolo.system import signals, terminal
 
 
-def shards(args, screen: terminal.Screen) -> int:
+def parser() -> Parser:
+    """Return the parser of the command's options."""
+    parser = make_parser(
+        "Copy a data set into TFRecord shards with an index, for train.py --data. Batches are the "
+        "same as from the files.",
+    )
+    options.data_options(parser, names=("seed",))
+    parser.add_argument("--out", required=True, metavar="DIR",
+                        help="the folder to make; what is there already is never "
+                        "replaced")  # fmt: skip
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--shard-size", type=count, default=256, metavar="MB",
+                     help="fill each shard up to this size (default: %(default)s)")  # fmt: skip
+    how.add_argument("--num-shards", type=count, metavar="N",
+                     help="divide each split into N shards instead")  # fmt: skip
+    return parser
+
+
+def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
     config = TrainConfig(**common.settings_given(args))
     if not (config.data or config.train_list or config.val_list):

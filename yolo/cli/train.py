@@ -8,7 +8,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yolo.cli import common, look
+from yolo.cli import check, common, look, options
+from yolo.cli.option_values import Parser, count, make_parser
 from yolo.errors import ConfigError, WeightsError
 from yolo.settings import toml
 from yolo.settings import train as settings
@@ -37,8 +38,52 @@ DEMO_SETTINGS = {
 }
 
 
-def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
-    """Run the command, which the run notes as it was typed, and return its exit code."""
+# What `--help` shows, on one screen of 24 lines.
+USUAL = {
+    "--data DIR": "pictures and labels in VOC's or COCO's layout, or shards "
+    "(default: VOCdevkit/ here, else a data set that is drawn)",
+    "--classes FILE": "class names, one a line (default: those annotated)",
+    "--model NAME": f"python -m yolo models lists them (default: {TrainConfig.model})",
+    "--weights FILE": "start from a .keras, .weights, .h5 or .pth, or published ones by "
+    "name, such as yolov4-tiny-backbone (default: fresh ones)",
+    "--image-size SIZE": "416 or 320x416, height x width (default: 416)",
+    "--epochs N": f"(default: {TrainConfig.epochs})",
+    "--batch-size N": f"pictures a step, or auto (default: {TrainConfig.batch_size})",
+    "--loss NAME": "cross-entropy or focal (default: focal for RetinaNet alone)",
+    "--name NAME": "of the run's folder in logs/ (default: date and time)",
+    "--resume DIR": "go on with the run in this folder",
+}
+
+
+def parser() -> Parser:
+    """Return the parser of the command's options."""
+    parser = make_parser(
+        "Train a detector on pictures labelled in VOC format. Without --data it trains on "
+        "VOCdevkit/ in the current folder, or on a data set that it draws itself.",
+        USUAL,
+    )
+    parser.add_argument("--config", metavar="FILE",
+                        help="TOML file of settings, named as the options with _ for -; options "
+                        "win")  # fmt: skip
+    parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
+    parser.add_argument("--continue", action="store_true", dest="go_on",
+                        help="go on with the run of this --name, or start it")  # fmt: skip
+    look = parser.add_argument_group("a look before training (nothing is trained for long)")
+    look = look.add_mutually_exclusive_group()
+    look.add_argument("--check", action="store_true",
+                      help="read and decode all the data, report on them, and end")  # fmt: skip
+    look.add_argument("--show-batches", type=count, metavar="N",
+                      help="write N augmented batches as pictures, with boxes and the anchors "
+                      "that learn them, and end")  # fmt: skip
+    look.add_argument("--overfit", type=count, metavar="N",
+                      help="train on N pictures until they are learned, say whether they were, "
+                      "and end; 8 is a good number")  # fmt: skip
+    options.settings_options(parser)
+    return parser
+
+
+def run(args, screen: terminal.Screen, stop: Stop) -> int:
+    """Run the command and return its exit code."""
     given = common.settings_given(args)
     number, processes = devices.read_tf_config()
     if args.go_on:
@@ -52,7 +97,7 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
         folder = None
     if args.check:
         config = _with_data(config, given, screen)
-        return look.check_data(config, Path(config.save_dir) / "check", screen, args.verbose)
+        return check.check_data(config, Path(config.save_dir) / "check", screen, args.verbose)
     looks = args.show_batches or args.overfit
     if processes > 1:
         _refuse_for_several(args, config)
@@ -81,17 +126,17 @@ def train(args, screen: terminal.Screen, *, command: str, stop: Stop) -> int:
         return 0
     if args.go_on and not folder:
         _clear_failed_start(run_folder.place(config.save_dir, config.name or ""))
-    _write(folder or run_folder.create(config), config, args, command, screen, stop)
+    _write(folder or run_folder.create(config), config, args, screen, stop)
     return 0
 
 
-def _write(folder: Path, config: TrainConfig, args, command: str, screen, stop: Stop) -> None:
+def _write(folder: Path, config: TrainConfig, args, screen, stop: Stop) -> None:
     """Train, with all that is written about a run."""
     stop.last_line = lambda: _last_line(folder, common.sibling(args.prog, "train"))
     screen.write(f"run folder: {folder}")
     try:
         with lock(folder), _log_file(folder / "log.txt"):
-            run_folder.note_command(folder, command)
+            run_folder.note_command(folder, args.command)
             run = _Run(folder, bool(args.resume), screen, stop)
             best = run.train(config)
             example = _show_results(best, run, screen)

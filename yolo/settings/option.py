@@ -14,7 +14,7 @@ def option(group: str, default: Any, help: str, **about: Any) -> Any:
     """Return a dataclass field that also tells the command line how to offer it.
 
     Args:
-        group: the heading that `--help` lists it under.
+        group: the heading that `--help all` lists it under.
         default: its value where the user does not say; None: found out at the start.
         help: what it does, in words that follow the option's name.
         about: what else is known of it: `choices`, a tuple of the words it may be; `within`, the

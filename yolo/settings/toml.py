@@ -45,7 +45,7 @@ def check_key(key: str, where: str = "") -> None:
     known = [field_.name for field_ in fields(TrainConfig)]
     if key not in known:
         near = get_close_matches(key, known, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; see train.py --help"
+        hint = f"; did you mean {near[0]!r}?" if near else "; see train.py --help all"
         raise ConfigError(f"{where}there is no setting {key!r}{hint}")
 
 

@@ -8,21 +8,21 @@ import tensorflow as tf
 
 from yolo import cli
 from yolo.classes import COCO_CLASSES
-from yolo.cli import common, options, train
+from yolo.cli import anchors, check, common, predict, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
 from yolo.settings.train import TrainConfig
 from yolo.system.lock import lock
 
 
 def parsed(*arguments):
-    return vars(options.train_parser().parse_args(list(arguments)))
+    return vars(train.parser().parse_args(list(arguments)))
 
 
 # --------------------------------------------------------------------------------- options
 
 
 def test_every_setting_is_an_option_and_nothing_is_set_unless_given():
-    known = options.train_parser()._option_string_actions
+    known = train.parser()._option_string_actions
     for field in fields(TrainConfig):
         assert f"--{field.name.replace('_', '-')}" in known
     assert set(parsed()) == {
@@ -122,7 +122,7 @@ def test_resuming_what_has_no_model_yet(tmp_path, outcome):
 
 
 def test_the_data_commands_take_the_settings_that_concern_them():
-    for parser in (options.check_parser(), options.anchors_parser()):
+    for parser in (check.parser(), anchors.parser()):
         known = parser._option_string_actions
         assert {"--data", "--classes", "--image-size", "--resize", "--model", "--out"} <= set(known)
         assert "--epochs" not in known and "--learning-rate" not in known
@@ -143,7 +143,7 @@ def ended_by(monkeypatch, outcome, error):
         screen.write("half a line", end="\r")
         raise error
 
-    monkeypatch.setattr("yolo.cli.predict.predict", fail)
+    monkeypatch.setattr("yolo.cli.predict.run", fail)
     code, out, err = outcome(cli.predict_main, "a.jpg")
     assert out.endswith("half a line\n"), "the error starts on a line of its own"
     assert len(err.splitlines()) == 1
@@ -238,7 +238,7 @@ def test_there_is_a_word_for_one_and_many():
     ],
 )
 def test_a_tile_may_stand_alone(arguments, tile, sources):
-    args = options.predict_parser().parse_args(arguments)
+    args = predict.parser().parse_args(arguments)
     assert (args.tile, args.sources) == (tile, sources)
 
 
@@ -250,6 +250,7 @@ def test_a_tile_may_stand_alone(arguments, tile, sources):
     [
         (["--help"], 0, "usage: python -m yolo COMMAND"),
         (["-h"], 0, "evaluate"),
+        (["--version"], 0, "keras-focal "),
         ([], 2, "usage: python -m yolo COMMAND"),
         (["predcit"], 2, "there is no command 'predcit'; did you mean predict?"),
         (["xyz"], 2, "there is no command 'xyz'; there are train, predict"),
@@ -271,12 +272,16 @@ def test_a_usage_error_names_the_command_as_it_was_typed(outcome):
     assert code == 2
     assert text.startswith("python -m yolo predict: error: there is no option --bacth-size; did")
     assert "(all options: python -m yolo predict --help)" in text
+    _, _, text = outcome(cli.train_main, "--epoch", "3")
+    assert text.endswith("(all options: python train.py --help all)\n")
 
 
 def test_the_commands_are_the_functions_of_the_scripts(monkeypatch):
     seen = []
-    monkeypatch.setattr("yolo.cli.evaluate.evaluate", lambda args, screen: seen.append(args) or 7)
+    monkeypatch.setattr("yolo.cli.evaluate.run", lambda args, screen, stop: seen.append(args) or 7)
     assert cli.main(["evaluate", "--score", "0.5"]) == 7 == cli.evaluate_main(["--score", "0.5"])
     first, second = map(vars, seen)
     assert (first.pop("prog"), second.pop("prog")) == ("python -m yolo evaluate", "evaluate.py")
+    commands = [first.pop("command"), second.pop("command")]
+    assert commands == ["python -m yolo evaluate --score 0.5", "python evaluate.py --score 0.5"]
     assert first == second

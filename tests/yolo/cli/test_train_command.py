@@ -70,8 +70,8 @@ def shown(monkeypatch):
 
 
 def write(folder, config, *, resume):
-    args = argparse.Namespace(resume=resume, prog="train.py")
-    train._write(folder, config, args, "python train.py", Screen(io.StringIO()), Stop())
+    args = argparse.Namespace(resume=resume, prog="train.py", command="python train.py")
+    train._write(folder, config, args, Screen(io.StringIO()), Stop())
 
 
 def test_a_finished_run_without_its_checkpoints_can_be_shown_again(here, shown):

@@ -126,10 +126,10 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_the_program():
 GONE = """
 import sys
 from yolo import cli
-from yolo.cli import options
+from yolo.cli import models
 from yolo.system.signals import Stop
 
-def work(args, screen):
+def work(args, screen, stop):
     {outlive}
     screen.write("ready")
     sys.stdin.read()
@@ -137,7 +137,7 @@ def work(args, screen):
         screen.write("still at work")
     return 5
 
-sys.exit(cli._run(options.models_parser(), [], work, None, Stop()))
+sys.exit(cli._run(models.parser(), [], work, Stop()))
 """
 
 
@@ -161,10 +161,10 @@ def test_a_terminal_that_hangs_up_leaves_the_work_its_end(tmp_path):
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from yolo import cli\nfrom yolo.cli import options\n"
+        "from yolo import cli\nfrom yolo.cli import models\n"
         "from yolo.system.signals import Stop\n"
         "stop = Stop()\n"
-        "def work(args, screen):\n"
+        "def work(args, screen, stop):\n"
         "    stop.defer()\n"
         "    screen.outlive()\n"
         "    screen.write('ready')\n"
@@ -174,7 +174,7 @@ def test_a_terminal_that_hangs_up_leaves_the_work_its_end(tmp_path):
         "    Path('saved').touch()\n"
         "    stop.last_line = lambda: 'stopped; go on with --resume'\n"
         "    stop.allow()\n"
-        "sys.exit(cli._run(options.models_parser(), [], work, None, stop))\n"
+        "sys.exit(cli._run(models.parser(), [], work, stop))\n"
     )
     ours, its = os.openpty()
     process = subprocess.Popen(
@@ -193,18 +193,18 @@ def test_a_terminal_that_hangs_up_leaves_the_work_its_end(tmp_path):
 
 def test_the_last_line_is_shown_in_whatever_encoding(monkeypatch, tmp_path):
     from yolo import cli
-    from yolo.cli import options
+    from yolo.cli import models
     from yolo.system.signals import Stop, Stopped
 
     stop = Stop()
     stop.last_line = lambda: "stopped; go on with: train.py --resume logs/实验"
 
-    def work(args, screen):
+    def work(args, screen, stop):
         raise Stopped(signal.SIGINT)
 
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
     monkeypatch.setattr("sys.stdout", stream)
-    assert cli._run(options.models_parser(), [], work, None, stop) == 130
+    assert cli._run(models.parser(), [], work, stop) == 130
     assert stream.buffer.getvalue() == (
         b"stopped; go on with: train.py --resume logs/\\u5b9e\\u9a8c\n"
     )

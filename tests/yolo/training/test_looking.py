@@ -135,9 +135,7 @@ def test_anchors_of_a_retinanet_are_equally_many_on_each_level(config, tmp_path)
 
 def test_the_anchors_command_writes_a_file_that_training_takes(shapes, tmp_path, capsys):
     out = tmp_path / "my anchors.txt"
-    code = cli.anchors_main(
-        ["--data", str(shapes), "--image-size", "64", "--out", str(out)], "python -m yolo anchors"
-    )
+    code = cli.main(["anchors", "--data", str(shapes), "--image-size", "64", "--out", str(out)])
     assert code == 0 and f'--anchors "{out}" --image-size 64x64' in capsys.readouterr().out
     written = read_anchors(out)
     assert len(written) == 6 and written != YOLOV4_TINY_ANCHORS
@@ -188,18 +186,18 @@ def test_strict_refuses_what_is_otherwise_repaired(config, shapes, tmp_path, cap
 
 def test_the_check_command_reports_and_exits(shapes, tmp_path, capsys):
     out = tmp_path / "out"
-    words = ["--data", str(shapes), "--image-size", "64", "--out", str(out)]
-    assert cli.check_main(words) == 0
+    words = ["check", "--data", str(shapes), "--image-size", "64", "--out", str(out)]
+    assert cli.main(words) == 0
     shown = capsys.readouterr().out
     assert "16 pictures (all 16 decoded), 7 classes; 0 errors" in shown
     assert {"check.html", "check.json", "check.txt"} <= {path.name for path in out.iterdir()}
     report = json.loads((out / "check.json").read_text(encoding="utf-8"))
     assert report["splits"]["train"]["pictures"] == 8 and report["image_size"] == [64, 64]
     assert "fitted" not in shown
-    assert cli.check_main([*words, "--anchors", "auto"]) == 0
+    assert cli.main([*words, "--anchors", "auto"]) == 0
     shown = capsys.readouterr().out
     assert "anchors now: best possible recall" in shown and "anchors fitted: best" in shown
-    assert cli.check_main(["--data", str(tmp_path / "gone"), "--out", str(out)]) == 3
+    assert cli.main(["check", "--data", str(tmp_path / "gone"), "--out", str(out)]) == 3
     assert "gone: no such folder" in capsys.readouterr().out
 
 

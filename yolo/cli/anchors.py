@@ -1,0 +1,64 @@
+"""`python -m yolo anchors`: fit anchors to a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from yolo.cli import common, options
+from yolo.cli.option_values import Parser, make_parser
+from yolo.settings.train import RETINANETS, TrainConfig
+from yolo.system import signals, terminal
+
+
+def parser() -> Parser:
+    """Return the parser of the command's options."""
+    parser = make_parser(
+        "Fit anchors to the training pictures, show what they reach, and write the better ones "
+        "into a file for train.py --anchors FILE.",
+    )
+    options.data_options(parser)
+    parser.add_argument("--out", default="anchors.txt", metavar="FILE",
+                        help="the file to write (default: %(default)s)")  # fmt: skip
+    return parser
+
+
+def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
+    """Run the command and return its exit code."""
+    from yolo.data import folder
+    from yolo.system.writing import write_text
+    from yolo.training import fit_anchors
+
+    config = with_data(TrainConfig(**common.settings_given(args)), screen)
+    if config.model in RETINANETS:  # whose anchors are made with Keras
+        terminal.import_tensorflow_quietly(verbose=args.verbose)
+    data = folder.open_data(config)
+    found = fit(config, data, screen)
+    write_text(Path(args.out), fit_anchors.anchors_text(found.chosen))
+    height, width = config.image_size
+    screen.write(
+        f"written: {args.out}; train with --anchors {common.quoted(args.out)} --image-size "
+        f"{height}x{width}"
+    )
+    return 0
+
+
+def fit(config: TrainConfig, data, screen: terminal.Screen):
+    """Fit anchors to the pictures to train on, show the outcome and return it."""
+    from yolo.training import fit_anchors
+
+    fit = fit_anchors.fit_anchors(config, data.train, data.classes)
+    for line in fit_anchors.describe_fit(fit, fit_anchors.anchor_shapes(config)[1]):
+        screen.write(line)
+    return fit
+
+
+def with_data(config: TrainConfig, screen) -> TrainConfig:
+    """Fill in the data set of a command that names none."""
+    if config.data or config.train_list or config.val_list:
+        return config
+    from yolo.data import folder
+
+    root, _ = folder.default_data()
+    screen.write(f"no --data given: looking at {root}")
+    return dataclasses.replace(config, data=root)
