@@ -153,7 +153,7 @@ class Parser(argparse.ArgumentParser):
 class _Help(argparse.Action):
     """Shows the usual options, or all of them, and ends."""
 
-    def __call__(self, parser: Any, namespace, values, option_string=None) -> None:
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
         shown = parser
         if parser.usual and values != "all":
             shown = argparse.ArgumentParser(
