@@ -99,7 +99,7 @@ def detector(name: str, options: Options):
 
     keras.utils.set_random_seed(1)
     if options.weights and name == "yolov4-tiny":
-        return loading.open_weights(options.weights)
+        return loading.load(options.weights)
     side = MODELS[name][0] if options.shrink == 1 else 64
     return zoo.build(name, classes=COCO_CLASSES, image_size=(side, side))
 

@@ -18,8 +18,8 @@ class Counter:
     """Counts objects in pictures with one loaded detector."""
 
     def __init__(self, weights, *, only=None, score=0.4):
-        # `open_weights` takes our own .keras files and Darknet's .weights.
-        self.detector = yolo.weights.loading.open_weights(weights)
+        # Our own .keras, Darknet's .weights, torchvision's .pth: whatever opens.
+        self.detector = yolo.load(weights)
         self.only, self.score = only, score
 
     def look_at(self, image):

@@ -195,7 +195,7 @@ def test_files_that_are_mostly_holes(tmp_path):
         (read_image, sparse(tmp_path / "a.png", png(9, 9), huge)),
         (read_header, sparse(tmp_path / "b.jpg", jpeg(9, 9), huge)),
         (read_annotation, sparse(tmp_path / "a.xml", b"<annotation>", huge)),
-        (darknet.count_classes, sparse(tmp_path / "a.weights", header, huge)),
+        (darknet.read, sparse(tmp_path / "a.weights", header, huge)),
     ]  # fmt: skip
     for read, path in cases:
         with pytest.raises(YoloError, match="bytes; expected at most"):

@@ -39,7 +39,7 @@ def test_bytes_too_many_or_too_few(file, tmp_path, change):
     damaged = tmp_path / "b.weights"
     damaged.write_bytes(change(path.read_bytes()))
     before = model.get_weights()
-    for read in (lambda: darknet.load(model, damaged), lambda: loading.open_weights(damaged)):
+    for read in (lambda: darknet.load(model, damaged), lambda: loading.load(damaged)):
         with pytest.raises(WeightsError) as caught:
             read()
         assert str(caught.value).startswith(f"{damaged}: ") and "\n" not in str(caught.value)
@@ -72,7 +72,7 @@ def test_a_transfer_that_fails_changes_nothing(tmp_path, file):
     other.save(tmp_path / "a.keras")
     before = model.get_weights()
     with pytest.raises(WeightsError, match=r"\(head_conv_020/kernel\) is not finite"):
-        loading.transfer(model, tmp_path / "a.keras")
+        loading.start_from(model, tmp_path / "a.keras")
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
@@ -84,4 +84,4 @@ def test_no_regular_file(tmp_path, name):
         pytest.skip("no named pipes here")
     os.mkfifo(tmp_path / name)
     with pytest.raises(WeightsError, match="expected a file, found a folder, a pipe"):
-        loading.open_weights(tmp_path / name)
+        loading.load(tmp_path / name)

@@ -18,8 +18,8 @@ from yolo.errors import DatasetError, YoloError
 from yolo.pictures.files import image_info, read_image
 from yolo.pictures.header import read_header
 from yolo.system.reading import printable, read_regular
-from yolo.weights import darknet
-from yolo.weights.loading import load, open_weights
+from yolo.weights import darknet, keras_file, tutorial
+from yolo.weights.loading import load
 
 JPEG = variants()["jpeg 420"]
 
@@ -72,9 +72,10 @@ READERS = {
     "annotation": read_annotation,
     "lines": lambda p: read_lines(p, classes=["dog"]) or read_header(p),
     "coco": lambda p: read_coco(p, p.parent),
-    "darknet": darknet.count_classes,
-    "keras": load,
-    "weights": open_weights,
+    "darknet": darknet.read,
+    "keras": keras_file.read,
+    "tutorial": tutorial.read,
+    "weights": load,
 }
 
 

@@ -273,7 +273,7 @@ def test_weights_that_lead_elsewhere(tmp_path, monkeypatch, good, model, name):
     weights = copied(good[1], WEIGHTS[name])
     before = model.get_weights()
     with listening() as heard, pytest.raises(WeightsError) as caught:
-        keras_file.fill(model, weights, "a.keras")
+        keras_file.restore(model, weights, "a.keras")
     assert str(caught.value).startswith("a.keras: ") and "\n" not in str(caught.value)
     assert started(heard) == [] and not [p for p in opened(heard) if p.name.startswith("secret")]
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
@@ -297,7 +297,7 @@ def test_weights_that_lead_elsewhere(tmp_path, monkeypatch, good, model, name):
 def test_values_that_no_network_has_are_named_and_nothing_changes(good, model, change, words):
     before = model.get_weights()
     with pytest.raises(WeightsError) as caught:
-        keras_file.fill(model, copied(good[1], change), "a.keras")
+        keras_file.restore(model, copied(good[1], change), "a.keras")
     assert words in str(caught.value)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
@@ -312,7 +312,7 @@ def test_every_tensor_of_every_network_is_found(tmp_path, attention):
         variable.assign(np.full(variable.shape, 1 + i, "f4"))
     first.save(tmp_path / "a.keras")
     with zipfile.ZipFile(tmp_path / "a.keras") as opened_:
-        keras_file.fill(second, opened_.read(keras_file.WEIGHTS), "a.keras")
+        keras_file.restore(second, opened_.read(keras_file.WEIGHTS), "a.keras")
     for a, b in zip(first.network.variables, second.network.variables, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 

@@ -23,7 +23,7 @@ from yolo.models.postprocess import find_objects
 from yolo.models.yolov4.settings import LossSettings
 from yolo.pictures.files import read_image
 from yolo.training import guard
-from yolo.weights.loading import open_weights
+from yolo.weights.loading import load
 
 
 def _squares(count=8, size=64, seed=0):
@@ -315,7 +315,7 @@ def test_one_number_is_a_square():
 @pytest.fixture(scope="module")
 def coco_run(shared):
     """Return model, samples and what the genuine COCO weights find in 128 pictures."""
-    model = open_weights(shared / "weights" / "yolov4_tiny_coco" / "yolov4-tiny.weights")
+    model = load(shared / "weights" / "yolov4_tiny_coco" / "yolov4-tiny.weights")
     folder = shared / "data" / "coco_val2017_lightly128"
     samples = coco.read_coco(
         folder / "annotations" / "instances_val2017.json", folder / "val2017",

@@ -38,9 +38,7 @@ def open_model(args, weights):
         )
     from yolo.weights import loading
 
-    return loading.open_weights(
-        weights, classes=class_names(args.classes), image_size=args.image_size
-    )
+    return loading.load(weights, classes=class_names(args.classes), image_size=args.image_size)
 
 
 def latest_run() -> str:

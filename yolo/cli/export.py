@@ -79,9 +79,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     source = catalog.locate(weights)
     keras_file = source.suffix == ".keras"
     names = common.class_names(args.classes)
-    model = loading.open_weights(
-        source, classes=names, image_size=None if keras_file else args.image_size
-    )
+    model = loading.load(source, classes=names, image_size=None if keras_file else args.image_size)
     if names not in (None, model.classes):
         raise ConfigError(
             f"{printable(source)} is for {len(model.classes)} classes, of which an export has all: "

@@ -14,8 +14,9 @@ import math
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -28,6 +29,7 @@ from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.pictures.fit import RESIZE_MODES
 from yolo.system import hdf5
 from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, shortened
+from yolo.weights.transfer import transfer
 
 MAX_ARCHIVE_BYTES = 1 << 33
 MAX_CONFIG_BYTES = 1 << 22
@@ -40,14 +42,11 @@ _KINDS = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), 
 _OF_KERAS = {"dtype", "trainable"}  # what Keras adds to any config
 
 
-def load_detector(path: str | Path) -> Detector:
-    """Build the detector that a `.keras` file of ours describes, with its weights.
+def read(path: str | Path) -> KerasFile:
+    """Read a `.keras` file of ours, once; the state of an optimizer in it is not looked at.
 
     Args:
         path: the file.
-
-    Returns:
-        A `Detector`, not compiled; the state of an optimizer in the file is not looked at.
 
     Raises:
         WeightsError: one line: the file is missing, damaged or describes anything else.
@@ -60,9 +59,46 @@ def load_detector(path: str | Path) -> Detector:
             config, weights = _members(file)
         except ZIP_DAMAGE as error:
             raise _not_ours(path, hdf5.reason(error)) from None
-    model = build(parse_config(config, path), len(weights), path)
-    fill(model, weights, path)
-    return model
+    return KerasFile(Path(path), parse_config(config, path), weights)
+
+
+@dataclass(frozen=True, eq=False)
+class KerasFile:
+    """A `.keras` file of ours that was read.
+
+    Args:
+        path: where it lies.
+        config: what it says of itself, the checked arguments of a `Detector`.
+        weights: the bytes of its HDF5 member.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    weights: bytes
+
+    def detector(self) -> Detector:
+        """Return the detector of the file, not compiled, with all its weights.
+
+        Raises:
+            WeightsError: config and weights do not make one.
+        """
+        model = build(self.config, len(self.weights), self.path)
+        restore(model, self.weights, self.path)
+        return model
+
+    def fill(self, model: Detector) -> int:
+        """Give another detector what fits it, layer by layer, or nothing.
+
+        Args:
+            model: the detector to fill, perhaps of other classes.
+
+        Returns:
+            The number of layers filled.
+
+        Raises:
+            WeightsError: config and weights do not make a detector, or no layer of it fits.
+        """
+        return transfer(model, self.detector(), self.path)
 
 
 def parse_config(data: bytes, path: str | Path) -> dict:
@@ -132,7 +168,7 @@ def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
         raise _not_ours(path, hdf5.reason(error)) from None
 
 
-def fill(model: Detector, weights: bytes, path: str | Path) -> None:
+def restore(model: Detector, weights: bytes, path: str | Path) -> None:
     """Give a detector all weights of an HDF5 member, or none.
 
     Args:

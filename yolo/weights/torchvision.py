@@ -10,10 +10,12 @@ import json
 import logging
 import re
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from yolo.classes import COCO_CATEGORIES
 from yolo.errors import WeightsError
 from yolo.system import hdf5
 from yolo.system.reading import (
@@ -25,6 +27,7 @@ from yolo.system.reading import (
     regular_file,
     shortened,
 )
+from yolo.weights.description import Description
 
 log = logging.getLogger("yolo")
 
@@ -36,96 +39,112 @@ _HEADER_LIMIT = 100 * 2**20
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
 
 
-def load(model, path: str | Path, *, norm_epsilon: float | None = None) -> int:
-    """Load a torchvision checkpoint into a RetinaNet with a ResNet.
-
-    A checkpoint for another number of classes gives everything but the class logits, which
-    start fresh; one of a ResNet alone (ImageNet) gives the backbone. The file is read and
-    checked completely before the first weight changes.
+def read(path: str | Path) -> TorchvisionFile:
+    """Read a checkpoint, once.
 
     Args:
-        model: a RetinaNet `Detector` or its `network`.
         path: `.pth`, `.safetensors` or `.npz`.
-        norm_epsilon: batch norm's epsilon that the weights are meant for; None is 0 for a file
-            named retinanet_resnet50_fpn_coco..., as torchvision has it, else 1e-5.
-
-    Returns:
-        The number of layers loaded.
 
     Raises:
-        WeightsError: the file cannot be read, lacks a tensor, has one of another shape or one
-            that nothing takes, or holds values that no network has.
+        WeightsError: the file is missing, damaged, or holds anything but tensors.
     """
     path = Path(path)
-    network = getattr(model, "network", model)
-    if not any(layer.name == "backbone_conv1" for layer in network.layers):
-        raise WeightsError(
-            f"{path}: torchvision's weights fit a RetinaNet with a ResNet; this model is "
-            f"{network.name} with another backbone"
-        )
-    tensors = _plain_names(read_tensors(path))
-    if norm_epsilon is None:
-        norm_epsilon = 0.0 if EPSILON_0.match(path.name) else 1e-5
-    classes, fresh = _class_outputs(tensors, path), []
-    whole = classes is not None
-    layers = [
-        layer for layer in network.layers
-        if layer.weights and (whole or layer.name.startswith("backbone_"))
-    ]  # fmt: skip
-    if whole:
-        if classes != network.get_layer("class_logits").kernel.shape[-1]:
-            fresh, layers = ["class_logits"], [x for x in layers if x.name != "class_logits"]
-            for part in ("weight", "bias"):
-                tensors.pop(f"class_logits.{part}", None)
-    else:
-        fresh = ["feature pyramid", "class subnet", "box subnet"]
-    values = [_arrays_of(layer, tensors, path, norm_epsilon) for layer in layers]
-    if tensors:
-        raise WeightsError(
-            f"{path}: nothing in this network takes {_some(tensors)}; torchvision's "
-            "retinanet_resnet50_fpn needs profile='torchvision-v1', its _v2 'torchvision-v2'"
-        )
-    for layer, arrays in zip(layers, values, strict=True):
-        layer.set_weights(arrays)
-    log.info("%s: loaded %d layers; fresh: %s", path.name, len(layers), ", ".join(fresh) or "none")
-    return len(layers)
+    epsilon = 0.0 if EPSILON_0.match(path.name) else 1e-5
+    return TorchvisionFile(path, _plain_names(read_tensors(path)), epsilon)
 
 
-def describe(path: str | Path) -> tuple[str, str, int] | None:
-    """Tell which RetinaNet a checkpoint is for.
+@dataclass(frozen=True, eq=False)
+class TorchvisionFile:
+    """A checkpoint that was read.
 
     Args:
-        path: `.pth`, `.safetensors` or `.npz`.
-
-    Returns:
-        (name in the zoo, profile, number of classes), or None for a ResNet alone.
-
-    Raises:
-        WeightsError: the file cannot be read.
+        path: where it lies.
+        tensors: by "<layer of ours>.<part>".
+        norm_epsilon: batch norm's epsilon that they are meant for.
     """
-    tensors = _plain_names(read_tensors(Path(path)))
-    outputs = _class_outputs(tensors, path)
-    if outputs is None:
-        return None
-    third = sum(1 for name in tensors if re.fullmatch(r"backbone_layer3_\d+\.conv1\.weight", name))
-    depth = {6: "r50", 23: "r101", 36: "r152"}.get(third, "r50")
-    if "backbone_layer1_0.conv3.weight" not in tensors:
-        depth = "r34" if third == 6 else "r18"
-    profile = "torchvision-v2" if "class_subnet_0_norm.weight" in tensors else "torchvision-v1"
-    return f"retinanet-{depth}", profile, outputs // 9
 
+    path: Path
+    tensors: dict[str, np.ndarray]
+    norm_epsilon: float
 
-def _class_outputs(tensors: dict[str, np.ndarray], path: str | Path) -> int | None:
-    """Return the outputs that predict classes, 9 for each; None for a ResNet alone."""
-    if "class_logits.weight" not in tensors:
-        return None
-    shape = tensors["class_logits.weight"].shape
-    if len(shape) != 4 or shape[0] % 9 or not shape[0]:
-        raise WeightsError(
-            f"{printable(path)}: class_logits.weight has the shape {shape}; expected four "
-            "dimensions, the first 9 for each class; the file is damaged"
-        )
-    return shape[0]
+    def describe(self) -> Description | None:
+        """Return the RetinaNet that a checkpoint holds, None for a ResNet alone.
+
+        Raises:
+            WeightsError: its class logits have another shape than any RetinaNet's.
+        """
+        outputs = self._class_outputs()
+        if outputs is None:
+            return None
+        block = re.compile(r"backbone_layer3_\d+\.conv1\.weight")
+        third = sum(1 for name in self.tensors if block.fullmatch(name))
+        depth = {6: "r50", 23: "r101", 36: "r152"}.get(third, "r50")
+        if "backbone_layer1_0.conv3.weight" not in self.tensors:
+            depth = "r34" if third == 6 else "r18"
+        version = "v2" if "class_subnet_0_norm.weight" in self.tensors else "v1"
+        return Description(
+            f"retinanet-{depth}", outputs // 9, (COCO_CATEGORIES,), (640, 640),
+            {"profile": f"torchvision-{version}"},
+        )  # fmt: skip
+
+    def fill(self, model) -> int:
+        """Give a RetinaNet with a ResNet all that the checkpoint has for it, or nothing.
+
+        A checkpoint for another number of classes gives everything but the class logits, which
+        start fresh; one of a ResNet alone (ImageNet) gives the backbone.
+
+        Args:
+            model: a RetinaNet `Detector` or its `network`.
+
+        Returns:
+            The number of layers filled.
+
+        Raises:
+            WeightsError: it lacks a tensor, has one of another shape or one that nothing takes,
+                or holds values that no network has.
+        """
+        network = getattr(model, "network", model)
+        if not any(layer.name == "backbone_conv1" for layer in network.layers):
+            raise WeightsError(
+                f"{self.path}: torchvision's weights fit a RetinaNet with a ResNet; this model is "
+                f"{network.name} with another backbone"
+            )
+        classes, tensors = self._class_outputs(), dict(self.tensors)
+        layers = [layer for layer in network.layers if layer.weights]
+        fresh = []
+        if classes is None:
+            fresh = ["feature pyramid", "class subnet", "box subnet"]
+            layers = [layer for layer in layers if layer.name.startswith("backbone_")]
+        elif classes != network.get_layer("class_logits").kernel.shape[-1]:
+            fresh = ["class_logits"]
+            layers = [layer for layer in layers if layer.name != "class_logits"]
+            for part in ("weight", "bias"):
+                tensors.pop(f"class_logits.{part}", None)
+        values = [_arrays_of(layer, tensors, self.path, self.norm_epsilon) for layer in layers]
+        if tensors:
+            raise WeightsError(
+                f"{self.path}: nothing in this network takes {_some(tensors)}; torchvision's "
+                "retinanet_resnet50_fpn needs profile='torchvision-v1', its _v2 'torchvision-v2'"
+            )
+        for layer, arrays in zip(layers, values, strict=True):
+            layer.set_weights(arrays)
+        log.info(
+            "%s: loaded %d layers; fresh: %s",
+            self.path.name, len(layers), ", ".join(fresh) or "none",
+        )  # fmt: skip
+        return len(layers)
+
+    def _class_outputs(self) -> int | None:
+        """Return the outputs that predict classes, 9 for each; None for a ResNet alone."""
+        if "class_logits.weight" not in self.tensors:
+            return None
+        shape = self.tensors["class_logits.weight"].shape
+        if len(shape) != 4 or shape[0] % 9 or not shape[0]:
+            raise WeightsError(
+                f"{printable(self.path)}: class_logits.weight has the shape {shape}; expected four "
+                "dimensions, the first 9 for each class; the file is damaged"
+            )
+        return shape[0]
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:

@@ -17,18 +17,19 @@ from typing import Any
 import h5py
 import numpy as np
 
+from yolo.classes import COCO_CLASSES, VOC_CLASSES
 from yolo.errors import WeightsError
 from yolo.models.layers import NORM_EPSILON
 from yolo.system import hdf5
 from yolo.system.reading import open_regular, printable, shortened
-from yolo.weights import darknet, keras2_names
+from yolo.weights import convolutions as numbered
+from yolo.weights import keras2_names
+from yolo.weights.convolutions import BACKBONES, WHOLE
+from yolo.weights.description import Description
 
 log = logging.getLogger("yolo")
 
 SUFFIXES = (".h5", ".hdf5")
-# Convolutions in a whole file and in one of a backbone alone.
-_WHOLE = {110: "yolov4", 21: "yolov4-tiny"}
-_BACKBONES = {72: "yolov4", 15: "yolov4-tiny"}
 # Keras's default, which the tutorials leave; Darknet and our networks have 1e-5.
 _EPSILON = 1e-3
 _NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_v\d)?(?:_(\d+))?")
@@ -43,108 +44,115 @@ _ATTENTION = {
 }
 
 
-@dataclass(frozen=True)
-class _File:
-    """What a file holds: convolutions and norms in order, attention by our names, the rest."""
+@dataclass(frozen=True, eq=False)
+class TutorialFile:
+    """A tutorial's file that was read.
 
+    Args:
+        path: where it lies.
+        convolutions: their arrays by our names, in order.
+        norms: likewise of the batch normalizations.
+        attention: kernels by the names of our layers.
+        kind: of the attention: "none", "se", "cbam" or "eca".
+        unknown: layers that ours have no place for.
+    """
+
+    path: Path
     convolutions: list[dict[str, np.ndarray]]
     norms: list[dict[str, np.ndarray]]
     attention: dict[str, np.ndarray]
     kind: str
     unknown: list[str]
 
+    def describe(self) -> Description | None:
+        """Return the detector that a file holds, None for a backbone alone.
 
-def load(model, path: str | Path) -> int:
-    """Load a tutorial's file into a YOLOv4 or YOLOv4-tiny model, layer by layer in order.
+        Raises:
+            WeightsError: it is of neither network, or has layers without which it cannot predict
+                and that ours have no place for.
+        """
+        if len(self.convolutions) in BACKBONES:
+            return None
+        if len(self.convolutions) not in WHOLE:
+            raise WeightsError(
+                f"{self.path}: has {len(self.convolutions)} convolutions; expected 110 (yolov4) or "
+                "21 (yolov4-tiny)"
+            )
+        if self.unknown:
+            raise WeightsError(
+                f"{self.path}: holds {', '.join(self.unknown[:4])}, for which there is no place "
+                "here; it can start a training (train.py --weights), but not predict"
+            )
+        outputs = [len(arrays["beta"]) for arrays in self.convolutions if "beta" in arrays]
+        classes = {count // 3 - 5 for count in outputs if count % 3 == 0}
+        if len(classes) != 1 or min(classes) < 1:
+            raise WeightsError(f"{self.path}: heads with {outputs} outputs are of no YOLOv4")
+        name = WHOLE[len(self.convolutions)]
+        options = {"masks": "coco", "attention": self.kind} if name == "yolov4-tiny" else {}
+        return Description(name, classes.pop(), (COCO_CLASSES, VOC_CLASSES), options=options)
 
-    The norms' epsilon, 1e-3 there, is folded into their variances. A file of another class count
-    gives all but the class logits, one of a backbone gives the backbone; the log says so, and
-    names what found no place. All of the tutorial's files of yolov4-tiny have the masks "coco"; a
-    model of others is warned of. The file is checked completely before the first weight changes.
+    def fill(self, model) -> int:
+        """Give a YOLOv4 or YOLOv4-tiny all that the file has for it, or nothing.
+
+        The norms' epsilon, 1e-3 there, is folded into their variances. A file of another class
+        count gives all but the class logits, one of a backbone gives the backbone; the log says
+        so, and names what found no place. All of the tutorial's files of yolov4-tiny have the
+        masks "coco"; a model of others is warned of.
+
+        Args:
+            model: a `Detector` or its `network`.
+
+        Returns:
+            The number of convolutions filled.
+
+        Raises:
+            WeightsError: it is of another network.
+        """
+        network = getattr(model, "network", model)
+        ours = numbered.convolutions_of(model)
+        kinds = {**WHOLE, **BACKBONES}
+        if kinds.get(len(self.convolutions)) != kinds[len(ours)]:
+            raise WeightsError(
+                f"{self.path}: has {len(self.convolutions)} convolutions, {network.name} has "
+                f"{len(ours)}; it is of another network"
+            )
+        # Either of the two may be a backbone alone, with which the other begins.
+        norms = iter(_norms(self))
+        pairs = []
+        for number, (layer, arrays) in enumerate(zip(ours, self.convolutions, strict=False)):
+            norm = next(norms) if layer.has_norm else {}
+            pairs.append((layer, _checked(layer, {**arrays, **norm}, number, self.path)))
+        layers = {layer.name: layer for layer in network.layers}
+        known = {name: kernel for name, kernel in self.attention.items() if name in layers}
+        for name, kernel in known.items():
+            if layers[name].kernel.shape != kernel.shape:
+                raise WeightsError(
+                    f"{self.path}: {name} has the shape {kernel.shape}, not the network's"
+                )
+            if not np.isfinite(kernel).all():
+                raise WeightsError(f"{self.path}: {name} holds numbers that are not finite")
+        for layer, arrays in pairs:
+            numbered.assign(layer, arrays)
+        for name, kernel in known.items():
+            layers[name].kernel.assign(kernel)
+            if getattr(layers[name], "bias", None) is not None:
+                layers[name].bias.assign(np.zeros(layers[name].bias.shape))  # theirs have none
+        if not all(layer.has_norm for layer, _ in pairs):
+            numbered.warn_of_other_masks(model, self.path, "the tutorial's weights")
+        _report(self, pairs, network, known)
+        return len(pairs)
+
+
+def read(path: str | Path) -> TutorialFile:
+    """Read a file, once, in the order in which its layers were made.
 
     Args:
-        model: a `Detector` or its `network`.
         path: the file.
 
-    Returns:
-        The number of convolutions loaded.
-
     Raises:
-        WeightsError: the file cannot be read, or is of another network.
+        WeightsError: the file cannot be read, or is no such file.
     """
     path = Path(path)
-    found = _read(path)
-    network = getattr(model, "network", model)
-    ours = darknet.convolutions_of(model)
-    kinds = {**_WHOLE, **_BACKBONES}
-    if kinds.get(len(found.convolutions)) != kinds[len(ours)]:
-        raise WeightsError(
-            f"{path}: has {len(found.convolutions)} convolutions, {network.name} has "
-            f"{len(ours)}; it is of another network"
-        )
-    # Either of the two may be a backbone alone, with which the other begins.
-    norms = iter(_norms(found, path))
-    pairs = []
-    for number, (layer, arrays) in enumerate(zip(ours, found.convolutions, strict=False)):
-        norm = next(norms) if layer.has_norm else {}
-        pairs.append((layer, _checked(layer, {**arrays, **norm}, number, path)))
-    layers = {layer.name: layer for layer in network.layers}
-    known = {name: kernel for name, kernel in found.attention.items() if name in layers}
-    for name, kernel in known.items():
-        if layers[name].kernel.shape != kernel.shape:
-            raise WeightsError(f"{path}: {name} has the shape {kernel.shape}, not the network's")
-        if not np.isfinite(kernel).all():
-            raise WeightsError(f"{path}: {name} holds numbers that are not finite")
-    for layer, arrays in pairs:
-        darknet.assign(layer, arrays)
-    for name, kernel in known.items():
-        layers[name].kernel.assign(kernel)
-        if getattr(layers[name], "bias", None) is not None:
-            layers[name].bias.assign(np.zeros(layers[name].bias.shape))  # theirs have none
-    if not all(layer.has_norm for layer, _ in pairs):
-        darknet.warn_of_other_masks(model, path, "the tutorial's weights")
-    _report(path, found, pairs, network, known)
-    return len(pairs)
-
-
-def count_classes(path: str | Path) -> tuple[str, int] | None:
-    """Tell which network a file is for, and how many classes it has.
-
-    Returns:
-        ("yolov4" or "yolov4-tiny", number of classes), or None for a backbone alone.
-
-    Raises:
-        WeightsError: the file cannot be read, is of neither network, or has layers without which
-            it cannot predict and that ours have no place for.
-    """
-    path = Path(path)
-    found = _read(path)
-    if len(found.convolutions) in _BACKBONES:
-        return None
-    if len(found.convolutions) not in _WHOLE:
-        raise WeightsError(
-            f"{path}: has {len(found.convolutions)} convolutions; expected 110 (yolov4) or 21 "
-            "(yolov4-tiny)"
-        )
-    if found.unknown:
-        raise WeightsError(
-            f"{path}: holds {', '.join(found.unknown[:4])}, for which there is no place here; it "
-            "can start a training (train.py --weights), but not predict"
-        )
-    outputs = [len(arrays["beta"]) for arrays in found.convolutions if "beta" in arrays]
-    classes = {count // 3 - 5 for count in outputs if count % 3 == 0}
-    if len(classes) != 1 or min(classes) < 1:
-        raise WeightsError(f"{path}: heads with {outputs} outputs are of no YOLOv4")
-    return _WHOLE[len(found.convolutions)], classes.pop()
-
-
-def attention_of(path: str | Path) -> str:
-    """Return the attention of a file of YOLOv4-tiny: "none", "se", "cbam" or "eca"."""
-    return _read(Path(path)).kind
-
-
-def _read(path: Path) -> _File:
-    """Return what a file holds, in the order in which its layers were made."""
     numbered: dict[str, dict] = {"conv2d": {}, "batch_normalization": {}}
     attention, kinds, unknown = {}, set(), []
     for name, arrays in _layers(path):
@@ -164,8 +172,8 @@ def _read(path: Path) -> _File:
     }
     if not ordered["conv2d"]:
         raise WeightsError(f"{path}: has no layer named conv2d; it is no file of the tutorial")
-    return _File(
-        ordered["conv2d"], ordered["batch_normalization"], attention,
+    return TutorialFile(
+        path, ordered["conv2d"], ordered["batch_normalization"], attention,
         kinds.pop() if len(kinds) == 1 else "none", unknown,
     )  # fmt: skip
 
@@ -215,16 +223,16 @@ def _part(name: str) -> str:
     return _PARTS.get(name, name)
 
 
-def _norms(found: _File, path: Path) -> list[dict[str, Any]]:
+def _norms(found: TutorialFile) -> list[dict[str, Any]]:
     """Return the norms with our epsilon; every convolution without a bias has one."""
     wanted = sum("beta" not in arrays for arrays in found.convolutions)
     if len(found.norms) != wanted:
         raise WeightsError(
-            f"{path}: has {len(found.norms)} batch normalizations, expected {wanted} for its "
+            f"{found.path}: has {len(found.norms)} batch normalizations, expected {wanted} for its "
             f"{len(found.convolutions)} convolutions; it is of another network"
         )
     if any((norm.get("variance", np.zeros(0)) < 0).any() for norm in found.norms):
-        raise WeightsError(f"{printable(path)}: a variance is negative; the file is damaged")
+        raise WeightsError(f"{printable(found.path)}: a variance is negative; the file is damaged")
     # What counts is variance + epsilon.
     shift = np.float32(_EPSILON - NORM_EPSILON)
     return [{**norm, "variance": norm.get("variance", 0) + shift} for norm in found.norms]
@@ -239,8 +247,7 @@ def _checked(layer, arrays, number: int, path: Path) -> dict[str, np.ndarray]:
     if layer.has_norm:
         fits = fits and filters == layer.filters
     else:
-        anchors = layer.filters // layer.layer.outputs_per_anchor
-        fits = fits and filters % anchors == 0 and filters // anchors > 5
+        fits = fits and filters % layer.anchors == 0 and filters // layer.anchors > 5
     others = wanted & set(arrays) - {"kernel"}
     fits = fits and all(arrays[name].shape == (filters,) for name in others)
     if set(arrays) != wanted or not fits:
@@ -259,7 +266,7 @@ def _shapes(arrays: dict[str, np.ndarray]) -> str:
     return ", ".join(parts[:5]) or "nothing"
 
 
-def _report(path: Path, found: _File, pairs, network, attention) -> None:
+def _report(found: TutorialFile, pairs, network, attention) -> None:
     heads = [layer.layer for layer, _ in pairs if not layer.has_norm]
     fresh = [
         f"{layer.layer.name} (class logits)"
@@ -270,13 +277,13 @@ def _report(path: Path, found: _File, pairs, network, attention) -> None:
     fresh += [x.name for x in network.layers if x.weights and x.name not in taken]
     log.info(
         "%s: loaded %d convolutions and %d of attention; fresh: %s",
-        path.name, len(pairs), len(attention), ", ".join(fresh) or "none",
+        found.path.name, len(pairs), len(attention), ", ".join(fresh) or "none",
     )  # fmt: skip
     left_out = [*found.unknown, *sorted(set(found.attention) - set(attention))]
     if left_out:
-        log.warning("%s: no place here for %s", path.name, ", ".join(left_out))
+        log.warning("%s: no place here for %s", found.path.name, ", ".join(left_out))
     if heads and not fresh:
         log.info(
             "%s: the tutorial decodes without Darknet's scale_x_y; centres differ from its own by "
-            "0.8 pixels at most", path.name,
+            "0.8 pixels at most", found.path.name,
         )  # fmt: skip

@@ -75,7 +75,7 @@ def keras(folder: Path):
     def one(rng: np.random.Generator, number: int):
         if number % 4 == 0:
             write(path, _archive_damaged(good, rng), number)
-            return _unchanged(model, lambda: loading.transfer(model, path)), path.name
+            return _unchanged(model, lambda: loading.start_from(model, path)), path.name
         if number % 4 == 1:
             found = list(re.finditer(rb"(?<=: )[^\s,{}]+", config))
             start, end = found[int(rng.integers(len(found)))].span()
@@ -85,7 +85,7 @@ def keras(folder: Path):
                 keras_file.parse_config(text, path), len(weights), path
             ), path.name  # fmt: skip
         data = _hdf5_damaged(weights, structure, rng)
-        return _unchanged(model, lambda: keras_file.fill(model, data, path)), path.name
+        return _unchanged(model, lambda: keras_file.restore(model, data, path)), path.name
 
     return one
 
@@ -117,7 +117,7 @@ def h5(folder: Path):
         else:
             data = _hdf5_damaged(good, structure, rng)
         write(path, data, number)
-        return _unchanged(model, lambda: tutorial.load(model, path)), path.name
+        return _unchanged(model, lambda: tutorial.read(path).fill(model)), path.name
 
     return one
 
@@ -196,8 +196,9 @@ def _torchvisions(path: Path, save: Callable, damaged: Callable):
         write(path, data, number)
 
         def read():
-            torchvision.describe(path)
-            torchvision.load(model, path)
+            found = torchvision.read(path)
+            found.describe()
+            found.fill(model)
 
         return _unchanged(model, read), path.name
 
@@ -247,12 +248,11 @@ def _tutorials_file(model) -> bytes:
     """Return what Keras 2 and h5py 2 wrote for a network with these convolutions."""
     import h5py
 
-    from yolo.weights import darknet
+    from yolo.weights.convolutions import convolutions_of
 
     buffer, layers, norms = io.BytesIO(), {}, 0
-    for number, found in enumerate(darknet.convolutions_of(model)):
-        plain = getattr(found.layer, "convolution", found.layer)
-        kernel, *bias = plain.get_weights()
+    for number, found in enumerate(convolutions_of(model)):
+        kernel, *bias = found.plain.get_weights()
         name = f"conv2d_{number}" if number else "conv2d"
         layers[name] = {"kernel:0": kernel, **({"bias:0": bias[0]} if bias else {})}
         if found.has_norm:

@@ -117,7 +117,7 @@ def test_real_weights_find_more_in_tiles(shared):
                 x, y, w, h = item["bbox"]
                 box = np.array([x, y, x + w, y + h]) * scale
                 truth.append(box + (left, top, left, top))
-    model = loading.open_weights(weights)
+    model = loading.load(weights)
     hits = {}
     for tile in (None, (640, 640)):
         ((_, found),) = predict_frames(model, [sheet], tile=tile, batch_size=4, max_detections=1000)

@@ -51,7 +51,8 @@ def test_write_then_read_is_the_identity(tiny_file):
 
 
 def test_class_count_follows_from_the_size(tiny_file):
-    assert darknet.count_classes(tiny_file[0]) == ("yolov4-tiny", 2)
+    found = darknet.read(tiny_file[0]).describe()
+    assert (found.model, found.num_classes) == ("yolov4-tiny", 2)
 
 
 def test_other_class_count_keeps_all_but_the_class_logits(tiny_file, caplog):
@@ -119,7 +120,7 @@ def test_size_message_gives_both_numbers(tiny_file, tmp_path):
 def test_what_a_file_of_no_network_should_have_been(tmp_path):
     (tmp_path / "odd.weights").write_bytes(struct.pack("<iiiQ", 0, 2, 5, 0) + bytes(400))
     with pytest.raises(WeightsError, match="expected .*24251276 .*found 420 bytes"):
-        darknet.count_classes(tmp_path / "odd.weights")
+        darknet.read(tmp_path / "odd.weights").describe()
 
 
 def test_attention_has_no_place_in_the_format(tiny_file, tmp_path, caplog):
@@ -172,7 +173,7 @@ def test_partial_file_loads_17_convolutions(shared, caplog):
     a = network.get_layer("backbone_conv_014").get_weights()
     b = whole.get_layer("backbone_conv_014").get_weights()
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
-    assert darknet.count_classes(folder / "yolov4-tiny.conv.29") is None
+    assert darknet.read(folder / "yolov4-tiny.conv.29").describe() is None
 
 
 def test_a_retinanet_takes_the_backbone_of_a_whole_file_or_a_cut_one(tiny_file, tmp_path, caplog):

@@ -1,14 +1,17 @@
-"""Our own files: loaded whole or refused in one line, taken over layer by layer."""
+"""Weights files: each read once, opened whole or refused in one line, or a start for another."""
 
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 import yolo
+from tests.yolo.weights import test_torchvision, test_tutorial
 from yolo.errors import ConfigError, WeightsError
-from yolo.weights import darknet, loading
+from yolo.system import reading
+from yolo.weights import darknet, keras_file, loading, torchvision, tutorial
 
 CLASSES = ("cat", "狗")
 
@@ -32,9 +35,9 @@ def path(model, tmp_path_factory):
     return path
 
 
-def refused(path, error=WeightsError, action=loading.load, **options):
+def refused(path, error=WeightsError, **options):
     with pytest.raises(error) as caught:
-        action(path, **options)
+        loading.load(path, **options)
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and "\n" not in message
     return message
@@ -97,7 +100,7 @@ def layers(model):
 def test_transfer_between_equal_models_takes_everything(model, path, caplog):
     caplog.set_level("INFO", logger="yolo")
     target = build()
-    loading.transfer(target, path)
+    loading.start_from(target, path)
     for name, weights in layers(model).items():
         for a, b in zip(weights, layers(target)[name], strict=True):
             np.testing.assert_array_equal(a, b)
@@ -110,7 +113,7 @@ def test_transfer_to_other_classes_leaves_their_logits_fresh(model, path, caplog
     caplog.set_level("INFO", logger="yolo")
     target = build(classes=classes)
     before = layers(target)
-    loading.transfer(target, path)
+    loading.start_from(target, path)
     after, source = layers(target), layers(model)
     for name in ("head_conv_017", "head_conv_020"):
         for old, new, given in zip(before[name], after[name], source[name], strict=True):
@@ -126,28 +129,91 @@ def test_transfer_to_other_classes_leaves_their_logits_fresh(model, path, caplog
 
 
 def test_open_takes_both_kinds_of_file(model, path, tmp_path):
-    assert loading.open_weights(path).classes == CLASSES
+    assert loading.load(path).classes == CLASSES
     weights = tmp_path / "own.weights"
     darknet.save(model, weights)
-    found = loading.open_weights(weights, classes=("a", "b"), image_size=(96, 64))
+    found = loading.load(weights, classes=("a", "b"), image_size=(96, 64))
     assert (found.classes, found.image_size, found.resize) == (("a", "b"), (96, 64), "stretch")
 
 
 def test_a_darknet_file_of_unknown_classes_asks_for_their_names(model, tmp_path):
     weights = tmp_path / "own.weights"
     darknet.save(model, weights)
-    message = refused(weights, action=loading.open_weights)
+    message = refused(weights)
     assert message.endswith(
         "is for 2 classes, 0 names are known; give the class list with --classes FILE"
     )
-    assert "is for 2 classes, 3 names" in refused(
-        weights, action=loading.open_weights, classes=("a", "b", "c")
-    )
+    assert "is for 2 classes, 3 names" in refused(weights, classes=("a", "b", "c"))
 
 
 def test_options_that_a_file_of_ours_answers_itself(path):
-    model = loading.open_weights(path, classes=("dog", "cat"), image_size=(64, 96))
+    model = loading.load(path, classes=("dog", "cat"), image_size=(64, 96))
     assert model.classes == CLASSES
     assert "knows its own size, 64x96; leave out --image-size" in refused(
-        path, ConfigError, loading.open_weights, image_size=(64, 64)
+        path, ConfigError, image_size=(64, 64)
     )
+
+
+# ------------------------------------------------------------------------- each file once
+
+
+@pytest.fixture(scope="module")
+def files(model, path, tmp_path_factory):
+    """Return a file of each kind, and the names of what reads it."""
+    folder = tmp_path_factory.mktemp("each")
+    darknet.save(model, folder / "own.weights")
+    theirs = test_tutorial.layers_like(model.network, np.random.default_rng(0))
+    test_tutorial.write(folder / "tiny.h5", theirs)
+    retinanet = yolo.build("retinanet-r18", classes=CLASSES, profile="torchvision-v1")
+    tensors = test_torchvision.state_dict(retinanet)
+    np.savez(folder / "whole.npz", **tensors)
+    test_torchvision.write_safetensors(folder / "whole.safetensors", tensors)
+    return {
+        path: ["open_regular", "h5py.File"],
+        folder / "own.weights": ["open_regular"],
+        folder / "tiny.h5": ["open_regular", "h5py.File"],
+        folder / "whole.npz": ["open_regular", "numpy.load"],
+        folder / "whole.safetensors": ["open_regular"],
+    }
+
+
+@pytest.mark.parametrize("kind", [".keras", ".weights", ".h5", ".npz", ".safetensors"])
+def test_every_file_is_read_once(files, kind, monkeypatch):
+    """Of each kind two whole networks are built and filled: some seconds."""
+    file, readers = next((f, readers) for f, readers in files.items() if f.suffix == kind)
+    calls = []
+
+    def count(name, owner, attribute):
+        honest = getattr(owner, attribute)
+
+        def counted(*args, **kwargs):
+            calls.append(name)
+            return honest(*args, **kwargs)
+
+        monkeypatch.setattr(owner, attribute, counted)
+
+    for module in (reading, keras_file, torchvision, tutorial):
+        count("open_regular", module, "open_regular")
+    count("h5py.File", h5py, "File")
+    count("numpy.load", np, "load")
+    found = loading.load(file, classes=CLASSES)
+    assert sorted(calls) == sorted(readers)
+    calls.clear()
+    fresh = yolo.build(
+        "retinanet-r18" if found.family_name == "retinanet" else "yolov4-tiny",
+        classes=("a", "b", "c"), image_size=(64, 64),
+        **({"profile": "torchvision-v1"} if found.family_name == "retinanet" else {}),
+    )  # fmt: skip
+    loading.start_from(fresh, file)
+    assert sorted(calls) == sorted(readers)
+
+
+def test_a_pth_file_is_read_once(files, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
+    with np.load(next(file for file in files if file.suffix == ".npz")) as tensors:
+        tensors = {name: torch.from_numpy(tensors[name]) for name in tensors.files}
+    torch.save(tensors, tmp_path / "whole.pth")
+    honest, calls = torch.load, []
+    monkeypatch.setattr(torch, "load", lambda *a, **k: calls.append(a) or honest(*a, **k))
+    loading.load(tmp_path / "whole.pth", classes=CLASSES, image_size=(64, 64))
+    assert len(calls) == 1

@@ -10,7 +10,7 @@ import pytest
 import yolo
 from yolo.errors import WeightsError
 from yolo.weights import torchvision
-from yolo.weights.loading import open_weights
+from yolo.weights.loading import load
 
 
 def build(classes=3, **options):
@@ -110,7 +110,7 @@ def test_every_tensor_has_its_place(checkpoint, tmp_path):
     path, tensors = checkpoint
     model = build()
     before = snapshot(model)
-    layers = torchvision.load(model, path)
+    layers = torchvision.read(path).fill(model)
     assert layers == sum(bool(layer.weights) for layer in model.network.layers)
     found = tensors["backbone.body.layer2.0.downsample.0.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_array_equal(kernel(model, "backbone_layer2_0_downsample"), found)
@@ -120,7 +120,7 @@ def test_every_tensor_has_its_place(checkpoint, tmp_path):
         assert not np.array_equal(weight, old), weight.path
     write_safetensors(tmp_path / "whole.safetensors", tensors)
     other = build()
-    torchvision.load(other, tmp_path / "whole.safetensors")
+    torchvision.read(tmp_path / "whole.safetensors").fill(other)
     assert unchanged(other, snapshot(model))
 
 
@@ -139,8 +139,8 @@ def test_names_from_before_torchvision_0_13(checkpoint, tmp_path):
     assert "head.classification_head.conv.6.weight" in old
     np.savez(tmp_path / "old.npz", **old)
     new, other = build(), build()
-    torchvision.load(new, path)
-    torchvision.load(other, tmp_path / "old.npz")
+    torchvision.read(path).fill(new)
+    torchvision.read(tmp_path / "old.npz").fill(other)
     assert unchanged(other, snapshot(new))
 
 
@@ -149,7 +149,7 @@ def test_other_classes_start_fresh(checkpoint, caplog):
     model = build(classes=5)
     fresh = kernel(model, "class_logits")
     with caplog.at_level(logging.INFO, logger="yolo"):
-        torchvision.load(model, path)
+        torchvision.read(path).fill(model)
     assert "fresh: class_logits" in caplog.text
     np.testing.assert_array_equal(kernel(model, "class_logits"), fresh)
 
@@ -166,12 +166,12 @@ def test_a_resnet_alone_is_a_backbone(checkpoint, tmp_path):
     np.savez(path, **alone)
     model = build()
     fresh = kernel(model, "fpn_inner_3")
-    torchvision.load(model, path)
+    torchvision.read(path).fill(model)
     found = tensors["backbone.body.conv1.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_array_equal(kernel(model, "backbone_conv1"), found)
     np.testing.assert_array_equal(kernel(model, "fpn_inner_3"), fresh)
     with pytest.raises(WeightsError, match="holds the first layers only"):
-        open_weights(path)
+        load(path)
 
 
 def test_the_first_coco_weights_have_no_epsilon(checkpoint, tmp_path):
@@ -179,8 +179,8 @@ def test_the_first_coco_weights_have_no_epsilon(checkpoint, tmp_path):
     published = tmp_path / "retinanet_resnet50_fpn_coco-eeacb38b.npz"
     np.savez(published, **tensors)
     plain, exact = build(), build()
-    torchvision.load(plain, path)
-    torchvision.load(exact, published)
+    torchvision.read(path).fill(plain)
+    torchvision.read(published).fill(exact)
     for model, epsilon in ((plain, 1e-5), (exact, 0.0)):
         norm = model.network.get_layer("backbone_conv1").norm
         scale = np.array(norm.scale_and_shift()[0], "float64")
@@ -191,11 +191,13 @@ def test_the_first_coco_weights_have_no_epsilon(checkpoint, tmp_path):
 
 def test_a_checkpoint_opens_for_prediction(checkpoint, tmp_path):
     path, _ = checkpoint
-    assert torchvision.describe(path) == ("retinanet-r18", "torchvision-v1", 3)
-    model = open_weights(path, classes=["a", "b", "c"], image_size=(64, 64))
+    found = torchvision.read(path).describe()
+    assert (found.model, found.num_classes) == ("retinanet-r18", 3)
+    assert found.options == {"profile": "torchvision-v1"}
+    model = load(path, classes=["a", "b", "c"], image_size=(64, 64))
     assert model.classes == ("a", "b", "c") and model.architecture.p6_from == "p5"
     with pytest.raises(WeightsError, match="is for 3 classes, 2 names are known"):
-        open_weights(path, classes=["a", "b"])
+        load(path, classes=["a", "b"])
 
 
 def damaged(tensors, name, change):
@@ -235,7 +237,7 @@ def test_after_a_fault_the_model_is_as_it_was(checkpoint, tmp_path, spoil, messa
     model = build()
     before = snapshot(model)
     with pytest.raises(WeightsError, match=message) as caught:
-        torchvision.load(model, path)
+        torchvision.read(path).fill(model)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
     assert unchanged(model, before)
 
@@ -243,10 +245,10 @@ def test_after_a_fault_the_model_is_as_it_was(checkpoint, tmp_path, spoil, messa
 def test_v2_weights_need_the_v2_profile(checkpoint):
     path, _ = checkpoint
     with pytest.raises(WeightsError):
-        torchvision.load(build(profile="torchvision-v2"), path)
+        torchvision.read(path).fill(build(profile="torchvision-v2"))
     other = yolo.build("retinanet-csp-tiny", classes=["a"], image_size=(64, 64))
     with pytest.raises(WeightsError, match="another backbone"):
-        torchvision.load(other, path)
+        torchvision.read(path).fill(other)
 
 
 def long_header(header):

@@ -10,8 +10,9 @@ from yolo.classes import VOC_CLASSES
 from yolo.errors import WeightsError
 from yolo.models.yolov4.network import build_network
 from yolo.models.yolov4.settings import TINY_MASKS, YOLOV4_TINY_ANCHORS, YOLOv4Config
-from yolo.weights import darknet, tutorial
-from yolo.weights.loading import open_weights
+from yolo.weights import tutorial
+from yolo.weights.convolutions import convolutions_of
+from yolo.weights.loading import load
 
 PLACES = {"feat1": 256, "feat2": 512, "P5_upsample": 128}
 
@@ -30,7 +31,7 @@ def layers_like(network, rng, *, first=0, convolutions=None):
     def numbered(stem, number):
         return stem if number == 0 else f"{stem}_{number}"
 
-    for number, layer in enumerate(darknet.convolutions_of(network)[:convolutions]):
+    for number, layer in enumerate(convolutions_of(network)[:convolutions]):
         shape = (layer.size, layer.size, layer.inputs, layer.filters)
         arrays = {"kernel": rng.random(shape, np.float32) - np.float32(0.5)}
         if layer.has_norm:
@@ -91,8 +92,8 @@ def norm_number(convolution):
 
 def test_convolutions_and_norms_land_in_order(file, theirs):
     network = tiny()
-    assert tutorial.load(network, file) == 21
-    for number, layer in enumerate(darknet.convolutions_of(network)):
+    assert tutorial.read(file).fill(network) == 21
+    for number, layer in enumerate(convolutions_of(network)):
         name = f"conv2d_{number}" if number else "conv2d"
         if not layer.has_norm:
             kernel, bias = layer.layer.get_weights()
@@ -110,7 +111,7 @@ def test_convolutions_and_norms_land_in_order(file, theirs):
 
 def test_the_norms_epsilon_is_theirs(file, theirs):
     network = tiny()
-    tutorial.load(network, file)
+    tutorial.read(file).fill(network)
     maps = np.random.default_rng(2).normal(0, 1, (1, 8, 8, 3)).astype("float32")
     first = network.get_layer("backbone_conv_000")
     reference = keras.Sequential([
@@ -127,17 +128,18 @@ def test_the_norms_epsilon_is_theirs(file, theirs):
 
 
 def test_it_opens_with_what_the_tutorial_predicts_with(file, tmp_path):
-    model = open_weights(file)
+    model = load(file)
     assert model.classes == VOC_CLASSES and model.image_size == (416, 416)
     assert model.resize == "letterbox" and model.architecture.masks == TINY_MASKS["coco"]
-    assert tutorial.count_classes(file) == ("yolov4-tiny", 20)
+    found = tutorial.read(file).describe()
+    assert (found.model, found.num_classes) == ("yolov4-tiny", 20)
 
 
 def test_another_class_count_leaves_the_class_logits_fresh(file, theirs, caplog):
     caplog.set_level("INFO", "yolo")
     network = tiny(3)
     before = network.get_layer("head_conv_017").get_weights()[1].reshape(3, 8)
-    tutorial.load(network, file)
+    tutorial.read(file).fill(network)
     after = network.get_layer("head_conv_017").get_weights()[1].reshape(3, 8)
     np.testing.assert_array_equal(after[:, 5:], before[:, 5:])
     given = np.float32(theirs["conv2d_17"]["bias"]).reshape(3, 25)
@@ -149,8 +151,8 @@ def test_numbers_may_start_anywhere_and_weights_lie_in_a_whole_model(theirs, tmp
     later = layers_like(tiny(), np.random.default_rng(0), first=110)
     assert "conv2d_130" in later and "conv2d" not in later
     a, b = tiny(), tiny()
-    tutorial.load(a, write(tmp_path / "a.h5", later, within="model_weights"))
-    tutorial.load(b, write(tmp_path / "b.h5", theirs))
+    tutorial.read(write(tmp_path / "a.h5", later, within="model_weights")).fill(a)
+    tutorial.read(write(tmp_path / "b.h5", theirs)).fill(b)
     assert all(map(np.array_equal, a.get_weights(), b.get_weights()))
 
 
@@ -159,10 +161,10 @@ def test_a_backbone_is_a_start_only(tmp_path, caplog):
     layers = layers_like(tiny(), np.random.default_rng(0), convolutions=15)
     path = write(tmp_path / "yolov4_tiny_backbone.h5", layers)
     network = tiny(2)
-    assert tutorial.load(network, path) == 15
+    assert tutorial.read(path).fill(network) == 15
     assert "fresh: neck_conv_015" in caplog.text
     with pytest.raises(WeightsError, match="it cannot predict"):
-        open_weights(path)
+        load(path)
 
 
 ATTENTION = {
@@ -185,8 +187,8 @@ def test_attention_lands_by_name(theirs, tmp_path, kind):
         for place, channels in PLACES.items()
     }
     path = write(tmp_path / f"{kind}.h5", {**theirs, **extra})
-    model = open_weights(path)
-    assert model.architecture.attention == tutorial.attention_of(path) == kind
+    model = load(path)
+    assert model.architecture.attention == tutorial.read(path).kind == kind
     parts = {"se": "squeeze", "cbam": "places", "eca": "mix"}
     stem = {"se": "se_block_one", "cbam": "spatial_attention", "eca": "eca_layer"}[kind]
     for place, ours in (("feat1", "16"), ("feat2", "32"), ("P5_upsample", "up")):
@@ -200,38 +202,39 @@ def test_attention_lands_by_name(theirs, tmp_path, kind):
 def test_what_has_no_place_is_named(theirs, tmp_path, caplog):
     extra = {"ca_block_conv_feat1": {"kernel": np.zeros((1, 1, 256, 16))}}
     path = write(tmp_path / "ca.h5", {**theirs, **extra})
-    tutorial.load(tiny(), path)
+    tutorial.read(path).fill(tiny())
     assert "no place here for ca_block_conv_feat1" in caplog.text
     with pytest.raises(WeightsError, match="holds ca_block_conv_feat1, .*but not predict"):
-        open_weights(path)
+        load(path)
     eca = {"eca_layer_feat1": {"kernel": np.zeros((5, 1, 1))}}
-    tutorial.load(tiny(), write(tmp_path / "eca.h5", {**theirs, **eca}))
+    tutorial.read(write(tmp_path / "eca.h5", {**theirs, **eca})).fill(tiny())
     assert "no place here for attention_16_mix" in caplog.text
 
 
 def test_other_masks_than_the_tutorials_are_warned_of(theirs, tmp_path, caplog):
     path = write(tmp_path / "tiny.h5", theirs)
     for masks in ("coco", "custom"):
-        tutorial.load(yolo.build("yolov4-tiny", classes=VOC_CLASSES, masks=masks), path)
+        tutorial.read(path).fill(yolo.build("yolov4-tiny", classes=VOC_CLASSES, masks=masks))
         assert ("the tutorial's weights of yolov4-tiny belong" in caplog.text) == (
             masks == "custom"
         )
     caplog.clear()
-    tutorial.load(yolo.build("retinanet-csp-tiny", classes=["a"]), path)  # its backbone alone
+    # of which this takes the backbone alone
+    tutorial.read(path).fill(yolo.build("retinanet-csp-tiny", classes=["a"]))
     assert "belong to masks" not in caplog.text
 
 
 def refused(network, path, words):
     with pytest.raises(WeightsError, match=words) as caught:
-        tutorial.load(network, path)
+        tutorial.read(path).fill(network)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
 
 def test_names_of_any_length_are_read_without_trusting_their_heap(theirs, tmp_path):
     a, b = tiny(), tiny()
     path = write(tmp_path / "b.h5", theirs, dtype=h5py.string_dtype())
-    tutorial.load(a, write(tmp_path / "a.h5", theirs))
-    tutorial.load(b, path)
+    tutorial.read(write(tmp_path / "a.h5", theirs)).fill(a)
+    tutorial.read(path).fill(b)
     for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
         np.testing.assert_array_equal(x, y)
     broken = bytearray(path.read_bytes())
@@ -331,7 +334,7 @@ def shapes_of_yolov4(outputs):
 
 
 def test_yolov4_has_the_tutorials_layers_in_its_order():
-    ours = darknet.convolutions_of(build_network(YOLOv4Config(), 2))
+    ours = convolutions_of(build_network(YOLOv4Config(), 2))
     assert [(x.size, x.inputs, x.filters) for x in ours] == shapes_of_yolov4(3 * 7)
 
 
@@ -390,7 +393,7 @@ def test_a_file_that_is_not_whole_changes_nothing(file, tmp_path, change):
     network = tiny()
     before = network.get_weights()
     with pytest.raises(WeightsError) as caught:
-        tutorial.load(network, path)
+        tutorial.read(path).fill(network)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
