@@ -103,6 +103,7 @@ def _nms(what: str, count: int, options: Options) -> Ready:
     import numpy as np
 
     from yolo.boxes.nms import class_wise_nms
+    from yolo.models.yolov4.settings import YOLOv4Config
 
     rng = np.random.default_rng(0)
     centres, sides = rng.uniform(0, 608, (count, 2)), rng.uniform(8, 120, (count, 2))
@@ -110,7 +111,7 @@ def _nms(what: str, count: int, options: Options) -> Ready:
     scores = rng.uniform(0.25, 1.0, (count, 1)).astype("float32")
 
     def run() -> None:
-        class_wise_nms(boxes, scores, score_threshold=0.25, iou_threshold=0.45)
+        class_wise_nms(boxes, scores, **YOLOv4Config.thresholds._asdict())
 
     return Ready(run, count)
 

@@ -11,11 +11,14 @@ from keras import ops
 from yolo.boxes.detections import Detections
 from yolo.classes import as_names
 from yolo.data import unknown_ids
-from yolo.models import schedules  # noqa: F401  registers the schedule that saved optimizers carry
+from yolo.models import (
+    postprocess,
+    schedules,  # noqa: F401  registers the schedule that saved optimizers carry
+)
 from yolo.models.anchor_loss import AnchorLoss, resolve
 from yolo.models.families import FAMILIES
-from yolo.models.postprocess import find_objects
 from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
+from yolo.models.thresholds import Thresholds
 from yolo.pictures.fit import RESIZE_MODES, SIZE_MULTIPLE
 
 # Keras's own arguments of `compile` that a saved model keeps
@@ -303,25 +306,27 @@ class Detector(ReplicatedModel):
         """
         return self.inference_model().predict_on_batch(images)
 
+    @property
+    def thresholds(self) -> Thresholds:
+        """What counts as a detection where nobody says; it comes with the family."""
+        return self.architecture.thresholds
+
     def detect(
-        self, images, *, score_threshold=None, iou_threshold=None, max_detections=100, clip=False,
-        fitted=False,
-    ) -> list[Detections]:  # fmt: skip
+        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None, clip=False
+    ) -> list[Detections]:
         """Find objects in pictures.
+
+        What is not said is the model's own, its `thresholds`.
 
         Args:
             images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB. Pictures of another size
                 than the model's are resized as `resize` says.
-            score_threshold: report objects that score at least this, in 0..1; None for the
-                usual value, 0.25.
-            iou_threshold: of two boxes of a class that overlap more, the better one stays; None
-                is 0.45 for YOLOv4, 0.5 for RetinaNet.
+            score_threshold: report objects that score at least this, in 0..1.
+            iou_threshold: of two boxes of a class that overlap more, the better one stays.
             max_detections: at most this many objects a picture.
             clip: cut boxes at the picture's edge and drop those outside. An object that the
                 edge cuts may get a box that reaches over it, to where the rest is guessed to
                 be; Darknet scores it so.
-            fitted: whether the pictures are as the network shall see them; needed for "shorter"
-                only, elsewhere their size tells.
 
         Returns:
             For each picture its `Detections`, boxes in pixels of the picture given.
@@ -329,16 +334,10 @@ class Detector(ReplicatedModel):
         Raises:
             ValueError: `images` has another shape, or values that are no picture's.
         """
-        usual = self.architecture.thresholds
-        return find_objects(
-            self,
-            images,
-            score_threshold=usual.score if score_threshold is None else score_threshold,
-            iou_threshold=usual.iou if iou_threshold is None else iou_threshold,
-            max_detections=max_detections,
-            clip=clip,
-            fitted=fitted,
-        )
+        return postprocess.detect(
+            self, images, clip=clip, score_threshold=score_threshold,
+            iou_threshold=iou_threshold, max_detections=max_detections,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ saving
 

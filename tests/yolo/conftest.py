@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from yolo.boxes.detections import Detections
-from yolo.boxes.nms import class_wise_nms
 from yolo.data import demo
 from yolo.data.sample import Sample
+from yolo.models.thresholds import Thresholds
 
 RED = (255, 0, 0)
 
@@ -24,6 +24,7 @@ class SpotFinder:
     """
 
     classes = ("cat", "dog")
+    thresholds = Thresholds(score_threshold=0.25, iou_threshold=0.45)
 
     def __init__(self, image_size=(96, 128), resize="letterbox"):
         self.image_size, self.resize = image_size, resize
@@ -43,13 +44,6 @@ class SpotFinder:
                     boxes[i, n] = (x, y, x + w, y + h)
                     scores[i, n, int(w > 3 * h)] = 0.9
         return {"boxes": boxes, "scores": scores}
-
-    def detect(self, images, **thresholds):
-        raw = self.predict_raw(images)
-        return [
-            Detections(*class_wise_nms(boxes, scores, **thresholds), self.classes)
-            for boxes, scores in zip(raw["boxes"], raw["scores"], strict=True)
-        ]
 
 
 @pytest.fixture

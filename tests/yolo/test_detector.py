@@ -19,7 +19,7 @@ from yolo.data.formats import coco
 from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
 from yolo.inference.predictor import detect_samples
-from yolo.models.postprocess import find_objects
+from yolo.models import postprocess
 from yolo.models.yolov4.settings import LossSettings
 from yolo.pictures.files import read_image
 from yolo.training import guard
@@ -258,7 +258,7 @@ def test_detect_takes_pictures_of_any_kind_of_numbers(spot_finder, dtype, size):
     picture = np.full((*size, 3), 30, "uint8")
     picture[40:60, 50:80] = (255, 0, 0)
     expected, found = (
-        find_objects(spot_finder(), p, score_threshold=0.5, iou_threshold=0.5)[0]
+        postprocess.detect(spot_finder(), p, score_threshold=0.5)[0]
         for p in (picture, picture.astype(dtype))
     )
     assert len(expected) == 1

@@ -15,7 +15,7 @@ def print_benchmark(model, found: list[Path | int], settings: dict, screen) -> i
     Args:
         model: the detector.
         found: pictures; videos and cameras among them are passed over.
-        settings: `batch_size` and the thresholds of `Detector.detect`.
+        settings: `batch_size`, and what is asked for in place of the model's `Thresholds`.
         screen: where the table is shown.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from yolo.cli import common, options
 from yolo.cli.option_values import Parser, count, make_parser, share
 from yolo.errors import ConfigError
+from yolo.models.thresholds import EVALUATED, MATCH_IOU
 from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
@@ -31,11 +32,12 @@ def parser() -> Parser:
                         help="divides pictures without lists, as train.py's does (default: the "
                         "one that the weights note)")  # fmt: skip
     options.model_options(parser, "score")
-    parser.add_argument("--score", type=share, default=0.001, metavar="S",
+    parser.add_argument("--score", type=share, default=EVALUATED["score_threshold"], metavar="S",
                         help="least score that counts (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--iou", type=share, default=0.45, metavar="I",
-                        help="of non-maximum suppression (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--match-iou", type=share, default=0.5, metavar="I",
+    parser.add_argument("--iou", type=share, metavar="I",
+                        help="of non-maximum suppression "
+                        f"({options.models_own('iou_threshold')})")  # fmt: skip
+    parser.add_argument("--match-iou", type=share, default=MATCH_IOU, metavar="I",
                         help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
     parser.add_argument("--inclusive-pixels", action="store_true",
                         help="add 1 to widths and heights, for boxes whose x2, y2 are the last "

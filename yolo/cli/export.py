@@ -47,13 +47,13 @@ def parser() -> Parser:
                         help="leave suppression out of saved_model and onnx")  # fmt: skip
     parser.add_argument("--score", type=share, metavar="S",
                         help="least score that suppression reports, inside the file or after its "
-                        "description (default: the model's, 0.25)")  # fmt: skip
+                        f"description ({options.models_own('score_threshold')})")  # fmt: skip
     parser.add_argument("--iou", type=share, metavar="I",
-                        help="overlap above which it keeps the best box only (default: the "
-                        "model's: YOLOv4 0.45, RetinaNet 0.5)")  # fmt: skip
-    parser.add_argument("--max-detections", type=count, default=100, metavar="N",
-                        help="objects a picture that suppression inside the file reports at most "
-                        "(default: %(default)s)")  # fmt: skip
+                        help="overlap above which it keeps the best box only "
+                        f"({options.models_own('iou_threshold')})")  # fmt: skip
+    parser.add_argument("--max-detections", type=count, metavar="N",
+                        help="objects a picture that it reports at most "
+                        f"({options.models_own('max_detections')})")  # fmt: skip
     return parser
 
 
@@ -62,10 +62,6 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     weights = args.weights or common.latest_run()
     if runtime_of(weights):
         raise ConfigError(f"{weights} is an export already; name the weights it was made from")
-    if args.no_nms or args.format not in ("saved_model", "onnx"):
-        common.refuse_idle(
-            args, ["--max-detections"], "is for suppression inside the file, which this has none of"
-        )
     if args.picture and args.quantize != "int8":
         common.refuse_idle(args, ["--data"], "is for int8 beside --picture")
     if args.quantize == "int8" and args.format == "litert" and not args.data:

@@ -8,6 +8,8 @@ from typing import Any
 
 from yolo.cli.option_values import any_size, batch_size, image_size, megapixels, number_pair
 from yolo.export.info import RUNTIMES
+from yolo.models.retinanet.settings import RetinaNetConfig
+from yolo.models.yolov4.settings import YOLOv4Config
 from yolo.pictures.header import MAX_MEGAPIXELS
 from yolo.settings.train import TrainConfig
 
@@ -54,6 +56,14 @@ def settings_options(parser, *, groups=None, names=()) -> None:
                 "metavar": about.get("metavar") or (None if about.get("choices") else "N"),
             }
         group.add_argument(f"--{field.name.replace('_', '-')}", **options)
+
+
+def models_own(name: str) -> str:
+    """Return the default of an option that takes a field of the model's `Thresholds`, in words."""
+    values = [getattr(one.thresholds, name) for one in (YOLOv4Config, RetinaNetConfig)]
+    if values[0] == values[1]:
+        return f"default: the model's, {values[0]:g}"
+    return f"default: the model's, YOLOv4 {values[0]:g}, RetinaNet {values[1]:g}"
 
 
 def model_options(parser, verb: str) -> None:

@@ -28,15 +28,15 @@ def parser() -> Parser:
     )
     options.model_options(parser, "report")
     search = parser.add_argument_group("what is found")
-    search.add_argument("--score", type=share, default=0.25, metavar="S",
+    search.add_argument("--score", type=share, metavar="S",
                         help="report objects that score at least this "
-                        "(default: %(default)s)")  # fmt: skip
+                        f"({options.models_own('score_threshold')})")  # fmt: skip
     search.add_argument("--iou", type=share, metavar="I",
-                        help="of boxes that overlap more, keep the best (default: 0.45 for "
-                        "YOLOv4, 0.5 for RetinaNet)")  # fmt: skip
+                        help="of boxes that overlap more, keep the best "
+                        f"({options.models_own('iou_threshold')})")  # fmt: skip
     search.add_argument("--max-detections", type=count, metavar="N",
-                        help="objects a picture at most (default: 100; with --tile, "
-                        "1000)")  # fmt: skip
+                        help="objects a picture at most "
+                        f"({options.models_own('max_detections')}; with --tile, 1000)")  # fmt: skip
     search.add_argument("--tile", type=tile_size, metavar="SIZE",
                         help="also look at overlapping tiles of SIZE pixels (640 or 480x640, "
                         "height x width; alone, the network's size): for small objects in large "
@@ -86,8 +86,8 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     settings = {
         "batch_size": args.batch_size,
         "score_threshold": args.score,
-        "iou_threshold": _usual_iou(model) if args.iou is None else args.iou,
-        "max_detections": args.max_detections or (1000 if args.tile else 100),
+        "iou_threshold": args.iou,
+        "max_detections": args.max_detections,
     }
     wanted = common.class_names(args.classes)
     if args.benchmark:
@@ -125,15 +125,6 @@ def _refuse_with_benchmark(args) -> None:
             raise ConfigError(
                 f"{word} does not go with --benchmark, which times whole pictures only"
             )
-
-
-def _usual_iou(model) -> float:
-    """Return the threshold of suppression that the model's family is used with."""
-    exported = getattr(model, "info", None)
-    if exported is not None:
-        return exported.iou_threshold
-    architecture = getattr(model, "architecture", None)
-    return 0.45 if architecture is None else architecture.thresholds.iou
 
 
 def _sources(arguments: list[str]) -> list[Path | int]:

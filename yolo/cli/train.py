@@ -397,7 +397,8 @@ def _show_results(best: Path, run: _Run, screen) -> Path:
         f"\n{best} on the {data.test_name} split, {common.count_pictures(len(data.test))}:"
     )
     screen.write(voc.table(result))
-    test = showing.Test(data.test_name, data.test, found, data.classes, result)
+    score = model.thresholds.score_threshold
+    test = showing.Test(data.test_name, data.test, found, data.classes, result, score)
     shapes, _ = fit_anchors.anchor_shapes(run.config)
     page = showing.show(folder, test, run.report, data.train, shapes)
     screen.write(f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split")

@@ -11,8 +11,7 @@ from yolo.boxes.detections import Detections
 from yolo.boxes.overlap import pairwise_iou
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
-
-MATCH_IOU, SURE = 0.5, 0.25
+from yolo.models.thresholds import MATCH_IOU
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +68,7 @@ def match(found: Detections, sample: Sample, *, iou_threshold: float = MATCH_IOU
 
 def confusion_matrix(
     detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str], *,
-    iou_threshold: float = MATCH_IOU, score_threshold: float = SURE,
+    score_threshold: float, iou_threshold: float = MATCH_IOU,
 ) -> np.ndarray:  # fmt: skip
     """Count what was taken for what.
 
@@ -77,8 +76,8 @@ def confusion_matrix(
         detections: what was found, one entry per sample.
         samples: the labelled pictures; difficult objects, and what is found on them, are left out.
         classes: class names.
-        iou_threshold: the least IoU of a detection and its object.
         score_threshold: detections that score less are left out.
+        iou_threshold: the least IoU of a detection and its object.
 
     Returns:
         (C + 1, C + 1) int64: rows are what is there, columns what was said; the last row is
@@ -102,7 +101,7 @@ def confusion_matrix(
 
 def picture_results(
     detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str], *,
-    iou_threshold: float = MATCH_IOU, score_threshold: float = SURE,
+    score_threshold: float, iou_threshold: float = MATCH_IOU,
 ) -> list[PictureResult]:  # fmt: skip
     """Judge every picture by itself, the worst first.
 
@@ -110,8 +109,8 @@ def picture_results(
         detections: what was found, one entry per sample.
         samples: the labelled pictures.
         classes: class names.
-        iou_threshold: the least IoU of a detection and its object.
         score_threshold: detections that score less are left out.
+        iou_threshold: the least IoU of a detection and its object.
 
     Returns:
         One entry a picture, by rising F1; of equal ones those with more mistakes first.

@@ -24,6 +24,7 @@ from yolo.evaluation.average_precision import (
     average_precision_all_point,
 )
 from yolo.evaluation.text_table import number, text_table
+from yolo.models.thresholds import MATCH_IOU
 
 SCORES = np.linspace(0, 1, 201)  # where F1 is looked at
 
@@ -112,7 +113,7 @@ def evaluate_voc(
     samples: list[Sample],
     classes: Sequence[str],
     *,
-    iou_threshold: float = 0.5,
+    iou_threshold: float = MATCH_IOU,
     inclusive_pixels: bool = False,
     score_threshold: float = 0.5,
 ) -> VocResult:

@@ -203,14 +203,12 @@ def check_suppression(exported, image) -> int:
     raw = exported.predict_raw(picture[None])
     # A model that is sure of nothing here shall still have something to suppress.
     ranked = np.sort(raw["scores"][0], axis=None)[::-1]
-    threshold = min(exported.info.score_threshold, float(ranked[: 2 * _BEST][-1]))
+    threshold = min(exported.thresholds.score_threshold, float(ranked[: 2 * _BEST][-1]))
+    just_above = np.nextafter(np.float32(threshold), np.float32(1))  # TensorFlow's is >
     boxes, scores, class_ids = class_wise_nms(
-        raw["boxes"][0],
-        raw["scores"][0],
-        score_threshold=np.nextafter(np.float32(threshold), np.float32(1)),  # TensorFlow's is >
-        iou_threshold=exported.info.iou_threshold,
-        max_detections=exported.info.max_detections,
-    )
+        raw["boxes"][0], raw["scores"][0],
+        **exported.thresholds.chosen(score_threshold=just_above)._asdict(),
+    )  # fmt: skip
     (inside,) = exported.detect_inside(picture[None], score_threshold=threshold)
     candidates = ranked[ranked > threshold]
     if len(np.unique(candidates)) < len(candidates):

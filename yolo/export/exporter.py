@@ -39,7 +39,7 @@ def describe(model, format: str, **options) -> ExportInfo:
     Args:
         model: the `Detector`.
         format: one of `FORMATS`.
-        **options: fields of `ExportInfo`; None stands for its default. `nms=None` suppresses
+        **options: fields of `ExportInfo`; None stands for the model's own. `nms=None` suppresses
             inside the file where the format can.
 
     Raises:
@@ -71,13 +71,7 @@ def describe(model, format: str, **options) -> ExportInfo:
             "this model resizes by the shorter side, so its pictures have many sizes; export it "
             "with --dynamic"
         )
-    usual = model.architecture.thresholds
-    options = {
-        "image_size": model.image_size,
-        "score_threshold": usual.score,
-        "iou_threshold": usual.iou,
-        **options,
-    }
+    options = {"image_size": model.image_size, **model.thresholds._asdict(), **options}
     return ExportInfo(
         format=format,
         model=model.network.name,
@@ -132,10 +126,7 @@ def export(
 def _write(model, path: Path, info: ExportInfo, picture, calibration) -> Difference:
     """Write the file and all that lies beside it into a folder of its own, and compare."""
     twin = float32_twin(model, info.image_size)
-    graph = Graph(
-        twin, dynamic=info.dynamic, score_threshold=info.score_threshold,
-        iou_threshold=info.iou_threshold, max_detections=info.max_detections,
-    )  # fmt: skip
+    graph = Graph(twin, dynamic=info.dynamic, thresholds=info.thresholds)
 
     def pictures():
         for image in calibration():

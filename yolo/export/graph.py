@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from yolo.detector import Detector
 from yolo.export.info import IMAGES
+from yolo.models.thresholds import Thresholds
 
 
 @contextlib.contextmanager
@@ -58,9 +59,7 @@ class Graph(tf.Module):
     Args:
         detector: in float32.
         dynamic: leave batch, height and width free; else a batch of 1 in the detector's size.
-        score_threshold: of suppression, where nothing else is asked for.
-        iou_threshold: the same for the overlap.
-        max_detections: the most objects a picture.
+        thresholds: of suppression, where nothing else is asked for.
 
     Attributes:
         raw: tf.function from `images` to {"boxes", "scores"}.
@@ -71,9 +70,7 @@ class Graph(tf.Module):
         served: tf.function from `images` to `info.NMS_OUTPUTS`, by the thresholds above.
     """
 
-    def __init__(
-        self, detector, *, dynamic, score_threshold=0.25, iou_threshold=0.45, max_detections=100
-    ):
+    def __init__(self, detector, *, dynamic: bool, thresholds: Thresholds):
         super().__init__()
         # A Keras model as an attribute would be saved with all its functions, whose outputs are
         # keyed by stride; a SavedModel has no place for numbers as keys. The variables suffice.
@@ -83,8 +80,11 @@ class Graph(tf.Module):
         parts = sorted(_float_layers(detector.network))
         self.float_parts = ["/decode", *(f"/{name}" for name in parts)]
         self._infer = lambda images: detector.inference_model()(images, training=False)
-        self.thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
-        self.max_detections = max_detections
+        self.max_detections = thresholds.max_detections
+        self.thresholds = {
+            "score_threshold": thresholds.score_threshold,
+            "iou_threshold": thresholds.iou_threshold,
+        }
         shape = (None, None, None, 3) if dynamic else (1, *detector.image_size, 3)
         images = tf.TensorSpec(shape, tf.float32, name=IMAGES)
         scalars = [tf.TensorSpec((), tf.float32, name=name) for name in self.thresholds]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolo.errors import WeightsError
+from yolo.models.thresholds import Thresholds
 from yolo.system.writing import write_text
 
 # Names of the graph's tensors, the same in every format.
@@ -31,14 +32,15 @@ class ExportInfo:
         resize: how, bilinearly: "letterbox" (shape kept, centred between bars of grey 128),
             "stretch", or "shorter" (the shorter side gets the lesser length, the longer at most
             the greater one; grey 128 at the right and below up to multiples of 32).
+        score_threshold: with which suppression runs, inside the file or after it, unless told
+            otherwise.
+        iou_threshold: the same for the overlap.
+        max_detections: the same for the most objects a picture.
         dynamic: whether batch, height and width are free; height and width must then be
             multiples of 32. Else the batch is 1 and the size is `image_size`.
         quantize: "none", "dynamic", "float16" or "int8": how weights (and for int8 the maps) are
             stored.
         nms: whether the file also gives the outputs of suppression, `NMS_OUTPUTS`.
-        score_threshold: with which suppression runs inside the file, unless told otherwise.
-        iou_threshold: the same for the overlap.
-        max_detections: the most objects a picture that suppression inside the file gives.
         difference: how far the file was from Keras on the picture it was compared on.
         notes: what the weights noted of their training, see `Detector`.
     """
@@ -48,12 +50,12 @@ class ExportInfo:
     classes: tuple[str, ...]
     image_size: tuple[int, int]
     resize: str
+    score_threshold: float
+    iou_threshold: float
+    max_detections: int
     dynamic: bool = False
     quantize: str = "none"
     nms: bool = False
-    score_threshold: float = 0.25
-    iou_threshold: float = 0.45
-    max_detections: int = 100
     difference: dict = dataclasses.field(default_factory=dict)
     notes: dict = dataclasses.field(default_factory=dict)
 
@@ -63,6 +65,11 @@ class ExportInfo:
         seed = dict(self.notes).get("split_seed", 0)
         if type(seed) is not int:
             raise ValueError(f"split_seed {seed!r} is no whole number")
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What counts as a detection where nobody says."""
+        return Thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
 
     def to_json(self) -> dict:
         """Return plain values, with the input and the outputs described for other programs."""

@@ -11,7 +11,8 @@ import numpy as np
 from yolo.boxes.detections import Detections
 from yolo.errors import ConfigError, WeightsError
 from yolo.export.info import IMAGES, NMS_OUTPUTS, RAW_OUTPUTS, ExportInfo, read_info, runtime_of
-from yolo.models.postprocess import find_objects
+from yolo.models import postprocess
+from yolo.models.thresholds import Thresholds
 from yolo.system.optional import import_optional
 
 # What a runtime gives back: images (B, H, W, 3) float32 and thresholds to named arrays.
@@ -73,21 +74,19 @@ class ExportedDetector:
         """
         return self._in_batches(images, RAW_OUTPUTS)
 
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those that the file was exported with."""
+        return self.info.thresholds
+
     def detect(
-        self, images, *, score_threshold=None, iou_threshold=None, max_detections=100, clip=False,
-        fitted=False,
-    ) -> list[Detections]:  # fmt: skip
+        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None, clip=False
+    ) -> list[Detections]:
         """Find objects in pictures, as `Detector.detect` does."""
-        usual = self.info
-        return find_objects(
-            self,
-            images,
-            score_threshold=usual.score_threshold if score_threshold is None else score_threshold,
-            iou_threshold=usual.iou_threshold if iou_threshold is None else iou_threshold,
-            max_detections=max_detections,
-            clip=clip,
-            fitted=fitted,
-        )
+        return postprocess.detect(
+            self, images, clip=clip, score_threshold=score_threshold,
+            iou_threshold=iou_threshold, max_detections=max_detections,
+        )  # fmt: skip
 
     def detect_inside(self, images, *, score_threshold=None) -> list[Detections]:
         """Return what the file finds by its own suppression.
@@ -101,14 +100,11 @@ class ExportedDetector:
         """
         if not self.info.nms:
             raise ConfigError(f"{self.path}: has no suppression inside; use detect")
+        chosen = self.thresholds.chosen(score_threshold=score_threshold)
         found = self._in_batches(
-            images,
-            NMS_OUTPUTS,
-            score_threshold=self.info.score_threshold
-            if score_threshold is None
-            else score_threshold,
-            iou_threshold=self.info.iou_threshold,
-        )
+            images, NMS_OUTPUTS, score_threshold=chosen.score_threshold,
+            iou_threshold=chosen.iou_threshold,
+        )  # fmt: skip
         boxes, scores, class_ids, counts = (found[name] for name in NMS_OUTPUTS)
         return [
             Detections(boxes[i, :n], scores[i, :n], class_ids[i, :n], self.classes)

@@ -25,7 +25,7 @@ def measure(
     batch_size: int = 1,
     rounds: int = ROUNDS,
     on_round: Callable[[int, int], None] | None = None,
-    **thresholds,
+    **asked,
 ) -> dict[str, np.ndarray]:
     """Time every stage on its own, one after the other, without threads.
 
@@ -38,7 +38,7 @@ def measure(
         batch_size: pictures a call of the network; always 1 for the resize mode "shorter".
         rounds: how many are timed, at least 1.
         on_round: called with the rounds done and their number.
-        **thresholds: of `Detector.detect`.
+        **asked: instead of the model's `Thresholds`; None leaves one as it is.
 
     Returns:
         For each of `STAGES`, and for "all" of them, milliseconds a picture, (rounds,) float64.
@@ -47,6 +47,7 @@ def measure(
         DatasetError: a picture cannot be read.
     """
     times, stages = [], _parts(model)
+    thresholds = model.thresholds.chosen(**asked)._asdict()
     if model.resize == "shorter":
         batch_size = 1  # each picture has a size of its own
     for number in range(rounds + 1):

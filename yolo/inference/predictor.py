@@ -21,7 +21,8 @@ from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.inference import tiles
-from yolo.inference.fitted import detect_fitted
+from yolo.models.postprocess import find_in_batches
+from yolo.models.thresholds import EVALUATED
 from yolo.pictures.files import read_image
 from yolo.pictures.fit import fit_image
 from yolo.system.reading import printable
@@ -29,6 +30,7 @@ from yolo.system.reading import printable
 log = logging.getLogger("yolo")
 
 _READERS = min(4, os.cpu_count() or 1)
+# Objects of a picture that is looked at in tiles, and of an answer that a filter shortens.
 _MANY = 1000
 
 
@@ -38,9 +40,10 @@ class Settings:
 
     Args:
         batch_size: pictures per call of the model, at least 1.
-        score_threshold: the least score to report, 0..1.
-        iou_threshold: of non-maximum suppression, 0..1.
-        max_detections: the most detections per picture.
+        score_threshold: the least score to report, 0..1; None for the model's own.
+        iou_threshold: of non-maximum suppression, 0..1; None for the model's own.
+        max_detections: the most detections per picture; None for the model's own, with `tile`
+            for 1000.
         classes: names of the classes to report; None for all. Others do not use up
             `max_detections`.
         tile: (height, width) in pixels of the picture: look at overlapping tiles of this size
@@ -54,9 +57,9 @@ class Settings:
     """
 
     batch_size: int = 8
-    score_threshold: float = 0.25
-    iou_threshold: float = 0.45
-    max_detections: int = 100
+    score_threshold: float | None = None
+    iou_threshold: float | None = None
+    max_detections: int | None = None
     classes: Iterable[str] | None = None
     tile: tuple[int, int] | None = None
     clip: bool = True
@@ -76,11 +79,11 @@ def predict(
 ) -> Iterator[tuple[os.PathLike, np.ndarray, Detections]]:
     """Detect in picture files and yield them one by one, in the order given.
 
-    The model gets batches of one size, see `fitted.detect_fitted`. With fewer pictures than a
-    batch, the batch is as small as they are.
+    The model gets batches of one size, see `postprocess.find_in_batches`. With fewer pictures than
+    a batch, the batch is as small as they are.
 
     Args:
-        model: a `Detector`, or anything with its `detect`, `classes`, `image_size`, `resize`.
+        model: a `Detector`, or what `yolo.models.postprocess` takes for one.
         paths: the picture files.
         on_error: called with the path and the error of a picture that cannot be read, which is
             then skipped; None logs a warning. What it raises ends the run.
@@ -130,16 +133,17 @@ def predict_frames(
 def _detect(model, items, read, settings, ahead, on_error):
     """Yield (item, picture, detections) for items that `read` turns into pictures."""
     wanted = _class_filter(model.classes, settings.classes)
-    # A filter works on the model's answer, so the answer must be long enough to filter.
-    limit = settings.max_detections
-    thresholds = {
+    usual = _MANY if settings.tile else model.thresholds.max_detections
+    limit = usual if settings.max_detections is None else settings.max_detections
+    asked = {
         "score_threshold": settings.score_threshold,
         "iou_threshold": settings.iou_threshold,
+        # A filter works on the model's answer, so the answer must be long enough to filter.
         "max_detections": limit if wanted is None else max(limit, _MANY),
     }
     answer = _tiled if settings.tile else _whole
     with contextlib.closing(
-        answer(model, items, read, settings, ahead, on_error, thresholds)
+        answer(model, items, read, settings, ahead, on_error, asked)
     ) as results:
         for item, image, found in results:
             if wanted is not None:
@@ -147,37 +151,30 @@ def _detect(model, items, read, settings, ahead, on_error):
             yield item, image, found.clipped(image.shape[:2]) if settings.clip else found
 
 
-def _whole(model, items, read, settings, ahead, on_error, thresholds):
+def _whole(model, items, read, settings, ahead, on_error, asked):
     """Yield (item, picture, detections) of whole pictures, a batch of them at a time."""
-    image_size, batch_size = tuple(model.image_size), settings.batch_size
 
     def load(item):
         image = read(item)
-        return (image, *fit_image(image, image_size, resize=model.resize))
+        return (image, *fit_image(image, tuple(model.image_size), resize=model.resize))
 
     with contextlib.closing(_read_ahead(items, load, ahead, on_error)) as loaded:
-        for batch in _batched(loaded, batch_size):
-            if settings.ended():
-                return
-            pictures = [picture for _, (_, picture, _) in batch]
-            answers = detect_fitted(model, pictures, batch_size=batch_size, **thresholds)
-            for (item, (image, _, fit)), found in zip(batch, answers, strict=True):
-                yield item, image, replace(found, boxes_xyxy=fit.to_picture(found.boxes_xyxy))
+        views = (((item, image), picture, fit) for item, (image, picture, fit) in loaded)
+        for (item, image), found in find_in_batches(
+            model, views, batch_size=settings.batch_size, ended=settings.ended, **asked
+        ):
+            yield item, image, found
 
 
-def _tiled(model, items, read, settings, ahead, on_error, thresholds):
+def _tiled(model, items, read, settings, ahead, on_error, asked):
     """Yield (item, picture, detections), each picture looked at tile by tile."""
+    size, batch_size = settings.tile, settings.batch_size
     with contextlib.closing(_read_ahead(items, read, ahead, on_error)) as loaded:
         for item, image in loaded:
             if settings.ended():
                 return
-            yield (
-                item,
-                image,
-                tiles.detect_tiled(
-                    model, image, settings.tile, batch_size=settings.batch_size, **thresholds
-                ),
-            )
+            found = tiles.detect_tiled(model, image, size, batch_size=batch_size, **asked)
+            yield item, image, found
 
 
 def detect_samples(
@@ -189,15 +186,15 @@ def detect_samples(
 ) -> list[Detections]:
     """Detect in all pictures of a data set, for evaluation.
 
-    Average precision looks at the whole ranking, so that 300 detections of a score of 0.001 and
-    more are taken of each picture (COCO's figures use the best 100). Boxes are not cut at the
+    Average precision looks at the whole ranking, so that more is taken of each picture than is
+    shown, see `thresholds.EVALUATED`; suppression is the model's own. Boxes are not cut at the
     picture's edge: Darknet and COCO's tools score them uncut.
 
     Args:
         model: as for `predict`.
         samples: the labelled pictures.
         on_progress: called with the pictures done and their number.
-        **settings: the fields of `Settings` that shall be others.
+        **settings: the fields of `Settings` that shall be others; None leaves one as it is.
 
     Returns:
         One entry per sample, in pixels of the original picture.
@@ -206,11 +203,10 @@ def detect_samples(
         DatasetError: a picture cannot be read. A score with pictures missing would not be one.
     """
     found = []
+    others = {name: value for name, value in settings.items() if value is not None}
+    paths = [sample.path for sample in samples]
     for _, _, detections in predict(
-        model,
-        [sample.path for sample in samples],
-        on_error=_give_up,
-        **{"score_threshold": 0.001, "max_detections": 300, "clip": False, **settings},
+        model, paths, on_error=_give_up, **{**EVALUATED, "clip": False, **others}
     ):
         found.append(detections)
         if on_progress is not None:
@@ -239,18 +235,6 @@ def _read_ahead(items, load, ahead, on_error):
             yield item, loaded
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _batched(entries, size):
-    """Yield lists of `size` entries, the last one perhaps shorter."""
-    batch = []
-    for entry in entries:
-        batch.append(entry)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _class_filter(known, names):

@@ -9,7 +9,7 @@ import numpy as np
 from yolo.boxes.detections import Detections
 from yolo.boxes.nms import nms
 from yolo.errors import ConfigError
-from yolo.inference.fitted import detect_fitted
+from yolo.models.postprocess import find_in_batches
 from yolo.pictures.fit import fit_image
 
 OVERLAP = 0.25
@@ -68,7 +68,7 @@ def detect_tiled(
     *,
     batch_size: int = 8,
     overlap: float = OVERLAP,
-    **thresholds,
+    **asked,
 ) -> Detections:
     """Find objects in overlapping tiles and in the whole picture, and merge what was found.
 
@@ -77,14 +77,13 @@ def detect_tiled(
     dropped where the object was found whole, see `merge`.
 
     Args:
-        model: a `Detector`, or anything with its `detect`, `image_size` and `resize`.
+        model: a `Detector`, or what `yolo.models.postprocess` takes for one.
         image: (H, W, 3) uint8 RGB.
         tile: (height, width) in pixels of the picture; each tile is resized to the network's
             size, so the network's own size keeps the pixels as they are.
         batch_size: tiles per call of the model.
         overlap: see `windows`.
-        **thresholds: of `Detector.detect`: `score_threshold`, `iou_threshold` and
-            `max_detections`, which holds for the picture.
+        **asked: instead of the model's `Thresholds`; `max_detections` holds for the picture.
 
     Returns:
         The detections in pixels of the picture, best first.
@@ -93,28 +92,27 @@ def detect_tiled(
     boxes = windows(size, tile, overlap=overlap)
     if len(boxes) > 1:
         boxes = np.concatenate([boxes, [(0, 0, size[1], size[0])]])
+
+    def fitted(window):
+        x1, y1, x2, y2 = window
+        return fit_image(image[y1:y2, x1:x2], tuple(model.image_size), resize=model.resize)
+
+    views = ((window, *fitted(window)) for window in boxes)
     batch_size = min(batch_size, len(boxes))
     found, cut = [], []
-    for start in range(0, len(boxes), batch_size):
-        batch = boxes[start : start + batch_size]
-        views = [
-            fit_image(image[y1:y2, x1:x2], tuple(model.image_size), resize=model.resize)
-            for x1, y1, x2, y2 in batch
-        ]
-        pictures = [picture for picture, _ in views]
-        answers = detect_fitted(model, pictures, batch_size=batch_size, **thresholds)
-        for window, (_, fit), answer in zip(batch, views, answers, strict=True):
-            places = fit.to_picture(answer.boxes_xyxy) + np.tile(window[:2], 2).astype(np.float32)
-            found.append(replace(answer, boxes_xyxy=places))
-            cut.append(_is_cut(places, window, size))
+    for window, answer in find_in_batches(model, views, batch_size=batch_size, **asked):
+        places = answer.boxes_xyxy + np.tile(window[:2], 2).astype(np.float32)
+        found.append(replace(answer, boxes_xyxy=places))
+        cut.append(_is_cut(places, window, size))
     together = Detections(
         np.concatenate([one.boxes_xyxy for one in found]),
         np.concatenate([one.scores for one in found]),
         np.concatenate([one.class_ids for one in found]),
         found[0].class_names,
     )
-    kept = merge(together, np.concatenate(cut), iou_threshold=thresholds.get("iou_threshold", 0.45))
-    return kept[: thresholds.get("max_detections", 100)]
+    thresholds = model.thresholds.chosen(**asked)
+    kept = merge(together, np.concatenate(cut), iou_threshold=thresholds.iou_threshold)
+    return kept[: thresholds.max_detections]
 
 
 def merge(found: Detections, cut: np.ndarray, *, iou_threshold: float) -> Detections:

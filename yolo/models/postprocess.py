@@ -1,6 +1,15 @@
-"""From pictures to objects, with whatever computes boxes and scores: Keras or an exported file."""
+"""From pictures to objects, with whatever computes boxes and scores: Keras or an exported file.
+
+A model is here anything with `predict_raw(images)`, which returns {"boxes": (B, N, 4) xyxy in
+pixels of `images`, "scores": (B, N, C)} as NumPy, and with `classes`, `image_size` (height, width),
+`resize` and `thresholds`: a `Detector`, an `ExportedDetector`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -9,29 +18,14 @@ from yolo.boxes.nms import class_wise_nms
 from yolo.pictures.fit import Fit, fit_image, to_uint8
 
 
-def find_objects(
-    model,
-    images,
-    *,
-    score_threshold: float,
-    iou_threshold: float,
-    max_detections: int = 100,
-    clip: bool = False,
-    fitted: bool = False,
-) -> list[Detections]:
-    """Find objects in pictures: resize, compute, suppress, and go back to the pictures' pixels.
+def detect(model, images, *, clip: bool = False, **asked) -> list[Detections]:
+    """Find objects in pictures of one size: fit them, and `find_objects` in them.
 
     Args:
-        model: anything with `predict_raw(images)`, which returns {"boxes": (B, N, 4) xyxy in
-            pixels of `images`, "scores": (B, N, C)} as NumPy, and with `classes`, `image_size`
-            (height, width) and `resize`.
-        images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB. Pictures of another size than
-            the model's are resized as the model says.
-        score_threshold: report objects that score at least this, in 0..1.
-        iou_threshold: of two boxes of a class that overlap more, the better one stays.
-        max_detections: at most this many objects a picture.
+        model: see above.
+        images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB.
         clip: cut boxes at the picture's edge and drop those outside.
-        fitted: whether the pictures are as the network shall see them, whatever their size.
+        **asked: instead of the model's `Thresholds`; None leaves one as it is.
 
     Returns:
         For each picture its `Detections`, boxes in pixels of the picture given.
@@ -49,23 +43,64 @@ def find_objects(
         )
     if len(images) == 0:
         return []
-    images = to_uint8(images)
-    size = images.shape[1:3]
-    fits: list[Fit | None] = [None] * len(images)
-    if not fitted and (model.resize == "shorter" or size != tuple(model.image_size)):
-        pairs = [fit_image(one, model.image_size, resize=model.resize) for one in images]
-        images, fits = np.stack([image for image, _ in pairs]), [fit for _, fit in pairs]
-    raw = model.predict_raw(images)
+    views = [fit_image(one, model.image_size, resize=model.resize) for one in to_uint8(images)]
+    found = find_objects(model, *zip(*views, strict=True), **asked)
+    return [one.clipped(images.shape[1:3]) for one in found] if clip else found
+
+
+def find_objects(
+    model, pictures: Sequence[np.ndarray], fits: Sequence[Fit], *, batch_size: int = 0, **asked
+) -> list[Detections]:
+    """Find objects in fitted pictures: compute, suppress, and go the way back.
+
+    Args:
+        model: see above.
+        pictures: (h, w, 3) uint8 RGB each, all of one size, as `fit_image` returned them.
+        fits: the way back of each, as it came with it.
+        batch_size: fill the batch with black pictures up to this.
+        **asked: instead of the model's `Thresholds`; None leaves one as it is.
+
+    Returns:
+        For each picture its `Detections`, boxes in pixels of the picture that was fitted.
+    """
+    thresholds = model.thresholds.chosen(**asked)._asdict()
+    batch = np.zeros((max(batch_size, len(pictures)), *pictures[0].shape), np.uint8)
+    for place, picture in zip(batch, pictures, strict=False):
+        place[:] = picture
+    raw = model.predict_raw(batch)
     results = []
-    for boxes, scores, fit in zip(raw["boxes"], raw["scores"], fits, strict=True):
-        boxes, scores, class_ids = class_wise_nms(
-            boxes,
-            scores,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-        )
-        boxes = boxes if fit is None else fit.to_picture(boxes)
-        found = Detections(boxes, scores, class_ids, model.classes)
-        results.append(found.clipped(size) if clip else found)
+    for i, fit in enumerate(fits):
+        boxes, scores, class_ids = class_wise_nms(raw["boxes"][i], raw["scores"][i], **thresholds)
+        results.append(Detections(fit.to_picture(boxes), scores, class_ids, model.classes))
     return results
+
+
+def find_in_batches(
+    model, views: Iterable[tuple[Any, np.ndarray, Fit]], *, batch_size: int,
+    ended: Callable[[], bool] = lambda: False, **asked,
+) -> Iterator[tuple[Any, Detections]]:  # fmt: skip
+    """Find objects in as many fitted pictures as come.
+
+    The model always gets `batch_size` of them, a last batch is filled with black ones: a batch of
+    another size would make TensorFlow trace the model anew, which takes longer. With "shorter" each
+    picture has a size of its own and goes alone; padded to a common size, what is found in it would
+    depend on its neighbours.
+
+    Args:
+        model: see above.
+        views: what a picture is called, the fitted picture, and its way back.
+        batch_size: pictures per call of the model.
+        ended: asked before each batch whether to look at no more.
+        **asked: as for `find_objects`.
+
+    Yields:
+        What the picture is called, and its `Detections`.
+    """
+    size = 1 if model.resize == "shorter" else batch_size
+    remaining = iter(views)
+    while batch := list(islice(remaining, size)):
+        if ended():
+            return
+        names, pictures, fits = zip(*batch, strict=True)
+        found = find_objects(model, pictures, fits, batch_size=size, **asked)
+        yield from zip(names, found, strict=True)

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+# Average precision looks at the whole ranking (COCO's figures at the best 100 of each class).
+EVALUATED = {"score_threshold": 0.001, "max_detections": 300}
+MATCH_IOU = 0.5  # overlap of a detection and its object that is a hit
 
 
 class Thresholds(NamedTuple):
-    """What counts as a detection where the user does not say.
+    """What counts as a detection where the user does not say; each family's settings have theirs.
 
     Attributes:
-        score: least score to show.
-        iou: overlap above which the worse of two boxes of a class is dropped.
+        score_threshold: least score to show, in 0..1.
+        iou_threshold: overlap above which the worse of two boxes of a class is dropped, in 0..1.
+        max_detections: the most objects a picture, the best.
     """
 
-    score: float
-    iou: float
+    score_threshold: float
+    iou_threshold: float
+    max_detections: int = 100
+
+    def chosen(self, **asked: Any) -> Thresholds:
+        """Return these with others in the place of those that are asked for; None asks for none.
+
+        Example:
+            >>> Thresholds(0.25, 0.5).chosen(score_threshold=0.1, iou_threshold=None)
+            Thresholds(score_threshold=0.1, iou_threshold=0.5, max_detections=100)
+        """
+        return self._replace(**{name: one for name, one in asked.items() if one is not None})

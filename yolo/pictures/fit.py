@@ -154,7 +154,7 @@ def fit_image(
         resize: "letterbox" (grey 128 beside the picture), "stretch" or "shorter".
 
     Returns:
-        picture: (*canvas_size(...), 3) uint8.
+        picture: (*canvas_size(...), 3) uint8; `image` itself where it fits as it is.
         fit: maps boxes from the picture to the network's input and back.
 
     Raises:
@@ -169,6 +169,8 @@ def fit_image(
     top, left, height, width = fit_window(image.shape[:2], image_size, resize)
     fit = Fit((width / image.shape[1], height / image.shape[0]), (float(left), float(top)))
     canvas = canvas_size(image.shape[:2], image_size, resize)
+    if image.shape[:2] == (height, width) == canvas:
+        return to_uint8(image), fit
     picture = np.full((*canvas, 3), GREY, np.uint8)
     picture[top : top + height, left : left + width] = cv2.resize(
         to_uint8(image), (width, height), interpolation=cv2.INTER_LINEAR

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yolo.data.check import DataReport
 from yolo.evaluation.text_table import number
+from yolo.models.thresholds import MATCH_IOU
 from yolo.reports import check_report, html
 from yolo.settings.toml import read_toml
 from yolo.settings.train import TrainConfig, resolved
@@ -28,7 +29,7 @@ LEARNED = (
 
 def write(
     folder: Path, test_name: str, report: DataReport, data_figures: dict[str, Path],
-    *, learned: bool = False,
+    *, score: float, learned: bool = False,
 ) -> Path:  # fmt: skip
     """Gather a finished run on one page.
 
@@ -37,6 +38,7 @@ def write(
         test_name: the split that the best model was tried on.
         report: the check of the data.
         data_figures: caption to picture, of the data.
+        score: from which on detections are shown.
         learned: whether that split is the one that it was trained on.
 
     Returns:
@@ -65,15 +67,16 @@ def write(
             "average precision of each class": figures / "average_precision.png",
             "precision against recall": figures / "precision_recall.png",
             "F1 against score: where to put the threshold": figures / "f1.png",
-            "what was taken for what, at score 0.25 and IoU 0.5; the last row is background "
-            "taken for an object, the last column objects overlooked": figures / "confusion.png",
+            f"what was taken for what, at score {score:g} and IoU {MATCH_IOU:g}; the last row is "
+            "background taken for an object, the last column objects overlooked":
+                figures / "confusion.png",
         }),
     )  # fmt: skip
     page.add(
         "The worst pictures",
-        html.paragraph("On the left what is marked, on the right what was found at score 0.25. "
-                       "Thick red: missed objects, and detections that are none. Often enough it "
-                       "is the label that is wrong.", kind="soft"),
+        html.paragraph("On the left what is marked, on the right what was found at score "
+                       f"{score:g}. Thick red: missed objects, and detections that are none. "
+                       "Often enough it is the label that is wrong.", kind="soft"),
         html.figures(_pairs(figures, "worst"), in_rows=True),
     )  # fmt: skip
     page.add(

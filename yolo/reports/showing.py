@@ -32,6 +32,7 @@ class Test:
         found: what the model found in them, one entry per sample.
         classes: class names.
         result: the average precision.
+        score: the model's own threshold; what scores less is not shown.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Test:
     found: list[Detections]
     classes: tuple[str, ...]
     result: VocResult
+    score: float
 
 
 def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], anchors) -> Path:
@@ -66,9 +68,9 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
     plots.plot_precision_recall(test.result, figures / "precision_recall.png")
     plots.plot_average_precision(test.result, figures / "average_precision.png")
     plots.plot_f1(test.result, figures / "f1.png")
-    matrix = confusion_matrix(test.found, test.samples, test.classes)
+    matrix = confusion_matrix(test.found, test.samples, test.classes, score_threshold=test.score)
     plots.plot_confusion(matrix, test.classes, figures / "confusion.png")
-    ranked = picture_results(test.found, test.samples, test.classes)
+    ranked = picture_results(test.found, test.samples, test.classes, score_threshold=test.score)
     for name, chosen in zip(("worst", "best"), gallery.worst_and_best(ranked), strict=True):
         for old in figures.glob(f"{name}_*.jpg"):  # of an earlier showing
             old.unlink()
@@ -79,7 +81,9 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
             write_image(figures / f"{name}_{i}.jpg", pair)
         write_image(figures / f"{name}.jpg", gallery.sheet(pairs))
     of_data = data_plots.write_all(report, train, anchors, figures)
-    return run_report.write(folder, test.name, report, of_data, learned=test.samples is train)
+    return run_report.write(
+        folder, test.name, report, of_data, score=test.score, learned=test.samples is train
+    )
 
 
 def _draw_examples(folder: Path, test: Test) -> None:
@@ -87,7 +91,7 @@ def _draw_examples(folder: Path, test: Test) -> None:
     pictures, names = [], set()
     pairs = list(zip(test.samples, test.found, strict=True))[:EXAMPLES_SHOWN]
     for sample, found in pairs:
-        picture = draw.draw_detections(read_image(sample.path), found[found.scores > 0.25])
+        picture = draw.draw_detections(read_image(sample.path), found.where(score=test.score))
         name = f"{sample.path.stem}.jpg"
         while name.lower() in names:
             name = f"{Path(name).stem}_2.jpg"

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo.boxes.detections import Detections
 from yolo.data.pipeline import NOT_AUGMENTED, BatchPlan, training_dataset
 from yolo.data.sample import Sample
 from yolo.inference.predictor import predict
+from yolo.models.yolov4.settings import YOLOv4Config
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 OPENED = 0x20
@@ -109,12 +109,10 @@ def test_a_picture_kept_in_memory_is_not_opened_again(batches):
 def test_prediction_opens_each_picture_once(samples, opened):
     class Blind:
         classes, image_size, resize = ("a",), (64, 64), "letterbox"
+        thresholds = YOLOv4Config.thresholds
 
-        def detect(self, images, **thresholds):
-            return [
-                Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int32), self.classes)
-                for _ in images
-            ]
+        def predict_raw(self, images):
+            return {"boxes": np.zeros((len(images), 0, 4)), "scores": np.zeros((len(images), 0, 1))}
 
     assert len(list(predict(Blind(), [sample.path for sample in samples], batch_size=2))) == COUNT
     assert opened.since() == dict.fromkeys(NAMES, 1)

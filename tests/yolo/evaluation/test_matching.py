@@ -10,8 +10,8 @@ NEAR_A = [2, 0, 22, 20]
 def test_nothing_against_nothing(labelled, detected):
     empty = labelled("empty")
     assert match(detected(), empty).tolist() == []
-    assert confusion_matrix([], [], CLASSES).tolist() == [[0] * 3] * 3
-    (result,) = picture_results([detected()], [empty], CLASSES)
+    assert confusion_matrix([], [], CLASSES, score_threshold=0.25).tolist() == [[0] * 3] * 3
+    (result,) = picture_results([detected()], [empty], CLASSES, score_threshold=0.25)
     assert result.f1 == 1.0 and result.hits == 0
 
 
@@ -33,7 +33,7 @@ def test_a_confusion_matrix_by_hand(labelled, detected):
         detected((0, A, 0.2)),  # too unsure
         detected((1, C, 0.9)),  # background
     ]
-    matrix = confusion_matrix(detections, samples, CLASSES)
+    matrix = confusion_matrix(detections, samples, CLASSES, score_threshold=0.25)
     assert matrix.tolist() == [[1, 0, 1], [1, 0, 0], [0, 1, 0]]
     assert confusion_matrix(detections, samples, CLASSES, score_threshold=0.1)[0].tolist() == [
         2, 0, 0,
@@ -50,7 +50,7 @@ def test_the_worst_picture_comes_first(labelled, detected):
     ]
     found = [detected((0, A, 0.9)), detected(), detected((1, A, 0.9)),
              detected((0, A, 0.9), (1, C, 0.5)), detected((0, A, 0.9))]  # fmt: skip
-    results = picture_results(found, samples, CLASSES)
+    results = picture_results(found, samples, CLASSES, score_threshold=0.25)
     assert [samples[r.index].image_id for r in results] == [
         "two missed", "missed", "half", "right", "difficult",
     ]  # fmt: skip

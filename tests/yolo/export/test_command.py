@@ -9,11 +9,10 @@ import pytest
 import yolo
 from yolo import cli
 from yolo.cli import export as command
-from yolo.cli import predict
 from yolo.data.formats.voc import splits
 from yolo.errors import ConfigError, YoloError
 from yolo.export import exporter, runtimes
-from yolo.export.info import ExportInfo, read_info
+from yolo.export.info import read_info
 from yolo.pictures.files import read_image, write_image
 
 
@@ -86,8 +85,6 @@ def test_an_export_is_compared_written_and_used(weights, tmp_path, monkeypatch, 
         (["--format", "litert", "--quantize", "int8"], 2, "give the training set, --data DIR"),
         (["--format", "onnx", "--quantize", "int8"], 2, "onnx is not written with --quantize int8"),
         (["--format", "saved_model", "--out", "a.png"], 1, "a.png: cannot be written"),
-        (["--format", "litert", "--max-detections", "9"], 2, "--max-detections is for suppression"),
-        (["--format", "onnx", "--no-nms", "--max-detections", "9"], 2, "which this has none of"),
         (["--format", "onnx", "--picture", "a.png", "--data", "."], 2, "--data is for int8 beside"),
         (["--format", "onnx", "--classes", "cat"], 2, "for 2 classes, of which an export has all"),
         (["--format", "saved_model", "--picture", "no.png"], 3, "no.png"),
@@ -183,11 +180,6 @@ def test_the_runs_data_may_have_changed_or_gone(tmp_path, harm):
         assert name.startswith("a drawn picture") and image.ndim == 3
         with pytest.raises(YoloError, match="VOC2007"):  # but not what was asked for
             command._picture(args, command.data_pictures(str(voc), **chosen), {}, chosen)
-
-
-def test_an_export_brings_the_thresholds_of_its_family():
-    info = ExportInfo("onnx", "m", ("a",), (64, 64), "stretch", iou_threshold=0.5)
-    assert predict._usual_iou(SimpleNamespace(info=info)) == 0.5
 
 
 def test_one_entry_for_all_commands(capsys):

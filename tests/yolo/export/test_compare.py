@@ -8,6 +8,7 @@ from yolo.errors import YoloError
 from yolo.export.compare import LIMITS, check_difference, check_suppression, compare
 from yolo.export.info import ExportInfo
 from yolo.models.retinanet.settings import RetinaNetConfig
+from yolo.models.thresholds import Thresholds
 
 BOXES = np.float32([[10, 10, 30, 30], [11, 10, 30, 30], [40, 40, 60, 60], [0, 0, 5, 5]])
 SCORES = np.float32([[0.9, 0.1], [0.8, 0.1], [0.1, 0.7], [0.01, 0.02]])
@@ -17,10 +18,13 @@ class Fixed:
     """Gives the same boxes and scores for every picture."""
 
     resize, image_size = "stretch", (64, 96)
+    thresholds = Thresholds(score_threshold=0.25, iou_threshold=0.45)
 
     def __init__(self, boxes=BOXES, scores=SCORES, inside=None, dynamic=False):
         self.raw, self.inside, self.shapes = {"boxes": boxes, "scores": scores}, inside, []
-        self.info = ExportInfo("onnx", "m", ("a", "b"), self.image_size, "stretch", dynamic)
+        self.info = ExportInfo(
+            "onnx", "m", ("a", "b"), self.image_size, "stretch", *self.thresholds, dynamic
+        )
 
     def predict_raw(self, images):
         self.shapes.append(images.shape)

@@ -1,5 +1,6 @@
 """The description that travels with an exported file."""
 
+import dataclasses
 import json
 import sys
 
@@ -8,10 +9,11 @@ import pytest
 from yolo.errors import WeightsError, YoloError
 from yolo.export import info
 from yolo.export.info import ExportInfo, info_path, read_info, runtime_of, write_info
+from yolo.models.thresholds import Thresholds
 from yolo.system.optional import import_optional
 
-INFO = ExportInfo("litert", "yolov4_tiny", ["cat", "狗"], [64, 96], "letterbox", quantize="int8",
-                   notes={"epoch": 2, "split_seed": 7})  # fmt: skip
+INFO = ExportInfo("litert", "yolov4_tiny", ["cat", "狗"], [64, 96], "letterbox", 0.25, 0.5, 7,
+                  quantize="int8", notes={"epoch": 2, "split_seed": 7})  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["best.tflite", "best.onnx", "best.xml"])
@@ -20,6 +22,12 @@ def test_it_lies_beside_a_file_and_comes_back(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.json"]
     assert read_info(tmp_path / name) == INFO
     assert INFO.classes == ("cat", "狗") and INFO.image_size == (64, 96)
+
+
+def test_it_brings_the_thresholds_of_its_model():
+    assert INFO.thresholds == Thresholds(0.25, 0.5, 7)
+    plain = INFO.to_json()
+    assert [plain[name] for name in Thresholds._fields] == [0.25, 0.5, 7]
 
 
 def test_it_lies_inside_a_folder(tmp_path):
@@ -33,7 +41,7 @@ def test_it_tells_other_programs_what_goes_in_and_comes_out(tmp_path):
     assert plain["input"]["name"] == "images" and plain["input"]["range"] == [0, 255]
     assert plain["input"]["padding"] == 128
     assert set(plain["outputs"]) == set(info.RAW_OUTPUTS)
-    other = ExportInfo("onnx", "m", ["a"], [64, 64], "stretch", nms=True).to_json()
+    other = dataclasses.replace(INFO, resize="stretch", nms=True).to_json()
     assert set(other["outputs"]) == {*info.RAW_OUTPUTS, *info.NMS_OUTPUTS}
     assert other["input"]["padding"] is None
 
@@ -49,6 +57,10 @@ def test_without_it_a_file_has_no_class_names(tmp_path):
         ("{", "not the description"),
         ("[]", "not the description"),
         ('{"format": "onnx"}', "not the description"),
+        (
+            json.dumps({k: v for k, v in INFO.to_json().items() if k != "iou_threshold"}),
+            "iou_threshold",
+        ),
         (json.dumps({**INFO.to_json(), "format": "coreml"}), "says format 'coreml'"),
         (json.dumps({**INFO.to_json(), "notes": {"split_seed": "7"}}), "split_seed '7' is no"),
         (json.dumps({**INFO.to_json(), "notes": 3}), "not the description"),

@@ -8,6 +8,8 @@ from yolo.export import runtimes
 from yolo.export.info import ExportInfo, write_info
 from yolo.export.runtimes import ExportedDetector, open_exported
 
+THRESHOLDS = {"score_threshold": 0.25, "iou_threshold": 0.45, "max_detections": 100}
+
 
 @pytest.fixture
 def calls(monkeypatch):
@@ -28,7 +30,7 @@ def calls(monkeypatch):
 
 def file(folder, name="best.onnx", **options):
     info = {"format": "onnx", "model": "m", "classes": ("a", "b"), "image_size": (64, 96),
-            "resize": "stretch", **options}  # fmt: skip
+            "resize": "stretch", **THRESHOLDS, **options}  # fmt: skip
     (folder / name).write_bytes(b"no graph")
     write_info(folder / name, ExportInfo(**info))
     return folder / name
@@ -134,7 +136,7 @@ def test_a_damaged_file_is_one_line(tmp_path, runtime, name, package):
     if runtime == "saved_model":
         (tmp_path / name).mkdir()
         (tmp_path / name / "saved_model.pb").write_bytes(b"no graph")
-        info = ExportInfo(runtime, "m", ("a",), (64, 64), "stretch")
+        info = ExportInfo(runtime, "m", ("a",), (64, 64), "stretch", **THRESHOLDS)
         write_info(tmp_path / name, info)
     else:
         file(tmp_path, name, format=runtime)

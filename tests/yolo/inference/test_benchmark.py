@@ -9,8 +9,6 @@ from yolo.errors import DatasetError
 from yolo.inference import benchmark
 from yolo.pictures.files import write_image
 
-THRESHOLDS = {"score_threshold": 0.25, "iou_threshold": 0.45, "max_detections": 100}
-
 
 @pytest.fixture
 def paths(tmp_path, spots):
@@ -23,9 +21,8 @@ def paths(tmp_path, spots):
 def test_every_stage_is_timed_in_every_round(spot_finder, paths):
     model, rounds = spot_finder(), []
     times = benchmark.measure(
-        model, paths, batch_size=2, rounds=4, on_round=lambda *step: rounds.append(step),
-        **THRESHOLDS,
-    )  # fmt: skip
+        model, paths, batch_size=2, rounds=4, on_round=lambda *step: rounds.append(step)
+    )
     assert tuple(times) == (*benchmark.STAGES, "all")
     assert all(values.shape == (4,) and (values > 0).all() for values in times.values())
     parts = sum(times[stage] for stage in benchmark.STAGES)
@@ -39,7 +36,7 @@ def test_a_slow_network_shows_as_one(spot_finder, paths):
             time.sleep(0.05)
             return super().predict_raw(images)
 
-    times = benchmark.measure(Slow(), paths, batch_size=2, rounds=2, **THRESHOLDS)
+    times = benchmark.measure(Slow(), paths, batch_size=2, rounds=2)
     assert times["network"].min() >= 25, "milliseconds a picture"
     assert np.median(times["decode and NMS"]) < 25
 
@@ -55,10 +52,10 @@ def test_network_and_decoding_are_told_apart_where_they_can_be(spot_finder, path
         def predict_raw(self, images):
             raise AssertionError("this would do both at once")
 
-    times = benchmark.measure(Apart(), paths, rounds=1, **THRESHOLDS)
+    times = benchmark.measure(Apart(), paths, rounds=1)
     assert times["all"][0] > 0
 
 
 def test_a_picture_that_is_none_ends_it(spot_finder, tmp_path):
     with pytest.raises(DatasetError, match="gone.jpg"):
-        benchmark.measure(spot_finder(), [tmp_path / "gone.jpg"], **THRESHOLDS)
+        benchmark.measure(spot_finder(), [tmp_path / "gone.jpg"])

@@ -6,10 +6,11 @@ import threading
 import numpy as np
 import pytest
 
-from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.inference.predictor import detect_samples, predict, predict_frames
+from yolo.models import postprocess
+from yolo.models.thresholds import Thresholds
 from yolo.pictures.files import write_image
 
 RED = (255, 0, 0)
@@ -19,25 +20,26 @@ class RedFinder:
     """Reports the bounding box of the red pixels as each of its classes, and what it was asked."""
 
     classes = ("cat", "dog", "cow")
+    thresholds = Thresholds(score_threshold=0.25, iou_threshold=0.45)
 
     def __init__(self, resize="letterbox", image_size=(96, 128), margin=0.0):
         self.resize, self.image_size, self.margin = resize, image_size, margin
-        self.calls = []
+        self.calls = []  # shapes of batches
 
-    def detect(self, images, *, score_threshold, iou_threshold, max_detections):
-        self.calls.append((images.shape, score_threshold, iou_threshold, max_detections))
+    def predict_raw(self, images):
+        self.calls.append(images.shape)
         assert images.dtype == np.uint8
-        return [self._find(image, score_threshold, max_detections) for image in images]
+        boxes, scores = zip(*map(self._find, images), strict=True)
+        return {"boxes": np.float32(boxes), "scores": np.float32(scores)}
 
-    def _find(self, image, score_threshold, max_detections):
+    def _find(self, image):
+        """Return boxes (1, 4) and scores (1, 3)."""
         image = image.astype(int)
         ys, xs = np.nonzero((image[..., 0] > 180) & (image[..., 1:].max(axis=-1) < 90))
         if not len(ys):
-            return Detections.empty(self.classes)
+            return [[0, 0, 1, 1]], [[0, 0, 0]]
         box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
-        box += np.float32([-1, -1, 1, 1]) * self.margin
-        found = Detections([box] * 3, [0.9, 0.6, 0.3], [0, 1, 2], self.classes)
-        return found[found.scores >= score_threshold][:max_detections]
+        return [box + np.float32([-1, -1, 1, 1]) * self.margin], [[0.9, 0.6, 0.3]]
 
 
 def picture(height, width, box):
@@ -95,20 +97,36 @@ def test_the_model_sees_one_batch_size_only(folder):
     model = RedFinder()
     results = list(predict(model, folder, batch_size=2, on_error=lambda *_: None))
     assert len(results) == 5
-    assert [shape for shape, *_ in model.calls] == [(2, 96, 128, 3)] * 3
+    assert model.calls == [(2, 96, 128, 3)] * 3
 
 
 def test_fewer_pictures_than_a_batch_make_a_small_batch(folder):
     model = RedFinder()
     list(predict(model, list(folder)[:2], batch_size=8))
-    assert [shape for shape, *_ in model.calls] == [(2, 96, 128, 3)]
+    assert model.calls == [(2, 96, 128, 3)]
 
 
-def test_settings_reach_the_model(folder):
-    model = RedFinder()
+@pytest.fixture
+def suppressed(monkeypatch):
+    """Return the list of what suppression is asked, picture by picture."""
+    asked, plain = [], postprocess.class_wise_nms
+
+    def noting(boxes, scores, **thresholds):
+        asked.append(tuple(thresholds.values()))
+        return plain(boxes, scores, **thresholds)
+
+    monkeypatch.setattr(postprocess, "class_wise_nms", noting)
+    return asked
+
+
+def test_settings_reach_suppression_and_the_others_are_the_models_own(folder, suppressed):
     settings = {"score_threshold": 0.5, "iou_threshold": 0.3, "max_detections": 1}
-    (result,) = predict(model, list(folder)[:1], **settings)
-    assert model.calls[0][1:] == (0.5, 0.3, 1) and result[2].labels == ["cat"]
+    (result,) = predict(RedFinder(), list(folder)[:1], **settings)
+    assert suppressed == [(0.5, 0.3, 1)] and result[2].labels == ["cat"]
+    list(predict(RedFinder(), list(folder)[:1]))
+    assert suppressed[1:] == [RedFinder.thresholds]
+    list(predict(RedFinder(), list(folder)[:1], tile=(600, 600)))
+    assert suppressed[2:] == [(0.25, 0.45, 1000)], "a picture of tiles has room for more"
 
 
 def test_a_class_filter_does_not_spend_the_limit(folder):
@@ -131,9 +149,9 @@ def test_boxes_are_clipped_to_the_picture(tmp_path):
 
 def test_boxes_outside_the_picture_are_dropped(tmp_path):
     class OnTheBars(RedFinder):
-        def _find(self, image, *_):
+        def _find(self, image):
             # 100 x 200 in 96 x 128 leaves bars of 16 pixels above and below.
-            return Detections([[0, 0, 50, 10], [0, 50, 20, 60]], [0.9, 0.8], [0, 1], self.classes)
+            return [[0, 0, 50, 10], [0, 50, 20, 60]], [[0.9, 0, 0], [0, 0.8, 0]]
 
     write_image(tmp_path / "a.png", picture(100, 200, (0, 0, 50, 50)))
     (result,) = predict(OnTheBars(), [tmp_path / "a.png"])
@@ -177,18 +195,20 @@ def samples_of(folder, indices):
     ]
 
 
-def test_detect_samples_and_predict_agree(folder):
+def test_detect_samples_and_predict_agree(folder, suppressed):
     samples = samples_of(folder, (0, 1, 3, 5, 6))
     model, steps = RedFinder(), []
     found = detect_samples(
         model, samples, batch_size=2, on_progress=lambda *step: steps.append(step)
     )
     assert steps == [(i, 5) for i in range(1, 6)]
-    assert model.calls[0][1:] == (0.001, 0.45, 300)
+    assert suppressed == [(0.001, 0.45, 300)] * 5
     results = predict(RedFinder(), [sample.path for sample in samples], score_threshold=0.001)
     for one, (_, _, other) in zip(found, results, strict=True):
         np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
     assert detect_samples(model, []) == []
+    detect_samples(model, samples[:1], score_threshold=None, iou_threshold=0.6, max_detections=7)
+    assert suppressed[-1] == (0.001, 0.6, 7), "None leaves evaluation's own"
 
 
 def test_evaluation_does_not_skip_pictures(folder):
@@ -199,7 +219,7 @@ def test_evaluation_does_not_skip_pictures(folder):
 def test_tiles_are_asked_for_like_any_setting(folder):
     model = RedFinder()
     (result,) = predict(model, list(folder)[:1], tile=(96, 128), batch_size=3, classes=["dog"])
-    assert {shape for shape, *_ in model.calls} == {(3, 96, 128, 3)} and len(model.calls) > 1
+    assert set(model.calls) == {(3, 96, 128, 3)} and len(model.calls) > 1
     assert set(result[2].labels) == {"dog"}
     box = list(folder.values())[0][0]
     np.testing.assert_allclose(result[2].boxes_xyxy[0], box, atol=2)
@@ -227,17 +247,17 @@ class SizeOfItsOwn(RedFinder):
     def __init__(self):
         super().__init__("shorter", image_size=(96, 160))
 
-    def detect(self, images, *, fitted, **thresholds):
-        assert fitted and images.shape[0] == 1
+    def predict_raw(self, images):
+        assert images.shape[0] == 1
         assert not any(side % 32 for side in images.shape[1:3])
-        return super().detect(images, **thresholds)
+        return super().predict_raw(images)
 
 
 @pytest.mark.parametrize("tile", [None, (100, 120)])
 def test_pictures_with_a_size_of_their_own_go_alone(folder, tile):
     model = SizeOfItsOwn()
     results = list(predict(model, folder, batch_size=3, tile=tile, on_error=lambda *_: None))
-    assert len(results) == 5 and len({shape for shape, *_ in model.calls}) > 1
+    assert len(results) == 5 and len(set(model.calls)) > 1
     for path, image, found in results:
         box, shape = folder[path]
         pixel = max(shape[0], shape[1]) / 96

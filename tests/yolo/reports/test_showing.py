@@ -29,7 +29,7 @@ def run(labelled, detected, tmp_path):
         row = {"epoch": epoch, "loss": 2.0, "mAP50": score, "seconds": 30, "learning_rate": 0.1}
         run_folder.append_results(folder / "results.csv", row)
     result = voc.evaluate_voc(found, samples, CLASSES)
-    return folder, showing.Test("test", samples, found, CLASSES, result), report
+    return folder, showing.Test("test", samples, found, CLASSES, result, score=0.6), report
 
 
 def test_a_run_shows_itself_on_one_page(run):
@@ -50,6 +50,7 @@ def test_a_run_shows_itself_on_one_page(run):
     assert "best mAP50 while training, in epoch 2" in text and "<td>cat</td>" in text
     assert not re.search(r"https?://|<script", text)
     assert run_report.LEARNED not in text
+    assert text.count("at score 0.6") >= 2 and "at score 0.25" not in text
 
 
 def test_figures_of_the_training_pictures_are_called_that(run):

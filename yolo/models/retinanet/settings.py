@@ -61,7 +61,7 @@ class RetinaNetConfig:
     """
 
     # Lin et al. (2017), section 4.1, "Inference", but for the score to show.
-    thresholds: ClassVar[Thresholds] = Thresholds(score=0.25, iou=0.5)
+    thresholds: ClassVar[Thresholds] = Thresholds(score_threshold=0.25, iou_threshold=0.5)
 
     backbone: str = "resnet-50"
     profile: str = "paper"

@@ -43,7 +43,7 @@ class YOLOv4Config:
     """
 
     # Those of darknet's `detector test`, and of its `map`.
-    thresholds: ClassVar[Thresholds] = Thresholds(score=0.25, iou=0.45)
+    thresholds: ClassVar[Thresholds] = Thresholds(score_threshold=0.25, iou_threshold=0.45)
 
     variant: str = "yolov4"
     anchors: tuple[tuple[float, float], ...] = YOLOV4_ANCHORS
