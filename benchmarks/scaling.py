@@ -80,8 +80,8 @@ def _matching(what: str, count: int) -> Ready:
     boxes = tf.constant(corners.reshape(2, objects, 4), tf.float32)
     ids = tf.constant(rng.integers(0, 20, (2, objects)), tf.int32)
     is_yolo = what.startswith("yolov4")
-    family = FAMILIES["yolov4" if is_yolo else "retinanet"]
     config = settings_of("yolov4" if is_yolo else "retinanet-r50")
+    family = FAMILIES[config.family]
     settings = family.loss.default_settings(config, None)
     anchors = family.decode.make_anchors(config, (side, side))
 

@@ -147,6 +147,7 @@ def leave_out(part: str, name: str) -> None:
 
     from yolo.models import layers
     from yolo.models.families import FAMILIES
+    from yolo.models.names import kind_of
 
     only = part == "convolutions only"
     if part == "no batch norm" or only:
@@ -155,7 +156,7 @@ def leave_out(part: str, name: str) -> None:
         layers.ACTIVATIONS.update(dict.fromkeys(layers.ACTIVATIONS, lambda x: x))
         keras.layers.ReLU.call = lambda self, inputs: inputs
     if part == "no matching" or only:
-        loss = FAMILIES["retinanet" if name.startswith("retinanet") else "yolov4"].loss
+        loss = FAMILIES[kind_of(name).family].loss
 
         def mean_of_outputs(config, settings, outputs, *_, **__):
             total = sum(keras.ops.mean(keras.ops.cast(x, "float32")) for x in outputs.values())

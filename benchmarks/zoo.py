@@ -16,11 +16,11 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.plan import Group, Options, Ready
-from yolo.settings.model import MODELS
+from yolo.models.names import ZOO
 
 SIDE = 416
 TRAINING, PREDICTION = "training, batch 2", "prediction, batch 1"
-GROUPS = [Group(f"zoo: {name}, {SIDE}", "picture", (TRAINING, PREDICTION)) for name in MODELS]
+GROUPS = [Group(f"zoo: {name}, {SIDE}", "picture", (TRAINING, PREDICTION)) for name in ZOO]
 
 
 def prepare_folder(what: str, options: Options) -> None:
@@ -55,7 +55,7 @@ def table(results: dict) -> str:
     """
     lines = ["| model | training, pictures a second | prediction, pictures a second |",
              "|---|---|---|"]  # fmt: skip
-    for name, group in zip(MODELS, GROUPS, strict=True):
+    for name, group in zip(ZOO, GROUPS, strict=True):
         rows = results["groups"].get(group.name, {})
         rates = [
             report.number(1 / rows[case]["seconds"]) if case in rows else "-"

@@ -88,9 +88,6 @@ class Detector(ReplicatedModel):
         self, architecture, *, classes, image_size, resize="letterbox", notes=None, **kwargs
     ):
         super().__init__(**kwargs)
-        self.family_name = next(
-            name for name, f in FAMILIES.items() if isinstance(architecture, f.settings)
-        )
         self.architecture = architecture
         self.classes = as_names(classes)
         sides = image_size if np.ndim(image_size) else (image_size, image_size)
@@ -116,7 +113,7 @@ class Detector(ReplicatedModel):
 
     @property
     def _family(self):
-        return FAMILIES[self.family_name]
+        return FAMILIES[self.architecture.family]
 
     def _set_untracked(self, name, value):
         """Set an attribute that Keras shall neither track nor save."""
@@ -141,21 +138,22 @@ class Detector(ReplicatedModel):
 
     # ---------------------------------------------------------------- training
 
-    def compile(self, optimizer="sgd", loss="cross-entropy", *, loss_settings=None, **kwargs):
+    def compile(self, optimizer="sgd", loss=None, *, loss_settings=None, **kwargs):
         """Configure training.
 
         Args:
             optimizer: any Keras optimizer.
             loss: the confidence loss (YOLOv4) or classification loss (RetinaNet): any Keras
                 loss that works element by element, "focal", "cross-entropy", or a function
-                (y_true, logits).
+                (y_true, logits). None takes the family's usual one, as `train.py` does:
+                cross-entropy for YOLOv4, focal loss for RetinaNet.
             loss_settings: weights and thresholds; None takes those that suit `loss`.
             **kwargs: as in Keras; those named in `COMPILE_OPTIONS` are saved with the model.
 
         Raises:
             ValueError: `loss` is nothing that can be called element by element.
         """
-        source = resolve(loss)
+        source = resolve(self.architecture.usual_loss if loss is None else loss)
         self._element_loss = AnchorLoss(source)
         self.loss_settings = loss_settings or self._family.loss.default_settings(
             self.architecture, source
@@ -344,7 +342,7 @@ class Detector(ReplicatedModel):
     def get_config(self) -> dict:
         """Return all that rebuilds the model, as plain values."""
         return {
-            "family": self.family_name,
+            "family": self.architecture.family,
             "architecture": dataclasses.asdict(self.architecture),
             "classes": list(self.classes),
             "image_size": list(self.image_size),

@@ -23,7 +23,7 @@ from benchmarks.paper.arms import ARMS, FOCAL, Arm
 from benchmarks.paper.data import Data, open_set
 from benchmarks.paper.plan import Run, Settings
 from yolo.errors import YoloError
-from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
+from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Loss
 from yolo.settings.augmentation import AugmentConfig
 from yolo.system import terminal
 
@@ -77,7 +77,7 @@ def train(arm: Arm, data: Data, settings: Settings, seed: int, write):
     detector.compile(
         keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=CLIP_NORM),
         loss=arm.loss(),
-        loss_settings=LossSettings(**LOSS_SCALINGS[arm.scaling]) if arm.scaling else None,
+        loss_settings=YOLOv4Loss(**LOSS_SCALINGS[arm.scaling]) if arm.scaling else None,
         run_eagerly=settings.eager,
     )
     plan = BatchPlan(settings.batch_size, AUGMENT, epochs=1, seed=seed)

@@ -20,8 +20,9 @@ from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
 from yolo.inference.predictor import detect_samples
 from yolo.models import postprocess
-from yolo.models.yolov4.settings import LossSettings
+from yolo.models.yolov4.settings import YOLOv4Loss
 from yolo.pictures.files import read_image
+from yolo.settings.train import TrainConfig, loss_settings
 from yolo.training import guard
 from yolo.weights.loading import load
 
@@ -198,11 +199,33 @@ def test_compile_takes_losses_by_name_and_settings():
     model.compile("sgd", loss="focal")
     assert model.loss_settings.confidence_normalizer == "positives"
     model.compile("sgd")
-    assert model.loss_settings == LossSettings()
-    model.compile("sgd", loss_settings=LossSettings(location_weight=3.0))
+    assert model.loss_settings == YOLOv4Loss()
+    model.compile("sgd", loss_settings=YOLOv4Loss(location_weight=3.0))
     assert model.loss_settings.location_weight == 3.0
     with pytest.raises(ValueError, match="loss must be"):
         model.compile("sgd", loss="nonsense")
+
+
+@pytest.mark.parametrize("name", ["yolov4-tiny", "retinanet-r18"])
+def test_compile_without_a_loss_takes_the_one_of_train_py(name):
+    model = yolo.build(name, classes=["a"], image_size=(64, 64))
+    model.compile("sgd")
+    config = TrainConfig(model=name)
+    loss = model.get_compile_config()["loss"]
+    if name == "yolov4-tiny":
+        assert (config.loss, loss["class_name"]) == ("cross-entropy", "BinaryCrossentropy")
+    else:
+        assert (config.loss, loss["class_name"]) == ("focal", "FocalLoss")
+        balance = (config.focal_alpha, config.focal_gamma)
+        assert (loss["config"]["alpha"], loss["config"]["gamma"]) == balance == (0.25, 2.0)
+    assert model.loss_settings == loss_settings(config)
+
+
+@pytest.mark.parametrize("options", [{"loss": "focal"}, {"loss": "focal", "focal_gamma": 0.0}])
+def test_compile_weighs_a_loss_as_train_py_does(options):
+    model, config = _model(), TrainConfig(**options)
+    model.compile("sgd", loss=keras_focal.FocalLoss(gamma=config.focal_gamma))
+    assert model.loss_settings == loss_settings(config)
 
 
 def test_sample_weight_is_refused():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yolo.cli import common, options
 from yolo.cli.option_values import Parser, make_parser
-from yolo.settings.train import RETINANETS, TrainConfig
+from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
 
 
@@ -30,7 +30,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     from yolo.training import fit_anchors
 
     config = with_data(TrainConfig(**common.settings_given(args)), screen)
-    if config.model in RETINANETS:  # whose anchors are made with Keras
+    if config.family == "retinanet":  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     data = folder.open_data(config)
     found = fit(config, data, screen)

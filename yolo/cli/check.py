@@ -7,7 +7,7 @@ from pathlib import Path
 from yolo.cli import anchors, common, options
 from yolo.cli.option_values import Parser, make_parser
 from yolo.errors import DatasetError
-from yolo.settings.train import RETINANETS, TrainConfig
+from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
 
 
@@ -35,7 +35,7 @@ def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose:
     from yolo.settings.detector import AUTO
     from yolo.training import data_check, fit_anchors
 
-    if config.model in RETINANETS:  # whose anchors are made with Keras
+    if config.family == "retinanet":  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=verbose)
     progress = terminal.Progress(screen, None, "pictures decoded").step
     data, report = data_check.read_and_check(config, decode=True, on_progress=progress)

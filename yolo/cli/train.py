@@ -12,7 +12,6 @@ from yolo.cli import check, common, look, options
 from yolo.cli.option_values import Parser, count, make_parser
 from yolo.errors import ConfigError, WeightsError
 from yolo.settings import toml
-from yolo.settings import train as settings
 from yolo.settings.train import TrainConfig, resolved
 from yolo.system import terminal
 from yolo.system.lock import lock
@@ -245,10 +244,9 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
     """Refuse options that would be read by nobody."""
     if config.loss != "focal" and {"focal_alpha", "focal_gamma"} & set(given):
         raise ConfigError("--focal-alpha and --focal-gamma need --loss focal")
-    family = "retinanet" if config.model in settings.RETINANETS else "yolov4"
     for field in dataclasses.fields(TrainConfig):
-        only, name = field.metadata.get("only", family), field.name
-        if only != family and given.get(name, field.default) != field.default:
+        only, name = field.metadata.get("only", config.family), field.name
+        if only != config.family and given.get(name, field.default) != field.default:
             owner = {"yolov4": "YOLOv4", "retinanet": "RetinaNet"}[only]
             raise ConfigError(f"--{name.replace('_', '-')} belongs to {owner}, not {config.model}")
     if not config.freeze_epochs and "freeze_batch_size" in given:

@@ -10,7 +10,6 @@ import numpy as np
 from yolo.boxes.nms import class_wise_nms
 from yolo.boxes.overlap import map_sizes
 from yolo.errors import YoloError
-from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.pictures.fit import fit_image
 
 # The boxes that matter: of thousands of anchors, those that could become an object.
@@ -124,7 +123,7 @@ def _difference(expected, received, side) -> Difference:
 def _candidates(keras_model, size) -> list[int] | None:
     """Return how many candidates each level gives; None where rows are the anchors themselves."""
     settings = getattr(keras_model, "architecture", None)
-    if not isinstance(settings, RetinaNetConfig):
+    if settings is None or settings.family != "retinanet":
         return None
     cells = [rows * columns for rows, columns in map_sizes(settings.strides, size)]
     return [min(count * settings.anchors_per_cell, settings.candidates) for count in cells]

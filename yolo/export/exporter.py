@@ -60,7 +60,7 @@ def describe(model, format: str, **options) -> ExportInfo:
             f"{', '.join(QUANTIZE[format])}"
         )
     free_sizes = options.get("dynamic") or model.resize == "shorter"
-    if free_sizes and format == "litert" and model.family_name == "retinanet":
+    if free_sizes and format == "litert" and model.architecture.family == "retinanet":
         instead = "" if model.resize == "shorter" else "leave out --dynamic, or "
         raise ConfigError(
             "litert has no operation by which a RetinaNet with free sizes chooses its candidates; "

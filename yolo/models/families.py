@@ -14,7 +14,7 @@ from yolo.models.yolov4 import decode as yolov4_decode
 from yolo.models.yolov4 import loss as yolov4_loss
 from yolo.models.yolov4 import network as yolov4_network
 from yolo.models.yolov4 import targets as yolov4_targets
-from yolo.models.yolov4.settings import LossSettings, YOLOv4Config
+from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss
 
 
 class Family(NamedTuple):
@@ -40,7 +40,7 @@ class Family(NamedTuple):
 # By the name that saved models carry.
 FAMILIES = {
     "yolov4": Family(
-        yolov4_network, yolov4_targets, yolov4_loss, yolov4_decode, YOLOv4Config, LossSettings
+        yolov4_network, yolov4_targets, yolov4_loss, yolov4_decode, YOLOv4Config, YOLOv4Loss
     ),
     "retinanet": Family(
         retinanet_network,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from yolo.models.option import option
 from yolo.pictures.header import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
-from yolo.settings.option import option
 
-data_option = partial(option, "data")
+data_option = partial(option, group="data")
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from yolo.errors import ConfigError
-from yolo.models.names import settings_of
+from yolo.models.names import kind_of, settings_of
 from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.models.yolov4.settings import YOLOv4Config
 from yolo.pictures.fit import SIZE_MULTIPLE
-from yolo.settings.train import RETINANETS, TrainConfig
+from yolo.settings.train import TrainConfig, shared
 
 AUTO = "auto"
 
@@ -21,35 +20,14 @@ def model_options(config: TrainConfig) -> dict:
     Raises:
         ConfigError: masks or the anchors' file cannot be read.
     """
-    make = _retinanet_options if config.model in RETINANETS else _yolov4_options
-    options = {"prior": config.prior, **make(config)}
-    if config.anchors and config.anchors != AUTO:
-        options["anchors"] = read_anchors(config.anchors)
-    return options
-
-
-def _yolov4_options(config: TrainConfig) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if config.masks:
-        options["masks"] = _masks(config.masks)
-    if config.attention != "none":
-        options["attention"] = config.attention
-    return options
-
-
-def _retinanet_options(config: TrainConfig) -> dict:
-    options = {
-        "profile": config.profile,
-        "channels": config.channels,
-        "frozen_stages": config.frozen_stages,
-    }
-    for name in ("backbone", "head_norm"):
-        if getattr(config, name) is not None:
-            options[name] = getattr(config, name)
-    if config.frozen_norm is not None:
-        options["frozen_norm"] = config.frozen_norm
-    elif not config.weights:  # fresh statistics are none to keep
-        options["frozen_norm"] = False
+    options = shared(config, kind_of(config.model))
+    anchors = options.pop("anchors", None)
+    if anchors and anchors != AUTO:
+        options["anchors"] = read_anchors(anchors)
+    if "masks" in options:
+        options["masks"] = _masks(options["masks"])
+    if config.family == "retinanet" and not config.weights:  # fresh statistics are none to keep
+        options.setdefault("frozen_norm", False)
     return options
 
 

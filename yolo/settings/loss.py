@@ -1,32 +1,29 @@
-"""What a run makes smaller; what the words mean stands at `LossSettings`."""
+"""What a run makes smaller: the loss by name, and what the families' losses offer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
-from yolo.settings.option import option
+from yolo.models.option import option, taken
+from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Loss
 
-loss_option = partial(option, "loss")
-
-# Settings that follow from the scaling of the loss where they are not given.
-BY_SCALING = (
-    "positive_iou", "location_weight", "confidence_weight", "class_weight",
-    "confidence_normalizer",
-)  # fmt: skip
+loss_option = partial(option, group="loss")
+part_option = partial(taken, YOLOv4Loss, group="loss")
 
 
-def _by_scaling(name: str) -> str:
-    """Return a default in words: the common value, then the scalings that differ."""
-    usual = getattr(LossSettings(), name)
+def _of_scaling(name: str, **about: Any) -> Any:
+    """Return a field of the loss that the scaling decides where the user does not say."""
+    usual = getattr(YOLOv4Loss(), name)
     others = [
         f"{scaling} {value[name]:.4g}" if isinstance(value[name], float) else
         f"{scaling} {value[name]}"
         for scaling, value in LOSS_SCALINGS.items()
         if name in value and scaling != "mining"
     ]  # fmt: skip
-    return ", ".join([str(usual), *others])
+    text = ", ".join([str(usual), *others])
+    return part_option(name, default=None, default_text=text, **about)
 
 
 @dataclass(frozen=True)
@@ -48,51 +45,14 @@ class LossOptions:
     loss_scaling: str = loss_option(
         "auto",
         "weights and normalisers of the loss's parts; auto follows --loss",
-        choices=("auto", "cross-entropy", "focal", "tutorial", "tutorial-focal"),
+        choices=("auto", *(name for name in LOSS_SCALINGS if name != "mining")),
         only="yolov4",
     )
-    iou: str = loss_option(
-        "ciou",
-        "location loss: 1 - this similarity",
-        choices=("ciou", "siou", "diou", "giou", "iou"),
-        only="yolov4",
-    )
-    positive_iou: float | None = loss_option(
-        None,
-        "anchors whose shape IoU exceeds this are positive besides the best; 1: the best only",
-        default_text=_by_scaling("positive_iou"),
-        within=(0, 1),
-        only="yolov4",
-    )
-    location_weight: float | None = loss_option(
-        None,
-        "factor on the location loss",
-        default_text=_by_scaling("location_weight"),
-        within=(0, 1e6),
-    )
-    confidence_weight: float | None = loss_option(
-        None,
-        "factor on the confidence loss",
-        default_text=_by_scaling("confidence_weight"),
-        within=(0, 1e6),
-        only="yolov4",
-    )
-    class_weight: float | None = loss_option(
-        None, "factor on the class loss", default_text=_by_scaling("class_weight"), within=(0, 1e6)
-    )
-    confidence_normalizer: str | None = loss_option(
-        None,
-        "what the confidence loss is divided by: the positives, or all anchors that count",
-        choices=("positives", "all"),
-        default_text=_by_scaling("confidence_normalizer"),
-        only="yolov4",
-    )
-    ignore_iou: float = loss_option(
-        0.5,
-        "background anchors overlapping an object more than this are left out",
-        within=(0, 1),
-        only="yolov4",
-    )
-    label_smoothing: float = loss_option(
-        0.0, "smoothing of the class targets, 0 to 1", within=(0, 1), only="yolov4"
-    )
+    iou: str = part_option("iou", only="yolov4")
+    positive_iou: float | None = _of_scaling("positive_iou", only="yolov4")
+    location_weight: float | None = _of_scaling("location_weight")
+    confidence_weight: float | None = _of_scaling("confidence_weight", only="yolov4")
+    class_weight: float | None = _of_scaling("class_weight")
+    confidence_normalizer: str | None = _of_scaling("confidence_normalizer", only="yolov4")
+    ignore_iou: float = part_option("ignore_iou", only="yolov4")
+    label_smoothing: float = part_option("label_smoothing", only="yolov4")

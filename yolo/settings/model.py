@@ -5,25 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from yolo.models.retinanet.settings import BOX_LOSSES, HEAD_NORMS, MATCHERS, PROFILES
-from yolo.models.yolov4.settings import ATTENTIONS
-from yolo.settings.option import option
+from yolo.models.names import ZOO
+from yolo.models.option import option, taken
+from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
+from yolo.models.yolov4.settings import YOLOv4Config
 
-RETINANETS = (
-    "retinanet", "retinanet-r18", "retinanet-r34", "retinanet-r50", "retinanet-r101",
-    "retinanet-r152", "retinanet-csp-53", "retinanet-csp-tiny",
-)  # fmt: skip
-MODELS = ("yolov4", "yolov4-tiny", *RETINANETS)
-
-model_option = partial(option, "model")
-retinanet_option = partial(option, "retinanet", only="retinanet")
+model_option = partial(option, group="model")
+retinanet_config = partial(taken, RetinaNetConfig, group="retinanet", only="retinanet")
+retinanet_loss = partial(taken, RetinaNetLoss, group="retinanet", only="retinanet")
 
 
 @dataclass(frozen=True)
 class ModelSettings:
     """The network and its input."""
 
-    model: str = model_option("yolov4-tiny", "name in the zoo", choices=MODELS)
+    model: str = model_option("yolov4-tiny", "name in the zoo", choices=tuple(ZOO))
     weights: str | None = model_option(
         None,
         "start from this file: Darknet .weights or .conv.N, torchvision's .pth, .safetensors "
@@ -56,57 +52,28 @@ class ModelSettings:
         metavar="MASKS",
         only="yolov4",
     )
-    attention: str = model_option(
-        "none",
-        "attention in yolov4-tiny (the tutorial's phi 0 to 4)",
-        choices=ATTENTIONS,
-        only="yolov4",
-    )
-    prior: float = model_option(0.01, "objectness that a fresh head starts from")
+    attention: str = taken(YOLOv4Config, "attention", group="model", only="yolov4")
+    prior: float = taken(YOLOv4Config, "prior", group="model")
 
 
 @dataclass(frozen=True)
 class RetinaNetSettings:
     """What only a RetinaNet has."""
 
-    profile: str = retinanet_option(
-        "paper", "whose choices to follow where implementations differ", choices=tuple(PROFILES)
+    profile: str = retinanet_config("profile")
+    backbone: str | None = retinanet_config(
+        "backbone", default=None, default_text="the model's own"
     )
-    backbone: str | None = retinanet_option(
-        None,
-        "a ResNet (resnet-18 to resnet-152), csp-darknet-53, csp-darknet-tiny or any network "
-        "of keras.applications, e.g. mobilenet_v2",
-        metavar="NAME",
-        default_text="the model's own",
+    channels: int = retinanet_config("channels")
+    head_norm: str | None = retinanet_config(
+        "head_norm", default=None, default_text="the profile's"
     )
-    channels: int = retinanet_option(
-        256,
-        "of the feature pyramid and the subnets, a multiple of 32; 64 trains several times as "
-        "fast on a small machine",
-        within=(32, 1024),
+    frozen_norm: bool | None = retinanet_config(
+        "frozen_norm", default=None, default_text="with --weights as the profile has it, else no"
     )
-    head_norm: str | None = retinanet_option(
-        None,
-        "group: group norm in the subnets, which learn sooner with it",
-        choices=HEAD_NORMS,
-        default_text="the profile's",
-    )
-    frozen_norm: bool | None = retinanet_option(
-        None,
-        "keep the backbone's batch norm as loaded",
-        default_text="with --weights as the profile has it, else no",
-    )
-    frozen_stages: int = retinanet_option(
-        0, "backbone layers at strides up to 2 to this power never train; 2 is usual", within=(0, 5)
-    )
-    matcher: str = retinanet_option(
-        "iou", "anchors become positive by a fixed overlap or by ATSS", choices=MATCHERS
-    )
-    box_loss: str | None = retinanet_option(
-        None, "location loss", choices=BOX_LOSSES, default_text="the profile's"
-    )
-    force_match: bool | None = retinanet_option(
-        None,
-        "give every object its best anchors however little they overlap it",
-        default_text="as the profile has it",
+    frozen_stages: int = retinanet_config("frozen_stages")
+    matcher: str = retinanet_loss("matcher")
+    box_loss: str | None = retinanet_loss("box_loss", default=None, default_text="the profile's")
+    force_match: bool | None = retinanet_loss(
+        "force_match", default=None, default_text="as the profile has it"
     )

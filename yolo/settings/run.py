@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from yolo.settings.option import option
+from yolo.models.option import option
 
-run_option = partial(option, "run")
+run_option = partial(option, group="run")
 
 
 @dataclass(frozen=True)

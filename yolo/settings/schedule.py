@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from yolo.settings.option import option
+from yolo.models.option import option
 
-schedule_option = partial(option, "schedule")
-optimizer_option = partial(option, "optimizer")
+schedule_option = partial(option, group="schedule")
+optimizer_option = partial(option, group="optimizer")
 LEARNING_RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}
 
 
@@ -38,6 +38,8 @@ class ScheduleSettings:
         None,
         "highest learning rate, for --nominal-batch pictures a step (Init_lr)",
         default_text="0.01 for sgd, 0.001 for adam and adamw",
+        above=0,
+        within=(0, 10),
     )
     min_learning_rate_ratio: float = schedule_option(
         0.01, "last learning rate as a share of the highest (Min_lr / Init_lr)", within=(0, 1)
@@ -60,7 +62,7 @@ class OptimizerSettings:
     optimizer: str = optimizer_option(
         "sgd",
         "sgd has Nesterov momentum; weight decay is decoupled",
-        choices=("sgd", "adam", "adamw"),
+        choices=tuple(LEARNING_RATES),
     )
     momentum: float = optimizer_option(0.937, "momentum of sgd, beta 1 of adam", within=(0, 0.9999))
     weight_decay: float = optimizer_option(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from yolo.errors import ConfigError
+from yolo.models.names import kind_of
 from yolo.models.retinanet.settings import PROFILES, RetinaNetLoss
-from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
+from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Loss
 from yolo.settings.augmentation import AugmentationSettings, AugmentConfig
 from yolo.settings.data import DataSettings
-from yolo.settings.loss import BY_SCALING, LossOptions
-from yolo.settings.model import RETINANETS, ModelSettings, RetinaNetSettings
-from yolo.settings.option import check
+from yolo.settings.loss import LossOptions
+from yolo.settings.model import ModelSettings, RetinaNetSettings
 from yolo.settings.run import RunSettings
 from yolo.settings.schedule import LEARNING_RATES, OptimizerSettings, ScheduleSettings
 
@@ -30,47 +31,53 @@ class TrainConfig(
 ):
     """Every setting of a training run; a field is an option of `train.py` and a key in TOML.
 
-    A new setting is declared in the module of its group, and nowhere else. None means "found out
+    A new setting is declared in the module of its group, or in the `settings.py` of the family that
+    has it, and nowhere else. None means "found out
     at the start" or "by another setting"; the help says which.
     """
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "scale"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        super().__post_init__()
         if self.loss is None:
-            usual = "focal" if self.model in RETINANETS else "cross-entropy"
-            object.__setattr__(self, "loss", usual)
-        check(self)
-        object.__setattr__(self, "image_size", tuple(int(side) for side in self.image_size))
+            object.__setattr__(self, "loss", kind_of(self.model).usual_loss)
+        size = tuple(self.image_size)
+        step = 1 if self.resize == "shorter" else 32
+        if len(size) != 2 or any(side < 32 or side % step for side in size):
+            near = "x".join(str(max(32, round(side / 32) * 32)) for side in (size or (416,))[:2])
+            raise ConfigError(
+                "image_size needs height and width in multiples of 32, not "
+                f"{list(size)}; try {near}"
+            )
+        object.__setattr__(self, "image_size", tuple(int(side) for side in size))
+        if not 0 <= self.init_epoch < self.epochs:
+            raise ConfigError(f"init_epoch lies in 0 to {self.epochs - 1}, not {self.init_epoch}")
         for field_ in fields(self):  # TOML's 0 is a number too; Keras insists on 0.0
             value = getattr(self, field_.name)
             if field_.type.startswith("float") and value is not None:
                 object.__setattr__(self, field_.name, float(value))
 
+    @property
+    def family(self) -> str:
+        """The family that the model is of: "yolov4" or "retinanet"."""
+        return kind_of(self.model).family
+
+
+def shared(config: TrainConfig, kind: type) -> dict[str, Any]:
+    """Return a run's settings, as far as they are decided, that a dataclass has, too."""
+    values = {field_.name: getattr(config, field_.name, None) for field_ in fields(kind)}
+    return {name: value for name, value in values.items() if value is not None}
+
 
 def augmentation(config: TrainConfig) -> AugmentConfig:
     """Return the part of a run's settings that varies pictures."""
-    shared = {field_.name for field_ in fields(AugmentConfig)} & set(vars(config))
-    return AugmentConfig(**{name: getattr(config, name) for name in shared})
+    return AugmentConfig(**shared(config, AugmentConfig))
 
 
-def loss_settings(config: TrainConfig) -> LossSettings | RetinaNetLoss:
+def loss_settings(config: TrainConfig) -> YOLOv4Loss | RetinaNetLoss:
     """Return the weights of the loss's parts: the named set, then what the user changed."""
-    if config.model in RETINANETS:
-        names = ("matcher", "box_loss", "force_match", "location_weight", "class_weight")
-        given = {name: getattr(config, name) for name in names}
-        given = {name: value for name, value in given.items() if value is not None}
-        return RetinaNetLoss(**{**PROFILES[config.profile].loss, **given})
-    settings: dict[str, Any] = {
-        **LOSS_SCALINGS[_scaling(config)],
-        "iou": config.iou,
-        "ignore_iou": config.ignore_iou,
-        "label_smoothing": config.label_smoothing,
-    }
-    for name in BY_SCALING:
-        if getattr(config, name) is not None:
-            settings[name] = getattr(config, name)
-    return LossSettings(**settings)
+    if config.family == "retinanet":
+        return RetinaNetLoss(**{**PROFILES[config.profile].loss, **shared(config, RetinaNetLoss)})
+    return YOLOv4Loss(**{**LOSS_SCALINGS[_scaling(config)], **shared(config, YOLOv4Loss)})
 
 
 def _scaling(config: TrainConfig) -> str:
@@ -83,15 +90,11 @@ def _scaling(config: TrainConfig) -> str:
 def resolved(config: TrainConfig) -> TrainConfig:
     """Return the settings with all that they leave open decided, but for the precision."""
     loss = loss_settings(config)
-    decided: tuple[str, ...]
-    if config.model in RETINANETS:
-        decided = ("box_loss", "force_match", "location_weight", "class_weight")
-    else:
+    if config.family == "yolov4":
         config = replace(config, loss_scaling=_scaling(config))
-        decided = BY_SCALING
     return replace(
         config,
         learning_rate=config.learning_rate or LEARNING_RATES[config.optimizer],
         freeze_batch_size=config.freeze_batch_size or config.batch_size,
-        **{name: getattr(loss, name) for name in decided},
+        **{name: value for name, value in vars(loss).items() if hasattr(config, name)},
     )

@@ -64,30 +64,21 @@ def _recall(
     config: TrainConfig, settings: YOLOv4Config | RetinaNetConfig, boxes, ids, classes
 ) -> Recall:
     """Return what the anchors of a model's settings reach of boxes (N, 4) on its picture."""
-    if isinstance(settings, RetinaNetConfig):
-        from yolo.models.retinanet.decode import make_anchors  # brings Keras
+    if settings.family == "retinanet":
+        from yolo.models.families import FAMILIES  # brings Keras
 
+        make_anchors = FAMILIES[settings.family].decode.make_anchors
         every = np.asarray(make_anchors(settings, canvas(config)))
         return anchor_fit.box_recall(boxes, ids, every, classes)
-    used = sorted({i for group in settings.masks for i in group})
-    shapes = np.array(settings.anchors, np.float64)[used]
+    anchors, groups = settings.anchor_shapes()
+    shapes = np.array(anchors, np.float64)[sorted({i for group in groups for i in group})]
     return anchor_fit.shape_recall(anchor_fit.box_sizes(boxes), ids, shapes, classes)
 
 
 def anchor_shapes(config: TrainConfig) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
     """Return the chosen model's anchors (K, 2) and, for each stride, the indices of its own."""
-    settings = model_settings(config)
-    if not isinstance(settings, RetinaNetConfig):
-        return np.array(settings.anchors, np.float64), settings.masks
-    shapes = np.array(settings.anchors, np.float64)
-    if not settings.anchors:
-        areas = np.outer(settings.anchor_sizes, settings.anchor_scales) ** 2
-        ratios = np.array(settings.anchor_ratios)  # height over width
-        area = np.repeat(areas[:, :, None], len(ratios), axis=2).reshape(-1)
-        ratio = np.resize(ratios, len(area))
-        shapes = np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)], axis=1)
-    levels = np.arange(len(shapes)).reshape(-1, settings.anchors_per_cell)
-    return shapes, tuple(tuple(level) for level in levels.tolist())
+    shapes, groups = model_settings(config).anchor_shapes()
+    return np.array(shapes, np.float64), groups
 
 
 def fit_anchors(config: TrainConfig, samples: Sequence[Sample], classes) -> AnchorFit:

@@ -75,7 +75,7 @@ def matched_anchors(
     Returns:
         For each picture (k, 4) float32 xyxy.
     """
-    family = next(f for f in FAMILIES.values() if isinstance(architecture, f.settings))
+    family = FAMILIES[architecture.family]
     loss = train.loss_settings(config)
     return family.targets.matched_anchors(architecture, loss, image_size, boxes_xyxy, class_ids)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 
+import keras_focal
 from yolo import zoo
 from yolo.data import pipeline
 from yolo.data.folder import TrainingData
@@ -165,20 +166,14 @@ def _compile(model, config: TrainConfig, phase: Phase, pictures: int):
     variables = model.trainable_variables
     model.compile(
         make_optimizer(config, schedule, steps=steps, variables=variables),
-        loss=_loss(config),
+        loss=keras_focal.FocalLoss(alpha=config.focal_alpha, gamma=config.focal_gamma)
+        if config.loss == "focal"
+        else config.loss,
         loss_settings=settings.loss_settings(config),
         run_eagerly=config.eager,
         auto_scale_loss=False,  # the optimizer does
     )
     model.optimizer.build(variables)
-
-
-def _loss(config: TrainConfig):
-    import keras_focal
-
-    if config.loss == "focal":
-        return keras_focal.FocalLoss(alpha=config.focal_alpha, gamma=config.focal_gamma)
-    return keras.losses.BinaryCrossentropy()
 
 
 def _build(config: TrainConfig, data: TrainingData, *, fresh: bool) -> Detector:

@@ -25,7 +25,6 @@ import numpy as np
 from yolo.detector import Detector
 from yolo.errors import WeightsError, YoloError
 from yolo.models.families import FAMILIES
-from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.pictures.fit import RESIZE_MODES
 from yolo.system import hdf5
 from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, shortened
@@ -148,13 +147,7 @@ def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
     config = dict(config)
     try:
         architecture = FAMILIES[config.pop("family")].settings(**config.pop("architecture"))
-        # The last convolutions grow with classes and anchors, each output from 128 channels or
-        # more; RetinaNet's subnets with the square of its channels.
-        if isinstance(architecture, RetinaNetConfig):
-            anchors, subnets = architecture.anchors_per_cell, 9 * architecture.channels**2
-        else:
-            anchors, subnets = sum(len(mask) for mask in architecture.masks), 0
-        least = 4 * (128 * anchors * len(config["classes"]) + subnets)
+        least = 4 * architecture.least_parameters(len(config["classes"]))
         if least > weight_bytes:
             raise WeightsError(
                 f"{printable(path)}: its classes ({len(config['classes'])}), anchors and channels "

@@ -6,10 +6,12 @@ from dataclasses import fields, replace
 import pytest
 
 from yolo.errors import ConfigError
-from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings
+from yolo.models.names import ZOO, kind_of
+from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
+from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Config, YOLOv4Loss
 from yolo.settings import train
 from yolo.settings.augmentation import AugmentConfig
-from yolo.settings.model import MODELS
+from yolo.settings.detector import model_settings
 from yolo.settings.toml import check_key, read_toml, write_toml
 from yolo.settings.train import TrainConfig
 
@@ -39,16 +41,16 @@ def test_settings_shared_with_the_augmentation_have_its_defaults():
 
 
 def test_loss_settings_follow_the_loss():
-    assert train.loss_settings(TrainConfig()) == LossSettings()
+    assert train.loss_settings(TrainConfig()) == YOLOv4Loss()
     focal = train.loss_settings(TrainConfig(loss="focal"))
-    assert focal == LossSettings(**LOSS_SCALINGS["focal"])
+    assert focal == YOLOv4Loss(**LOSS_SCALINGS["focal"])
     assert focal.confidence_normalizer == "positives"
 
 
 def test_a_scaling_by_name_wins_over_the_loss_and_a_setting_over_both():
     config = TrainConfig(loss="focal", loss_scaling="tutorial", positive_iou=0.3, iou="giou")
     found = train.loss_settings(config)
-    assert found == replace(LossSettings(**LOSS_SCALINGS["tutorial"]), positive_iou=0.3, iou="giou")
+    assert found == replace(YOLOv4Loss(**LOSS_SCALINGS["tutorial"]), positive_iou=0.3, iou="giou")
 
 
 @pytest.mark.parametrize(
@@ -88,11 +90,35 @@ def test_a_size_that_is_no_multiple_gets_the_nearest_proposed():
     assert refused(image_size=(10, 10)).endswith("try 32x32")
 
 
-def test_the_models_to_choose_from_are_those_of_the_zoo():
-    from yolo.models.names import ZOO
+@pytest.mark.parametrize("name", ZOO)
+def test_every_model_of_the_zoo_is_offered_with_its_usual_loss(name):
+    config = TrainConfig(model=name)
+    of_retinanet = name.startswith("retinanet")
+    expected = ("retinanet", "focal") if of_retinanet else ("yolov4", "cross-entropy")
+    assert (config.family, config.loss) == expected
+    assert isinstance(model_settings(config), kind_of(name))
 
-    assert MODELS == tuple(ZOO)
-    assert set(train.RETINANETS) == {name for name in ZOO if name.startswith("retinanet")}
+
+RANGE, OUTSIDE = ("choices", "within", "above", "below", "step"), (-1, 1e9)
+SHARED = [
+    (kind, field)
+    for kind in (AugmentConfig, YOLOv4Config, YOLOv4Loss, RetinaNetConfig, RetinaNetLoss)
+    for field in fields(kind)
+    if field.name in vars(TrainConfig()) and field.name not in ("anchors", "masks")
+]
+
+
+@pytest.mark.parametrize("kind, field", SHARED, ids=lambda one: getattr(one, "name", None))
+def test_a_setting_that_a_run_shares_has_one_range_and_one_default(kind, field):
+    (offered,) = (one for one in fields(TrainConfig) if one.name == field.name)
+    assert offered.default in (field.default, None)
+    own = {key: field.metadata[key] for key in RANGE if key in field.metadata}
+    assert own == {key: offered.metadata[key] for key in RANGE if key in offered.metadata}
+    assert offered.type.removesuffix(" | None") == field.type
+    for value in OUTSIDE:
+        if "within" in own and not own["within"][0] <= value <= own["within"][1]:
+            with pytest.raises(ConfigError, match=f"{field.name} lies"):
+                kind(**{field.name: value})
 
 
 def test_choices_are_named():

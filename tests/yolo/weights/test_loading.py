@@ -200,9 +200,9 @@ def test_every_file_is_read_once(files, kind, monkeypatch):
     assert sorted(calls) == sorted(readers)
     calls.clear()
     fresh = yolo.build(
-        "retinanet-r18" if found.family_name == "retinanet" else "yolov4-tiny",
+        "retinanet-r18" if found.architecture.family == "retinanet" else "yolov4-tiny",
         classes=("a", "b", "c"), image_size=(64, 64),
-        **({"profile": "torchvision-v1"} if found.family_name == "retinanet" else {}),
+        **({"profile": "torchvision-v1"} if found.architecture.family == "retinanet" else {}),
     )  # fmt: skip
     loading.start_from(fresh, file)
     assert sorted(calls) == sorted(readers)

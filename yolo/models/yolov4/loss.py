@@ -7,13 +7,13 @@ from keras import ops
 from yolo.boxes.overlap import box_similarity, map_sizes, max_iou
 from yolo.models.replicas import sum_over_replicas
 from yolo.models.yolov4.decode import Grid, decode_boxes, flatten, make_grid
-from yolo.models.yolov4.settings import LOSS_SCALINGS, LossSettings, YOLOv4Config
+from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Config, YOLOv4Loss
 from yolo.models.yolov4.targets import Targets, assign
 
 PARTS = ("location_loss", "confidence_loss", "class_loss")
 
 
-def default_settings(config: YOLOv4Config, loss) -> LossSettings:
+def default_settings(config: YOLOv4Config, loss) -> YOLOv4Loss:
     """Return the weights that suit a confidence loss: focal ones count by their positives.
 
     Args:
@@ -25,7 +25,7 @@ def default_settings(config: YOLOv4Config, loss) -> LossSettings:
         scaling = "mining"
     elif getattr(loss, "gamma", 0) or getattr(loss, "soft_targets", False):
         scaling = "focal"
-    return LossSettings(**LOSS_SCALINGS[scaling])
+    return YOLOv4Loss(**LOSS_SCALINGS[scaling])
 
 
 def make_state(config: YOLOv4Config) -> None:
@@ -38,7 +38,7 @@ def make_state(config: YOLOv4Config) -> None:
 
 
 def detection_loss(
-    config: YOLOv4Config, settings: LossSettings, maps, image_size, ground_truth, *, anchor_loss
+    config: YOLOv4Config, settings: YOLOv4Loss, maps, image_size, ground_truth, *, anchor_loss
 ) -> dict:  # fmt: skip
     """Return the weighted parts of the loss of a batch.
 
@@ -97,7 +97,7 @@ def detection_loss(
     }
 
 
-def _positive_losses(settings: LossSettings, raw, grid: Grid, targets: Targets):
+def _positive_losses(settings: YOLOv4Loss, raw, grid: Grid, targets: Targets):
     """Return location loss, class loss and IoU of each pair, (batch, M, S), 0 where none."""
     shape = ops.shape(raw)
     batch, anchors = shape[0], shape[1]

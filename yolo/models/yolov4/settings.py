@@ -1,11 +1,13 @@
-"""Every setting and its default, in one place, as frozen dataclasses."""
+"""YOLOv4's settings, and those of its loss: each field with its default, range and help."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from yolo.errors import ConfigError
+from yolo.models.option import check, option
 from yolo.models.thresholds import Thresholds
 
 # darknet/cfg/yolov4.cfg and yolov4-tiny.cfg: (width, height), not rescaled with the picture.
@@ -31,37 +33,38 @@ TINY_MASKS = {"custom": ((0, 1, 2), (3, 4, 5)), "coco": ((1, 2, 3), (3, 4, 5))}
 class YOLOv4Config:
     """What defines a YOLOv4 network besides its classes; saved inside every model.
 
-    Args:
-        variant: "yolov4" or "yolov4-tiny".
-        anchors: (width, height) in pixels of the network's picture.
-        masks: for each stride, finest first, the indices of the anchors that it predicts.
-        attention: tiny only: "none", "se", "cbam", "eca" or "ca" (the tutorial's phi 0 to 4).
-        prior: objectness that a fresh head starts from, in 0..1.
-
     Raises:
         ConfigError: a value that no network can be built from.
     """
 
+    family: ClassVar[str] = "yolov4"
+    usual_loss: ClassVar[str] = "cross-entropy"
     # Those of darknet's `detector test`, and of its `map`.
     thresholds: ClassVar[Thresholds] = Thresholds(score_threshold=0.25, iou_threshold=0.45)
 
-    variant: str = "yolov4"
-    anchors: tuple[tuple[float, float], ...] = YOLOV4_ANCHORS
-    masks: tuple[tuple[int, ...], ...] = YOLOV4_MASKS
-    attention: str = "none"
-    prior: float = 0.01
+    variant: str = option("yolov4", "which of the two networks", choices=("yolov4", "yolov4-tiny"))
+    anchors: tuple[tuple[float, float], ...] = option(
+        YOLOV4_ANCHORS, "(width, height) in pixels of the network's picture"
+    )
+    masks: tuple[tuple[int, ...], ...] = option(
+        YOLOV4_MASKS,
+        "for each stride, finest first, the indices of the anchors that it predicts; for "
+        "yolov4-tiny also custom or coco",
+    )
+    attention: str = option(
+        "none",
+        "attention in yolov4-tiny (the tutorial's phi 0 to 4)",
+        choices=("none", "se", "cbam", "eca", "ca"),
+    )
+    prior: float = option(0.01, "objectness that a fresh head starts from", above=0, below=1)
 
     def __post_init__(self) -> None:
+        check(self)
+        masks = self._named_masks() if isinstance(self.masks, str) else self.masks
         object.__setattr__(self, "anchors", tuple((float(w), float(h)) for w, h in self.anchors))
-        object.__setattr__(self, "masks", tuple(tuple(int(i) for i in m) for m in self.masks))
-        if self.variant not in _STRIDES:
-            raise ConfigError(f"variant is one of {sorted(_STRIDES)}, not {self.variant!r}")
-        if self.attention not in ATTENTIONS:
-            raise ConfigError(f"attention is one of {ATTENTIONS}, not {self.attention!r}")
+        object.__setattr__(self, "masks", tuple(tuple(int(i) for i in m) for m in masks))
         if self.attention != "none" and self.variant != "yolov4-tiny":
             raise ConfigError("attention belongs to yolov4-tiny; leave it at 'none' for yolov4")
-        if not 0 < self.prior < 1:
-            raise ConfigError(f"prior is a probability between 0 and 1, not {self.prior}")
         if len(self.masks) != len(self.strides):
             raise ConfigError(
                 f"{self.variant} has the strides {self.strides} and needs a mask for each; "
@@ -76,10 +79,19 @@ class YOLOv4Config:
                 f"received {self.masks}"
             )
 
+    def _named_masks(self) -> tuple[tuple[int, ...], ...]:
+        name: Any = self.masks
+        if self.variant != "yolov4-tiny" or name not in TINY_MASKS:
+            raise ConfigError(
+                f"masks by name are {', '.join(sorted(TINY_MASKS))}, for yolov4-tiny; "
+                f"received {name!r} for {self.variant}"
+            )
+        return TINY_MASKS[name]
+
     @property
     def strides(self) -> tuple[int, ...]:
         """Pixels between the cells of each map, finest first."""
-        return _STRIDES[self.variant]
+        return {"yolov4": (8, 16, 32), "yolov4-tiny": (16, 32)}[self.variant]
 
     @property
     def scales_xy(self) -> tuple[float, ...]:
@@ -90,53 +102,63 @@ class YOLOv4Config:
         """Return the indices of the anchors that the map of `stride` predicts."""
         return self.masks[self.strides.index(stride)]
 
+    def anchor_shapes(self) -> tuple[Sequence[tuple[float, float]], tuple[tuple[int, ...], ...]]:
+        """Return all (width, height), and for each stride the indices of its own."""
+        return self.anchors, self.masks
 
-_STRIDES = {"yolov4": (8, 16, 32), "yolov4-tiny": (16, 32)}
-ATTENTIONS = ("none", "se", "cbam", "eca", "ca")
+    def least_parameters(self, num_classes: int) -> int:
+        """Return how many the last convolutions have at least: each output has 128 channels."""
+        return 128 * num_classes * sum(len(mask) for mask in self.masks)
 
 
 @dataclass(frozen=True)
-class LossSettings:
+class YOLOv4Loss:
     """How the parts of a YOLOv4 loss are weighed.
 
-    `confidence_weight`, `confidence_normalizer` and `balance` default to what suits the
-    confidence loss at hand; see `LOSS_SCALINGS`.
+    `confidence_weight`, `confidence_normalizer` and `balance` default to what suits
+    cross-entropy; see `LOSS_SCALINGS`.
 
-    Args:
-        iou: similarity behind the location loss: "ciou", "iou", "giou", "diou" or "siou".
-        positive_iou: besides the best anchor, every anchor whose shape IoU with the object is
-            above this is a positive; 1 leaves the best one only.
-        ignore_iou: a negative whose decoded box overlaps any ground truth more is left out.
-        label_smoothing: class targets become y * (1 - e) + e / 2.
-        location_weight: factor on the location loss.
-        confidence_weight: factor on the confidence loss.
-        class_weight: factor on the class loss.
-        confidence_normalizer: the confidence sum is divided by the number of "positives", or
-            of "all" positives and not-ignored negatives.
-        balance: factor on each level's confidence loss, finest stride first.
-        per_level: every level is divided by its own counts instead of by those of the whole
-            batch.
-        by_area: the confidence weight grows with the picture's area, 1 at 416 x 416.
+    Raises:
+        ConfigError: a value that no loss can have.
     """
 
-    iou: str = "ciou"
-    positive_iou: float = 0.213
-    ignore_iou: float = 0.5
-    label_smoothing: float = 0.0
-    location_weight: float = 1.0
-    confidence_weight: float = 20.0
-    class_weight: float = 0.5
-    confidence_normalizer: str = "all"
-    balance: tuple[float, ...] = (1.0, 1.0, 1.0)
-    per_level: bool = False
-    by_area: bool = False
+    iou: str = option(
+        "ciou",
+        "location loss: 1 - this similarity",
+        choices=("ciou", "siou", "diou", "giou", "iou"),
+    )
+    positive_iou: float = option(
+        0.213,
+        "anchors whose shape IoU exceeds this are positive besides the best; 1: the best only",
+        within=(0, 1),
+    )
+    ignore_iou: float = option(
+        0.5, "background anchors overlapping an object more than this are left out", within=(0, 1)
+    )
+    label_smoothing: float = option(
+        0.0, "class targets y become y * (1 - this) + this / 2", within=(0, 1)
+    )
+    location_weight: float = option(1.0, "factor on the location loss", within=(0, 1e6))
+    confidence_weight: float = option(20.0, "factor on the confidence loss", within=(0, 1e6))
+    class_weight: float = option(0.5, "factor on the class loss", within=(0, 1e6))
+    confidence_normalizer: str = option(
+        "all",
+        "what the confidence loss is divided by: the positives, or all anchors that count",
+        choices=("positives", "all"),
+    )
+    balance: tuple[float, ...] = option(
+        (1.0, 1.0, 1.0), "factor on each level's confidence loss, finest stride first"
+    )
+    per_level: bool = option(
+        False, "divide each level by its own counts instead of by those of the whole batch"
+    )
+    by_area: bool = option(
+        False, "let the confidence weight grow with the picture's area, 1 at 416 x 416"
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "balance", tuple(float(value) for value in self.balance))
-        if self.confidence_normalizer not in ("positives", "all"):
-            raise ConfigError(
-                f"confidence_normalizer is 'positives' or 'all', not {self.confidence_normalizer!r}"
-            )
+        check(self)
 
 
 # Named sets of weights. "cross-entropy" divides by all anchors, so that the many easy ones do

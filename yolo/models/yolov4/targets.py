@@ -9,7 +9,7 @@ from keras import ops
 
 from yolo.boxes.overlap import at_least_one, map_sizes, shape_iou
 from yolo.models.yolov4.decode import make_anchors
-from yolo.models.yolov4.settings import LossSettings, YOLOv4Config
+from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss
 
 
 class Targets(NamedTuple):
@@ -34,7 +34,7 @@ class Targets(NamedTuple):
 
 
 def assign(
-    config: YOLOv4Config, settings: LossSettings, image_size, boxes_xyxy, class_ids
+    config: YOLOv4Config, settings: YOLOv4Loss, image_size, boxes_xyxy, class_ids
 ) -> Targets:
     """Pair objects with anchors by shape: the best one, and all that are good enough.
 
@@ -75,7 +75,7 @@ def assign(
 
 
 def matched_anchors(
-    config: YOLOv4Config, settings: LossSettings, image_size, boxes_xyxy, class_ids
+    config: YOLOv4Config, settings: YOLOv4Loss, image_size, boxes_xyxy, class_ids
 ) -> list[np.ndarray]:
     """Return the anchors that learn the objects of each picture, as boxes to be drawn.
 

@@ -214,7 +214,7 @@ def test_frozen_norm_learns_nothing(backbone):
         ({"anchors": ((9, 0),) * 5}, "anchors of a RetinaNet are pairs above 0"),
         ({"box_coding": "polar"}, "box_coding is one of .*, not 'polar'"),
         ({"channels": 100}, "channels is a multiple of 32, not 100"),
-        ({"prior": 1.0}, "prior is a probability between 0 and 1, not 1.0"),
+        ({"prior": 1.0}, "prior lies below 1, not 1.0"),
         ({"frozen_stages": 6}, "frozen_stages lies in 0 to 5, not 6"),
         ({"anchor_shapes": 3}, "retinanet-csp-tiny has no option anchor_shapes"),
         ({"profile": "keras"}, "profile is one of paper, .*, not 'keras'"),

@@ -16,8 +16,8 @@ from yolo.models.yolov4.settings import (
     LOSS_SCALINGS,
     TINY_MASKS,
     YOLOV4_TINY_ANCHORS,
-    LossSettings,
     YOLOv4Config,
+    YOLOv4Loss,
 )
 from yolo.models.yolov4.targets import assign
 
@@ -44,7 +44,7 @@ def _maps(seed=0, batch=2):
 
 def _loss(maps, boxes=BOXES, ids=IDS, *, loss="cross-entropy", settings=None):
     element = AnchorLoss(loss)
-    settings = settings or LossSettings()
+    settings = settings or YOLOv4Loss()
     return detection_loss(
         CONFIG, settings, maps, SIZE, {"boxes": tf.constant(boxes), "classes": tf.constant(ids)},
         anchor_loss=element,
@@ -107,7 +107,7 @@ def _focal(y, z):
 @pytest.mark.parametrize("scaling", LOSS_SCALINGS)
 @pytest.mark.parametrize("iou", ["ciou", "siou", "giou"])
 def test_parts_equal_the_slow_reference(scaling, iou):
-    settings = LossSettings(
+    settings = YOLOv4Loss(
         **{"positive_iou": 0.3, **LOSS_SCALINGS[scaling], "iou": iou, "label_smoothing": 0.1}
     )
     focal = "focal" in scaling
@@ -120,7 +120,7 @@ def test_parts_equal_the_slow_reference(scaling, iou):
 
 def test_ignored_anchors_have_no_gradient():
     maps = _maps()
-    settings = LossSettings(ignore_iou=0.0, positive_iou=1.0)  # every overlap is ignored
+    settings = YOLOv4Loss(ignore_iou=0.0, positive_iou=1.0)  # every overlap is ignored
     sources = list(maps.values())
     with tf.GradientTape() as tape:
         tape.watch(sources)
@@ -171,7 +171,7 @@ def test_order_and_padding_of_objects_do_not_matter():
 
 def test_gamma_zero_and_alpha_half_is_half_of_cross_entropy():
     half = keras_focal.FocalLoss(alpha=0.5, gamma=0.0)
-    settings = LossSettings()
+    settings = YOLOv4Loss()
     focal = _loss(_maps(), loss=half, settings=settings)["confidence_loss"]
     plain = _loss(_maps(), settings=settings)["confidence_loss"]
     np.testing.assert_allclose(float(focal), float(plain) / 2, rtol=1e-5)
@@ -259,7 +259,7 @@ def test_soft_targets_are_the_overlap_of_the_predicted_box():
             recorded["truth"] = y_true
             return tf.square(y_true - y_pred)
 
-    settings = LossSettings(positive_iou=1.0)
+    settings = YOLOv4Loss(positive_iou=1.0)
     maps = _maps()
     _loss(maps, loss=Recorder(), settings=settings)
     truth = np.array(recorded["truth"])[..., 0]
@@ -286,9 +286,9 @@ def test_default_weights_follow_the_loss():
         default_settings(CONFIG, keras.losses.BinaryCrossentropy()).confidence_normalizer == "all"
     )
     mining = default_settings(CONFIG, keras_focal.OnlineHardExampleMining())
-    assert mining == LossSettings(**LOSS_SCALINGS["mining"])
+    assert mining == YOLOv4Loss(**LOSS_SCALINGS["mining"])
     with pytest.raises(Exception, match="confidence_normalizer"):
-        dataclasses.replace(LossSettings(), confidence_normalizer="none")
+        dataclasses.replace(YOLOv4Loss(), confidence_normalizer="none")
 
 
 @pytest.mark.parametrize("far", [float("nan"), float("inf"), -float("inf")])

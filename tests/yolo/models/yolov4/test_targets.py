@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from yolo.models.anchor_loss import AnchorLoss
 from yolo.models.yolov4.loss import detection_loss
-from yolo.models.yolov4.settings import TINY_MASKS, YOLOV4_TINY_ANCHORS, LossSettings, YOLOv4Config
+from yolo.models.yolov4.settings import TINY_MASKS, YOLOV4_TINY_ANCHORS, YOLOv4Config, YOLOv4Loss
 from yolo.models.yolov4.targets import assign, matched_anchors
 
 SIZE = (64, 96)  # whose maps are 4x6 and 2x3
@@ -19,7 +19,7 @@ def _config(masks="custom"):
 def _assign(boxes, classes, *, positive_iou=1.0, masks="custom"):
     boxes = np.array(boxes, "float32").reshape(1, -1, 4)
     classes = np.array(classes, "int32").reshape(1, -1)
-    settings = LossSettings(positive_iou=positive_iou)
+    settings = YOLOv4Loss(positive_iou=positive_iou)
     targets = assign(_config(masks), settings, SIZE, boxes, classes)
     pairs = np.argwhere(np.array(targets.positive)[0] > 0)
     anchors = np.array(targets.anchor)[0]
@@ -82,7 +82,7 @@ def test_centres_on_the_edge_stay_inside_the_map():
 
 
 def test_matched_anchors_are_boxes_in_the_cells_that_learn():
-    settings = LossSettings(positive_iou=1.0)
+    settings = YOLOv4Loss(positive_iou=1.0)
     boxes = np.float32([[[45.5, 19.5, 68.5, 46.5], [8, 2, 88, 62], [0, 0, 0, 0]],
                         [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]])  # fmt: skip
     ids = np.int32([[0, 1, -1], [-1, -1, -1]])
@@ -92,7 +92,7 @@ def test_matched_anchors_are_boxes_in_the_cells_that_learn():
         [56 - 11.5, 40 - 13.5, 56 + 11.5, 40 + 13.5], [48 - 40.5, 48 - 41, 48 + 40.5, 48 + 41],
     ]  # fmt: skip
     assert second.shape == (0, 4)
-    many, _ = matched_anchors(_config(), LossSettings(positive_iou=0.1), (64, 96), boxes, ids)
+    many, _ = matched_anchors(_config(), YOLOv4Loss(positive_iou=0.1), (64, 96), boxes, ids)
     assert len(many) > 2
 
 
@@ -110,7 +110,7 @@ def largest_tensor(objects):
         with tf.GradientTape() as tape:
             tape.watch(maps)
             parts = detection_loss(
-                config, LossSettings(), maps, (608, 608), {"boxes": boxes, "classes": classes},
+                config, YOLOv4Loss(), maps, (608, 608), {"boxes": boxes, "classes": classes},
                 anchor_loss=AnchorLoss("cross-entropy"),
             )  # fmt: skip
             total = sum(parts.values())
