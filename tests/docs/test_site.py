@@ -1,5 +1,6 @@
 """The documentation builds without a warning, and its pages load nothing from elsewhere."""
 
+import html
 import re
 import runpy
 import subprocess
@@ -54,6 +55,14 @@ def test_pages_load_what_lies_beside_them(site):
         for address in filter(None, loads.found):
             if not address.startswith("data:"):
                 assert (page.parent / address.split("?")[0].split("#")[0]).exists(), address
+
+
+def test_settings_are_shown_with_their_default_range_and_help(site):
+    page = (site / "api" / "yolo.html").read_text(encoding="utf-8")
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", page)).split())
+    assert "which of the two networks (one of yolov4, yolov4-tiny)" in text
+    assert "factor on the confidence loss (in 0 to 1e+06)" in text
+    assert "option(" not in text
 
 
 def test_formulas_become_mathml(site, hooks):
