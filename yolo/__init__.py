@@ -14,6 +14,7 @@ _HOMES = {
     "Detector": "yolo.detector",
     "Detections": "yolo.boxes.detections",
     "load": "yolo.weights.loading",
+    "train": "yolo.training.job",
 }
 _MODULES = (
     "boxes", "classes", "data", "detector", "errors", "evaluation", "export", "inference", "models",

@@ -23,12 +23,13 @@ import cv2
 import numpy as np
 import pytest
 
-from yolo.cli import COMMANDS, main, train
+from yolo.cli import COMMANDS, main
 from yolo.cli.option_values import Parser
 from yolo.errors import ConfigError
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system import process
+from yolo.training import start
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -106,7 +107,7 @@ def check_script(words, monkeypatch):
     given = vars(accepted(words, monkeypatch))
     if words[1] == "train.py":  # whose settings have ranges, and must have a reader
         settings = {name: given[name] for name in given if name in TrainConfig.__dataclass_fields__}
-        train._refuse_idle(settings, TrainConfig(**settings))
+        start.settle(settings)
 
 
 def check_overview(words, monkeypatch):
@@ -233,6 +234,7 @@ def folder(tmp_path_factory):
 RUN_ALL = """
 import json, runpy, sys
 from yolo.system import process
+from yolo.training import start
 process.end = sys.exit  # or the first command would end them all
 for words in json.loads(sys.argv[1]):
     sys.argv = words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from yolo.cli import common, options
@@ -29,7 +28,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     from yolo.system.writing import write_text
     from yolo.training import fit_anchors
 
-    config = with_data(TrainConfig(**common.settings_given(args)), screen)
+    config = common.data_settings(args, screen)
     if config.family == "retinanet":  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     data = folder.open_data(config)
@@ -37,7 +36,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     write_text(Path(args.out), fit_anchors.anchors_text(found.chosen))
     height, width = config.image_size
     screen.write(
-        f"written: {args.out}; train with --anchors {common.quoted(args.out)} --image-size "
+        f"written: {args.out}; train with --anchors {terminal.quoted(args.out)} --image-size "
         f"{height}x{width}"
     )
     return 0
@@ -51,14 +50,3 @@ def fit(config: TrainConfig, data, screen: terminal.Screen):
     for line in fit_anchors.describe_fit(fit, fit_anchors.anchor_shapes(config)[1]):
         screen.write(line)
     return fit
-
-
-def with_data(config: TrainConfig, screen) -> TrainConfig:
-    """Fill in the data set of a command that names none."""
-    if config.data or config.train_list or config.val_list:
-        return config
-    from yolo.data import folder
-
-    root, _ = folder.default_data()
-    screen.write(f"no --data given: looking at {root}")
-    return dataclasses.replace(config, data=root)

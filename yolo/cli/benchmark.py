@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from yolo.cli import common
 from yolo.errors import ConfigError
 from yolo.system import terminal
 
@@ -36,8 +35,8 @@ def print_benchmark(model, found: list[Path | int], settings: dict, screen) -> i
     )
     size = "x".join(str(side) for side in model.image_size)
     screen.write(
-        f"milliseconds a picture, {common.count_pictures(len(paths))}, network {size}, batches "
-        f"of {settings['batch_size']}, {benchmark.ROUNDS} rounds"
+        f"milliseconds a picture, {terminal.counted(len(paths), 'picture')}, network {size}, "
+        f"batches of {settings['batch_size']}, {benchmark.ROUNDS} rounds"
     )
     screen.write(f"{'stage':<16}{'median':>9}{'10 % to 90 %':>20}")
     for stage, values in times.items():

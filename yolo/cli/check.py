@@ -25,7 +25,7 @@ def parser() -> Parser:
 
 def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
-    config = anchors.with_data(TrainConfig(**common.settings_given(args)), screen)
+    config = common.data_settings(args, screen)
     return check_data(config, Path(args.out), screen, args.verbose)
 
 

@@ -13,6 +13,7 @@ from yolo.errors import ConfigError
 from yolo.export import info
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
+from yolo.system import terminal
 
 EXAMPLES_SHOWN = 8
 _LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a number and .jpg
@@ -54,6 +55,14 @@ def settings_given(args) -> dict:
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     given = {name: value for name, value in vars(args).items() if name in names}
     return {**toml.read_toml(args.config), **given} if args.config else given
+
+
+def data_settings(args, screen: terminal.Screen) -> TrainConfig:
+    """Return the settings of a command that looks at a data set, one at hand if none is named."""
+    from yolo.training.start import Start
+
+    given = settings_given(args)
+    return Start(given, TrainConfig(**given)).with_data(screen.write, "looking at")
 
 
 def run_settings(weights) -> dict:
@@ -104,16 +113,6 @@ def class_names(text: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def count_pictures(count: int) -> str:
-    """Return "1 picture", "2 pictures"."""
-    return counted(count, "picture")
-
-
-def counted(count: int, what: str) -> str:
-    """Return "1 frame", "2 frames"."""
-    return f"{count} {what}" + ("" if count == 1 else "s")
-
-
 def free_name(
     path: Path, taken: set[str], suffix: str = ".jpg", *, of_others: Callable[[str], bool]
 ) -> str:
@@ -147,12 +146,6 @@ def sibling(prog: str, word: str) -> str:
         ('python predict.py', 'python -m yolo predict')
     """
     return f"python {word}.py" if prog.endswith(".py") else f"python -m yolo {word}"
-
-
-def quoted(path) -> str:
-    """Return a path as a shell wants it typed."""
-    text = str(path)
-    return f'"{text}"' if " " in text else text
 
 
 def to_json_text(value) -> str:

@@ -74,7 +74,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     classes = _chosen_classes(args, model.classes)
     samples = _read_samples(args, root, model, weights, screen)
     samples = [_of_classes(sample, model.classes, classes) for sample in samples]
-    screen.write(f"{weights} on {common.count_pictures(len(samples))} of {root}")
+    screen.write(f"{weights} on {terminal.counted(len(samples), 'picture')} of {root}")
     settings = {
         "score_threshold": args.score, "iou_threshold": args.iou, "batch_size": args.batch_size,
     }  # fmt: skip

@@ -100,7 +100,8 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     step = max(1, len(paths) // _MOST_CALIBRATION_PICTURES)
     paths = paths[::step][:_MOST_CALIBRATION_PICTURES]
     if info.quantize == "int8":
-        screen.write(f"ranges for int8 from {common.count_pictures(len(paths))} of {args.data}")
+        pictures = terminal.counted(len(paths), "picture")
+        screen.write(f"ranges for int8 from {pictures} of {args.data}")
     with terminal.quiet_errors(verbose=args.verbose):
         target, difference = exporter.export(
             model, folder, info, stem=source.stem, picture=picture,
@@ -109,7 +110,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     screen.write(f"compared with Keras on {name}: {difference}")
     screen.write(f"written: {printable(target)} ({_megabytes(target):.1f} MB)")
     predict = common.sibling(args.prog, "predict")
-    screen.write(f"use it: {predict} PICTURE --weights {common.quoted(printable(target))}")
+    screen.write(f"use it: {predict} PICTURE --weights {terminal.quoted(printable(target))}")
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from yolo.cli import common
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
 
@@ -54,7 +53,7 @@ def overfit(config: TrainConfig, count: int, screen: terminal.Screen) -> int:
     pairs = [gallery.side_by_side(one, few.train[one.index], few.classes) for one in ranked]
     write_image(sheet, gallery.sheet(pairs))
     score, learned = result.map_all_point, result.map_all_point >= overfit.LEARNED
-    pictures = common.count_pictures(len(few.train))
+    pictures = terminal.counted(len(few.train), "picture")
     screen.write(voc.table(result))
     screen.write(f"drawn, objects that score {least:.3g} and more: {sheet}")
     if learned:

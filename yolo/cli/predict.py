@@ -294,7 +294,7 @@ class _Run:
         """Say what was looked at, what was found, and where it is written."""
         from yolo.inference.sources import is_video
 
-        looked = ", ".join(common.counted(n, what) for what, n in self.looked_at.items())
+        looked = ", ".join(terminal.counted(n, what) for what, n in self.looked_at.items())
         text = ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
         if self.looked_at["picture"] > 1:
             self.screen.write(f"all together: {text or 'nothing found'}")
@@ -303,7 +303,7 @@ class _Run:
             self.screen.write(f"written: {writer.path}")
         if self.failed:
             videos = any(isinstance(one, int) or is_video(one) for one in self.failed)
-            failed = common.counted(len(self.failed), "source" if videos else "picture")
+            failed = terminal.counted(len(self.failed), "source" if videos else "picture")
             self.screen.write(f"{failed} left out, not readable")
 
 

@@ -44,7 +44,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         num_shards=args.num_shards, on_progress=progress.step,
     )  # fmt: skip
     for name, samples in splits.items():
-        pictures = common.count_pictures(len(samples))
-        screen.write(f"{name}: {pictures} in {common.counted(counts[name], 'shard')}")
-    screen.write(f"written: {args.out}; train with --data {common.quoted(args.out)}")
+        pictures = terminal.counted(len(samples), "picture")
+        screen.write(f"{name}: {pictures} in {terminal.counted(counts[name], 'shard')}")
+    screen.write(f"written: {args.out}; train with --data {terminal.quoted(args.out)}")
     return 0

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+SECONDS_BETWEEN_LINES = 30  # of progress, where they stay
 _SECONDS_BETWEEN_PASSING = 10
 _BAR = 24  # characters
 _set_aside: list[int] = []  # what standard error was, by `quiet_errors`
@@ -99,7 +100,10 @@ class Progress:
         if self._first is None:
             # Rates count from here: before the first result, TensorFlow compiles.
             self._first = (done, now)
-        if now - self._shown < (0.2 if self._screen.live else 30) and done != self._total:
+        if (
+            now - self._shown < (0.2 if self._screen.live else SECONDS_BETWEEN_LINES)
+            and done != self._total
+        ):
             return
         if done == self._total and not self._screen.live:
             return
@@ -133,6 +137,17 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def counted(count: int, what: str) -> str:
+    """Return "1 frame", "2 frames"."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def quoted(path: object) -> str:
+    """Return a path as a shell wants it typed."""
+    text = str(path)
+    return f'"{text}"' if " " in text else text
 
 
 def colored(text: str, color: str, stream: TextIO) -> str:

@@ -1,1 +1,1 @@
-"""The training run: schedule, callbacks, run folder."""
+"""One run: from its settings to its best model and its report."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from yolo.errors import YoloError
 from yolo.pictures.header import printable
-from yolo.system.terminal import duration
+from yolo.system.terminal import SECONDS_BETWEEN_LINES, duration
 from yolo.training import checkpoint
 from yolo.training.optimizer import refused_a_step
 
@@ -59,7 +59,9 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    r"""One line an epoch, rewritten while it runs where the output is a terminal.
+    r"""One line an epoch, and while it runs one that is rewritten where the output is a terminal.
+
+    Elsewhere that one comes twice a minute, so that a log tells of a long epoch and stays readable.
 
     Args:
         write: called with a line to show; with `end="\\r"` for one that will be replaced.
@@ -79,18 +81,23 @@ class Progress(keras.callbacks.Callback):
         self.steps, self.batch_size, self.last_epoch = steps, batch_size, last_epoch
         self.skipped = skipped
         self.durations: list[float] = []
+        self.shown = time.monotonic()
+        self.end = "\r" if live else "\n"
+
+    def on_train_begin(self, logs=None):
+        """Say what takes long before the first step has something to show."""
+        self.write("preparing the first step, which takes a while", end=self.end)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Start the clock."""
-        self.epoch, self.started, self.shown = epoch, time.monotonic(), 0.0
+        self.epoch, self.started = epoch, time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Show the epoch so far, at most twice a second."""
-        now = time.monotonic()
-        if self.live and now - self.shown > 0.5:
+        """Show the epoch so far, from time to time."""
+        now, done = time.monotonic(), self.skipped + batch + 1
+        if done < self.steps and now - self.shown > (0.5 if self.live else SECONDS_BETWEEN_LINES):
             self.shown = now
-            done = self.skipped + batch + 1
-            self.write(self._line(done, logs, now - self.started), end="\r")
+            self.write(self._line(done, logs, now - self.started), end=self.end)
 
     def on_epoch_end(self, epoch, logs=None):
         """Show the finished epoch."""
@@ -98,7 +105,7 @@ class Progress(keras.callbacks.Callback):
         # The first epoch compiles; it tells little of those to come.
         self.durations.append(elapsed)
         self.write(self._line(self.steps, logs, elapsed))
-        self.skipped = 0
+        self.skipped, self.shown = 0, time.monotonic()
 
     def _line(self, step, logs, elapsed) -> str:
         here = step - self.skipped

@@ -6,6 +6,7 @@ import dataclasses
 import gc
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 import tensorflow as tf
@@ -20,6 +21,7 @@ from yolo.training.run_folder import checkpoint_steps
 LARGEST = {"GPU": 64, "CPU": 16}
 FEWEST_STEPS = 16
 SMALLEST = 4  # to begin with: batch norm needs company
+Trained = TypeVar("Trained")
 
 
 def first_batch_size(pictures: int, *, gpus: int) -> int:
@@ -65,9 +67,9 @@ def halve_until_trials_fit(
 
 
 def halve_until_it_fits(
-    run: Callable[[TrainConfig], Path], config: TrainConfig, folder: Path, *, write: Callable,
+    run: Callable[[TrainConfig], Trained], config: TrainConfig, folder: Path, *, write: Callable,
     least: int = 1,
-) -> Path:  # fmt: skip
+) -> Trained:  # fmt: skip
     """Run a training, and again with half the batch whenever memory runs out.
 
     Once a checkpoint has been saved the batch is left alone: its size belongs to the schedule.

@@ -204,7 +204,7 @@ def append_results(path: Path, row: dict) -> None:
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in row.items()
     }
-    _write_rows(path, [*_read_rows(path), finite])
+    _write_rows(path, [*read_results(path), finite])
     lines = path.with_suffix(".jsonl")
     before = lines.read_text(encoding="utf-8") if lines.exists() else ""
     write_text(lines, before + json.dumps(finite) + "\n")
@@ -213,11 +213,12 @@ def append_results(path: Path, row: dict) -> None:
 def cut_results(path: Path, epochs: int) -> None:
     """Drop the rows of epochs after `epochs`, which a resumed run does again."""
     if path.exists():
-        _write_rows(path, [row for row in _read_rows(path) if int(row["epoch"]) <= epochs])
+        _write_rows(path, [row for row in read_results(path) if int(row["epoch"]) <= epochs])
     _cut_json_lines(path.with_suffix(".jsonl"), epochs)
 
 
-def _read_rows(path: Path) -> list[dict]:
+def read_results(path: Path) -> list[dict[str, str]]:
+    """Return the rows of `results.csv`, one an epoch; none where there is no such file."""
     if not path.exists():
         return []
     try:

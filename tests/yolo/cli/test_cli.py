@@ -11,6 +11,7 @@ from yolo.classes import COCO_CLASSES
 from yolo.cli import anchors, check, common, predict, train
 from yolo.errors import ConfigError, DatasetError, WeightsError, YoloError
 from yolo.settings.train import TrainConfig
+from yolo.system import terminal
 from yolo.system.lock import lock
 
 
@@ -73,12 +74,6 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(tmp_path, ou
 def test_one_look_at_a_time(outcome, looks):
     code, _, err = outcome(cli.train_main, *looks)
     assert code == 2 and "not allowed with argument" in err and err.count("\n") == 1
-
-
-def test_the_settings_of_a_run_without_data_can_be_changed():
-    assert set(train.DEMO_SETTINGS) <= {field.name for field in fields(TrainConfig)}
-    config = TrainConfig(**{**train.DEMO_SETTINGS, "epochs": 1})
-    assert (config.loss, config.epochs) == ("focal", 1)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +192,7 @@ def test_pictures_of_one_name_get_names_of_their_own(tmp_path):
 
 
 def test_a_path_with_a_space_is_quoted():
-    assert [common.quoted("a b"), common.quoted("ab")] == ['"a b"', "ab"]
+    assert [terminal.quoted("a b"), terminal.quoted("ab")] == ['"a b"', "ab"]
 
 
 def test_class_names_are_typed_or_those_of_a_file(tmp_path):
@@ -209,13 +204,9 @@ def test_class_names_are_typed_or_those_of_a_file(tmp_path):
     assert common.class_names("a\0b") == ("a\0b",) and common.class_names(None) is None
 
 
-def test_one_picture_and_many():
-    counted = [common.count_pictures(n) for n in (0, 1, 2)]
-    assert counted == ["0 pictures", "1 picture", "2 pictures"]
-
-
 def test_there_is_a_word_for_one_and_many():
-    assert [common.counted(n, "frame") for n in (1, 2)] == ["1 frame", "2 frames"]
+    counted = [terminal.counted(n, "frame") for n in (0, 1, 2)]
+    assert counted == ["0 frames", "1 frame", "2 frames"]
     taken = {"clip.mp4"}
     assert (
         common.free_name(Path("clip.avi"), taken, ".mp4", of_others=lambda _: False) == "clip_2.mp4"

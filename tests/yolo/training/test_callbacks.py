@@ -153,16 +153,26 @@ def test_progress_lines(monkeypatch):
     ]  # fmt: skip
 
 
-def test_progress_keeps_quiet_between_epochs_where_lines_stay():
-    shown = []
-    progress = Progress(lambda *a, **k: shown.append(a), live=False, steps=2, batch_size=1,
-                        last_epoch=1)  # fmt: skip
+def test_where_lines_stay_progress_speaks_at_once_and_then_seldom(monkeypatch):
+    now, shown = [0.0], []
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
+    progress = Progress(lambda text, end="\n": shown.append((now[0], text.split("  ")[0], end)),
+                        live=False, steps=100, batch_size=1, last_epoch=2)  # fmt: skip
     progress.set_model(StandIn())
+    progress.on_train_begin()
+    assert shown == [(0.0, "preparing the first step, which takes a while", "\n")]
     progress.on_epoch_begin(0)
-    progress.on_train_batch_end(0, {"loss": 1.0})
-    assert not shown
+    for batch in range(100):
+        now[0] = 45.0 + batch  # it compiles before the first step
+        progress.on_train_batch_end(batch, {"loss": 1.0})
     progress.on_epoch_end(0, {"loss": 1.0})
-    assert len(shown) == 1
+    assert shown[1:] == [(at, "epoch 1/2", "\n") for at in (45.0, 76.0, 107.0, 138.0, 144.0)]
+    shown.clear()
+    progress.on_epoch_begin(1)
+    for batch in range(29):
+        now[0] += 1
+        progress.on_train_batch_end(batch, {"loss": 1.0})
+    assert not shown
 
 
 def test_progress_of_the_rest_of_an_epoch_counts_what_was_done_before(monkeypatch):
