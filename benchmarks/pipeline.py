@@ -42,12 +42,12 @@ def prepare_folder(what: str, options: Options) -> None:
 def samples_of(options: Options) -> list:
     """Return the training pictures, with their objects."""
     from yolo.data import demo
-    from yolo.data.formats import voc
+    from yolo.data.folder import open_folder
 
     folder = options.data
     if not folder:
         folder = demo.write_shapes(Path(options.folder) / "shapes", train=64, val=8, test=8)
-    return voc.read_split(folder, "train", classes=voc.find_classes(folder))
+    return open_folder(folder).read("train")
 
 
 def prepare(case: str, options: Options) -> Ready:

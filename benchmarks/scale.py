@@ -188,15 +188,14 @@ def core_milliseconds(samples) -> float:
 
 def measure(root: str) -> str:
     """Return what a picture costs from files and from shards, each the least of three."""
-    from yolo.data import folder as dataset
+    from yolo.data.folder import open_folder
     from yolo.data.formats.tfrecord_writer import write_shards
-    from yolo.data.formats.tfrecords import Shards
 
-    classes = dataset.voc.find_classes(root)
-    files = dataset.read_split(root, "train", classes=classes)
+    opened = open_folder(root)
+    files = opened.read("train")
     with tempfile.TemporaryDirectory() as folder:
-        write_shards({"train": files}, classes, Path(folder) / "shards")
-        shards = Shards(Path(folder) / "shards").read_split("train")
+        write_shards({"train": files}, opened.classes, Path(folder) / "shards")
+        shards = open_folder(Path(folder) / "shards").read("train")
         found = {"files": [], "shards": []}
         for _ in range(3):
             found["files"].append(core_milliseconds(files))

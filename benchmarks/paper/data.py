@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yolo.data import demo
 from yolo.data.demo_pictures import IMBALANCED
-from yolo.data.formats import voc
+from yolo.data.folder import open_folder
 from yolo.data.sample import Sample
 
 SHAPES_FOLDER = Path("datasets/imbalanced")
@@ -49,9 +49,9 @@ def open_set(name: str, folder: str | None) -> Data:
         )
     elif name == "raccoon":
         test = ("val", "test")
-    classes = tuple(voc.find_classes(folder))
+    opened = open_folder(folder)
 
     def read(split):
-        return voc.read_split(folder, split, classes=classes, seed=SPLIT_SEED)
+        return opened.read(split, seed=SPLIT_SEED)
 
-    return Data(classes, read("train"), [sample for split in test for sample in read(split)])
+    return Data(opened.classes, read("train"), [one for split in test for one in read(split)])

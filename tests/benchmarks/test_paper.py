@@ -223,13 +223,13 @@ def small_set(tmp_path_factory):
 def test_an_arm_is_trained_scored_and_written_down(small_set, tmp_path, monkeypatch):
     from benchmarks.paper import run as runner
     from benchmarks.paper.data import Data
-    from yolo.data.formats import voc
+    from yolo.data.folder import open_folder
 
-    classes = voc.find_classes(small_set)
-    train, test = (voc.read_split(small_set, name, classes=classes) for name in ("train", "test"))
+    data = open_folder(small_set)
+    train, test = (data.read(name) for name in ("train", "test"))
     opened = []
     monkeypatch.setattr(
-        runner, "open_set", lambda *given: opened.append(given) or Data(classes, train, test)
+        runner, "open_set", lambda *given: opened.append(given) or Data(data.classes, train, test)
     )
     path, what = tmp_path / "r.csv", Run("shapes", "yolo-tutorial-focal", 1)
     written = runner.run(what, str(small_set), SETTINGS, print, path=path)
@@ -353,10 +353,11 @@ def test_anchor_probabilities_are_those_of_the_loss(small_set):
     import numpy as np
 
     import yolo
-    from yolo.data.formats import voc
+    from yolo.data.folder import open_folder
 
-    samples = voc.read_split(small_set, "test")
-    detector = yolo.build("retinanet-csp-tiny", classes=voc.find_classes(small_set),
+    data = open_folder(small_set)
+    samples = data.read("test")
+    detector = yolo.build("retinanet-csp-tiny", classes=data.classes,
                           image_size=(64, 64), anchor_sizes=(8, 16, 32, 64, 128))  # fmt: skip
     p, labels = figures.anchor_probabilities(detector, samples)
     most = len(samples) * len(detector.anchors((64, 64))) * len(detector.classes)

@@ -108,9 +108,9 @@ JSON = {
 }  # fmt: skip
 READERS = {
     "picture": "from yolo.pictures.files import read_image as read",
-    "xml": "from yolo.data.formats.voc_xml import read_annotation as read",
-    "json": "from yolo.data.formats.coco import read_coco\n"
-    "read = lambda path: read_coco(path, '.')",
+    "xml": "from yolo.data.formats.voc import read_annotation as read",
+    "json": "from yolo.data.formats.coco import open_file\n"
+    "read = lambda path: (lambda opened: opened.read(*opened.names))(open_file(path, '.'))",
 }  # fmt: skip
 BOMBS = {
     **{f"picture: {k}": v for k, v in PICTURES.items()},
@@ -183,7 +183,7 @@ def sparse(path, start, size):
 
 
 def test_files_that_are_mostly_holes(tmp_path):
-    from yolo.data.formats.voc_xml import read_annotation
+    from yolo.data.formats.voc import read_annotation
     from yolo.pictures.files import read_image
     from yolo.pictures.header import read_header
     from yolo.weights import darknet

@@ -10,9 +10,9 @@ import pytest
 
 from tests.faults.audit import listening, opened
 from tests.faults.full.pictures import variants
-from yolo.data.formats.coco import read_coco
-from yolo.data.formats.tutorial_lists import read_lines
-from yolo.data.formats.voc import find_classes, read_split, splits
+from yolo.data.folder import open_folder
+from yolo.data.formats import coco
+from yolo.data.formats.tutorial_lists import open_lists
 from yolo.errors import DatasetError, YoloError
 from yolo.weights.loading import load
 
@@ -55,6 +55,10 @@ def names(place):
     }  # fmt: skip
 
 
+def read_lines(path, root=None):
+    return open_lists({"train": path}, ["dog"], root).read("train")
+
+
 NAMES = list(names(__import__("pathlib").Path("/x")))
 
 
@@ -64,7 +68,7 @@ def test_names_in_voc_lists(place, kind):
     root = place / "VOC2007"
     (root / "ImageSets" / "Main" / "train.txt").write_text(f"a\n{name}\n", encoding="utf-8")
     with listening() as heard, pytest.raises(DatasetError, match="no such annotation"):
-        read_split(root, "train", classes=["dog"])
+        open_folder(root).read("train", classes=["dog"])
     assert not outside(heard, root)
 
 
@@ -77,7 +81,7 @@ def test_names_in_annotations(place, kind):
     (root / "Annotations" / "a.xml").write_text(text, encoding="utf-8")
     (root / "ImageSets" / "Main" / "train.txt").write_text("a\n", encoding="utf-8")
     with listening() as heard:
-        (sample,) = read_split(root, "train", classes=["dog"])
+        (sample,) = open_folder(root).read("train", classes=["dog"])
     assert sample.path == root / "JPEGImages" / "a.jpg" and not outside(heard, root)
 
 
@@ -87,19 +91,19 @@ def test_names_in_the_tutorials_lists(place, kind):
     path = root / "2007_train.txt"
     path.write_text(f"{names(place)[kind]} 1,2,30,40,0\n", encoding="utf-8")
     with listening() as heard, pytest.raises(DatasetError, match="leads out of|cannot be opened"):
-        read_lines(path, classes=["dog"])
+        read_lines(path)
     assert not outside(heard, root)
 
 
 def test_a_list_may_lie_elsewhere_if_that_is_said(place):
     path = place / "2007_train.txt"
     path.write_text(f"{place / 'VOC2007' / 'JPEGImages' / 'a.jpg'} 1,2,30,40,0\n", encoding="utf-8")
-    assert len(read_lines(path, classes=["dog"])) == 1
+    assert len(read_lines(path)) == 1
     moved = place / "VOC2007" / "ImageSets" / "list.txt"
     path.rename(moved)
     with pytest.raises(DatasetError, match="--list-root"):
-        read_lines(moved, classes=["dog"])
-    assert len(read_lines(moved, classes=["dog"], root=place)) == 1
+        read_lines(moved)
+    assert len(read_lines(moved, place)) == 1
 
 
 @pytest.mark.parametrize("kind", NAMES)
@@ -110,7 +114,7 @@ def test_names_in_coco_files(place, kind):
         "annotations": [], "categories": [{"id": 1, "name": "dog"}],
     }), encoding="utf-8")  # fmt: skip
     with listening() as heard, pytest.raises(DatasetError, match="a name in the|cannot be opened"):
-        read_coco(root / "i.json", root / "JPEGImages")
+        coco.open_file(root / "i.json", root / "JPEGImages").read("i")
     assert not outside(heard, root)
 
 
@@ -122,7 +126,7 @@ def test_links_that_lead_out(place, where):
     (root / where).unlink()
     (root / where).symlink_to(place / f"secret.{where[-3:]}")
     with listening() as heard, pytest.raises(DatasetError, match="a link that leads out"):
-        read_split(root, "train", classes=["dog"])
+        open_folder(root).read("train", classes=["dog"])
     assert not [p for p in opened(heard) if p == root / where or p.name.startswith("secret")]
 
 
@@ -132,8 +136,9 @@ def test_whole_folders_may_be_links(place):
     (root / "JPEGImages").rename(place / "elsewhere")
     (root / "JPEGImages").symlink_to(place / "elsewhere")
     (root / "ImageSets" / "Main" / "train.txt").write_text("a\n", encoding="utf-8")
-    assert len(read_split(root, "train", classes=["dog"])) == 1
-    assert splits(root) == {"train": ["a"]} and find_classes(root) == ("dog",)
+    assert len(open_folder(root).read("train", classes=["dog"])) == 1
+    opened_set = open_folder(root)
+    assert opened_set.splits() == {"train": ["a"]} and opened_set.classes == ("dog",)
 
 
 @pytest.mark.parametrize("name", ["../../secret.txt", "/etc/passwd", "config.json/../secret"])

@@ -10,10 +10,10 @@ import pytest
 from tests.faults.full.pictures import jpeg_with_exif, variants
 from yolo.classes import read_classes
 from yolo.data.decoding import decode_all
-from yolo.data.formats.coco import read_coco
-from yolo.data.formats.tutorial_lists import read_lines
-from yolo.data.formats.voc import read_split
-from yolo.data.formats.voc_xml import read_annotation
+from yolo.data.folder import open_folder
+from yolo.data.formats import coco
+from yolo.data.formats.tutorial_lists import open_lists
+from yolo.data.formats.voc import read_annotation
 from yolo.errors import DatasetError, YoloError
 from yolo.pictures.files import image_info, read_image
 from yolo.pictures.header import read_header
@@ -70,8 +70,8 @@ READERS = {
     "header": read_header,
     "info": image_info,
     "annotation": read_annotation,
-    "lines": lambda p: read_lines(p, classes=["dog"]) or read_header(p),
-    "coco": lambda p: read_coco(p, p.parent),
+    "lines": lambda p: open_lists({"train": p}, ["dog"]).read("train") or read_header(p),
+    "coco": lambda p: coco.open_file(p, p.parent).read(p.stem),
     "darknet": darknet.read,
     "keras": keras_file.read,
     "tutorial": tutorial.read,
@@ -135,7 +135,8 @@ def test_a_data_set_of_such_names(tmp_path, caplog):
             "<annotation><object><name>dog</name><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>99"
             "</xmax><ymax>20</ymax></bndbox></object></annotation>", encoding="utf-8",
         )  # fmt: skip
-    found = [s for split in ("train", "val", "test") for s in read_split(tmp_path, split)]
+    opened = open_folder(tmp_path)
+    found = [s for split in opened.names for s in opened.read(split)]
     assert len(found) == len(names) and all(len(s.class_ids) == 1 for s in found)
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
@@ -147,7 +148,7 @@ def test_lists_that_are_pipes(tmp_path, name):
     os.mkfifo(tmp_path / "ImageSets" / "Main" / name)
     with pytest.raises(YoloError, match="expected a file"):
         if name == "list.txt":
-            read_split(tmp_path, "list", classes=["dog"])
+            open_folder(tmp_path).read("list", classes=["dog"])
         else:
             read_classes(tmp_path / "ImageSets" / "Main" / name)
 

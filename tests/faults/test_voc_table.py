@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.faults.full.pictures import variants
-from yolo.data.formats.voc import read_split
+from yolo.data.folder import open_folder
 from yolo.errors import DatasetError
 
 PICTURE = variants()["png rgb"]  # 61 x 47
@@ -100,10 +100,10 @@ def test_a_row_of_the_table(data, caplog, fault):
     words = words.format(a=path, d=data, s=f"{data}, split train")
     if boxes is None:
         with pytest.raises(DatasetError) as caught:
-            read_split(data, "train", classes=["dog"])
+            open_folder(data).read("train", classes=["dog"])
         assert re.sub(r"(\.xml):\d+", r"\1", str(caught.value)) == words
     else:
-        (sample,) = read_split(data, "train", classes=["dog"])
+        (sample,) = open_folder(data).read("train", classes=["dog"])
         if isinstance(boxes, int):
             assert len(sample.class_ids) == boxes
         else:
@@ -125,7 +125,7 @@ def test_missing_files(data, line, words):
     (data / "JPEGImages" / "b.png").write_bytes(PICTURE)
     (data / "ImageSets" / "Main" / "train.txt").write_text(f"{line}\n", encoding="utf-8")
     with pytest.raises(DatasetError) as caught:
-        read_split(data, "train", classes=["dog"])
+        open_folder(data).read("train", classes=["dog"])
     assert str(caught.value) == f"{data}, split train: 1 fault: {words.format(d=data)}"
 
 
@@ -136,7 +136,7 @@ def test_names_with_blanks_and_what_lists_add_to_them(data, line):
         f"<annotation>{GOOD}</annotation>", encoding="utf-8"
     )
     (data / "ImageSets" / "Main" / "train.txt").write_text(f"{line}\n", encoding="utf-8")
-    assert [s.image_id for s in read_split(data, "train", classes=["dog"])] == ["a b"]
+    assert [s.image_id for s in open_folder(data).read("train", classes=["dog"])] == ["a b"]
 
 
 ENCODINGS = ("utf-8", "utf-8 with mark", "utf-16", "gbk declared", "gbk not declared")
@@ -153,7 +153,7 @@ def test_encodings(data, kind):
         "gbk not declared": text.encode("gbk"),
     }[kind]
     (data / "Annotations" / "a.xml").write_bytes(content)
-    (sample,) = read_split(data, "train", classes=["狗"])
+    (sample,) = open_folder(data).read("train", classes=["狗"])
     assert len(sample.class_ids) == 1
 
 
@@ -161,9 +161,9 @@ def test_a_set_counted_from_0_keeps_every_box_and_can_be_forced(data):
     boxes = "".join(box(n % 3, n % 5, 20 + n, 30) for n in range(30))
     path = data / "Annotations" / "a.xml"
     path.write_text(f"<annotation>{SIZE}{boxes}</annotation>", encoding="utf-8")
-    (found,) = read_split(data, "train", classes=["dog"])
+    (found,) = open_folder(data).read("train", classes=["dog"])
     assert len(found.class_ids) == 30 and found.boxes_xyxy[0].tolist() == [0, 0, 20, 30]
-    (forced,) = read_split(data, "train", classes=["dog"], zero_based=False)
+    (forced,) = open_folder(data).read("train", classes=["dog"], first_pixel="1")
     assert len(forced.class_ids) == 30 and forced.boxes_xyxy[4].tolist() == [0, 3, 24, 30]
 
 
@@ -173,5 +173,5 @@ def test_pictures_of_several_frames_are_said(data, caplog):
         f"<annotation>{SIZE}{GOOD}</annotation>", encoding="utf-8"
     )
     with caplog.at_level(logging.WARNING, "yolo"):
-        read_split(data, "train", classes=["dog"])
+        open_folder(data).read("train", classes=["dog"])
     assert "pictures of several frames, the first taken: 1" in caplog.text

@@ -15,7 +15,7 @@ import tensorflow as tf
 import keras_focal
 import yolo
 from yolo.boxes.overlap import pairwise_iou
-from yolo.data.formats import coco
+from yolo.data.folder import open_folder
 from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
 from yolo.inference.predictor import detect_samples
@@ -340,10 +340,7 @@ def coco_run(shared):
     """Return model, samples and what the genuine COCO weights find in 128 pictures."""
     model = load(shared / "weights" / "yolov4_tiny_coco" / "yolov4-tiny.weights")
     folder = shared / "data" / "coco_val2017_lightly128"
-    samples = coco.read_coco(
-        folder / "annotations" / "instances_val2017.json", folder / "val2017",
-        classes=model.classes,
-    )  # fmt: skip
+    samples = open_folder(folder).read("val2017", classes=model.classes)
     found = detect_samples(
         model, samples, score_threshold=0.001, iou_threshold=0.45, max_detections=10_000
     )

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from yolo.boxes.voc_annotation import LabelledObject, annotation_xml
 from yolo.errors import ConfigError, YoloError
 
 CSV_COLUMNS = ("class", "class_id", "score", "x1", "y1", "x2", "y2")
@@ -187,50 +186,6 @@ class Detections:
             table.writerow([entry["class"], entry["class_id"], entry["score"], *entry["box"]])
         return text.getvalue()
 
-    def to_coco(self, image_id: int | str, *, category_ids: Sequence[int] | None = None) -> list:
-        """Return entries of a COCO results file, boxes as x, y, width, height.
-
-        Args:
-            image_id: the picture's id in the ground truth.
-            category_ids: the category of each class id; class id + 1 without it, as
-                `evaluation.coco` counts.
-
-        Example:
-            >>> Detections([[1, 2, 4, 8]], [0.5], [0]).to_coco(7)
-            [{'image_id': 7, 'category_id': 1, 'bbox': [1.0, 2.0, 3.0, 6.0], 'score': 0.5}]
-        """
-        boxes = np.concatenate(
-            [self.boxes_xyxy[:, :2], self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]], axis=1
-        )
-        return [
-            {
-                "image_id": image_id,
-                "category_id": int(category_ids[i] if category_ids is not None else i + 1),
-                "bbox": [round(float(value), 2) for value in box],
-                "score": round(float(score), 6),
-            }
-            for box, score, i in zip(boxes, self.scores, self.class_ids, strict=True)
-        ]
-
-    def to_voc_xml(self, filename: str, size: tuple[int, int]) -> str:
-        """Return an annotation file in PASCAL VOC format, to correct in a labelling tool.
-
-        Corners are rounded to whole pixels inside the picture; a box gets at least two pixels a
-        side, because readers take one of a single pixel for a slip of the mouse. An object at
-        the picture's edge is marked as truncated. Scores have no place in the format.
-
-        Args:
-            filename: of the picture, without a folder.
-            size: (height, width) of the picture.
-        """
-        objects = []
-        for label, _, _, box in self.clipped(size)._rows():
-            sides = [_whole_side(box[axis], box[axis + 2], size[1 - axis]) for axis in (0, 1)]
-            (x1, x2), (y1, y2) = sides
-            cut = x1 == 0 or y1 == 0 or x2 == size[1] or y2 == size[0]
-            objects.append(LabelledObject(label, (x1, y1, x2, y2), truncated=cut))
-        return annotation_xml(filename, size, objects)
-
     def to_yolo_text(self, size: tuple[int, int]) -> str:
         r"""Return a YOLO label file: class id, centre x and y, width and height, a line each.
 
@@ -317,12 +272,3 @@ def _check(
             f"class_ids must lie in 0..{len(names) - 1}, one per class name. "
             f"Received: {class_ids.min()}..{class_ids.max()}."
         )
-
-
-def _whole_side(low: float, high: float, length: int) -> tuple[int, int]:
-    """Round one side of a box to whole pixels inside 0..length, two of them at least."""
-    low, high = round(float(low)), round(float(high))
-    if high - low < 2:
-        low = max(0, min(low, length - 2))
-        high = min(length, low + 2)
-    return low, high

@@ -101,12 +101,13 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
         common.refuse_idle(
             args, ["--split", "--seed", "--first-pixel"], "is for folders; a COCO file is one split"
         )
-        return coco.read_coco(root, args.images, classes=model.classes)
+        file = coco.open_file(root, args.images)
+        return file.read(*file.names, classes=model.classes)
     common.refuse_idle(args, ["--images"], f"belongs to a COCO .json file; {root} is none")
-    if not folder.is_voc(root):
+    opened, seed = folder.open_folder(root), args.seed
+    if not opened.counts_pixels:
         common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
-    seed = args.seed
-    if not folder.is_divided(root):
+    if not opened.divided:
         if seed is not None:
             raise ConfigError(
                 f"{root} has lists of its own; leave out --seed, which divides others"
@@ -120,8 +121,8 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
                 f"training: taking {seed}, so that it may have learned from some of these pictures "
                 "(--seed N: the run's)"
             )
-    return folder.read_split(
-        root, args.split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
+    return opened.read(
+        args.split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
         only_classes=args.only_classes,
     )  # fmt: skip
 

@@ -127,25 +127,18 @@ def data_pictures(
     Raises:
         DatasetError: the folder holds no picture, or something is wrong with it.
     """
-    from yolo.data import folder as dataset
-    from yolo.data.formats import tfrecords
+    from yolo.data import folder
     from yolo.inference import sources
 
-    root = Path(data)
-    folders = ("Annotations", "VOC2007", "VOC2012", "VOCdevkit")
-    if not (
-        tfrecords.is_shards(root)
-        or dataset.find_coco(root)
-        or any((root / folder).is_dir() for folder in folders)
-    ):
+    if folder.format_of(data) is None:
         found = sources.find_sources([data])
         return [one for one in found if not isinstance(one, int) and not sources.is_video(one)]
-    names = list(dataset.lists_of(root, seed)[0])
-    if split not in names:
-        split = next((name for name in names if name.startswith("train")), names[0])
-    samples = dataset.read_split(root, split, classes=dataset.classes_of(root), seed=seed)
+    opened = folder.open_folder(data)
+    if split not in opened.names:
+        split = next((name for name in opened.names if name.startswith("train")), opened.names[0])
+    samples = opened.read(split, seed=seed)
     if not samples:
-        raise DatasetError(f"{printable(root)}: no picture in the list {split!r}")
+        raise DatasetError(f"{printable(data)}: no picture in the list {split!r}")
     return [sample.path for sample in samples]
 
 

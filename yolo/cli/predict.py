@@ -133,13 +133,12 @@ def _sources(arguments: list[str]) -> list[Path | int]:
 
     if arguments:
         return find_sources(arguments)
-    from yolo.data.folder import DEMO_FOLDER
-    from yolo.data.formats import voc
+    from yolo.data.folder import DEMO_FOLDER, open_folder
 
     root = DEMO_FOLDER / "VOCdevkit" / "VOC2007"
     if not root.is_dir():
         raise ConfigError("name the pictures, videos or folders to look at")
-    return [sample.path for sample in voc.read_split(root, "test")[: common.EXAMPLES_SHOWN]]
+    return [sample.path for sample in open_folder(root).read("test")[: common.EXAMPLES_SHOWN]]
 
 
 class _Run:

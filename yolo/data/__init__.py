@@ -2,7 +2,7 @@
 
 import importlib
 
-_MODULES = ("augment", "check", "demo", "folder", "formats", "pipeline", "sample")
+_MODULES = ("augment", "check", "dataset", "demo", "folder", "formats", "pipeline", "sample")
 
 __all__ = list(_MODULES)
 

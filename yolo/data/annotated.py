@@ -1,10 +1,11 @@
-"""The objects that people marked in one picture: judged one by one, and turned into arrays."""
+"""What people marked in one picture, as its annotation says: judged, and turned into arrays."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,33 +17,63 @@ MANY_OBJECTS = 500
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MarkedObject:
     """One object as an annotation file gives it, before any check.
 
     Args:
         label: names the object in messages, as "object 3 ('dog')".
-        class_id: index into the class list.
-        box: xmin, ymin, xmax, ymax in the file's own convention.
+        name: its class.
+        box: xmin, ymin, xmax, ymax in the file's own convention; None where `fault` says why.
         difficult: whether evaluation after PASCAL VOC ignores it.
         truncated: whether the picture's edge cuts it.
         line: where it stands in the file, counted from 1; None where lines mean nothing.
+        fault: what is wrong with it and how to mend that, or "".
     """
 
     label: str
-    class_id: int
-    box: Box
+    name: str
+    box: Box | None
     difficult: bool = False
     truncated: bool = False
     line: int | None = None
+    fault: str = ""
 
     def place(self, file: str) -> str:
         """Name the object in messages: file, line and label."""
         return f"{file}: {self.label}" if self.line is None else f"{file}:{self.line}: {self.label}"
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A picture as the files of a data set describe it, before it is looked at itself.
+
+    Args:
+        path: the picture; None where `faults` say why there is none.
+        image_id: names it in results and in the lists of a division.
+        place: names its annotation in messages.
+        objects: what is marked.
+        size: (height, width) as the annotation says; anything where it says nonsense.
+        size_place: where it says so; "" where the format gives no size.
+        faults: what makes the picture or its annotation useless.
+        repairs: kind and place of what was repaired when they were looked for.
+        before: what a message about the picture's file begins with.
+    """
+
+    path: Path | None
+    image_id: str
+    place: str
+    objects: Sequence[MarkedObject] = ()
+    size: Any = None
+    size_place: str = ""
+    faults: tuple[str, ...] = ()
+    repairs: tuple[tuple[str, str], ...] = ()
+    before: str = ""
+
+
 def check_objects(
     objects: Iterable[MarkedObject],
+    ids: Mapping[str, int],
     size: tuple[int, int],
     *,
     file: str,
@@ -57,6 +88,7 @@ def check_objects(
 
     Args:
         objects: what the file holds for this picture.
+        ids: the class id of each name.
         size: (height, width) of the picture as displayed.
         file: names the annotation in messages.
         findings: takes repairs and faults.
@@ -68,27 +100,29 @@ def check_objects(
         bool, `lines` (n,) int32 and `origin`: the arguments of `Sample` that describe objects.
 
     Example:
-        >>> one = MarkedObject("object 1", 0, (1, 1, 4, 3))
-        >>> arrays = check_objects([one], (3, 4), file="a", findings=Findings("a"), first_pixel=1)
+        >>> one, found = MarkedObject("object 1", "cat", (1, 1, 4, 3)), Findings("a")
+        >>> arrays = check_objects(
+        ...     [one], {"cat": 0}, (3, 4), file="a", findings=found, first_pixel=1)
         >>> arrays["boxes_xyxy"].tolist()
         [[0.0, 0.0, 4.0, 3.0]]
     """
     kept: list[tuple[MarkedObject, Box]] = []
     seen = set()
     for item in objects:
-        findings.boxes += 1
         place = item.place(file)
-        xmin, ymin, xmax, ymax = item.box
-        if fault := _fault(item.box):
-            findings.error(f"{place}: {fault}: correct the file")
+        fault = item.fault or _fault(item.box)
+        if fault or item.box is None:
+            findings.error(f"{place}: {fault}")
             continue
+        findings.boxes += 1
+        xmin, ymin, xmax, ymax = item.box
         if xmin == xmax or ymin == ymax:
             findings.warn("degenerate boxes dropped", f"{place} {_shown(item.box)}")
             continue
-        if (item.class_id, item.box) in seen:
+        if (ids[item.name], item.box) in seen:
             findings.warn("duplicate objects dropped", f"{place} {_shown(item.box)}")
             continue
-        seen.add((item.class_id, item.box))
+        seen.add((ids[item.name], item.box))
         box = (xmin - first_pixel, ymin - first_pixel, xmax, ymax)
         inside = _cut(box, size)
         if inside is None:
@@ -104,18 +138,20 @@ def check_objects(
         kept.append((item, inside))
     if len(kept) > MANY_OBJECTS:
         findings.warn(f"pictures with more than {MANY_OBJECTS} objects (all are kept)", file)
-    return _arrays(kept, file)
+    return _arrays(kept, ids, file)
 
 
-def _fault(box: Box) -> str:
+def _fault(box: Box | None) -> str:
     """Return what makes a box unreadable, as written in the file; "" if nothing does."""
+    if box is None:
+        return "no box: correct the file"
     xmin, ymin, xmax, ymax = box
     if not all(math.isfinite(n) for n in box):
-        return f"{_shown(box)}; expected four finite numbers"
+        return f"{_shown(box)}; expected four finite numbers: correct the file"
     if xmin > xmax:
-        return f"xmin {xmin:g} > xmax {xmax:g}; expected the smaller first"
+        return f"xmin {xmin:g} > xmax {xmax:g}; expected the smaller first: correct the file"
     if ymin > ymax:
-        return f"ymin {ymin:g} > ymax {ymax:g}; expected the smaller first"
+        return f"ymin {ymin:g} > ymax {ymax:g}; expected the smaller first: correct the file"
     return ""
 
 
@@ -130,10 +166,12 @@ def _cut(box: Box, size: tuple[int, int]) -> Box | None:
     return None if x1 >= x2 or y1 >= y2 else (x1, y1, x2, y2)
 
 
-def _arrays(kept: Sequence[tuple[MarkedObject, Box]], origin: str) -> dict[str, Any]:
+def _arrays(
+    kept: Sequence[tuple[MarkedObject, Box]], ids: Mapping[str, int], origin: str
+) -> dict[str, Any]:
     return {
         "boxes_xyxy": np.array([box for _, box in kept], np.float32).reshape(-1, 4),
-        "class_ids": np.array([item.class_id for item, _ in kept], np.int32),
+        "class_ids": np.array([ids[item.name] for item, _ in kept], np.int32),
         "difficult": np.array([item.difficult for item, _ in kept], bool),
         "truncated": np.array([item.truncated for item, _ in kept], bool),
         "lines": np.array([item.line or 0 for item, _ in kept], np.int32),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo.boxes.voc_annotation import annotation_xml
 from yolo.data.demo_pictures import FULL, SHAPES_CLASSES, Drawing, draw_picture
+from yolo.data.formats.voc import annotation_xml
 from yolo.errors import DatasetError
 from yolo.pictures.files import cv2
 from yolo.system.reading import printable

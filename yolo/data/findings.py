@@ -38,6 +38,7 @@ class Findings:
         self.warnings: dict[str, list[str]] = {}
         self.boxes = 0
         self.stray: list[str] = []
+        self.others: dict[str, list[str]] = {}  # objects of classes that nobody asked for
 
     def warn(self, kind: str, place: str) -> None:
         """Note a repair: its kind, the same words each time, and the file and object."""
@@ -47,15 +48,8 @@ class Findings:
         """Note a fault that nobody but the owner of the data can mend."""
         self.errors.append(message)
 
-    def finish(self, collect: list[Findings] | None) -> None:
-        """Close, or leave that to who collects the findings of several readings first."""
-        self._judge_stray()
-        if collect is None:
-            self.close()
-        else:
-            collect.append(self)
-
-    def _judge_stray(self) -> None:
+    def judge_stray(self) -> None:
+        """Note a fault if so many boxes leave their pictures that they belong to others."""
         if len(self.stray) > max(STRAY_BOXES, STRAY_SHARE * self.boxes):
             self.error(
                 f"{len(self.stray)} of {self.boxes} boxes leave their pictures by more than a "

@@ -3,21 +3,72 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from yolo.classes import read_classes
 from yolo.data import demo
-from yolo.data.findings import Findings
+from yolo.data.dataset import DataSet
 from yolo.data.formats import coco, tfrecords, tutorial_lists, voc
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
+from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")
 
 DEMO_FOLDER = Path("datasets/shapes")
+
+
+class Format(NamedTuple):
+    """A format of labelled pictures: its name, what a folder of it holds, and what reads it."""
+
+    name: str
+    layout: str
+    recognise: Callable[[Path], bool]
+    opener: Callable[[Path], DataSet]
+
+
+# A folder is of the first format that recognises it.
+FORMATS = (
+    Format("shards", "shards.json", tfrecords.recognise, tfrecords.Shards),
+    Format("COCO", "annotations/instances_*.json", coco.recognise, coco.open_folder),
+    Format("VOC", "Annotations/*.xml and JPEGImages/*.jpg", voc.recognise, voc.VocFolder),
+)
+
+
+def format_of(path: str | os.PathLike) -> Format | None:
+    """Return the format of a folder of labelled pictures, None if it is in none of `FORMATS`."""
+    root = Path(path)
+    return next((one for one in FORMATS if root.is_dir() and one.recognise(root)), None)
+
+
+def open_folder(path: str | os.PathLike) -> DataSet:
+    """Open a folder of labelled pictures, whatever its format.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        The data set; what it says of its pictures has been read, they themselves have not.
+
+    Raises:
+        DatasetError: there is no such folder, it is in no known format, or it lacks a part.
+
+    Example:
+        >>> opened = open_folder("mine")  # doctest: +SKIP
+        >>> train = opened.read("train", classes=opened.classes)  # doctest: +SKIP
+    """
+    found = format_of(path)
+    if found is not None:
+        return found.opener(Path(path))
+    what = "no data set" if Path(path).is_dir() else "no such folder"
+    layouts = ", or ".join(f"{one.layout} ({one.name})" for one in FORMATS[::-1])
+    raise DatasetError(f"{printable(path)}: {what}; expected {layouts}")
 
 
 @dataclass(frozen=True)
@@ -52,154 +103,82 @@ def default_data() -> tuple[str, bool]:
     return str(demo.write_shapes(DEMO_FOLDER)), True
 
 
-def open_data(config: TrainConfig, *, collect: list[Findings] | None = None) -> TrainingData:
-    """Read the pictures that a run's settings name.
+def open_run(config: TrainConfig) -> DataSet:
+    """Open the data set that a run's settings name: a folder, or the tutorial's lists.
 
-    Args:
-        config: the settings.
-        collect: takes what is wrong with annotations, repairs and faults, for the check of the
-            data; without it repairs are logged and faults raised.
+    Raises:
+        DatasetError: a folder or list is missing or faulty.
+        ConfigError: the settings contradict each other.
+    """
+    allow_megapixels(config.max_megapixels)
+    lists = config.train_list or config.val_list
+    if config.list_root and not config.train_list:
+        raise ConfigError("--list-root belongs to --train-list and --val-list")
+    if config.only_classes and (not config.classes or config.train_list):
+        raise ConfigError(
+            "--only-classes needs --classes with the names to keep, and data that names classes "
+            "(the tutorial's lists number them)"
+        )
+    if lists and config.data:
+        raise ConfigError("give --data, or --train-list and --val-list, not both")
+    if not lists:
+        if config.data is None:
+            raise ConfigError("no data set: set data to its folder, or train_list and val_list")
+        return open_folder(config.data)
+    if not (config.train_list and config.val_list and config.classes):
+        raise ConfigError("the tutorial's lists need all of --train-list, --val-list and --classes")
+    paths = {"train": config.train_list, "val": config.val_list}
+    return tutorial_lists.open_lists(paths, read_classes(config.classes), config.list_root)
+
+
+def open_data(config: TrainConfig) -> TrainingData:
+    """Open and read the pictures that a run's settings name.
 
     Raises:
         DatasetError: a folder, list or annotation is missing or faulty, or nothing is labelled.
         ConfigError: the settings contradict each other.
     """
-    allow_megapixels(config.max_megapixels)
-    classes = read_classes(config.classes) if config.classes else None
-    if config.list_root and not config.train_list:
-        raise ConfigError("--list-root belongs to --train-list and --val-list")
-    if config.only_classes and (not classes or config.train_list):
-        raise ConfigError(
-            "--only-classes needs --classes with the names to keep, and data that names classes "
-            "(the tutorial's lists number them)"
-        )
-    if config.train_list or config.val_list:
-        return _from_lists(config, classes, collect)
-    if config.data is None:
-        raise ConfigError("no data set: set data to its folder, or train_list and val_list")
-    root = config.data
-    if classes is None:
-        classes = classes_of(root)
-        log.info("classes found in the annotations: %s", ", ".join(classes))
-    lists, drawn = lists_of(root, config.seed)
-    names = {"train": config.train_split, "val": config.val_split}
-    if names["val"] not in lists and "test" in lists:
-        log.warning("%s has no list %r; measuring on 'test' instead", root, names["val"])
-        names["val"] = "test"
-    names["test"] = "test" if "test" in lists else names["val"]
-    read = {
-        name: read_split(
-            root,
-            name,
-            classes=classes,
-            seed=config.seed,
-            first_pixel=config.first_pixel,
-            collect=collect,
-            only_classes=config.only_classes,
-        )
-        for name in sorted(set(names.values()))
-        if name in lists or name == names["train"]
-    }
-    train, val, test = (read.get(name, []) for name in names.values())
-    divided = lists if drawn else {}
-    read_data = TrainingData(classes, train, val, test, names["test"], divided)
-    return _checked(read_data, root, train=names["train"], val=names["val"])
+    return read_run(open_run(config), config)
 
 
-def classes_of(root) -> tuple[str, ...]:
-    """Return the classes that a folder's annotations name."""
-    if tfrecords.is_shards(root):
-        return tfrecords.Shards(root).classes
-    for annotation_json, _ in find_coco(root).values():
-        return coco.read_categories(annotation_json)[0]
-    return voc.find_classes(root)
+def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False) -> TrainingData:
+    """Read what a run needs of its data set.
 
-
-def lists_of(root, seed: int) -> tuple[dict, bool]:
-    """Return a folder's splits, and whether they were drawn because it has none of its own."""
-    if tfrecords.is_shards(root):
-        return dict.fromkeys(tfrecords.Shards(root).splits), False
-    coco_files = find_coco(root)
-    if coco_files:
-        return dict.fromkeys(coco_files), False
-    return voc.splits(root, seed=seed), is_divided(root)
-
-
-def is_divided(root) -> bool:
-    """Tell whether a folder has no lists, so that a seed divides its pictures.
+    Args:
+        opened: the data set.
+        config: the settings that name it.
+        keep_faults: leave repairs and faults in its `notes`, as `DataSet.read` does.
 
     Raises:
-        DatasetError: it is no data set.
+        DatasetError: an annotation is faulty, or nothing is labelled.
+        ConfigError: the class list cannot be read.
     """
-    return is_voc(root) and not voc.is_own_split(root)
-
-
-def is_voc(root) -> bool:
-    """Tell whether a folder is to be read in VOC format: it is neither COCO's nor in shards."""
-    return not (tfrecords.is_shards(root) or find_coco(root))
-
-
-def find_coco(root) -> dict[str, tuple[Path, Path]]:
-    """Return the splits of a folder in COCO's layout, none for other folders.
-
-    The layout is annotations/instances_<split>.json with the pictures in <split>/ or
-    images/<split>/, as COCO itself is distributed.
-
-    Args:
-        root: the folder.
-
-    Returns:
-        Split name to (JSON file, picture folder).
-    """
-    found = {}
-    for path in sorted(Path(root).glob("annotations/instances_*.json")):
-        name = path.stem.removeprefix("instances_")
-        folders = (Path(root) / name, Path(root) / "images" / name)
-        found[name] = (path, next((f for f in folders if f.is_dir()), folders[0]))
-    return found
-
-
-def read_split(
-    root, split: str, *, classes, seed: int = 0, first_pixel: str = "auto", collect=None,
-    only_classes: bool = False,
-) -> list[Sample]:  # fmt: skip
-    """Read one split of a folder in VOC format, in COCO's layout or in shards.
-
-    Args:
-        root: the folder.
-        split: name of the split.
-        classes: names in the order of their ids.
-        seed: decides the split of a VOC folder without lists.
-        first_pixel: "0" or "1", how VOC annotations count; "auto" finds out.
-        collect: takes what was found; see `voc.read_split`.
-        only_classes: leave out objects of other classes; COCO's are left out in any case.
-    """
-    if tfrecords.is_shards(root):
-        return tfrecords.Shards(root).read_split(split, classes=classes, only_classes=only_classes)
-    coco_files = find_coco(root)
-    if not coco_files:
-        zero_based = {"auto": None, "0": True, "1": False}[first_pixel]
-        return voc.read_split(
-            root, split, classes=classes, seed=seed, zero_based=zero_based, collect=collect,
-            only_classes=only_classes,
-        )  # fmt: skip
-    if split not in coco_files:
-        raise DatasetError(f"{root}: no split {split!r}; expected one of {', '.join(coco_files)}")
-    return coco.read_coco(*coco_files[split], classes=classes, collect=collect)
-
-
-def _from_lists(config: TrainConfig, classes, collect) -> TrainingData:
-    if config.data:
-        raise ConfigError("give --data, or --train-list and --val-list, not both")
-    if not (config.train_list and config.val_list and classes):
-        raise ConfigError("the tutorial's lists need all of --train-list, --val-list and --classes")
-    root = config.list_root
-    train = tutorial_lists.read_lines(
-        config.train_list, classes=classes, root=root, collect=collect
-    )
-    val = tutorial_lists.read_lines(config.val_list, classes=classes, root=root, collect=collect)
-    read_data = TrainingData(classes, train, val, val, "val", {})
-    return _checked(read_data, config.train_list, train="train", val="val")
+    if config.classes and not config.train_list:
+        classes = read_classes(config.classes)
+    else:
+        classes = opened.classes
+    if not config.classes:
+        log.info("classes found in the annotations: %s", ", ".join(classes))
+    source = config.data or config.train_list
+    names = {"train": config.train_split, "val": config.val_split}
+    if config.train_list:
+        names = {"train": "train", "val": "val"}
+    if names["val"] not in opened.names and "test" in opened.names:
+        log.warning("%s has no list %r; measuring on 'test' instead", source, names["val"])
+        names["val"] = "test"
+    names["test"] = "test" if "test" in opened.names else names["val"]
+    read = {
+        name: opened.read(
+            name, classes=classes, seed=config.seed, only_classes=config.only_classes,
+            first_pixel=config.first_pixel, keep_faults=keep_faults,
+        )
+        for name in sorted(set(names.values()))
+        if name in opened.names or name == names["train"]
+    }  # fmt: skip
+    train, val, test = (read.get(name, []) for name in names.values())
+    divided = opened.splits(config.seed) if opened.divided else {}
+    data = TrainingData(classes, train, val, test, names["test"], divided)
+    return _checked(data, source, train=names["train"], val=names["val"])
 
 
 def _checked(data: TrainingData, source, *, train: str, val: str) -> TrainingData:

@@ -65,6 +65,8 @@ class BatchPlan:
         epochs: of the whole training; mosaic and mixup end at `augment.special_aug_ratio` of it.
         seed: decides order and variation.
         drop_remainder: leave out the pictures of an epoch that fill no whole batch.
+        multi_scale: draw a new size every 10 batches, multiples of 32 from 0.7 to 1.4 times the
+            network's; with the resize mode "shorter" a shorter side from 0.8 to 1.0 times.
 
     Raises:
         ConfigError: `batch_size` is below 1.
@@ -75,6 +77,7 @@ class BatchPlan:
     epochs: int
     seed: int = 0
     drop_remainder: bool = True
+    multi_scale: bool = False
 
     def __post_init__(self):
         if self.batch_size < 1:
@@ -110,7 +113,6 @@ def training_dataset(
     *,
     image_size: tuple[int, int],
     resize: str = "letterbox",
-    multi_scale: bool = False,
     start: tuple[int, int] = (0, 0),
     cache_bytes: int = 0,
     context: tf.distribute.InputContext = ALONE,
@@ -127,12 +129,10 @@ def training_dataset(
     Args:
         samples: the pictures; those without objects serve as negatives.
         plan: order and variation.
-        image_size: (height, width) of the network's input; multiples of 32 with `multi_scale`.
+        image_size: (height, width) of the network's input; multiples of 32 with `plan.multi_scale`.
             With "shorter": the shorter side and the most that the longer one may have; pictures
             keep their own size, and a batch has that of its largest.
         resize: "letterbox", "stretch" or "shorter", what the variation starts from.
-        multi_scale: draw a new size every 10 batches, multiples of 32 from 0.7 to 1.4 times
-            `image_size`; with "shorter" a shorter side from 0.8 to 1.0 times.
         start: the epoch to start in, and the batch in it, both from 0.
         cache_bytes: memory for pictures decoded once, at the start; the batches are the same.
         context: which of the devices that share every batch are this process's. The elements are
@@ -152,7 +152,7 @@ def training_dataset(
     draw = Augmenter(store, plan.augment)
     count, seed = len(samples), plan.seed
     with tf.device("CPU"):
-        sizes = _sizes(image_size, resize) if multi_scale else [image_size]
+        sizes = _sizes(image_size, resize) if plan.multi_scale else [image_size]
         sizes = tf.constant(sizes, tf.int32)
 
     ragged = not plan.drop_remainder and count % plan.batch_size != 0
@@ -163,7 +163,7 @@ def training_dataset(
     def one(position: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         epoch, index = plan.drawn(position, count)
         size = sizes[0]
-        if multi_scale:
+        if plan.multi_scale:
             period = position // (plan.batch_size * BATCHES_PER_SIZE)
             size = sizes[chances([], seed, -1 - period, maxval=len(sizes))]
         image, boxes, classes = draw.if_held(
@@ -173,7 +173,7 @@ def training_dataset(
             (seed, position),
             plan.is_special(epoch),
         )
-        various = multi_scale or resize == "shorter"
+        various = plan.multi_scale or resize == "shorter"
         image.set_shape((None, None, 3) if various else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
 

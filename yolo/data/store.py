@@ -129,12 +129,13 @@ class Store:
 
     def _plain_bytes(self, index: tf.Tensor) -> tf.Tensor:
         """Return the content of a picture file that TensorFlow decodes, () string."""
-        if not self._in_parts:
-            return tf.io.read_file(self._paths[index])
-        data = tf.numpy_function(
-            lambda i: read_regular(self._files[i]), [index], tf.string, stateful=False
-        )
-        # Its header was not looked at when the data set was opened, only the index over it.
+        if self._in_parts:
+            data = tf.numpy_function(
+                lambda i: read_regular(self._files[i]), [index], tf.string, stateful=False
+            )
+        else:
+            data = tf.io.read_file(self._paths[index])
+        # The file may be another one since its header, or the index over it, was read.
         shape = tf.io.extract_jpeg_shape(data, output_type=tf.int32)
         size = tf.cast(self._sizes[index], tf.int32)
         with tf.control_dependencies([tf.debugging.assert_equal(shape[:2], size)]):

@@ -20,6 +20,7 @@ import numpy as np
 
 from yolo.boxes.detections import CSV_COLUMNS, Detections
 from yolo.classes import COCO_CLASSES
+from yolo.data.formats import coco, voc
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.pictures.files import encode_image, write_image
 from yolo.pictures.header import read_header
@@ -200,7 +201,7 @@ class CocoFile:
         """Take over one result."""
         stem = result.stem if result.path is None else result.path.stem
         image_id = int(stem) if stem.isascii() and stem.isdigit() else stem
-        for entry in result.found.to_coco(image_id, category_ids=self._categories):
+        for entry in coco.results(result.found, image_id, category_ids=self._categories):
             self._file.write(self._separator + json.dumps(entry, ensure_ascii=False))
             self._separator = ", "
 
@@ -233,7 +234,7 @@ class VocFolder:
             kind = read_header(path).kind
             name = f"{result.stem}.{'jpg' if kind == 'jpeg' else kind}"
             write_with(pictures / name, lambda part: shutil.copyfile(path, part))
-        text = result.found.to_voc_xml(name, result.image.shape[:2])
+        text = voc.detections_xml(result.found, name, result.image.shape[:2])
         write_text(self.path / "Annotations" / f"{result.stem}.xml", text)
 
     def close(self) -> None:

@@ -123,7 +123,7 @@ def image_info(path: str | os.PathLike) -> tuple[int, int, bool]:
         DatasetError: as `read_image`, as far as the header shows it.
     """
     header = read_header(path)
-    return (*header.size, header.whole and header.orientation == 1)
+    return (*header.size, header.plain_jpeg)
 
 
 def encode_image(image: np.ndarray, suffix: str) -> bytes:

@@ -6,11 +6,10 @@ import io
 import os
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from yolo.errors import ConfigError, DatasetError
-from yolo.system.reading import FilePart, open_regular, printable, read_regular, regular_file
+from yolo.system.reading import FilePart, open_regular, printable, read_regular
 
 MAX_MEGAPIXELS = 100.0
 LARGEST_MEGAPIXELS = 1000.0  # OpenCV itself stops at 2**30 pixels
@@ -82,12 +81,14 @@ class Header:
         stored = (self.height, self.width)
         return stored[::-1] if self.orientation >= 5 else stored
 
+    @property
+    def plain_jpeg(self) -> bool:
+        """Whether TensorFlow's own decoder reads the file as `pictures.files.read_image` does."""
+        return self.whole and self.orientation == 1
+
 
 def read_header(path: str | os.PathLike) -> Header:
     """Read a picture's header.
-
-    The answer is remembered as long as the file's size and time of change stay the same; a
-    part of a file is read anew.
 
     Raises:
         DatasetError: the file cannot be read, is in none of the known formats, its header is
@@ -96,9 +97,13 @@ def read_header(path: str | os.PathLike) -> Header:
     """
     if isinstance(path, FilePart):
         return header_of(read_regular(path), path)
-    status = regular_file(path)
-    header = _read(os.fspath(path), status.st_size, status.st_mtime_ns)
-    _check(path, header, status.st_size)
+    with open_regular(path) as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            header = _parsed(file, size, path)
+        except OSError as error:
+            raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+    _check(path, header, size)
     return header
 
 
@@ -115,15 +120,6 @@ def header_of(data: bytes, path: str | os.PathLike) -> Header:
     header = _parsed(io.BytesIO(data), len(data), path)
     _check(path, header, len(data))
     return header
-
-
-@lru_cache(maxsize=1 << 18)
-def _read(path: str, size: int, _changed: int) -> Header:
-    with open_regular(path) as file:
-        try:
-            return _parsed(file, size, path)
-        except OSError as error:
-            raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from None
 
 
 def _parsed(file: BinaryIO, size: int, path: str | os.PathLike) -> Header:

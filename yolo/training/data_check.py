@@ -9,7 +9,6 @@ from yolo.data import check, decoding, folder
 from yolo.data.check import DataReport
 from yolo.data.findings import Findings, faults
 from yolo.data.folder import TrainingData
-from yolo.data.formats import tfrecords
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.settings.train import TrainConfig
@@ -35,20 +34,20 @@ def read_and_check(
     Raises:
         ConfigError: the settings contradict each other.
     """
-    source = str(config.data or config.train_list)
-    collected: list[Findings] = []
+    source, notes = str(config.data or config.train_list), list[Findings]()
     try:
-        data = folder.open_data(config, collect=collected)
+        opened = folder.open_run(config)
+        notes = opened.notes
+        data = folder.read_run(opened, config, keep_faults=True)
     except DatasetError as error:
-        return None, check.failed(source, str(error), collected)
-    for findings in collected:
+        return None, check.failed(source, str(error), notes)
+    for findings in notes:
         findings.log_repairs()
-    if decode and config.data and tfrecords.is_shards(config.data):
-        collected.append(Findings(source))
-        for line in tfrecords.Shards(config.data).damaged():
-            collected[-1].error(line)
+    if decode:
+        notes.append(Findings(source))
+        notes[-1].errors += opened.damaged()
     report = check.examine(
-        source, splits_of(data, config), data.classes, collected,
+        source, splits_of(data, config), data.classes, notes,
         image_size=config.image_size, resize=config.resize,
         decode=functools.partial(decoding.decode_all, on_progress=on_progress) if decode else None,
     )  # fmt: skip

@@ -94,7 +94,7 @@ class Run:
         skipped = state.batch
         plan = pipeline.BatchPlan(
             phase.batch_size, train.augmentation(config), config.epochs, config.seed,
-            config.drop_remainder,
+            config.drop_remainder, config.multi_scale,
         )  # fmt: skip
 
         def batches(context):
@@ -183,8 +183,7 @@ def training_batches(
     """Return the batches of a run from (epoch, batch) on, read by as many threads as it says."""
     batches = pipeline.training_dataset(
         samples, plan, image_size=config.image_size, resize=config.resize,
-        multi_scale=config.multi_scale, start=start, cache_bytes=config.cache * 10**6,
-        context=context,
+        start=start, cache_bytes=config.cache * 10**6, context=context,
     )  # fmt: skip
     options = tf.data.Options()
     if config.loader_threads:

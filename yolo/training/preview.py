@@ -38,11 +38,12 @@ def write_batches(
         For each batch the file and a line about it.
     """
     plan = pipeline.BatchPlan(
-        config.batch_size or 8, train.augmentation(config), config.epochs, config.seed
-    )
+        config.batch_size or 8, train.augmentation(config), config.epochs, config.seed,
+        multi_scale=config.multi_scale,
+    )  # fmt: skip
     batches = pipeline.training_dataset(
         data.train, plan, image_size=config.image_size, resize=config.resize,
-        multi_scale=config.multi_scale, start=(config.init_epoch, 0),
+        start=(config.init_epoch, 0),
     )  # fmt: skip
     written = []
     for number, (images, truth) in enumerate(itertools.islice(batches, count), 1):

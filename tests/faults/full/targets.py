@@ -29,7 +29,7 @@ PIECES = (
 
 def xml(folder: Path) -> Target:
     """Make mutants of a VOC annotation and read the data set around it."""
-    from yolo.data.formats.voc import read_split
+    from yolo.data.folder import open_folder
 
     root = folder / "VOC2007"
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
@@ -63,7 +63,7 @@ def xml(folder: Path) -> Target:
         encodings = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "gb18030")
         data = text.encode(str(rng.choice(encodings)))
         write(path, data if number % 4 == 1 else mutate(data, rng, head=60), number)
-        return lambda: read_split(root, "train", classes=["dog", "cat", "狗"]), "a.xml"
+        return lambda: open_folder(root).read("train", classes=["dog", "cat", "狗"]), "a.xml"
 
     return one
 
@@ -72,7 +72,7 @@ def coco(folder: Path) -> Target:
     """Make mutants of a COCO instances file."""
     import json
 
-    from yolo.data.formats.coco import read_coco
+    from yolo.data.formats.coco import open_file
 
     (folder / "images").mkdir(exist_ok=True)
     (folder / "images" / "a.jpg").write_bytes(variants()["jpeg 420"])
@@ -107,7 +107,7 @@ def coco(folder: Path) -> Target:
             data = (good[:start] + str(rng.choice(values)) + good[end:]).encode()
         write(path, data if number % 2 else mutate(data, rng), number)
         # A line may be about a picture that it names, too.
-        return lambda: read_coco(path, folder / "images"), folder.name
+        return lambda: open_file(path, folder / "images").read(path.stem), folder.name
 
     return one
 

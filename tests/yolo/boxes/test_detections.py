@@ -130,15 +130,6 @@ def test_csv_holds_what_json_holds_whatever_the_name():
     assert Detections.empty(NAMES).to_csv() == ",".join(CSV_COLUMNS) + "\n"
 
 
-def test_coco_results():
-    one, two = found().to_coco(139, category_ids=[17, 18])
-    assert one == {
-        "image_id": 139, "category_id": 18, "bbox": [0.0, 0.0, 1.0, 2.0], "score": 0.9,
-    }  # fmt: skip
-    assert (two["category_id"], two["bbox"]) == (17, [3.12, 4.0, 1.88, 2.0])
-    assert json.loads(json.dumps([one, two])) == [one, two]
-
-
 def test_yolo_text_is_the_inverse_of_its_definition():
     boxes = np.float32([[0, 0, 40, 30], [10, 20, 30, 25], [-5, -5, 10, 10]])
     text = Detections(boxes, [0.9, 0.8, 0.7], [0, 1, 0], NAMES).to_yolo_text((30, 40))
@@ -148,23 +139,6 @@ def test_yolo_text_is_the_inverse_of_its_definition():
     back = np.concatenate([centre - half, centre + half], axis=1)
     np.testing.assert_allclose(back, np.maximum(boxes, 0), atol=1e-3)
     assert Detections.empty(NAMES).to_yolo_text((30, 40)) == ""
-
-
-@pytest.mark.parametrize(
-    "box, corners",
-    [
-        ([3.4, 4.6, 20.5, 21.4], [4, 6, 20, 21]),
-        ([0, 0, 40, 30], [1, 1, 40, 30]),
-        ([39.9, 5, 40, 9], [39, 6, 40, 9]),  # at least two pixels, and inside
-        ([7.1, 7.2, 7.3, 9.9], [8, 8, 9, 10]),
-        ([-9, -9, 0.2, 50], [1, 1, 2, 30]),
-    ],
-)
-def test_voc_corners_count_from_one_and_stay_inside(box, corners):
-    text = Detections([box], [0.5], [0], NAMES).to_voc_xml("a.jpg", (30, 40))
-    found = [int(text.split(f"<{name}>")[1].split("<")[0])
-             for name in ("xmin", "ymin", "xmax", "ymax")]  # fmt: skip
-    assert found == corners
 
 
 def test_supervision_says_how_to_get_it(monkeypatch):

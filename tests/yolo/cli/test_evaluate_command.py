@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from yolo import cli
-from yolo.boxes.voc_annotation import LabelledObject, annotation_xml
 from yolo.cli import common
-from yolo.data.formats import voc
+from yolo.data.folder import open_folder
+from yolo.data.formats.voc import LabelledObject, annotation_xml
 from yolo.pictures.files import write_image
 from yolo.settings.train import TrainConfig
 from yolo.training import run_folder
@@ -68,7 +68,7 @@ def measured(place, model, monkeypatch, outcome):
 
 
 def divided(seed, split="test"):
-    return voc.splits("VOC", seed=seed)[split]
+    return open_folder("VOC").splits(seed)[split]
 
 
 def run_of(seed, folder):

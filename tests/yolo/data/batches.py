@@ -37,7 +37,7 @@ def take(dataset, count):
 
 
 def training(samples, augment=STRONG, **options):
-    planned = {"batch_size": 4, "epochs": 10, "seed": 5}
+    planned = {"batch_size": 4, "epochs": 10, "seed": 5, "multi_scale": False}
     planned = {name: options.pop(name, value) for name, value in planned.items()}
     plan = BatchPlan(augment=augment, **planned)
     return training_dataset(samples, plan, **{"image_size": SIZE, **options})

@@ -4,18 +4,16 @@ import numpy as np
 import pytest
 
 from yolo.data import check, decoding
-from yolo.data.formats import voc
+from yolo.data.folder import open_folder
 
 DOG = ("dog", 11, 6, 40, 31)
 
 
 def examine(folder, splits=("train",), classes=None, **options):
-    collected = []
-    known = classes or voc.find_classes(folder.root)
-    samples = {
-        name: voc.read_split(folder.root, name, classes=known, collect=collected) for name in splits
-    }
-    return check.examine("set", samples, known, collected, image_size=(60, 80), **options)
+    opened = open_folder(folder.root)
+    known = classes or opened.classes
+    samples = {name: opened.read(name, classes=known, keep_faults=True) for name in splits}
+    return check.examine("set", samples, known, opened.notes, image_size=(60, 80), **options)
 
 
 def found(report, severity):

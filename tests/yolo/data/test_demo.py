@@ -12,7 +12,7 @@ from yolo.data.demo_pictures import (
     DrawnObject,
     draw_picture,
 )
-from yolo.data.formats.voc import find_classes, read_split, splits
+from yolo.data.folder import open_folder
 from yolo.pictures.files import read_image
 
 COUNTS = {"train": 12, "val": 3, "test": 4}
@@ -29,13 +29,13 @@ def snapshot(folder):
 
 def test_it_is_a_voc_data_set_that_needs_no_repair(drawn, caplog):
     assert drawn.parts[-2:] == ("VOCdevkit", "VOC2007")
-    lists = splits(drawn)
+    lists = open_folder(drawn).splits()
     assert {k: len(v) for k, v in lists.items()} == COUNTS | {"trainval": 15}
     assert not set(lists["trainval"]) & set(lists["test"])
     for split in COUNTS:
-        for sample in read_split(drawn, split, classes=SHAPES_CLASSES):
+        for sample in open_folder(drawn).read(split, classes=SHAPES_CLASSES):
             assert sample.size == (240, 320) == read_image(sample.path).shape[:2]
-    assert set(find_classes(drawn)) <= set(SHAPES_CLASSES)
+    assert set(open_folder(drawn).classes) <= set(SHAPES_CLASSES)
     assert not [r for r in caplog.records if r.levelname == "WARNING"]
 
 
@@ -47,7 +47,7 @@ def test_the_seed_decides_every_byte(drawn, tmp_path):
 
 def test_an_imbalanced_set_has_few_small_objects_and_many_pictures_without(tmp_path):
     folder = write_shapes(tmp_path, train=60, val=1, test=1, drawing=IMBALANCED)
-    samples = read_split(folder, "train", classes=SHAPES_CLASSES)
+    samples = open_folder(folder).read("train", classes=SHAPES_CLASSES)
     counts = np.array([len(sample.class_ids) for sample in samples])
     assert 0.3 < (counts == 0).mean() < 0.7 and set(counts) == {0, 1, 2}
     sides = np.concatenate(

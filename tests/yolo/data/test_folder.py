@@ -1,17 +1,26 @@
 """What `--data` may be, and what a run measures on where lists are missing."""
 
 import json
+import logging
+import re
 import shutil
+from collections import Counter
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tests.faults.audit import listening, opened
 from yolo import cli
+from yolo.data import demo, pipeline
 from yolo.data import folder as dataset
 from yolo.data.formats import tfrecord_writer
+from yolo.data.store import Store, find_damaged
 from yolo.errors import ConfigError, DatasetError
 from yolo.settings.train import TrainConfig
-from yolo.training import checkpoint, data_check
+from yolo.training import data_check
 
 
 def coco_folder(shapes, root):
@@ -44,7 +53,7 @@ def test_a_folder_in_cocos_layout(shapes, tmp_path):
     assert data.train[0].boxes_xyxy.tolist() == [[10, 20, 40, 60]]
     assert data.train[0].class_ids.tolist() == [1]
     with pytest.raises(DatasetError, match="no split 'test'; expected one of train, val"):
-        dataset.read_split(tmp_path / "coco", "test", classes=data.classes)
+        dataset.open_folder(tmp_path / "coco").read("test", classes=data.classes)
 
 
 def test_some_classes_alone_in_every_format(shapes, tmp_path):
@@ -81,15 +90,15 @@ def test_what_judges_a_model_has_its_own_name(shapes, tmp_path):
     (lists / "test.txt").rename(lists / "holdout.txt")
     (lists / "trainval.txt").unlink(missing_ok=True)
 
-    def opened(**settings):
+    def lists_of(**settings):
         return dataset.open_data(TrainConfig(data=str(root), **settings))
 
-    data = opened(val_split="holdout")
+    data = lists_of(val_split="holdout")
     assert data.test is data.val is not data.train and data.test_name == "holdout"
     (lists / "test.txt").write_text("", encoding="utf-8")
-    data = opened(val_split="holdout")
+    data = lists_of(val_split="holdout")
     assert data.test is data.val is not data.train and data.test_name == "holdout"
-    data = opened(train_split="holdout", val_split="test")
+    data = lists_of(train_split="holdout", val_split="test")
     assert data.test is data.val is data.train and data.test_name == "holdout"
 
 
@@ -109,29 +118,6 @@ def test_annotations_with_capital_suffixes(shapes, tmp_path):
     loud = dataset.open_data(TrainConfig(data=str(root)))
     assert len(loud.train) == len(plain.train) == 8
     assert (loud.train[0].boxes_xyxy == plain.train[0].boxes_xyxy).all()
-
-
-def test_a_run_on_shards_is_the_run_on_the_files(shapes, small_run, tmp_path, capsys):
-    """`python -m yolo shards`, then the same training: equal weights, figures and pictures."""
-    out = tmp_path / "shards"
-    assert cli.main(["shards", "--data", str(shapes), "--out", str(out), "--num-shards", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "train: 8 pictures in 2 shards" in said and f"train with --data {out}" in said
-    folders = [
-        small_run(tmp_path / name, data=str(root), epochs=2, mosaic=1.0)[0]
-        for name, root in (("files", shapes), ("shards", out))
-    ]
-    (one, expected), (two, found) = (checkpoint.newest(folder) for folder in folders)
-    assert one.step == two.step == 4 and one.best_map50 == two.best_map50
-    assert expected.keys() == found.keys()
-    for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
-    files, packed = (dataset.open_data(TrainConfig(data=str(root))) for root in (shapes, out))
-    assert files.classes == packed.classes and packed.test_name == "test" and packed.divided == {}
-    with pytest.raises(DatasetError, match="no split 'x'; expected one of train, val, test"):
-        dataset.read_split(out, "x", classes=files.classes)
-    assert cli.main(["shards", "--data", str(shapes), "--out", str(out)]) == 2
-    assert "is there already" in capsys.readouterr().err
 
 
 def test_shards_are_as_large_as_asked(shapes, tmp_path, monkeypatch):
@@ -172,3 +158,72 @@ def test_shards_of_other_layouts_hold_the_same(shapes, tmp_path, kind):
 def test_without_a_data_set_the_settings_are_refused():
     with pytest.raises(ConfigError, match="no data set: set data to its folder"):
         dataset.open_data(TrainConfig())
+
+
+def test_every_file_is_read_once_and_every_folder_listed_once(tmp_path, caplog):
+    """50 annotations of three drawn splits, from the settings of a run to the batches."""
+    caplog.set_level(logging.INFO, "yolo")
+    root = demo.write_shapes(tmp_path / "shapes", train=40, val=5, test=5)
+    shutil.rmtree(root / "ImageSets")
+    for path in (root / "Annotations").iterdir():  # so that pixels are found to count from 0
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"<xmin>\d+<", "<xmin>0<", text), encoding="utf-8")
+    with listening() as heard:
+        data = dataset.open_data(TrainConfig(data=str(root)))
+        Store([*data.train, *data.val, *data.test])
+    samples = {sample.path for sample in [*data.train, *data.val, *data.test]}
+    read = Counter(path for path in opened(heard) if path.suffix in (".xml", ".jpg"))
+    annotations = set((root / "Annotations").iterdir())
+    assert len(samples) == len(annotations) == 50
+    assert read == dict.fromkeys(samples | annotations, 1)
+    listed = Counter(
+        Path(event[1][0]).name for event in heard if event[0] in ("os.listdir", "os.scandir")
+    )
+    assert listed["Annotations"] == listed["JPEGImages"] == 1
+    assert caplog.text.count("pixels are counted from 0") == 1
+
+
+def test_an_instances_file_is_read_once_and_only_when_it_is_needed(shapes, tmp_path):
+    root = coco_folder(shapes, tmp_path / "coco")
+    with listening() as heard:
+        dataset.open_folder(root).read("val", classes=["cat"])
+    assert [path.name for path in opened(heard) if path.suffix == ".json"] == ["instances_val.json"]
+    with listening() as heard:
+        dataset.open_data(TrainConfig(data=str(root)))
+    found = sorted(path.name for path in opened(heard) if path.suffix == ".json")
+    assert found == ["instances_train.json", "instances_val.json"]
+
+
+def test_every_format_has_the_same_methods(shapes, tmp_path):
+    """A row of the table, and what each row gives: the same samples in the same words."""
+    names = {one.name: one.opener for one in dataset.FORMATS}
+    opened_voc = dataset.open_folder(shapes)
+    splits = {name: opened_voc.read(name) for name in ("train", "val")}
+    tfrecord_writer.write_shards(splits, opened_voc.classes, tmp_path / "shards")
+    coco = coco_folder(shapes, tmp_path / "coco")
+    for name, root in (("VOC", shapes), ("shards", tmp_path / "shards"), ("COCO", coco)):
+        assert dataset.format_of(root).opener is names[name]
+        one = dataset.open_folder(root)
+        assert {"train", "val"} <= set(one.names) == set(one.splits()) and not one.divided
+        samples = one.read("train", classes=one.classes, keep_faults=True)
+        assert [sample.image_id for sample in samples] == one.splits()["train"]
+        (note,) = one.notes
+        assert not note.errors and one.damaged() == []
+        with pytest.raises(DatasetError, match="no split 'absent'; expected one of"):
+            one.read("absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no data set; expected Annotations"):
+        dataset.open_folder(tmp_path / "empty")
+
+
+def test_a_changed_picture_is_named_when_it_is_read(shapes, tmp_path):
+    """Nobody reads its header a second time; the decoder sees another size."""
+    root = shutil.copytree(shapes, tmp_path / "VOC")
+    samples = dataset.open_folder(root).read("train")
+    path = samples[0].path
+    path.write_bytes(cv2.imencode(".jpg", np.zeros((50, 70, 3), np.uint8))[1].tobytes())
+    batches = pipeline.evaluation_dataset(samples, image_size=(64, 64), batch_size=8)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(batches)
+    with pytest.raises(DatasetError, match="70x50 pixels; its sample says 320x240: read"):
+        find_damaged(samples)

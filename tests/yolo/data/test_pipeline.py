@@ -127,13 +127,13 @@ class TestEvaluation:
             evaluation_dataset([wrong], image_size=SIZE, batch_size=1)
 
     def test_real_pictures_of_many_sizes_and_grey(self, shared):
-        from yolo.data.formats.voc import read_split
+        from yolo.data.folder import open_folder
 
-        samples = read_split(shared / "data" / "raccoon", "test")
+        samples = open_folder(shared / "data" / "raccoon").read("test")
         grey = [
             s
             for split in ("train", "val", "test")
-            for s in read_split(shared / "data" / "raccoon", split)
+            for s in open_folder(shared / "data" / "raccoon").read(split)
             if np.ptp(read_image(s.path), axis=2).max() == 0
         ]
         assert len(grey) == 3

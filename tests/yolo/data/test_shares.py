@@ -34,9 +34,11 @@ def pictures(tmp_path_factory):
     return made
 
 
-def batches(samples, steps, context=ALONE, augment=NOT_AUGMENTED, **options):
+def batches(
+    samples, steps, context=ALONE, augment=NOT_AUGMENTED, multi_scale=False, **options
+):  # fmt: skip
     """Return for each step the (images, class ids) of the devices of one process."""
-    plan = BatchPlan(BATCH, augment, epochs=4, seed=3, drop_remainder=False)
+    plan = BatchPlan(BATCH, augment, 4, seed=3, drop_remainder=False, multi_scale=multi_scale)
     dataset = training_dataset(samples, plan, image_size=(32, 32), context=context, **options)
     devices = context.num_replicas_in_sync // context.num_input_pipelines
     taken = [

@@ -9,7 +9,7 @@ import pytest
 import yolo
 from yolo import cli
 from yolo.cli import export as command
-from yolo.data.formats.voc import splits
+from yolo.data.folder import open_folder
 from yolo.errors import ConfigError, YoloError
 from yolo.export import exporter, runtimes
 from yolo.export.info import read_info
@@ -152,10 +152,10 @@ def test_pictures_for_int8_are_those_of_the_runs_own_split(tmp_path):
         found = command.data_pictures(str(voc), split=split)
         assert [path.name for path in found] == [f"{stem}.png"]
     drawn = voc_folder(tmp_path / "drawn", *map(str, range(30)))
-    assert len({tuple(splits(drawn, seed=seed)["train"]) for seed in (7, 11)}) == 2
+    assert len({tuple(open_folder(drawn).splits(seed)["train"]) for seed in (7, 11)}) == 2
     for seed in (7, 11):
         found = command.data_pictures(str(drawn), seed=seed)
-        assert [path.stem for path in found] == splits(drawn, seed=seed)["train"]
+        assert [path.stem for path in found] == open_folder(drawn).splits(seed)["train"]
 
 
 @pytest.mark.parametrize("harm", ["none", "annotation", "picture", "list", "folder"])

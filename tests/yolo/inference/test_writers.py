@@ -16,7 +16,8 @@ import pytest
 
 from yolo.boxes.detections import Detections
 from yolo.classes import COCO_CLASSES
-from yolo.data.formats import voc
+from yolo.data.folder import open_folder
+from yolo.data.formats import coco
 from yolo.errors import ConfigError, YoloError
 from yolo.inference import writers
 from yolo.inference.writers import WRITERS, Result
@@ -114,10 +115,11 @@ def test_coco_ids(tmp_path):
 def test_voc_goes_back_into_training(results, tmp_path, caplog):
     root = written("voc", results, tmp_path)
     with caplog.at_level(logging.WARNING, "yolo"):
+        opened = open_folder(root)
         samples = {
             sample.image_id: sample
-            for split in voc.splits(root)
-            for sample in voc.read_split(root, split, classes=NAMES)
+            for split in opened.names
+            for sample in opened.read(split, classes=NAMES)
         }
     assert not caplog.messages, "nothing to repair"
     assert set(samples) == {"照片", "照片_2", "clip_frame_000007"}
@@ -219,12 +221,12 @@ def test_lists_that_grow_are_those_written_at_once(results, tmp_path, count):
     entries = [result.to_json() for result in results[:count]]
     text = json.dumps(entries, ensure_ascii=False, indent=1) + "\n"
     assert written("json", results[:count], tmp_path).read_bytes() == text.encode()
-    coco = [
+    entries = [
         entry
         for result in results[:count]
-        for entry in result.found.to_coco(result.path.stem if result.path else result.stem)
+        for entry in coco.results(result.found, result.path.stem if result.path else result.stem)
     ]
-    text = json.dumps(coco, ensure_ascii=False) + "\n"  # fmt: skip
+    text = json.dumps(entries, ensure_ascii=False) + "\n"  # fmt: skip
     assert written("coco", results[:count], tmp_path).read_bytes() == text.encode()
     assert len(list(tmp_path.glob("*.json*"))) == 2, "and no lines remain"
 

@@ -9,8 +9,8 @@ import pytest
 import yolo
 from yolo import cli
 from yolo.boxes.overlap import pairwise_iou
-from yolo.boxes.voc_annotation import LabelledObject, annotation_xml
 from yolo.cli import common
+from yolo.data.formats.voc import LabelledObject, annotation_xml
 from yolo.detector import Detector
 from yolo.export import exporter, runtimes
 from yolo.export.graph import Graph

@@ -1,136 +1,183 @@
-"""Data sets in the COCO format: an instances JSON and a folder of pictures."""
+"""The COCO format: instances JSON files with folders of pictures, read; results files, written."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections import Counter, defaultdict
-from collections.abc import Container, Sequence
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from yolo.boxes.detections import Detections
 from yolo.classes import UNUSED_NAMES, common_name
-from yolo.data.annotated import Box, MarkedObject, check_objects
-from yolo.data.findings import Findings, nearest, short_list, tell_left_out
-from yolo.data.sample import Sample
+from yolo.data.annotated import Box, Labelled, MarkedObject
+from yolo.data.dataset import DataSet, Part
+from yolo.data.findings import nearest, short_list
 from yolo.errors import DatasetError
-from yolo.pictures.header import Header, read_header
 from yolo.system.reading import inside, printable, read_regular, shortened
 
 MAX_JSON_BYTES = 1 << 31
 
 
-def read_categories(annotation_json: str | os.PathLike) -> tuple[tuple[str, ...], list[int]]:
-    """Return the names of the categories and their ids, both in the order of the ids.
+def recognise(root: Path) -> bool:
+    """Tell whether a folder is in COCO's layout."""
+    return any(root.glob("annotations/instances_*.json"))
 
-    Raises:
-        DatasetError: the file is missing or is no instances JSON.
+
+def open_folder(root: Path) -> CocoFiles:
+    """Open a folder in COCO's layout, as COCO itself is distributed.
+
+    That is annotations/instances_<split>.json with the pictures in <split>/ or images/<split>/.
     """
-    return _categories(_load(annotation_json), annotation_json)
+    files = {}
+    for path in sorted(root.glob("annotations/instances_*.json")):
+        name = path.stem.removeprefix("instances_")
+        folders = (root / name, root / "images" / name)
+        files[name] = (path, next((f for f in folders if f.is_dir()), folders[0]))
+    return CocoFiles(root, files)
 
 
-def read_coco(
-    annotation_json: str | os.PathLike,
-    image_folder: str | os.PathLike,
-    *,
-    classes: Sequence[str] | None = None,
-    collect: list[Findings] | None = None,
-) -> list[Sample]:
-    """Read an instances file of the COCO format.
-
-    Crowd objects (`iscrowd` 1) come out as difficult. Pictures without annotations are kept.
+def open_file(annotation_json: str | os.PathLike, images: str | os.PathLike) -> CocoFiles:
+    """Open one instances file as a data set of one split, named as the file is.
 
     Args:
         annotation_json: the instances JSON.
-        image_folder: holds the pictures under their `file_name`.
-        classes: names of the categories to keep, in the order of their new ids (COCO's own
-            names or Darknet's); all, in the order of the category ids, if None.
-        collect: takes what was found, repairs and faults; nothing is logged or raised for it.
-
-    Returns:
-        One sample a picture, in the file's order; `image_id` is the COCO id as text.
-
-    Raises:
-        DatasetError: a file is missing or faulty: the message names up to 20 faults.
+        images: the folder that holds the pictures under their `file_name`.
     """
-    data = _load(annotation_json)
-    names, ids = _categories(data, annotation_json)
-    file = printable(annotation_json)
-    class_of = _class_of(names, ids, names if classes is None else tuple(classes), file)
-    findings = Findings(file)
-    pictures = _by_id(data["images"], file, findings)
-    marked = _marked(data["annotations"], pictures, class_of, file, findings)
-    counts = Counter(_plain(item.get("category_id")) for item in data["annotations"])
-    others = {i: name for i, name in zip(ids, names, strict=True) if class_of[i] is None}
-    tell_left_out(file, {name: counts[i] for i, name in others.items() if counts[i]})
-    samples = []
-    for image_id, entry in pictures.items():
-        found = _header(
-            entry, Path(image_folder), f"{file}: picture {shortened(image_id)}", findings
-        )
-        if found is None:
-            continue
-        path, header = found
-        place = f"{file}: {printable(entry['file_name'])}"
-        arrays = check_objects(marked[image_id], header.size, file=place, findings=findings)
-        samples.append(Sample(path, size=header.size, image_id=str(image_id), **arrays))
-    findings.finish(collect)
-    return samples
+    path = Path(annotation_json)
+    return CocoFiles(path, {path.stem: (path, Path(images))})
 
 
-def _class_of(
-    names: tuple[str, ...], ids: list[int], classes: tuple[str, ...], file: str
-) -> dict[int, int | None]:
-    """Return the class id of every category id, None for categories that are left out."""
-    # COCO's files say "couch" where Darknet's class list says "sofa"; both mean one category.
-    wanted = {common_name(name): i for i, name in enumerate(classes)}
-    known = {common_name(name) for name in names}
-    missing = [
-        name for name in classes if common_name(name) not in known and name not in UNUSED_NAMES
+class CocoFiles(DataSet):
+    """Instances files of the COCO format, one a split; each is parsed when it is first needed.
+
+    Crowd objects (`iscrowd` 1) come out as difficult, and objects of categories that nobody asks
+    for are left out. Pictures without annotations are kept; `image_id` is the COCO id as text.
+
+    Args:
+        root: names the data set in messages.
+        files: split name to instances JSON and picture folder.
+    """
+
+    others_left_out = True
+
+    def __init__(self, root: Path, files: Mapping[str, tuple[Path, Path]]):
+        super().__init__(root, dict.fromkeys(files, ()))
+        self._files, self._parts = files, dict[str, Part]()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the first file's categories, in the order of their ids."""
+        return self.part(self.names[0]).classes
+
+    def part(self, split: str, seed: int = 0) -> Part:
+        """Return a split as its file describes it.
+
+        Raises:
+            DatasetError: the file is missing or is no instances JSON.
+        """
+        if split not in self._parts:
+            self._parts[split] = _parsed(*self._files[split])
+        return self._parts[split]
+
+    def _ids(self, part: Part, classes: tuple[str, ...]) -> dict[str, int]:
+        known = {common_name(name) for name in part.classes}
+        missing = [
+            name for name in classes if common_name(name) not in known and name not in UNUSED_NAMES
+        ]
+        if missing:
+            raise DatasetError(
+                f"{part.what}: no category {short_list(missing)}; expected among "
+                f"{short_list(part.classes)}{nearest(missing[0], part.classes)}"
+            )
+        return super()._ids(part, classes)
+
+
+def results(
+    found: Detections, image_id: int | str, *, category_ids: Sequence[int] | None = None
+) -> list[dict]:
+    """Return what was found in a picture as entries of a results file.
+
+    Args:
+        found: the detections, in pixels of the picture.
+        image_id: the picture's id in the ground truth.
+        category_ids: the category of each class id; class id + 1 without it, as
+            `evaluation.coco` counts.
+
+    Example:
+        >>> results(Detections([[1, 2, 4, 8]], [0.5], [0]), 7)
+        [{'image_id': 7, 'category_id': 1, 'bbox': [1.0, 2.0, 3.0, 6.0], 'score': 0.5}]
+    """
+    corners = found.boxes_xyxy
+    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    return [
+        {
+            "image_id": image_id,
+            "category_id": int(category_ids[i] if category_ids is not None else i + 1),
+            "bbox": [round(float(value), 2) for value in box],
+            "score": round(float(score), 6),
+        }
+        for box, score, i in zip(boxes, found.scores, found.class_ids, strict=True)
     ]
-    if missing:
-        raise DatasetError(
-            f"{file}: no category {short_list(missing)}; expected among {short_list(names)}"
-            f"{nearest(missing[0], names)}"
-        )
-    return {i: wanted.get(common_name(name)) for i, name in zip(ids, names, strict=True)}
+
+
+def _parsed(path: Path, folder: Path) -> Part:
+    """Return what an instances file says of its pictures."""
+    data, file, faults = _load(path), printable(path), list[str]()
+    names = _categories(data, path)
+    entries = _by_id(data["images"], file, faults)
+    marked = _marked(data["annotations"], entries, names, file, faults)
+    pictures = [_labelled(key, entry, folder, file, marked[key]) for key, entry in entries.items()]
+    return Part(file, pictures, tuple(names.values()), faults)
+
+
+def _labelled(
+    key: int | str, entry: dict, folder: Path, file: str, objects: Sequence[MarkedObject]
+) -> Labelled:
+    """Return what is known of a picture, which must not lie outside of the folder."""
+    name = entry.get("file_name")
+    path, shown = _picture(folder, name), printable(str(name))
+    fault = (
+        f"{file}: picture {shortened(key)}: file_name {shortened(name)}; expected a name in the "
+        "folder"
+    )
+    return Labelled(
+        path, str(key), f"{file}: {shown}", objects, (entry.get("height"), entry.get("width")),
+        shown, () if path else (fault,),
+    )  # fmt: skip
 
 
 def _marked(
     annotations: list[dict],
     pictures: Container,
-    class_of: dict[int, int | None],
+    names: Mapping[Any, str],
     file: str,
-    findings: Findings,
+    faults: list[str],
 ) -> dict[Any, list[MarkedObject]]:
-    """Return the objects of each picture id; an annotation that belongs nowhere is noted."""
+    """Return the objects of each picture id; an annotation that belongs nowhere is a fault."""
     marked: dict[Any, list[MarkedObject]] = defaultdict(list)
     for number, item in enumerate(annotations):
         label = f"annotation {shortened(item.get('id', f'number {number}'))}"
         picture, category = (_plain(item.get(name)) for name in ("image_id", "category_id"))
         if picture not in pictures:
-            findings.error(f"{file}: {label}: no picture with id {shortened(item.get('image_id'))}")
+            faults.append(f"{file}: {label}: no picture with id {shortened(item.get('image_id'))}")
             continue
-        if category not in class_of:
-            findings.error(
+        if category not in names:
+            faults.append(
                 f"{file}: {label}: no category with id {shortened(item.get('category_id'))}"
             )
             continue
-        class_id = class_of[category]
-        if class_id is None:
-            continue
-        box = _corners(item.get("bbox"))
+        box, crowd, fault = _corners(item.get("bbox")), item.get("iscrowd", 0), ""
         if box is None:
-            findings.error(
-                f"{file}: {label}: bbox {shortened(item.get('bbox'))}; expected "
-                "[x, y, width, height]"
-            )
-            continue
-        crowd = item.get("iscrowd", 0)
-        if crowd not in (0, 1):
-            findings.error(f"{file}: {label}: iscrowd {shortened(crowd)}; expected 0 or 1")
-            continue
-        marked[picture].append(MarkedObject(label, class_id, box, difficult=bool(crowd)))
+            fault = f"bbox {shortened(item.get('bbox'))}; expected [x, y, width, height]"
+        elif crowd not in (0, 1):
+            fault = f"iscrowd {shortened(crowd)}; expected 0 or 1"
+        marked[picture].append(
+            MarkedObject(label, names[category], box, difficult=crowd == 1, fault=fault)
+        )
     return marked
 
 
@@ -145,40 +192,18 @@ def _corners(bbox: object) -> Box | None:
     return x, y, x + width, y + height
 
 
-def _header(
-    entry: dict, folder: Path, label: str, findings: Findings
-) -> tuple[Path, Header] | None:
-    """Return path and header of a picture; one that cannot be read is None and noted."""
-    name = entry.get("file_name")
-    path = _picture(folder, name)
-    if path is None:
-        findings.error(f"{label}: file_name {shortened(name)}; expected a name in the folder")
-        return None
-    try:
-        header = read_header(path)
-    except DatasetError as error:
-        findings.error(str(error))
-        return None
-    shown = printable(str(name))
-    if header.frames > 1:
-        findings.warn("pictures of several frames, the first taken", shown)
-    if (entry.get("height"), entry.get("width")) != header.size:
-        findings.warn("height and width are not the picture's, whose own are used", shown)
-    return path, header
-
-
 def _plain(value) -> Any:
     """Return an id as it is, and None for what cannot be one."""
     return value if isinstance(value, int | str) else None
 
 
-def _by_id(entries: list[dict], file: str, findings: Findings) -> dict[Any, dict]:
-    """Return the entries by their id; one without or with another's is noted."""
+def _by_id(entries: list[dict], file: str, faults: list[str]) -> dict[Any, dict]:
+    """Return the entries by their id; one without or with another's is a fault."""
     found: dict[Any, dict] = {}
     for entry in entries:
         key = _plain(entry.get("id"))
         if key is None or key in found:
-            findings.error(
+            faults.append(
                 f"{file}: a picture with the id {shortened(entry.get('id'))}; expected a number "
                 "of its own"
             )
@@ -197,7 +222,7 @@ def _picture(folder: Path, name: object) -> Path | None:
     return path if inside(path, folder, path.parent) else None
 
 
-def _load(path: str | os.PathLike) -> dict[str, list[dict]]:
+def _load(path: Path) -> dict[str, list[dict]]:
     data = read_regular(path, max_bytes=MAX_JSON_BYTES)
     try:
         data = json.loads(data.decode("utf-8-sig"))
@@ -215,7 +240,8 @@ def _load(path: str | os.PathLike) -> dict[str, list[dict]]:
     return data
 
 
-def _categories(data: dict, path: str | os.PathLike) -> tuple[tuple[str, ...], list[int]]:
+def _categories(data: dict, path: Path) -> dict[int, str]:
+    """Return the names of the categories by their ids, in the order of these."""
     try:
         pairs = sorted((int(c["id"]), str(c["name"])) for c in data["categories"])
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -224,4 +250,4 @@ def _categories(data: dict, path: str | os.PathLike) -> tuple[tuple[str, ...], l
         raise DatasetError(f"{printable(path)}: two categories have the same id; correct the file")
     if not pairs:
         raise DatasetError(f"{printable(path)}: no categories; expected at least one")
-    return tuple(name for _, name in pairs), [i for i, _ in pairs]
+    return dict(pairs)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from yolo.classes import common_name
-from yolo.data.findings import nearest, short_list, tell_left_out
+from yolo.data.dataset import DataSet, Part
+from yolo.data.findings import Findings
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.pictures.header import allowed_megapixels
@@ -37,16 +37,16 @@ MEND = "write the shards again (python -m yolo shards)"
 SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]+-\d{5}-of-\d{5}\.tfrecord")
 
 
-def is_shards(root: str | os.PathLike) -> bool:
+def recognise(root: Path) -> bool:
     """Tell whether a folder holds a data set in shards."""
-    return (Path(root) / INDEX).exists()
+    return (root / INDEX).exists()
 
 
-class Shards:
+class Shards(DataSet):
     """A data set in shards, opened: its index is read and its files are there in full.
 
     Args:
-        root: the folder, as `shard_writer.write_shards` filled it.
+        root: the folder, as `tfrecord_writer.write_shards` filled it.
 
     Raises:
         DatasetError: the index or a shard is missing, damaged or cut short, or the index says
@@ -54,55 +54,48 @@ class Shards:
     """
 
     def __init__(self, root: str | os.PathLike):
-        self.root = Path(root)
-        index = read_sealed(self.root / INDEX, format=FORMAT, mend=MEND)
+        root = Path(root)
+        index = read_sealed(root / INDEX, format=FORMAT, mend=MEND)
+        super().__init__(root, {})
         try:
-            self.classes = _texts(index["classes"])
+            self._classes = _texts(index["classes"])
             self._splits = {_text(name): split for name, split in index["splits"].items()}
-            if not self._splits:
+            self.names = tuple(self._splits)
+            if not self.names:
                 raise ValueError("no splits")
             self._shards = {
-                name: [_Shard(self.root, entry) for entry in split["shards"]]
+                name: [_Shard(root, entry) for entry in split["shards"]]
                 for name, split in self._splits.items()
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._refuse(error) from None
 
-    @property
-    def splits(self) -> list[str]:
-        """The names of the splits, as they were written."""
-        return list(self._splits)
-
-    def read_split(
-        self, split: str, *, classes: Sequence[str] | None = None, only_classes: bool = False
-    ) -> list[Sample]:
-        """Return the pictures of a split, in the order in which they were written.
-
-        Args:
-            split: its name.
-            classes: class names in the order of their ids; those of the shards if None. COCO's
-                names and Darknet's mean the same.
-            only_classes: leave out objects of other classes instead of refusing them.
+    def part(self, split: str, seed: int = 0) -> Part:
+        """Return the pictures of a split as samples, in the order in which they were written.
 
         Raises:
-            DatasetError: there is no such split, the index says what cannot be, a picture is
-                larger than `pictures.header.allow_megapixels` lets it be, or it has objects of a
-                class that is not in `classes`.
+            DatasetError: the index says what cannot be, or a picture is larger than
+                `pictures.header.allow_megapixels` lets it be.
         """
-        if split not in self._splits:
-            raise DatasetError(
-                f"{printable(self.root)}: no split {split!r}; expected one of "
-                f"{short_list(self.splits)}"
-            )
         try:
-            samples = self._samples(self._splits[split], self._shards[split])
+            samples = self._written(self._splits[split], self._shards[split])
         except (KeyError, TypeError, ValueError) as error:
             raise self._refuse(error) from None
-        if classes is None:
-            return samples
-        if only_classes:
-            samples = self._only(samples, split, tuple(classes))
-        return self._with_classes(samples, tuple(classes))
+        return Part(f"{printable(self.root)}, split {split}", samples, self._classes)
+
+    def _samples(
+        self, part: Part, ids: Mapping[str, int], first_pixel: str, findings: Findings
+    ) -> list[Sample]:
+        """Return the samples with the class ids that are asked for; nothing else needs a check."""
+        numbers = np.array([ids.get(name, -1) for name in part.classes], np.int32)
+        found = []
+        for sample in part.pictures:
+            class_ids = numbers[sample.class_ids]
+            for i in np.flatnonzero(class_ids < 0):
+                name = part.classes[sample.class_ids[i]]
+                findings.others.setdefault(name, []).append(sample.place(int(i)))
+            found.append(sample.with_class_ids(class_ids).select(class_ids >= 0))
+        return found
 
     def damaged(self) -> list[str]:
         """Read all shards and return a line for each whose bytes are not those written."""
@@ -117,7 +110,7 @@ class Shards:
         what = f"no {error}" if isinstance(error, KeyError) else shortened(str(error))
         return DatasetError(f"{printable(self.root / INDEX)}: makes no sense ({what}): {MEND}")
 
-    def _samples(self, split: dict, shards: list[_Shard]) -> list[Sample]:
+    def _written(self, split: dict, shards: list[_Shard]) -> list[Sample]:
         count = sum(shard.pictures for shard in shards)
         names, ids = _texts(split["names"]), _texts(split["ids"])
         if not len(names) == len(ids) == count == split["pictures"]:
@@ -177,45 +170,9 @@ class Shards:
         flags = [unpack(split[k], np.uint8, (total,)) for k in ("difficult", "truncated")]
         limits = np.repeat(sizes[:, ::-1], counts, axis=0)  # (objects, 2), width and height
         good = (boxes[:, :2] >= 0) & (boxes[:, :2] < boxes[:, 2:]) & (boxes[:, 2:] <= limits)
-        if not good.all() or not ((ids >= 0) & (ids < len(self.classes))).all():
+        if not good.all() or not ((ids >= 0) & (ids < len(self._classes))).all():
             raise ValueError("an object outside its picture, or of no class")
         return np.cumsum([0, *counts]), [boxes, ids, *(flag.astype(bool) for flag in flags)]
-
-    def _only(self, samples: list[Sample], split: str, classes: tuple[str, ...]) -> list[Sample]:
-        """Return the samples with objects of some classes alone."""
-        wanted = {common_name(name) for name in classes}
-        kept = np.array([common_name(name) in wanted for name in self.classes])
-        counts = sum(
-            (np.bincount(s.class_ids, minlength=len(kept)) for s in samples),
-            np.zeros(len(kept), np.int64),
-        )
-        what = f"{printable(self.root)}, split {split}"
-        tell_left_out(what, {
-            name: int(count)
-            for name, keep, count in zip(self.classes, kept, counts, strict=True)
-            if count and not keep
-        })  # fmt: skip
-        return [sample.select(kept[sample.class_ids]) for sample in samples]
-
-    def _with_classes(self, samples: list[Sample], classes: tuple[str, ...]) -> list[Sample]:
-        """Return the samples with class ids that count `classes`."""
-        if classes == self.classes:
-            return samples
-        wanted = {common_name(name): i for i, name in enumerate(classes)}
-        lookup = np.array([wanted.get(common_name(name), -1) for name in self.classes], np.int32)
-        found = []
-        for sample in samples:
-            class_ids = lookup[sample.class_ids]
-            if (class_ids < 0).any():
-                name = self.classes[sample.class_ids[class_ids.argmin()]]
-                raise DatasetError(
-                    f"{printable(self.root)}: class {shortened(name)} is not among "
-                    f"{short_list(map(printable, classes))}{nearest(name, classes)}: name it, "
-                    "too, write shards of those classes, or leave such objects out with "
-                    "--only-classes"
-                )
-            found.append(sample.with_class_ids(class_ids))
-        return found
 
 
 class _Shard:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from yolo.data.annotated import MarkedObject, check_objects
-from yolo.data.findings import Findings
-from yolo.data.sample import Sample
+from yolo.data.annotated import Labelled, MarkedObject
+from yolo.data.dataset import DataSet, Part
 from yolo.errors import DatasetError
-from yolo.pictures.header import read_header
 from yolo.system.reading import inside, printable, read_lines_of, shortened
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"
 _BOX = re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{4}}", re.IGNORECASE)
 
 
-def read_lines(
-    path: str | os.PathLike,
-    *,
+def open_lists(
+    paths: Mapping[str, str | os.PathLike],
     classes: Sequence[str],
     root: str | os.PathLike | None = None,
-    collect: list[Findings] | None = None,
-) -> list[Sample]:
-    """Read a list such as 2007_train.txt: `picture x1,y1,x2,y2,class x1,y1,x2,y2,class ...`.
+) -> DataSet:
+    """Open lists such as 2007_train.txt: `picture x1,y1,x2,y2,class x1,y1,x2,y2,class ...`.
 
     Boxes are taken as they stand, in half-open pixels, class numbers from 0. The boxes are found
     from the right, so that the picture's path may hold blanks. A relative path starts at the
@@ -33,46 +31,54 @@ def read_lines(
     a list that came with somebody's pictures says nothing about the rest of the disk.
 
     Args:
-        path: the list, in UTF-8.
+        paths: the list of each split, in UTF-8.
         classes: class names; a line's class numbers count them from 0.
-        root: the folder that the pictures lie in or below; the list's own, if None.
-        collect: takes what was found, repairs and faults; nothing is logged or raised for it.
-
-    Returns:
-        One sample a line, in order; `image_id` is the picture's stem.
+        root: the folder that the pictures lie in or below; each list's own, if None.
 
     Raises:
-        DatasetError: the list is missing or faulty: the message names up to 20 lines.
+        DatasetError: a list is missing or no text; what is wrong with a line shows when it is read.
     """
-    path = Path(path)
-    lines = read_lines_of(path)
+    lists = {name: Path(path) for name, path in paths.items()}
+    return _Lists(lists, {k: _pictures(path, classes, root) for k, path in lists.items()}, classes)
+
+
+class _Lists(DataSet):
+    """Lists, opened; each of them is named in messages about its split."""
+
+    def __init__(self, paths: Mapping[str, Path], pictures: Mapping, classes: Sequence[str]):
+        super().__init__(next(iter(paths.values())), pictures, classes)
+        self._paths = paths
+
+    def part(self, split: str, seed: int) -> Part:
+        return replace(super().part(split, seed), what=printable(self._paths[split]))
+
+
+def _pictures(path: Path, classes: Sequence[str], root: Any) -> list[Labelled]:
     root = Path(path.parent if root is None else root).absolute()
-    findings = Findings(printable(path))
-    samples = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        place = f"{printable(path)}:{number}"
-        name, boxes = _parts(line)
-        before, _, last = name.rpartition(" ")
-        if before and last.count(",") >= 3:
-            findings.error(
-                f"{place}: {shortened(last)}; expected x1,y1,x2,y2,class: correct the line"
-            )
-            continue
+    lines = enumerate(read_lines_of(path), 1)
+    return [
+        _labelled(line, f"{printable(path)}:{number}", path.parent, classes, root)
+        for number, line in lines
+        if line.strip()
+    ]
+
+
+def _labelled(line: str, place: str, folder: Path, classes: Sequence[str], root: Path) -> Labelled:
+    """Return the picture of a line and what is marked in it, or what is wrong with the line."""
+    name, boxes = _parts(line)
+    before, _, last = name.rpartition(" ")
+    fault, picture = "", None
+    if before and last.count(",") >= 3:
+        fault = f"{place}: {shortened(last)}; expected x1,y1,x2,y2,class: correct the line"
+    else:
         try:
-            picture = _picture(path.parent, name, root)
-            header = read_header(picture)
+            picture = _picture(folder, name, root)
         except DatasetError as error:
-            findings.error(f"{place}: {error}")
-            continue
-        if header.frames > 1:
-            findings.warn("pictures of several frames, the first taken", place)
-        marked = _marked(boxes, len(classes), place, findings)
-        arrays = check_objects(marked, header.size, file=place, findings=findings)
-        samples.append(Sample(picture, size=header.size, image_id=picture.stem, **arrays))
-    findings.finish(collect)
-    return samples
+            fault = f"{place}: {error}"
+    return Labelled(
+        picture, picture.stem if picture else name, place, _marked(boxes, classes),
+        faults=(fault,) if fault else (), before=f"{place}: ",
+    )  # fmt: skip
 
 
 def _parts(line: str) -> tuple[str, list[str]]:
@@ -84,20 +90,20 @@ def _parts(line: str) -> tuple[str, list[str]]:
     return " ".join(words), boxes
 
 
-def _marked(
-    boxes: list[str], num_classes: int, place: str, findings: Findings
-) -> list[MarkedObject]:
-    """Return the objects of a line; one of a class that does not exist is noted."""
+def _marked(boxes: list[str], classes: Sequence[str]) -> list[MarkedObject]:
+    """Return the objects of a line."""
     marked = []
     for i, box in enumerate(boxes, 1):
-        xmin, ymin, xmax, ymax, class_id = (float(n) for n in box.split(","))
-        if class_id in range(num_classes):
-            marked.append(MarkedObject(f"box {i}", int(class_id), (xmin, ymin, xmax, ymax)))
-        else:
-            findings.error(
-                f"{place}: box {i}: class {class_id:g}; expected 0 to {num_classes - 1}: "
-                "correct the line or the class list"
-            )
+        xmin, ymin, xmax, ymax, number = (float(n) for n in box.split(","))
+        known = number in range(len(classes))
+        fault = (
+            f"class {number:g}; expected 0 to {len(classes) - 1}: correct the line or the class "
+            "list"
+        )
+        marked.append(MarkedObject(
+            f"box {i}", classes[int(number)] if known else "", (xmin, ymin, xmax, ymax),
+            fault="" if known else fault,
+        ))  # fmt: skip
     return marked
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from yolo.data.formats.coco import read_categories, read_coco
+from yolo.boxes.detections import Detections
+from yolo.data.formats import coco
 from yolo.errors import DatasetError
 
 
@@ -31,7 +32,7 @@ def read(voc_folder, tmp_path):
     def read(data, **options):
         path = tmp_path / "instances.json"
         path.write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
-        return read_coco(path, voc_folder.root / "JPEGImages", **options)
+        return coco.open_file(path, voc_folder.root / "JPEGImages").read("instances", **options)
 
     return read
 
@@ -47,7 +48,7 @@ def test_pictures_without_objects_come_first_and_stay(read, instances):
 
 def test_categories_come_in_the_order_of_their_ids(read, instances, tmp_path):
     read(instances)
-    assert read_categories(tmp_path / "instances.json") == (("cat", "dog"), [5, 90])
+    assert coco.open_file(tmp_path / "instances.json", tmp_path).classes == ("cat", "dog")
 
 
 def test_a_choice_of_classes(read, instances, caplog):
@@ -101,7 +102,17 @@ def test_a_box_without_area_is_dropped_and_a_wrong_size_noted(read, instances, c
 def test_real_pictures(shared):
     folder = shared / "data" / "coco_val2017_lightly128"
     (file,) = (folder / "annotations").glob("*.json")
-    samples = read_coco(file, folder / "val2017")
+    opened = coco.open_file(file, folder / "val2017")
+    samples = opened.read(file.stem)
     assert len(samples) == 128 and sum(len(s.class_ids) for s in samples) == 903
-    names, ids = read_categories(file)
-    assert len(names) == 80 and names[0] == "person" and ids[-1] == 90
+    assert len(opened.classes) == 80 and opened.classes[0] == "person"
+
+
+def test_coco_results():
+    found = Detections([[0, 0, 1, 2], [3.123, 4, 5, 6]], [0.9, 0.12345678], [1, 0])
+    one, two = coco.results(found, 139, category_ids=[17, 18])
+    assert one == {
+        "image_id": 139, "category_id": 18, "bbox": [0.0, 0.0, 1.0, 2.0], "score": 0.9,
+    }  # fmt: skip
+    assert (two["category_id"], two["bbox"]) == (17, [3.12, 4.0, 1.88, 2.0])
+    assert json.loads(json.dumps([one, two])) == [one, two]

@@ -2,8 +2,12 @@
 
 import pytest
 
-from yolo.data.formats.tutorial_lists import read_lines
+from yolo.data.formats.tutorial_lists import open_lists
 from yolo.errors import DatasetError
+
+
+def read_lines(path, classes):
+    return open_lists({"train": path}, classes).read("train")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from yolo.data.formats.voc import read_split
+from yolo.data.folder import open_folder
 from yolo.errors import DatasetError
 
 DOG = ("dog", 11, 6, 40, 30)
@@ -15,7 +15,7 @@ DOG = ("dog", 11, 6, 40, 30)
 def read(folder, **options):
     if not (folder.root / "ImageSets").exists():
         folder.list("train", *sorted(p.stem for p in (folder.root / "Annotations").iterdir()))
-    return read_split(folder.root, "train", classes=["dog"], **options)
+    return open_folder(folder.root).read("train", classes=["dog"], **options)
 
 
 def refused(folder):

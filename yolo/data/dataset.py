@@ -1,0 +1,269 @@
+"""A data set that has been opened: listed and parsed once, then read split by split."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yolo.classes import common_name
+from yolo.data.annotated import Labelled, check_objects
+from yolo.data.findings import Findings, nearest, short_list, tell_left_out
+from yolo.data.sample import Sample
+from yolo.errors import DatasetError
+from yolo.pictures.header import Header, read_header
+from yolo.system.reading import printable, shortened
+
+log = logging.getLogger("yolo")
+
+TRAIN_SHARE, VAL_SHARE = 0.8, 0.1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split as the files of a data set describe it, no picture looked at.
+
+    Args:
+        what: names it in messages.
+        pictures: what is marked in each.
+        classes: the names that its objects may have.
+        faults: what is wrong with it beyond single pictures.
+    """
+
+    what: str
+    pictures: Sequence[Any]
+    classes: tuple[str, ...]
+    faults: Sequence[str] = ()
+
+
+class DataSet:
+    """A data set of any format, opened; its pictures are looked at when a split is read.
+
+    A format parses its files into `Labelled` pictures and hands them over; what it does otherwise
+    than most it overrides.
+
+    Args:
+        root: the folder or file, for messages.
+        pictures: the pictures of each split; a mere list, which a seed divides, where the data
+            set has no lists of its own.
+        classes: the class names that occur, in the order of their ids.
+
+    Attributes:
+        names: of the splits.
+        divided: whether a seed decides which picture is in which split.
+        notes: what was wrong with each split that was read, repairs and faults.
+    """
+
+    others_left_out = False  # whether objects of classes that nobody asks for go without saying
+    counts_pixels = False  # whether annotations number pixels, from 0 or from 1
+    size_note = "height and width are not the picture's, whose own are used"
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        pictures: Mapping[str, Sequence[Labelled]] | Sequence[Labelled] = (),
+        classes: Sequence[str] = (),
+    ):
+        self.root, self._pictures, self._classes = Path(root), pictures, tuple(classes)
+        self.divided = not isinstance(pictures, Mapping)
+        self.names = tuple(pictures) if isinstance(pictures, Mapping) else ("train", "val", "test")
+        self.notes: list[Findings] = []
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names that the annotations hold.
+
+        Raises:
+            DatasetError: no annotation names any object.
+        """
+        if not self._classes:
+            raise DatasetError(
+                f"{printable(self.root)}: no annotation names an object: mark some, or name "
+                "another folder"
+            )
+        return self._classes
+
+    def splits(self, seed: int = 0) -> dict[str, list[str]]:
+        """Return the ids of the pictures in each split.
+
+        Without lists of its own a data set is divided into train, val and test, about 80, 10 and
+        10 in a hundred: a picture's place follows from the seed and its id alone, so that adding
+        one moves no other.
+        """
+        return {name: [p.image_id for p in self.part(name, seed).pictures] for name in self.names}
+
+    def read(
+        self, split: str, *, classes: Sequence[str] | None = None, seed: int = 0,
+        only_classes: bool = False, first_pixel: str = "auto", keep_faults: bool = False,
+    ) -> list[Sample]:  # fmt: skip
+        """Read a split: look at its pictures, and judge what is marked in them.
+
+        What can be repaired is repaired in memory and logged; files are never changed.
+
+        Args:
+            split: one of `names`.
+            classes: class names in the order of their ids; those of the data set if None. COCO's
+                own names and Darknet's mean the same.
+            seed: decides the split where the data set has no lists.
+            only_classes: leave out objects of other classes instead of refusing them.
+            first_pixel: "0" or "1", how annotations number pixels; "auto" finds out.
+            keep_faults: leave repairs and faults in `notes`; nothing is logged or raised for them.
+
+        Returns:
+            One sample a picture, in the list's order; a picture without objects has empty arrays.
+
+        Raises:
+            DatasetError: there is no such split, or files are faulty: the message names every
+                faulty file and object, up to 20.
+        """
+        if split not in self.names:
+            raise DatasetError(
+                f"{printable(self.root)}: no split {split!r}; expected one of "
+                f"{short_list(self.names)}"
+            )
+        wanted = tuple(self.classes if classes is None else classes)
+        part = self.part(split, seed)
+        findings = Findings(part.what)
+        findings.errors += part.faults
+        samples = self._samples(part, self._ids(part, wanted), first_pixel, findings)
+        if only_classes or self.others_left_out:
+            tell_left_out(part.what, {name: len(found) for name, found in findings.others.items()})
+        else:
+            _refuse_others(findings, wanted)
+        findings.judge_stray()
+        self.notes.append(findings)
+        if not keep_faults:
+            findings.close()
+            _describe(samples, part.what)
+        return samples
+
+    def damaged(self) -> list[str]:
+        """Return a line for each file that is not as it was written, as far as a format knows."""
+        return []
+
+    # ------------------------------------------------------------- what a format may override
+
+    def part(self, split: str, seed: int) -> Part:
+        """Return a split as the files describe it."""
+        pictures = self._pictures
+        if isinstance(pictures, Mapping):
+            chosen = pictures[split]
+        else:
+            by_id = {picture.image_id: picture for picture in pictures}
+            chosen = [by_id[name] for name in divide(list(by_id), seed)[split]]
+        return Part(f"{printable(self.root)}, split {split}", chosen, self._classes)
+
+    def _ids(self, part: Part, classes: tuple[str, ...]) -> dict[str, int]:
+        """Return the class id of each name that occurs in a split and is asked for."""
+        return class_ids(part.classes, classes)
+
+    def _samples(
+        self, part: Part, ids: Mapping[str, int], first_pixel: str, findings: Findings
+    ) -> list[Sample]:
+        first = self._first_pixel(first_pixel)
+        found = (self._sample(picture, ids, first, findings) for picture in part.pictures)
+        return [sample for sample in found if sample is not None]
+
+    def _first_pixel(self, choice: str) -> int:
+        """Return 1 where boxes count pixels from 1 and name the last one inside, else 0."""
+        return 0
+
+    def _check_size(self, picture: Labelled, header: Header, findings: Findings) -> None:
+        """Compare the size that the annotation gives with the picture's, which is right."""
+        if picture.size_place and picture.size != header.size:
+            findings.warn(self.size_note, picture.size_place)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _sample(
+        self, picture: Labelled, ids: Mapping[str, int], first_pixel: int, findings: Findings
+    ) -> Sample | None:
+        """Return a picture and its objects, None if it cannot be used."""
+        for kind, place in picture.repairs:
+            findings.warn(kind, place)
+        findings.errors += picture.faults
+        if picture.path is None or picture.faults:
+            return None
+        try:
+            header = read_header(picture.path)
+        except DatasetError as error:
+            findings.error(f"{picture.before}{error}")
+            return None
+        if header.frames > 1:
+            shown = printable(picture.path)
+            findings.warn("pictures of several frames, the first taken", shown)
+        self._check_size(picture, header, findings)
+        objects = []
+        for item in picture.objects:
+            if item.name in ids or (item.fault and not self.others_left_out):
+                objects.append(item)
+            else:
+                findings.others.setdefault(item.name, []).append(item.place(picture.place))
+        arrays = check_objects(
+            objects, ids, header.size, file=picture.place, findings=findings,
+            first_pixel=first_pixel,
+        )  # fmt: skip
+        return Sample(
+            picture.path, size=header.size, image_id=picture.image_id,
+            plain_jpeg=header.plain_jpeg, **arrays,
+        )  # fmt: skip
+
+
+def class_ids(names: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
+    """Return the number in `classes` of each name that is among them, by either name of COCO's.
+
+    Example:
+        >>> class_ids(["couch", "cat", "cup"], ["cat", "sofa"])
+        {'couch': 1, 'cat': 0}
+    """
+    numbers = {common_name(name): i for i, name in enumerate(classes)}
+    numbers |= {name: i for i, name in enumerate(classes)}
+    found = ((name, numbers.get(name, numbers.get(common_name(name)))) for name in names)
+    return {name: number for name, number in found if number is not None}
+
+
+def divide(names: Sequence[str], seed: int) -> dict[str, list[str]]:
+    """Divide the names of pictures into train, val and test, each by the seed and its own name."""
+
+    def place(name: str) -> float:
+        text = f"{seed}:{name}".encode("utf-8", "surrogateescape")
+        return int.from_bytes(hashlib.sha256(text).digest()[:8]) / 2**64
+
+    lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for name in names:
+        share = place(name)
+        part = "train" if share < TRAIN_SHARE else "val"
+        lists["test" if share >= TRAIN_SHARE + VAL_SHARE else part].append(name)
+    for part in ("val", "test", "train"):  # of a handful of pictures, none may be left empty
+        largest = max(lists.values(), key=len)
+        if not lists[part] and len(largest) > 1:
+            name = max(largest, key=place)
+            largest.remove(name)
+            lists[part].append(name)
+    return lists
+
+
+def _refuse_others(findings: Findings, classes: tuple[str, ...]) -> None:
+    """Note the classes that occurred and are not in the list, once each."""
+    for name, places in findings.others.items():
+        findings.error(
+            f"{places[0]}: class {shortened(name)} ({len(places)} objects in this split) is "
+            f"not among {short_list(map(printable, classes))}"
+            f"{nearest(name, classes)}: add it to the class list, correct the files, or "
+            "leave such objects out with --only-classes"
+        )
+
+
+def _describe(samples: Sequence[Sample], what: str) -> None:
+    log.info(
+        "%s: %d pictures (%d without objects), %d objects (%d difficult)",
+        what,
+        len(samples),
+        sum(len(sample.class_ids) == 0 for sample in samples),
+        sum(len(sample.class_ids) for sample in samples),
+        sum(int(sample.difficult.sum()) for sample in samples),
+    )

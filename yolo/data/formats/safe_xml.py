@@ -1,0 +1,129 @@
+"""XML files of others, whatever tool wrote them: parsed within limits, with their lines."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from collections import defaultdict
+from xml.etree.ElementTree import Element, ParseError
+from xml.parsers import expat
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from yolo.errors import DatasetError
+from yolo.system.reading import printable, read_regular
+
+MAX_XML_BYTES = 10_000_000
+MAX_ELEMENTS = 200_000
+MAX_DEPTH = 100
+# What labelling tools write. Others of Python's codecs are no encodings of text, or take minutes.
+ENCODINGS = frozenset(
+    "utf-8 utf-16 utf-16-le utf-16-be ascii gb2312 gbk gb18030 big5 big5hkscs shift_jis cp932 "
+    "euc_jp euc_kr cp949 koi8-r koi8-u".split()
+) | frozenset(f"cp{n}" for n in (437, 850, 866, 874, *range(1250, 1259))) | frozenset(
+    f"iso8859-{n}" for n in range(1, 17)
+)  # fmt: skip
+
+
+def read_xml(path: str | os.PathLike, root: str) -> tuple[Element, dict[str, list[int]]]:
+    """Parse an XML file.
+
+    Elements count by their names alone: an XML namespace, which some tools declare, is passed over.
+
+    Args:
+        path: in UTF-8, UTF-16 or the encoding it declares. Text that is not UTF-8 although nothing
+            else is declared is taken as GB18030, as Chinese Windows writes it.
+        root: the name of its outermost element.
+
+    Returns:
+        The outermost element, and by tag the lines where its direct children stand, from 1.
+
+    Raises:
+        DatasetError: missing, larger than 10 MB, no XML, with a document type, in an unusual
+            encoding, with more than 200,000 elements or 100 within each other, or its outermost
+            element is another.
+    """
+    data = read_regular(path, max_bytes=MAX_XML_BYTES)
+    try:
+        text = _text(data)
+        if text.count("<") > 2 * MAX_ELEMENTS:
+            raise ValueError(f"more than {MAX_ELEMENTS} elements")
+        found = fromstring(text, forbid_dtd=True)
+        _check_depth(found)
+        for element in found.iter():
+            element.tag = _local(element.tag)
+    except DefusedXmlException:
+        raise DatasetError(
+            f"{printable(path)}: has a document type or entities, which are refused: remove them"
+        ) from None
+    except (ParseError, ValueError, LookupError, RecursionError) as error:
+        raise DatasetError(
+            f"{printable(path)}: no readable XML ({printable(str(error))[:200]}): correct or "
+            "remove it"
+        ) from None
+    if found.tag != root:
+        raise DatasetError(
+            f"{printable(path)}: the outermost element is <{printable(found.tag)[:60]}>; expected "
+            f"<{root}>"
+        )
+    return found, _lines(text)
+
+
+def _lines(text: str) -> dict[str, list[int]]:
+    """Return the lines of the root's direct children by tag.
+
+    The text has been parsed and found harmless before; ElementTree itself does not tell lines.
+    """
+    depth, lines = 0, defaultdict(list)
+    parser = expat.ParserCreate("utf-8", "}")
+
+    def start(name: str, attributes: dict) -> None:
+        nonlocal depth
+        if depth == 1:
+            lines[_local(name)].append(parser.CurrentLineNumber)
+        depth += 1
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.Parse(text.encode("utf-8"), True)
+    return lines
+
+
+def _local(tag: str) -> str:
+    """Return an element's name without the namespace that stands before it, closed by }."""
+    return tag.rpartition("}")[2]
+
+
+def _check_depth(root: Element) -> None:
+    level, depth = [root], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} elements within each other")
+        level = [child for element in level for child in element]
+
+
+def _text(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    declared = re.match(
+        rb"(?:\xef\xbb\xbf)?\s{0,99}<\?xml[^>]{0,999}?encoding\s*=\s*[\"']([\w.:-]{1,40})", data
+    )
+    encoding = declared[1].decode("ascii") if declared else "utf-8"
+    name = codecs.lookup(encoding).name
+    if name not in ENCODINGS:
+        raise ValueError(f"the encoding {encoding} is not taken; save it as UTF-8")
+    if name == "utf-8":
+        try:
+            return data.decode("utf-8-sig").lstrip()
+        except UnicodeDecodeError:
+            try:
+                return data.decode("gb18030").lstrip()
+            except UnicodeDecodeError:
+                raise ValueError("neither UTF-8 nor GB18030 text") from None
+    return data.decode(encoding).lstrip()
