@@ -30,16 +30,11 @@ COCO_CLASSES = (
 
 # COCO numbers its categories 1 to 90 with gaps; torchvision's models have an output for each
 # number and for 0, the background.
-COCO_UNUSED = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
-
-
-def _numbered(names: Sequence[str]) -> tuple[str, ...]:
-    remaining = iter(names)
-    count = len(names) + len(COCO_UNUSED)
-    return tuple(f"unused {n}" if n in COCO_UNUSED else next(remaining) for n in range(count))
-
-
-COCO_CATEGORIES = _numbered(COCO_CLASSES)
+COCO_CATEGORY_IDS = tuple(
+    n for n in range(1, 91) if n not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+)
+_BY_ID = dict(zip(COCO_CATEGORY_IDS, COCO_CLASSES, strict=True))
+COCO_CATEGORIES = tuple(_BY_ID.get(n, f"unused {n}") for n in range(91))
 UNUSED_NAMES = frozenset(COCO_CATEGORIES) - frozenset(COCO_CLASSES)
 
 # Six COCO classes have other names in VOC and in Darknet's list than in COCO's own files.

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import keras_focal
 import yolo
-from yolo.boxes.overlap import pairwise_iou
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.folder import open_folder
 from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco

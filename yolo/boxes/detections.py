@@ -229,7 +229,7 @@ class Detections:
 
     def _repr_png_(self) -> bytes:
         """Return the picture that a notebook shows: boxes on `image`, or on a grey sheet."""
-        from yolo.boxes.draw import draw_boxes
+        from yolo.boxes.draw import draw_detections
         from yolo.pictures.files import encode_image
 
         image = self.image
@@ -237,10 +237,7 @@ class Detections:
             corner = self.boxes_xyxy[:, 2:].max(axis=0, initial=32)
             width, height = (min(math.ceil(side) + 8, _BLANK_SIDE) for side in corner)
             image = np.full((height, width, 3), 128, np.uint8)
-        order = np.argsort(self.scores, kind="stable")  # the best on top
-        labels = [f"{label} {score:.2f}" for label, _, score, _ in self[order]._rows()]
-        drawn = draw_boxes(image, self.boxes_xyxy[order], self.class_ids[order], labels)
-        return encode_image(drawn, ".png")
+        return encode_image(draw_detections(image, self), ".png")
 
     def _rows(self) -> Iterator[tuple]:
         """Return (label, class id, score, box) of each detection."""

@@ -1,37 +1,13 @@
-"""Geometry of boxes: conversions, overlaps, and the overlap losses, for arrays and tensors."""
+"""Geometry of boxes: conversions, overlaps, and the overlap losses, for tensors."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 from keras import ops
 
 _TINY = 1e-7
 _BLOCK = 32  # objects compared at once in `max_iou`
-
-
-def pairwise_iou(boxes_a, boxes_b):
-    """Return the IoU of every box with every other, in NumPy.
-
-    Args:
-        boxes_a: (N, 4) xyxy.
-        boxes_b: (M, 4) xyxy.
-
-    Returns:
-        (N, M) float array in 0..1; a box without area overlaps nothing.
-
-    Example:
-        >>> pairwise_iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2], [5, 5, 6, 6]]))
-        array([[0.33333333, 0.        ]])
-    """
-    a, b = np.asarray(boxes_a)[:, None], np.asarray(boxes_b)[None]
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    overlap = np.prod(np.maximum(sides, 0), axis=-1)
-    area_a = np.prod(a[..., 2:] - a[..., :2], axis=-1)
-    area_b = np.prod(b[..., 2:] - b[..., :2], axis=-1)
-    union = area_a + area_b - overlap
-    return np.where(overlap > 0, overlap / np.maximum(union, 1e-12), 0.0)
 
 
 def to_xyxy(boxes_cxcywh):
@@ -55,6 +31,24 @@ def shape_iou(sizes_a, sizes_b):
     return overlap / (union + _TINY)
 
 
+def overlaps(boxes_a, boxes_b):
+    """Return the IoU of boxes.
+
+    Args:
+        boxes_a: (..., 4) xyxy, broadcast against `boxes_b`.
+        boxes_b: (..., 4) xyxy.
+
+    Returns:
+        (...) in 0..1.
+    """
+    a, b = ([boxes[..., i] for i in range(4)] for boxes in (boxes_a, boxes_b))
+    width = ops.minimum(a[2], b[2]) - ops.maximum(a[0], b[0])
+    height = ops.minimum(a[3], b[3]) - ops.maximum(a[1], b[1])
+    overlap = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
+    area_a, area_b = ((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (a, b))
+    return overlap / (area_a + area_b - overlap + _TINY)
+
+
 def max_iou(boxes_xyxy, truth_xyxy, valid):
     """Return each box's largest IoU with any valid ground truth of its picture.
 
@@ -69,17 +63,11 @@ def max_iou(boxes_xyxy, truth_xyxy, valid):
     Returns:
         (batch, N) float32 in 0..1; 0 where a picture has no valid ground truth.
     """
-    left, top, right, bottom = (boxes_xyxy[..., None, i] for i in range(4))  # (batch, N, 1)
-    area = (right - left) * (bottom - top)
+    boxes = boxes_xyxy[:, :, None]  # (batch, N, 1, 4)
 
     def best_in(truth, valid):
-        part = truth[:, None]  # (batch, 1, block, 4)
-        width = ops.minimum(right, part[..., 2]) - ops.maximum(left, part[..., 0])
-        height = ops.minimum(bottom, part[..., 3]) - ops.maximum(top, part[..., 1])
-        overlap = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)  # (batch, N, block)
-        part_area = (part[..., 2] - part[..., 0]) * (part[..., 3] - part[..., 1])
-        iou = overlap / (area + part_area - overlap + _TINY)
-        return ops.max(iou * ops.cast(valid[:, None], iou.dtype), axis=-1)
+        found = overlaps(boxes, truth[:, None])  # (batch, N, block)
+        return ops.max(found * ops.cast(valid[:, None], found.dtype), axis=-1)
 
     none = ops.zeros_like(boxes_xyxy[..., 0])
     objects = truth_xyxy.shape[1]

@@ -14,6 +14,7 @@ from yolo.export import info
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
+from yolo.system.writing import numbered
 
 EXAMPLES_SHOWN = 8
 _LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a number and .jpg
@@ -127,9 +128,8 @@ def free_name(
     stem = path.stem
     while len(os.fsencode(stem)) > _LONGEST_STEM:
         stem = stem[:-1]
-    name, number = f"{stem}{suffix}", 2
-    while name.lower() in taken or of_others(name):
-        name, number = f"{stem}_{number}{suffix}", number + 1
+    names = (path.name for path in numbered(Path(f"{stem}{suffix}")))
+    name = next(name for name in names if name.lower() not in taken and not of_others(name))
     taken.add(name.lower())
     return name
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.sample import Sample
 from yolo.pictures.fit import fit_window
 
@@ -123,17 +124,11 @@ def box_recall(boxes_xyxy, class_ids, anchors_xyxy, classes, *, iou: float = GOO
     if sampled:
         chosen = np.random.default_rng(0).choice(len(boxes), most, replace=False)
         boxes, ids = boxes[chosen], ids[chosen]
-    anchors = np.asarray(anchors_xyxy, np.float32)[None]
-    area = (anchors[..., 2:] - anchors[..., :2]).prod(-1)
-
-    def best(part: np.ndarray) -> np.ndarray:
-        a = part[:, None]
-        sides = np.minimum(a[..., 2:], anchors[..., 2:]) - np.maximum(a[..., :2], anchors[..., :2])
-        shared = np.maximum(sides, 0).prod(-1)  # (block, A)
-        union = (a[..., 2:] - a[..., :2]).prod(-1) + area - shared
-        return (shared / np.maximum(union, 1e-9)).max(axis=1)
-
-    found = _blocks(boxes, best, max(1, BLOCK_PAIRS // max(anchors.shape[1], 1)))
+    anchors = np.asarray(anchors_xyxy, np.float32)
+    found = _blocks(
+        boxes, lambda part: pairwise_iou(part, anchors).max(axis=1),
+        max(1, BLOCK_PAIRS // max(len(anchors), 1)),
+    )  # fmt: skip
     return _recall(found, ids, classes, iou, len(boxes) if sampled else 0)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolo.boxes.pairwise import covered_share, pairwise_iou
 from yolo.pictures.files import cv2
 
 SHAPES_CLASSES = ("circle", "cross", "grid", "square", "star", "triangle", "zigzag")
@@ -75,10 +76,13 @@ def draw_picture(
             break
         name = SHAPES_CLASSES[rng.integers(len(SHAPES_CLASSES))]
         patch = _shape(rng, name, size, drawing.radius)
-        if patch is None or any(_iou(p.box, patch.box) > MOST_IOU for p in patches):
+        if patch is None:
             continue
-        hidden = [c + _overlap(p.box, patch.box) for p, c in zip(patches, covered, strict=True)]
-        over = [_overlap(patch.box, p.box) for p in patches]
+        mine, others = np.array([patch.box]), np.array([p.box for p in patches]).reshape(-1, 4)
+        if (pairwise_iou(mine, others) > MOST_IOU).any():
+            continue
+        hidden = np.add(covered, covered_share(others, mine)[:, 0]).tolist()
+        over = covered_share(mine, others)[0].tolist()
         if max(hidden, default=0) > MOST_COVERED or max(over, default=0) > MOST_OVER:
             continue
         _paint(rng, image, patch)
@@ -91,18 +95,6 @@ def draw_picture(
     ]
     grain = rng.standard_normal((*size, 1), np.float32) * rng.uniform(1, 4)
     return np.clip(image * 255 + grain, 0, 255).astype(np.uint8), objects
-
-
-def _overlap(box: tuple, other: tuple) -> float:
-    """Return the share of `box` that `other` covers."""
-    width = min(box[2], other[2]) - max(box[0], other[0])
-    height = min(box[3], other[3]) - max(box[1], other[1])
-    return max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1]))
-
-
-def _iou(box: tuple, other: tuple) -> float:
-    a, b = _overlap(box, other), _overlap(other, box)
-    return a * b / (a + b - a * b) if a else 0.0
 
 
 def _ring(count: int, radii: tuple[float, ...], start: float) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolo.boxes.detections import Detections
-from yolo.boxes.overlap import pairwise_iou
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
 from yolo.models.thresholds import MATCH_IOU

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from yolo.boxes.detections import Detections
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
 from yolo.evaluation.average_precision import (
@@ -247,12 +248,8 @@ def _best_object(found: Detections, sample: Sample, extra: float) -> tuple[np.nd
     """Return the best IoU of each detection with an object of its class, and which that is."""
     if not len(found) or not len(sample.class_ids):
         return np.full(len(found), -1.0), np.zeros(len(found), np.int64)
-    a = found.boxes_xyxy.astype(np.float64)[:, None]  # (detections, 1, 4)
-    b = np.asarray(sample.boxes_xyxy, np.float64)[None]  # (1, objects, 4)
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]) + extra
-    shared = np.maximum(sides, 0).prod(axis=-1)
-    union = (a[..., 2:] - a[..., :2] + extra).prod(-1) + (b[..., 2:] - b[..., :2] + extra).prod(-1)
-    iou = shared / np.maximum(union - shared, np.finfo(np.float64).tiny)
+    boxes, objects = (one.astype(np.float64) for one in (found.boxes_xyxy, sample.boxes_xyxy))
+    iou = pairwise_iou(boxes, objects, extra=extra)
     iou[found.class_ids[:, None] != np.asarray(sample.class_ids)[None]] = -1.0
     index = iou.argmax(axis=1)
     return iou[np.arange(len(found)), index], index

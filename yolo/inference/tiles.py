@@ -8,6 +8,7 @@ import numpy as np
 
 from yolo.boxes.detections import Detections
 from yolo.boxes.nms import nms
+from yolo.boxes.pairwise import covered_share
 from yolo.errors import ConfigError
 from yolo.models.postprocess import find_in_batches
 from yolo.pictures.fit import fit_image
@@ -136,7 +137,7 @@ def merge(found: Detections, cut: np.ndarray, *, iou_threshold: float) -> Detect
         boxes, parts = found.boxes_xyxy[mine], cut[mine]
         covered = np.zeros(len(mine), bool)
         if parts.any() and not parts.all():
-            covered[parts] = _covered_share(boxes[parts], boxes[~parts]).max(axis=1) > _COVERED
+            covered[parts] = covered_share(boxes[parts], boxes[~parts]).max(axis=1) > _COVERED
         mine = mine[~covered]
         best = nms(found.boxes_xyxy[mine], found.scores[mine], iou_threshold=iou_threshold)
         kept.append(mine[best])
@@ -154,12 +155,3 @@ def _is_cut(boxes: np.ndarray, window: np.ndarray, size: tuple[int, int]) -> np.
         | ((boxes[:, 2] > x2 - near) & (x2 < size[1]))
         | ((boxes[:, 3] > y2 - near) & (y2 < size[0]))
     )
-
-
-def _covered_share(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the share of each box that each other box covers, (N, M) in 0..1."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1)
-    return shared / np.maximum(areas, 1e-6)[:, None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import itertools
 import json
 import logging
 import os
@@ -19,13 +18,13 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 
 from yolo.boxes.detections import CSV_COLUMNS, Detections
-from yolo.classes import COCO_CLASSES
+from yolo.classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from yolo.data.formats import coco, voc
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.pictures.files import encode_image, write_image
 from yolo.pictures.header import read_header
 from yolo.system.reading import open_regular, printable
-from yolo.system.writing import replacing, write_bytes, write_text, write_with
+from yolo.system.writing import numbered, replacing, write_bytes, write_text, write_with
 
 log = logging.getLogger("yolo")
 
@@ -145,12 +144,10 @@ class JsonFile:
 def _new_file(path: Path) -> BinaryIO:
     """Open a file that is not there yet: of this name, or of it with the first free number."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = path
-    for number in itertools.count(2):
+    for name in numbered(path):
         with contextlib.suppress(FileExistsError):
             file = name.open("xb")
             break
-        name = path.with_stem(f"{path.stem}_{number}")
     if name != path:
         log.warning(
             "%s: of a run that was killed, or still goes on; it stays, and this run writes %s",
@@ -327,10 +324,6 @@ WRITERS: dict[str, Callable[..., Any]] = {
     "crops": Crops,
     "counts": CountsFile,
 }
-# The category ids of COCO's 80 classes among the 91 of its paper, in the order of the classes.
-COCO_CATEGORY_IDS = tuple(
-    i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
-)
 
 
 def folder_name(label: str) -> str:

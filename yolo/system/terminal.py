@@ -28,6 +28,7 @@ class Screen:
     def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stdout
         self.live = self.stream.isatty()
+        self.pause = 0.2 if self.live else SECONDS_BETWEEN_LINES
         self._open = 0  # characters of a line that waits to be replaced
         self._may_be_lost = False
 
@@ -63,6 +64,23 @@ class Screen:
             self.live = False
 
 
+class LogScreen:
+    """Shows passing lines to the readers of a log, of which a `ScreenHandler` may be one.
+
+    Args:
+        log: where they go.
+    """
+
+    live, pause = True, 0.5
+
+    def __init__(self, log: logging.Logger):
+        self._log = log
+
+    def write(self, text: str, end: str = "\n") -> None:
+        """Log a line that the next one may replace."""
+        self._log.info(text, extra={"passing": True})
+
+
 def lose(stream: TextIO) -> None:
     """Let a stream that takes no more lead nowhere, or Python fails at its end to empty it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -83,39 +101,36 @@ class Progress:
 
     def __init__(
         self,
-        screen: Screen,
-        total: int | None,
+        screen: Screen | LogScreen,
+        total: float | None,
         unit: str,
         *,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._screen, self._total, self._unit, self._clock = screen, total, unit, clock
         self._shown = clock()
-        self._first: tuple[int, float] | None = None
+        self._first: tuple[float, float] | None = None
 
-    def step(self, done: int, total: int | None = None) -> None:
+    def step(self, done: float, total: float | None = None) -> None:
         """Note that so much is done, of so much in all, and say it if it is time to."""
         now = self._clock()
         self._total = self._total if total is None else total
         if self._first is None:
             # Rates count from here: before the first result, TensorFlow compiles.
             self._first = (done, now)
-        if (
-            now - self._shown < (0.2 if self._screen.live else SECONDS_BETWEEN_LINES)
-            and done != self._total
-        ):
+        if now - self._shown < self._screen.pause and done != self._total:
             return
         if done == self._total and not self._screen.live:
             return
         self._shown = now
         self._screen.write(self._text(done, now), end="\r" if self._screen.live else "\n")
 
-    def _text(self, done: int, now: float) -> str:
+    def _text(self, done: float, now: float) -> str:
         text = f"{done} {self._unit}"
         if self._total is not None:
             text = f"{done}/{self._total} {self._unit}"
             if self._screen.live:
-                full = _BAR * done // max(self._total, 1)
+                full = int(_BAR * done / max(self._total, done, 1))
                 text = f"[{'#' * full}{'.' * (_BAR - full)}] {text}"
         before, started = self._first or (done, now)
         if done > before and now > started:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import shutil
@@ -17,6 +18,18 @@ log = logging.getLogger("yolo")
 
 WINDOWS = os.name == "nt"
 SECONDS_HELD = 3.0  # how long another program's hold on a file is waited for, on Windows
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """Yield a path, and then the same with a number behind its stem, for the first that is free.
+
+    Example:
+        >>> names = numbered(Path("a.jpg"))
+        >>> str(next(names)), str(next(names)), str(next(names))
+        ('a.jpg', 'a_2.jpg', 'a_3.jpg')
+    """
+    yield path
+    yield from (path.with_stem(f"{path.stem}_{number}") for number in itertools.count(2))
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:

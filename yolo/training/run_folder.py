@@ -17,7 +17,7 @@ from yolo.errors import ConfigError, YoloError
 from yolo.settings.toml import write_toml
 from yolo.settings.train import TrainConfig, resolved
 from yolo.system.reading import ZIP_DAMAGE
-from yolo.system.writing import write_text
+from yolo.system.writing import numbered, write_text
 
 COMPLETE = "complete.json"
 CHECKPOINTS = "checkpoints"
@@ -56,11 +56,9 @@ def create(config: TrainConfig) -> Path:
     """
     name = config.name or time.strftime("%Y-%m-%d_%H-%M-%S")
     folder = place(config.save_dir, name)
-    number = 2
-    while folder.exists() and config.name is None:
-        folder = Path(config.save_dir) / f"{name}_{number}"
-        number += 1
-    if folder.exists():
+    if config.name is None:
+        folder = next(free for free in numbered(folder) if not free.exists())
+    elif folder.exists():
         raise ConfigError(_exists(folder))
     alone = not folder.parent.exists()
     try:

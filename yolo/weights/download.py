@@ -7,12 +7,12 @@ import hashlib
 import http.client
 import logging
 import re
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from yolo.errors import WeightsError
+from yolo.system.terminal import LogScreen, Progress
 
 log = logging.getLogger("yolo")
 
@@ -106,13 +106,19 @@ def _fetch_once(url: str, part: Path, size: int | None) -> None:
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else size
         file = stack.enter_context(part.open("ab"))
-        progress = _Progress(part.stem, have, total)
+        log.info(
+            "downloading %s%s%s", part.stem, f", {_megabytes(total)}" if total else "",
+            f", from {_megabytes(have)} on" if have else "",
+        )  # fmt: skip
+        screen, whole = LogScreen(log), total and round(total / 1e6, 1)
+        progress = Progress(screen, whole, f"MB of {part.stem}")
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
-            progress.add(len(chunk))
+            have += len(chunk)
+            progress.step(round(have / 1e6, 1))
         file.flush()
-    if total is not None and progress.done < total:
-        raise http.client.IncompleteRead(b"", total - progress.done)
+    if total is not None and have < total:
+        raise http.client.IncompleteRead(b"", total - have)
 
 
 def _goes_on(answer, have: int) -> bool:
@@ -133,32 +139,6 @@ def _fault(part: Path, size: int | None, sha256: str | None) -> str | None:
     if not digest.startswith(sha256.lower()):
         return f"what arrived is not the published file (SHA-256 {digest}, expected {sha256})"
     return None
-
-
-class _Progress:
-    """Tells the log how far a download is, twice a second."""
-
-    def __init__(self, name: str, done: int, total: int | None):
-        self.name, self.done, self.total = name, done, total
-        self._start, self._from, self._told = time.monotonic(), done, 0.0
-        log.info(
-            "downloading %s%s%s", name, f", {_megabytes(total)}" if total else "",
-            f", from {_megabytes(done)} on" if done else "",
-        )  # fmt: skip
-
-    def add(self, count: int) -> None:
-        """Count bytes that arrived."""
-        self.done += count
-        now = time.monotonic()
-        if now - self._told < 0.5 and self.done != self.total:
-            return
-        self._told = now
-        rate = (self.done - self._from) / max(now - self._start, 1e-3)
-        text = f"{self.name}: {_megabytes(self.done)}"
-        if self.total:
-            left = (self.total - self.done) / max(rate, 1.0)
-            text += f" of {_megabytes(self.total)}, {self.done / self.total:.0%}, {left:.0f} s left"
-        log.info(text, extra={"passing": True})
 
 
 def _megabytes(count: int) -> str:

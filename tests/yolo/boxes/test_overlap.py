@@ -10,10 +10,11 @@ from yolo.boxes.overlap import (
     LOCATION_KINDS,
     box_similarity,
     max_iou,
-    pairwise_iou,
+    overlaps,
     shape_iou,
     to_xyxy,
 )
+from yolo.boxes.pairwise import covered_share, pairwise_iou
 
 A = np.array([[0.0, 0.0, 4.0, 2.0]], "float32")
 B = np.array([[2.0, 1.0, 6.0, 5.0]], "float32")
@@ -31,6 +32,24 @@ def test_pairwise_iou_by_hand():
 
 def test_a_box_without_area_overlaps_nothing():
     assert pairwise_iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]) == 0
+
+
+def test_sides_may_count_the_last_pixel():
+    a, b = [[0, 0, 1, 1]], [[1, 0, 2, 1]]
+    assert pairwise_iou(a, b) == 0
+    np.testing.assert_allclose(pairwise_iou(a, b, extra=1.0), [[2 / 6]])
+
+
+def test_a_covered_share_by_hand():
+    np.testing.assert_allclose(covered_share(A, B), [[2 / 8]])
+    np.testing.assert_allclose(covered_share(B, A), [[2 / 16]])
+    assert covered_share([[1, 1, 1, 1]], A) == 0
+
+
+def test_overlaps_broadcast():
+    np.testing.assert_allclose(
+        overlaps(A[:, None], np.stack([A, B], 1)), [[1.0, 2 / 22]], rtol=1e-6
+    )
 
 
 def test_corners_of_a_centre_and_a_size():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from yolo.boxes.detections import Detections
-from yolo.boxes.overlap import pairwise_iou
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.errors import ConfigError
 from yolo.inference import tiles
 from yolo.inference.predictor import predict_frames

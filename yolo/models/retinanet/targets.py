@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes.overlap import at_least_one, map_sizes
+from yolo.boxes.overlap import at_least_one, map_sizes, overlaps
 from yolo.models.retinanet.decode import at_most, make_anchors
 from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
 
@@ -139,16 +139,6 @@ class _Blocks:
             return step(first, overlaps(self.anchors[None, :, None], part[:, None]), *state)
 
         return ops.fori_loop(0, self.number, body, state)
-
-
-def overlaps(a, b):
-    """Return the IoU of boxes (..., 4) xyxy that broadcast against each other, 0..1."""
-    width = ops.minimum(a[..., 2], b[..., 2]) - ops.maximum(a[..., 0], b[..., 0])
-    height = ops.minimum(a[..., 3], b[..., 3]) - ops.maximum(a[..., 1], b[..., 1])
-    shared = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
-    area_a = (a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1])
-    area_b = (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
-    return shared / ops.maximum(area_a + area_b - shared, 1e-9)
 
 
 def _by_statistics(config: RetinaNetConfig, image_size, anchors, boxes, valid):

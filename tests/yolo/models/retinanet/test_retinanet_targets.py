@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo.boxes.overlap import pairwise_iou
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.models.retinanet.decode import make_anchors
 from yolo.models.retinanet.settings import RetinaNetLoss, from_profile
 from yolo.models.retinanet.targets import BACKGROUND, IGNORED, assign, matched_anchors

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import keras_focal
 import yolo
-from yolo.boxes.overlap import pairwise_iou
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.models.retinanet.settings import RetinaNetLoss
 
 

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 import keras_focal
-from yolo.boxes.overlap import box_similarity, pairwise_iou
+from yolo.boxes.overlap import box_similarity
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.models.anchor_loss import AnchorLoss
 from yolo.models.yolov4.decode import decode_boxes, flatten, make_grid
 from yolo.models.yolov4.loss import default_settings, detection_loss
