@@ -8,7 +8,7 @@ import pytest
 
 import yolo
 from yolo import cli
-from yolo.boxes.overlap import pairwise_iou
+from yolo.boxes.pairwise import pairwise_iou
 from yolo.cli import common
 from yolo.data.formats.voc import LabelledObject, annotation_xml
 from yolo.detector import Detector
