@@ -59,8 +59,9 @@ def main(argv=None):
     found = detect_samples(detector, pictures.test)
     result = evaluate_voc(found, pictures.test, detector.classes)
     print(f"{best}: mAP50 {result.map_all_point:.4f} on {len(pictures.test)} test pictures")
+    shown = detector.thresholds.score_threshold
     for sample, one in list(zip(pictures.test, found, strict=True))[:4]:
-        drawn = draw_detections(read_image(sample.path), one.where(score=0.25))
+        drawn = draw_detections(read_image(sample.path), one.where(score=shown))
         write_image(folder / "predictions" / f"{sample.path.stem}.jpg", drawn)
     return result.map_all_point
 

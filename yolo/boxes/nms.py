@@ -51,7 +51,7 @@ def class_wise_nms(
     *,
     score_threshold: float,
     iou_threshold: float,
-    max_detections: int | None = 100,
+    max_detections: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Suppress within each class and return the best detections of all classes together.
 

@@ -64,10 +64,8 @@ def find_objects(
         For each picture its `Detections`, boxes in pixels of the picture that was fitted.
     """
     thresholds = model.thresholds.chosen(**asked)._asdict()
-    batch = np.zeros((max(batch_size, len(pictures)), *pictures[0].shape), np.uint8)
-    for place, picture in zip(batch, pictures, strict=False):
-        place[:] = picture
-    raw = model.predict_raw(batch)
+    black = [np.zeros_like(pictures[0])] * (batch_size - len(pictures))
+    raw = model.predict_raw(np.stack([*pictures, *black]))
     results = []
     for i, fit in enumerate(fits):
         boxes, scores, class_ids = class_wise_nms(raw["boxes"][i], raw["scores"][i], **thresholds)

@@ -162,7 +162,7 @@ def test_suppression_lies_beside_files_that_have_none(files, picture, name):
     beside = runpy.run_path(str(path.with_name("best_nms.py")))["class_wise_nms"]
     raw = found.predict_raw(picture[None, :64, :96])
     boxes, scores, _ = beside(
-        raw["boxes"][0], raw["scores"][0], score_threshold=0.05, iou_threshold=0.45
+        raw["boxes"][0], raw["scores"][0], **found.thresholds.chosen(score_threshold=0.05)._asdict()
     )
     (ours,) = found.detect(picture[:64, :96], score_threshold=0.05)
     np.testing.assert_array_equal(boxes, ours.boxes_xyxy)

@@ -254,6 +254,15 @@ def test_letterbox_keeps_proportions_and_fills_with_grey():
     assert (picture[16:48] == 7).all()
 
 
+@pytest.mark.parametrize("resize", ["letterbox", "stretch", "shorter"])
+def test_a_picture_of_the_networks_size_is_taken_as_it_is(resize):
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    picture, fit = fit_image(image, (64, 96), resize=resize)
+    assert picture is image and fit == Fit((1.0, 1.0), (0.0, 0.0))
+    boxes = np.float32([[1.1, -2.3, 1e5, 77.7]])
+    assert fit.to_picture(boxes).tobytes() == boxes.tobytes()
+
+
 def test_stretch_fills_everything():
     picture, fit = fit_image(np.full((50, 100, 3), 7, np.uint8), (64, 32), resize="stretch")
     assert fit == Fit((0.32, 1.28), (0.0, 0.0))
