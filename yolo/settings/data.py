@@ -8,55 +8,51 @@ from functools import partial
 from yolo.models.option import option
 from yolo.pictures.header import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
 
-data_option = partial(option, group="data")
+_option = partial(option, group="data")
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """Where the pictures and their labels are, and what is expected of them."""
 
-    data: str | None = data_option(
+    data: str | None = _option(
         None,
         "VOC folder, e.g. VOCdevkit/VOC2007, or a folder in COCO's layout "
         "(annotations/instances_<split>.json), or of shards (python -m yolo shards); without it "
         "VOCdevkit/ in the current folder, else a data set that the program draws",
         metavar="DIR",
     )
-    classes: str | None = data_option(
+    classes: str | None = _option(
         None,
         "file with one class name a line; without it the names are found in the annotations",
         metavar="FILE",
     )
-    only_classes: bool = data_option(
+    only_classes: bool = _option(
         False, "leave out objects of classes that --classes does not list, instead of refusing them"
     )
-    train_split: str = data_option(
+    train_split: str = _option(
         "train", "name of the list in ImageSets/Main to train on", metavar="NAME"
     )
-    val_split: str = data_option("val", "list to measure on while training", metavar="NAME")
-    train_list: str | None = data_option(
+    val_split: str = _option("val", "list to measure on while training", metavar="NAME")
+    train_list: str | None = _option(
         None,
         "tutorial format, instead of --data: a file of lines 'picture x1,y1,x2,y2,class ...'",
         metavar="FILE",
     )
-    val_list: str | None = data_option(
-        None, "the same for the pictures to measure on", metavar="FILE"
-    )
-    strict: bool = data_option(
-        False, "let nothing pass that the check of the data repairs or warns of"
-    )
-    list_root: str | None = data_option(
+    val_list: str | None = _option(None, "the same for the pictures to measure on", metavar="FILE")
+    strict: bool = _option(False, "let nothing pass that the check of the data repairs or warns of")
+    list_root: str | None = _option(
         None,
         "folder that the pictures of these lists lie in or below",
         metavar="DIR",
         default_text="each list's own folder",
     )
-    first_pixel: str = data_option(
+    first_pixel: str = _option(
         "auto",
         "number of the first pixel in VOC annotations; auto: 0 if any box starts there, else 1",
         choices=("auto", "0", "1"),
     )
-    max_megapixels: float = data_option(
+    max_megapixels: float = _option(
         MAX_MEGAPIXELS,
         "refuse larger pictures, in millions of pixels, before decoding",
         within=(0.001, LARGEST_MEGAPIXELS),

@@ -21,11 +21,11 @@ def model_options(config: TrainConfig) -> dict:
         ConfigError: masks or the anchors' file cannot be read.
     """
     options = shared(config, kind_of(config.model))
-    anchors = options.pop("anchors", None)
+    anchors, masks = options.pop("anchors", None), options.pop("masks", None)
     if anchors and anchors != AUTO:
         options["anchors"] = read_anchors(anchors)
-    if "masks" in options:
-        options["masks"] = _masks(options["masks"])
+    if masks:
+        options["masks"] = _masks(masks)
     if config.family == "retinanet" and not config.weights:  # fresh statistics are none to keep
         options.setdefault("frozen_norm", False)
     return options

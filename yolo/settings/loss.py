@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 from yolo.models.option import option, taken
-from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Loss
+from yolo.models.retinanet.settings import RetinaNetConfig
+from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Config, YOLOv4Loss
 
-loss_option = partial(option, group="loss")
-part_option = partial(taken, YOLOv4Loss, group="loss")
+_option = partial(option, group="loss")
+_part = partial(taken, YOLOv4Loss, group="loss")
 
 
 def _of_scaling(name: str, **about: Any) -> Any:
@@ -23,36 +24,37 @@ def _of_scaling(name: str, **about: Any) -> Any:
         if name in value and scaling != "mining"
     ]  # fmt: skip
     text = ", ".join([str(usual), *others])
-    return part_option(name, default=None, default_text=text, **about)
+    return _part(name, default=None, default_text=text, **about)
 
 
 @dataclass(frozen=True)
 class LossOptions:
     """The loss by name, and the weights and normalisers of its parts."""
 
-    loss: str | None = loss_option(
+    loss: str | None = _option(
         None,
         "confidence loss of YOLOv4, class loss of RetinaNet",
         choices=("cross-entropy", "focal"),
-        default_text="cross-entropy for YOLOv4, focal for RetinaNet",
+        default_text=f"{YOLOv4Config.usual_loss} for YOLOv4, "
+        f"{RetinaNetConfig.usual_loss} for RetinaNet",
     )
-    focal_alpha: float = loss_option(
+    focal_alpha: float = _option(
         0.25, "weight of objects in the focal loss; background has 1 - alpha", within=(0, 1)
     )
-    focal_gamma: float = loss_option(
+    focal_gamma: float = _option(
         2.0, "how much the focal loss turns down easy anchors; 0 is cross-entropy", within=(0, 20)
     )
-    loss_scaling: str = loss_option(
+    loss_scaling: str = _option(
         "auto",
         "weights and normalisers of the loss's parts; auto follows --loss",
         choices=("auto", *(name for name in LOSS_SCALINGS if name != "mining")),
         only="yolov4",
     )
-    iou: str = part_option("iou", only="yolov4")
+    iou: str = _part("iou", only="yolov4")
     positive_iou: float | None = _of_scaling("positive_iou", only="yolov4")
     location_weight: float | None = _of_scaling("location_weight")
     confidence_weight: float | None = _of_scaling("confidence_weight", only="yolov4")
     class_weight: float | None = _of_scaling("class_weight")
     confidence_normalizer: str | None = _of_scaling("confidence_normalizer", only="yolov4")
-    ignore_iou: float = part_option("ignore_iou", only="yolov4")
-    label_smoothing: float = part_option("label_smoothing", only="yolov4")
+    ignore_iou: float = _part("ignore_iou", only="yolov4")
+    label_smoothing: float = _part("label_smoothing", only="yolov4")

@@ -10,17 +10,17 @@ from yolo.models.option import option, taken
 from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
 from yolo.models.yolov4.settings import YOLOv4Config
 
-model_option = partial(option, group="model")
-retinanet_config = partial(taken, RetinaNetConfig, group="retinanet", only="retinanet")
-retinanet_loss = partial(taken, RetinaNetLoss, group="retinanet", only="retinanet")
+_option = partial(option, group="model")
+_network = partial(taken, RetinaNetConfig, group="retinanet", only="retinanet")
+_loss = partial(taken, RetinaNetLoss, group="retinanet", only="retinanet")
 
 
 @dataclass(frozen=True)
 class ModelSettings:
     """The network and its input."""
 
-    model: str = model_option("yolov4-tiny", "name in the zoo", choices=tuple(ZOO))
-    weights: str | None = model_option(
+    model: str = _option("yolov4-tiny", "name in the zoo", choices=tuple(ZOO))
+    weights: str | None = _option(
         None,
         "start from this file: Darknet .weights or .conv.N, torchvision's .pth, .safetensors "
         "or .npz for a RetinaNet, a tutorial's .h5, or a .keras of an earlier run; or a "
@@ -28,25 +28,25 @@ class ModelSettings:
         "--backbone of keras.applications",
         metavar="FILE",
     )
-    image_size: tuple[int, int] = model_option(
+    image_size: tuple[int, int] = _option(
         (416, 416),
         "height and width of the network's picture, multiples of 32: 416 or 320x416",
         metavar="SIZE",
     )
-    resize: str = model_option(
+    resize: str = _option(
         "letterbox",
         "keep a picture's shape and pad it with grey, or stretch it; shorter: give the "
         "shorter side the first number of --image-size and the longer one at most the second "
         "(800x1333)",
         choices=("letterbox", "stretch", "shorter"),
     )
-    anchors: str | None = model_option(
+    anchors: str | None = _option(
         None,
         "file 'w,h, w,h, ...' in pixels of the network's picture; auto: fitted to the "
         "training pictures, if that is better",
         metavar="FILE",
     )
-    masks: str | None = model_option(
+    masks: str | None = _option(
         None,
         "anchors of each stride, finest first: 0,1,2/3,4,5 or, for yolov4-tiny, custom or coco",
         metavar="MASKS",
@@ -60,20 +60,16 @@ class ModelSettings:
 class RetinaNetSettings:
     """What only a RetinaNet has."""
 
-    profile: str = retinanet_config("profile")
-    backbone: str | None = retinanet_config(
-        "backbone", default=None, default_text="the model's own"
-    )
-    channels: int = retinanet_config("channels")
-    head_norm: str | None = retinanet_config(
-        "head_norm", default=None, default_text="the profile's"
-    )
-    frozen_norm: bool | None = retinanet_config(
+    profile: str = _network("profile")
+    backbone: str | None = _network("backbone", default=None, default_text="the model's own")
+    channels: int = _network("channels")
+    head_norm: str | None = _network("head_norm", default=None, default_text="the profile's")
+    frozen_norm: bool | None = _network(
         "frozen_norm", default=None, default_text="with --weights as the profile has it, else no"
     )
-    frozen_stages: int = retinanet_config("frozen_stages")
-    matcher: str = retinanet_loss("matcher")
-    box_loss: str | None = retinanet_loss("box_loss", default=None, default_text="the profile's")
-    force_match: bool | None = retinanet_loss(
+    frozen_stages: int = _network("frozen_stages")
+    matcher: str = _loss("matcher")
+    box_loss: str | None = _loss("box_loss", default=None, default_text="the profile's")
+    force_match: bool | None = _loss(
         "force_match", default=None, default_text="as the profile has it"
     )

@@ -32,8 +32,8 @@ class TrainConfig(
     """Every setting of a training run; a field is an option of `train.py` and a key in TOML.
 
     A new setting is declared in the module of its group, or in the `settings.py` of the family that
-    has it, and nowhere else. None means "found out
-    at the start" or "by another setting"; the help says which.
+    has it, and nowhere else. None means "found out at the start" or "by another setting"; the help
+    says which.
     """
 
     def __post_init__(self) -> None:

@@ -45,8 +45,7 @@ _TORCHVISION = {
 PROFILES = {
     "paper": Profile({}, {}),
     "torchvision-v1": Profile(
-        _TORCHVISION | {"p6_from": "p5"},
-        {"box_loss": "l1", "force_match": True},
+        _TORCHVISION | {"p6_from": "p5"}, {"box_loss": "l1", "force_match": True}
     ),
     "torchvision-v2": Profile(
         _TORCHVISION | {"head_norm": "group", "frozen_norm": False},
@@ -61,10 +60,7 @@ PROFILES = {
         },
         {"box_loss": "l1", "force_match": True},
     ),
-    "fizyr": Profile(
-        {"box_coding": "corner", "box_std": 0.2, "preprocessing": "caffe"},
-        {},
-    ),
+    "fizyr": Profile({"box_coding": "corner", "box_std": 0.2, "preprocessing": "caffe"}, {}),
 }
 
 
@@ -227,9 +223,7 @@ class RetinaNetLoss:
     location_weight: float = option(1.0, "factor on the location loss", within=(0, 1e6))
     class_weight: float = option(1.0, "factor on the class loss", within=(0, 1e6))
     matcher: str = option(
-        "iou",
-        "anchors become positive by a fixed overlap or by ATSS",
-        choices=("iou", "atss"),
+        "iou", "anchors become positive by a fixed overlap or by ATSS", choices=("iou", "atss")
     )
     foreground_iou: float = option(0.5, "an anchor that overlaps an object this much is positive")
     background_iou: float = option(

@@ -176,10 +176,7 @@ _TUTORIAL: dict[str, Any] = {
 }
 LOSS_SCALINGS: dict[str, dict[str, Any]] = {
     "cross-entropy": {},
-    "focal": {
-        "confidence_weight": 4.0,
-        "confidence_normalizer": "positives",
-    },
+    "focal": {"confidence_weight": 4.0, "confidence_normalizer": "positives"},
     "mining": {"confidence_weight": 1.0},
     "tutorial": _TUTORIAL,
     "tutorial-focal": {**_TUTORIAL, "confidence_weight": 50.0},
