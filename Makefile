@@ -76,6 +76,6 @@ $(BACKENDS)/installed: setup.cfg
 	$(PYTHON) -m venv $(BACKENDS)
 	@if $(BACKENDS)/bin/pip install --dry-run $(TORCH) | grep -qi nvidia; then \
 	  echo "$(TORCH) would bring gigabytes of CUDA: see TORCH in the Makefile"; exit 1; fi
-	$(BACKENDS)/bin/pip install "keras>=3.12" "numpy>=2" matplotlib "pytest>=8" "pytest-xdist>=3.6" jax $(TORCH) \
+	$(BACKENDS)/bin/pip install "keras>=3.12" "numpy>=2" matplotlib "pytest>=8" "pytest-xdist>=3.8" jax $(TORCH) \
 	  opencv-python-headless defusedxml faster-coco-eval
 	touch $@

@@ -10,17 +10,53 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # What tests of faults use, and is started by hand: no tests, no examples in docstrings.
 collect_ignore = ["faults/full"]
+# Files of more than ten seconds, longest first; `pytest --durations=50` names them.
+LONGEST = (
+    "faults/test_training.py",
+    "scripts/test_script_train.py",
+    "test_examples.py",
+    "scripts/test_script_predict.py",
+    "yolo/training/test_phases.py",
+    "yolo/models/retinanet/test_retinanet_training.py",
+    "yolo/training/test_devices.py",
+    "yolo/test_detector.py",
+    "yolo/export/test_retinanet_export.py",
+    "yolo/export/test_exporter.py",
+    "yolo/models/retinanet/test_retinanet_network.py",
+    "test_package.py",
+    "docs/test_page_code.py",
+    "yolo/data/test_pipeline.py",
+    "yolo/training/test_guard.py",
+    "yolo/training/test_processes.py",
+    "faults/test_fuzz.py",
+    "docs/test_page_commands.py",
+    "yolo/weights/test_tutorial.py",
+    "yolo/weights/test_darknet.py",
+    "yolo/weights/test_torchvision.py",
+    "yolo/training/test_memory.py",
+    "yolo/data/test_variation.py",
+    "benchmarks/test_paper.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """Return how many processes share the tests: none for one file, else one a core, at most 4.
+    """Return how many processes share the tests: none for one file, else one more than cores.
 
-    Each may need 2 GB.
+    Much of their time they wait for commands that they have started. Each may need 2 GB.
     """
     if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
         return 0
-    return min(os.cpu_count() or 1, 4)
+    cores, memory = os.cpu_count() or 1, 2**32
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores + 1, memory // 2**31))
+
+
+def pytest_collection_modifyitems(items):
+    """Let the longest files begin first: begun last, one would keep all other processes idle."""
+    places = {Path(__file__).parent / name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

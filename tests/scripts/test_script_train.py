@@ -23,7 +23,7 @@ def trained(tmp_path_factory):
     shapes.parent.rename(folder / "VOCdevkit")
     process = subprocess.Popen(
         command("train", "--name", "一 run", "--image-size", "64", "--epochs", "4", "--batch-size",
-                "4", "--epochs-between-evaluations", "1"),
+                "4", "--epochs-between-evaluations", "1", "--eager"),  # two graphs: half a minute
         cwd=folder, env=surroundings(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         encoding="utf-8",
     )  # fmt: skip

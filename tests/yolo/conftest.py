@@ -69,15 +69,15 @@ def spots():
 def two_replicas():
     """Return a function that runs `train_on_replicas.py` and returns the words of its lines."""
 
-    def run(name, loss, rate, *profiles):
-        words = [sys.executable, "-m", "tests.yolo.train_on_replicas", name, loss, str(rate)]
+    def run(name, rate, *kinds):
+        words = [sys.executable, "-m", "tests.yolo.train_on_replicas", name, str(rate)]
         done = subprocess.run(
-            [*words, *profiles],
+            [*words, *kinds],
             cwd=Path(__file__).resolve().parents[2], capture_output=True, encoding="utf-8",
             timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-2000:]
-        return [line.split() for line in done.stdout.splitlines()[-len(profiles) :]]
+        return [line.split() for line in done.stdout.splitlines()[-len(kinds) :]]
 
     return run
 

@@ -82,11 +82,12 @@ class ReplicatedModel(keras.Model):
 
     def make_train_function(self, force=False):
         """Create what `fit` calls for each batch."""
-        if num_replicas_of(self) == 1:
-            return super().make_train_function(force)
-        if not self.optimizer.built:
+        # TensorFlow traces a graph that makes variables twice.
+        if keras.backend.backend() == "tensorflow" and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
+        if num_replicas_of(self) == 1:
+            return super().make_train_function(force)
         if self.train_function is None or force:
             self.train_function = self._on_every_replica(self._train_replica)
         return self.train_function
