@@ -207,18 +207,33 @@ class CocoFile:
         self._file.close("]\n")
 
 
-class VocFolder:
-    """`voc/`: Annotations and JPEGImages, to correct in a labelling tool and to train on.
+class _ToCorrect:
+    """A folder of annotations, to correct in a labelling tool, and the list of their classes.
 
     Raises:
-        ConfigError: the folder holds annotations already. They may have been corrected by hand.
+        ConfigError: it holds annotations already, which may have been corrected by hand.
     """
 
+    folder = labels = ""  # its name, and where in it the annotations lie
+
     def __init__(self, out: Path, classes):
-        self.path = out / "voc"
+        self.path = out / self.folder
         self._classes = classes
-        if any((self.path / "Annotations").glob("*.xml")):
-            raise _corrected(self.path)
+        if any(self.path.glob(self.labels)):
+            raise ConfigError(
+                f"{printable(self.path)}: holds annotations already, perhaps corrected by hand; "
+                "move that folder away or name another --out"
+            )
+
+    def close(self) -> None:
+        """Write the class list."""
+        write_text(self.path / "classes.txt", "".join(f"{name}\n" for name in self._classes))
+
+
+class VocFolder(_ToCorrect):
+    """`voc/`: Annotations and JPEGImages, which one can also train on."""
+
+    folder, labels = "voc", "Annotations/*.xml"
 
     def add(self, result: Result) -> None:
         """Write the annotation and, beside it, the picture: its file as it is, or the frame."""
@@ -234,39 +249,16 @@ class VocFolder:
         text = voc.detections_xml(result.found, name, result.image.shape[:2])
         write_text(self.path / "Annotations" / f"{result.stem}.xml", text)
 
-    def close(self) -> None:
-        """Write the class list."""
-        write_text(self.path / "classes.txt", "".join(f"{name}\n" for name in self._classes))
 
+class YoloFolder(_ToCorrect):
+    """`yolo/`: labels as text files, and the class list that their numbers index."""
 
-class YoloFolder:
-    """`yolo/`: labels as text files, and the class list that their numbers index.
-
-    Raises:
-        ConfigError: the folder holds labels already, which may have been corrected by hand.
-    """
-
-    def __init__(self, out: Path, classes):
-        self.path = out / "yolo"
-        self._classes = classes
-        if any((self.path / "labels").glob("*.txt")):
-            raise _corrected(self.path)
+    folder, labels = "yolo", "labels/*.txt"
 
     def add(self, result: Result) -> None:
         """Write the label file; an empty one says that nothing was found."""
         text = result.found.to_yolo_text(result.image.shape[:2])
         write_text(self.path / "labels" / f"{result.stem}.txt", text)
-
-    def close(self) -> None:
-        """Write the class list."""
-        write_text(self.path / "classes.txt", "".join(f"{name}\n" for name in self._classes))
-
-
-def _corrected(path: Path) -> ConfigError:
-    return ConfigError(
-        f"{printable(path)}: holds annotations already, perhaps corrected by hand; "
-        "move that folder away or name another --out"
-    )
 
 
 class Crops:
