@@ -189,7 +189,7 @@ def core_milliseconds(samples) -> float:
 def measure(root: str) -> str:
     """Return what a picture costs from files and from shards, each the least of three."""
     from yolo.data.folder import open_folder
-    from yolo.data.formats.tfrecord_writer import write_shards
+    from yolo.data.formats.tfrecords import write_shards
 
     opened = open_folder(root)
     files = opened.read("train")

@@ -33,7 +33,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     if not (config.data or config.train_list or config.val_list):
         raise ConfigError("name the data set to copy: --data DIR")
     terminal.import_tensorflow_quietly(verbose=args.verbose)
-    from yolo.data.formats.tfrecord_writer import write_shards
+    from yolo.data.formats.tfrecords import write_shards
     from yolo.training import data_check
 
     data = data_check.accepted(*data_check.read_and_check(config))

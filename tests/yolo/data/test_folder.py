@@ -16,7 +16,7 @@ from tests.faults.audit import listening, opened
 from yolo import cli
 from yolo.data import demo, pipeline
 from yolo.data import folder as dataset
-from yolo.data.formats import tfrecord_writer
+from yolo.data.formats import tfrecords
 from yolo.data.store import Store, find_damaged
 from yolo.errors import ConfigError, DatasetError
 from yolo.settings.train import TrainConfig
@@ -123,7 +123,7 @@ def test_annotations_with_capital_suffixes(shapes, tmp_path):
 def test_shards_are_as_large_as_asked(shapes, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        tfrecord_writer, "write_shards",
+        tfrecords, "write_shards",
         lambda splits, *_, **how: asked.append(how["shard_bytes"]) or dict.fromkeys(splits, 1),
     )  # fmt: skip
     command = ["shards", "--data", str(shapes), "--out", str(tmp_path / "out")]
@@ -144,9 +144,7 @@ def test_shards_of_other_layouts_hold_the_same(shapes, tmp_path, kind):
             settings[f"{split}_list"] = str(tmp_path / f"{split}.txt")
     config = TrainConfig(**settings)
     files = dataset.open_data(config)
-    tfrecord_writer.write_shards(
-        data_check.splits_of(files, config), files.classes, tmp_path / "out"
-    )
+    tfrecords.write_shards(data_check.splits_of(files, config), files.classes, tmp_path / "out")
     packed = dataset.open_data(TrainConfig(data=str(tmp_path / "out")))
     assert (packed.classes, packed.test_name) == (files.classes, files.test_name)
     for ours, theirs in zip(packed.train + packed.val, files.train + files.val, strict=True):
@@ -199,7 +197,7 @@ def test_every_format_has_the_same_methods(shapes, tmp_path):
     names = {one.name: one.opener for one in dataset.FORMATS}
     opened_voc = dataset.open_folder(shapes)
     splits = {name: opened_voc.read(name) for name in ("train", "val")}
-    tfrecord_writer.write_shards(splits, opened_voc.classes, tmp_path / "shards")
+    tfrecords.write_shards(splits, opened_voc.classes, tmp_path / "shards")
     coco = coco_folder(shapes, tmp_path / "coco")
     for name, root in (("VOC", shapes), ("shards", tmp_path / "shards"), ("COCO", coco)):
         assert dataset.format_of(root).opener is names[name]

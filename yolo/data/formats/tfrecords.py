@@ -9,32 +9,45 @@ files do.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
-from yolo.errors import DatasetError
-from yolo.pictures.header import allowed_megapixels
-from yolo.system.checked_json import read_sealed, unpack
+from yolo.errors import ConfigError, DatasetError
+from yolo.pictures.header import allowed_megapixels, header_of
+from yolo.system.checked_json import pack, read_sealed, seal, unpack
 from yolo.system.reading import (
     MAX_WHOLE_BYTES,
     FilePart,
     inside,
     open_regular,
     printable,
+    read_regular,
     regular_file,
     shortened,
 )
+from yolo.system.writing import write_folder, write_text
 
 INDEX, FORMAT = "shards.json", "keras-focal shards 1"
 MEND = "write the shards again (python -m yolo shards)"
 SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]+-\d{5}-of-\d{5}\.tfrecord")
+SHARD_BYTES = 256 << 20
+# A record's bytes are framed by their number, its checksum, and theirs.
+_BEFORE, _AFTER = 12, 4
+# What the index holds of each picture: where it lies, its checksum, and what its header says.
+_PLACES = {"starts": np.int64, "lengths": np.int64, "crc32": np.uint32, "plain": np.uint8}
+
+
+# ---------------------------------------------------------------------------------- to read
 
 
 def recognise(root: Path) -> bool:
@@ -46,7 +59,7 @@ class Shards(DataSet):
     """A data set in shards, opened: its index is read and its files are there in full.
 
     Args:
-        root: the folder, as `tfrecord_writer.write_shards` filled it.
+        root: the folder, as `write_shards` filled it.
 
     Raises:
         DatasetError: the index or a shard is missing, damaged or cut short, or the index says
@@ -103,7 +116,7 @@ class Shards(DataSet):
             f"{printable(shard.path)}: damaged (its SHA-256 differs from the index): {MEND}"
             for shards in self._shards.values()
             for shard in shards
-            if shard.digest() != shard.sha256
+            if _digest(shard.path) != shard.sha256
         ]
 
     def _refuse(self, error: Exception) -> DatasetError:
@@ -115,37 +128,27 @@ class Shards(DataSet):
         names, ids = _texts(split["names"]), _texts(split["ids"])
         if not len(names) == len(ids) == count == split["pictures"]:
             raise ValueError(f"{len(names)} names for {count} pictures")
-        starts, lengths = (unpack(split[k], np.int64, (count,)) for k in ("starts", "lengths"))
-        crcs = unpack(split["crc32"], np.uint32, (count,))
+        if strange := next((name for name in names if Path(name).name != name), None):
+            raise ValueError(f"a picture named {strange}")
+        starts, lengths, crcs, plain = (
+            unpack(split[key], dtype, (count,)) for key, dtype in _PLACES.items()
+        )
         sizes = unpack(split["sizes"], np.int32, (count, 2))
-        plain = unpack(split["plain"], np.uint8, (count,)).astype(bool)
         owners = np.repeat(np.arange(len(shards)), [shard.pictures for shard in shards])
-        ends = np.array([shard.bytes for shard in shards], np.int64)[owners]
-        if count and ((starts < 0) | (lengths < 1) | (lengths > ends - starts)).any():
+        room = np.array([shard.bytes for shard in shards], np.int64)[owners] - starts
+        if ((starts < 0) | (lengths < 1) | (lengths > room)).any():
             raise ValueError("a picture that leaves its shard")
         self._check_sizes(sizes, names)
-        ends, arrays = self._objects(split, count, sizes)
+        ends, objects = self._objects(split, count, sizes)
         samples = []
         for i in range(count):
-            if Path(names[i]).name != names[i]:
-                raise ValueError(f"a picture named {names[i]}")
-            part = FilePart(
-                shards[owners[i]].path, int(starts[i]), int(lengths[i]), int(crcs[i]), names[i]
-            )
-            mine = slice(ends[i], ends[i + 1])
-            boxes, class_ids, difficult, truncated = (array[mine] for array in arrays)
-            samples.append(
-                Sample(
-                    part,
-                    boxes,
-                    class_ids,
-                    difficult,
-                    truncated,
-                    size=(int(sizes[i, 0]), int(sizes[i, 1])),
-                    image_id=ids[i],
-                    plain_jpeg=bool(plain[i]),
-                )
-            )
+            place = int(starts[i]), int(lengths[i]), int(crcs[i]), names[i]
+            boxes, class_ids, *flags = (array[ends[i] : ends[i + 1]] for array in objects)
+            height, width = map(int, sizes[i])
+            samples.append(Sample(
+                FilePart(shards[owners[i]].path, *place), boxes, class_ids, flags[0], flags[1],
+                size=(height, width), image_id=ids[i], plain_jpeg=bool(plain[i]),
+            ))  # fmt: skip
         return samples
 
     def _check_sizes(self, sizes: np.ndarray, names: tuple[str, ...]) -> None:
@@ -183,8 +186,7 @@ class _Shard:
         if not SHARD_NAME.fullmatch(name):
             raise ValueError(f"a shard named {name}")
         self.path = root / name
-        self.pictures, self.bytes = entry["pictures"], entry["bytes"]
-        self.sha256 = entry["sha256"]
+        self.pictures, self.bytes, self.sha256 = (entry[k] for k in ("pictures", "bytes", "sha256"))
         if not all(isinstance(n, int) and n >= 1 for n in (self.pictures, self.bytes)):
             raise ValueError(f"{name} without pictures")
         if not inside(self.path, root):
@@ -199,10 +201,11 @@ class _Shard:
                 f"again, or {MEND}"
             )
 
-    def digest(self) -> str:
-        """Return the SHA-256 of the file's bytes."""
-        with open_regular(self.path, max_bytes=MAX_WHOLE_BYTES) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with open_regular(path, max_bytes=MAX_WHOLE_BYTES) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _text(value: object) -> str:
@@ -215,3 +218,184 @@ def _texts(values: object) -> tuple[str, ...]:
     if not isinstance(values, list):
         raise ValueError("no list of names")
     return tuple(map(_text, values))
+
+
+# --------------------------------------------------------------------------------- to write
+
+
+def write_shards(
+    splits: Mapping[str, Sequence[Sample]],
+    classes: Sequence[str],
+    out: str | os.PathLike,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    num_shards: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, int]:
+    """Write the splits of a data set into a folder of shards, all of it or nothing.
+
+    Pictures are copied byte for byte. Each record is a `tf.train.Example` with `image/encoded`,
+    `image/filename`, `image/source_id`, `image/height`, `image/width` (as displayed),
+    `image/object/boxes_xyxy` (half-open pixels, 4 a box), `image/object/class/label` (from 0),
+    `image/object/class/text`, `image/object/difficult` and `image/object/truncated`.
+
+    Args:
+        splits: split name to its samples.
+        classes: class names.
+        out: the folder; it must not exist, or be empty.
+        shard_bytes: pictures are added to a shard until it is this large.
+        num_shards: the number of shards of each split instead, as far as it has pictures.
+        on_progress: called with the pictures written and their number.
+
+    Returns:
+        The number of shards of each split.
+
+    Raises:
+        ConfigError: `out` holds something, or a split's name cannot name files.
+        DatasetError: a picture cannot be read.
+        YoloError: the folder cannot be written.
+    """
+    for name in splits:
+        if not SHARD_NAME.fullmatch(f"{name}-00000-of-00001.tfrecord"):
+            raise ConfigError(
+                f"the split {name!r} cannot name files: rename its list (letters, digits, _ . -)"
+            )
+    out = _free_folder(out)
+    total, done, counts = sum(map(len, splits.values())), itertools.count(1), {}
+    tell = on_progress or (lambda done, total: None)
+
+    def write(folder: Path) -> None:
+        index: dict[str, Any] = {"format": FORMAT, "classes": list(classes), "splits": {}}
+        for name, samples in splits.items():
+            plan = plan_shards(samples, shard_bytes=shard_bytes, num_shards=num_shards)
+            split = _Split(samples, classes)
+            for number, chosen in enumerate(plan):
+                file = f"{name}-{number:05d}-of-{len(plan):05d}.tfrecord"
+                split.write(folder / file, chosen, lambda: tell(next(done), total))
+            index["splits"][name], counts[name] = split.entry(), len(plan)
+        write_text(folder / INDEX, seal(index))
+
+    write_folder(out, write)
+    return counts
+
+
+def _free_folder(out: str | os.PathLike) -> Path:
+    """Return the path of a folder to make; an empty one that stands there is taken away."""
+    out = Path(out)
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+    if out.exists() or out.is_symlink():
+        raise ConfigError(
+            f"{printable(out)}: is there already; name another --out, or remove it first"
+        )
+    return out
+
+
+def plan_shards(
+    samples: Sequence[Sample], *, shard_bytes: int = SHARD_BYTES, num_shards: int | None = None
+) -> list[range]:
+    """Return which pictures each shard of a split takes: all of them, in order.
+
+    Args:
+        samples: the pictures.
+        shard_bytes: of pictures, from which on a shard is full.
+        num_shards: the number of shards instead; they differ by one picture at most.
+    """
+    count = len(samples)
+    if num_shards is not None:
+        parts = min(num_shards, count)
+        return [range(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
+    ends, size = [0], 0
+    for i, sample in enumerate(samples, 1):
+        path = sample.path
+        size += path.length if isinstance(path, FilePart) else regular_file(path).st_size
+        if size >= shard_bytes or i == count:
+            ends.append(i)
+            size = 0
+    return [range(*pair) for pair in zip(ends, ends[1:], strict=False)]
+
+
+class _Split:
+    """One split on its way into shards."""
+
+    def __init__(self, samples: Sequence[Sample], classes: Sequence[str]):
+        self.samples, self.classes = samples, classes
+        self.shards: list[dict] = []
+        self.places: dict[str, list] = {key: [] for key in _PLACES}
+
+    def write(self, path: Path, chosen: range, count_one: Callable[[], None]) -> None:
+        """Write one shard and note what it holds."""
+        import tensorflow as tf
+
+        position = 0
+        with tf.io.TFRecordWriter(os.fsencode(path)) as writer:
+            for i in chosen:
+                data = read_regular(self.samples[i].path)
+                record = self._example(self.samples[i], data)
+                writer.write(record)
+                place = (
+                    position + _BEFORE + record.index(data), len(data), zlib.crc32(data),
+                    header_of(data, self.samples[i].path).plain_jpeg,
+                )  # fmt: skip
+                for column, value in zip(self.places.values(), place, strict=True):
+                    column.append(value)
+                position += _BEFORE + len(record) + _AFTER
+                count_one()
+        self.shards.append({
+            "file": path.name, "pictures": len(chosen), "bytes": position, "sha256": _digest(path),
+        })  # fmt: skip
+
+    def entry(self) -> dict:
+        """Return the split's part of the index."""
+        samples = self.samples
+        counts = np.array([len(sample.class_ids) for sample in samples], np.int32)
+
+        def joined(field: str, dtype: Any, *shape: int) -> str:
+            parts = [np.asarray(getattr(sample, field), dtype) for sample in samples]
+            return pack(np.concatenate([np.zeros((0, *shape), dtype), *parts]))
+
+        return {
+            "pictures": len(samples),
+            "objects": int(counts.sum()),
+            "shards": self.shards,
+            "names": [_name(sample) for sample in samples],
+            "ids": [str(sample.image_id) for sample in samples],
+            **{key: pack(np.array(self.places[key], dtype)) for key, dtype in _PLACES.items()},
+            "sizes": pack(np.array([sample.size for sample in samples], np.int32)),
+            "counts": pack(counts),
+            "boxes": joined("boxes_xyxy", np.float32, 4),
+            "class_ids": joined("class_ids", np.int32),
+            "difficult": joined("difficult", np.uint8),
+            "truncated": joined("truncated", np.uint8),
+        }
+
+    def _example(self, sample: Sample, data: bytes) -> bytes:
+        import tensorflow as tf
+
+        def numbers(values):
+            return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
+
+        def texts(values):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+        boxes = np.asarray(sample.boxes_xyxy, np.float32).ravel().tolist()
+        feature = {
+            "image/encoded": texts([data]),
+            "image/filename": texts([os.fsencode(_name(sample))]),
+            "image/source_id": texts([os.fsencode(str(sample.image_id))]),
+            "image/height": numbers([sample.size[0]]),
+            "image/width": numbers([sample.size[1]]),
+            "image/object/boxes_xyxy": tf.train.Feature(float_list=tf.train.FloatList(value=boxes)),
+            "image/object/class/label": numbers(sample.class_ids),
+            "image/object/class/text": texts(
+                os.fsencode(self.classes[i]) for i in sample.class_ids
+            ),
+            "image/object/difficult": numbers(sample.difficult),
+            "image/object/truncated": numbers(sample.truncated),
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=feature))
+        return example.SerializeToString(deterministic=True)
+
+
+def _name(sample: Sample) -> str:
+    return re.sub(r"[/\\\0]", "_", sample.path.name)

@@ -14,8 +14,7 @@ from tests.faults.audit import listening, opened
 from yolo import cli
 from yolo.data import decoding, duplicates
 from yolo.data.formats import tfrecords
-from yolo.data.formats.tfrecord_writer import plan_shards, write_shards
-from yolo.data.formats.tfrecords import INDEX, Shards
+from yolo.data.formats.tfrecords import INDEX, Shards, plan_shards, write_shards
 from yolo.data.pipeline import BatchPlan, evaluation_dataset, training_dataset
 from yolo.data.sample import Sample
 from yolo.data.store import Store, find_damaged
