@@ -259,11 +259,9 @@ def _refuse_others(findings: Findings, classes: tuple[str, ...]) -> None:
 
 
 def _describe(samples: Sequence[Sample], what: str) -> None:
+    counts = [len(sample.class_ids) for sample in samples]
+    difficult = sum(int(sample.difficult.sum()) for sample in samples)
     log.info(
         "%s: %d pictures (%d without objects), %d objects (%d difficult)",
-        what,
-        len(samples),
-        sum(len(sample.class_ids) == 0 for sample in samples),
-        sum(len(sample.class_ids) for sample in samples),
-        sum(int(sample.difficult.sum()) for sample in samples),
-    )
+        what, len(samples), counts.count(0), sum(counts), difficult,
+    )  # fmt: skip

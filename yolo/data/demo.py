@@ -69,11 +69,7 @@ def write_shapes(
         raise DatasetError(
             f"{printable(root)}: the demonstration data set cannot be written: {error.strerror}"
         ) from None
-    log.info(
-        "%s: drew %d pictures",
-        printable(folder),
-        len(lists["train"] + lists["val"]) + len(lists["test"]),
-    )
+    log.info("%s: drew %d pictures", printable(folder), train + val + test)
     return folder
 
 
@@ -110,11 +106,8 @@ def _set_aside(folder: Path) -> None:
     while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
         number += 1
     folder.rename(aside)
-    log.warning(
-        "%s: incomplete or of other settings; kept as %s and drawn anew",
-        printable(folder),
-        printable(aside.name),
-    )
+    what = "%s: incomplete or of other settings; kept as %s and drawn anew"
+    log.warning(what, printable(folder), printable(aside.name))
 
 
 def _write_tree(

@@ -19,17 +19,9 @@ SIZE_RANGE = (0.7, 1.4)
 SHORTER_RANGE = (0.8, 1.0)  # 640 to 800 for 800, the scale jitter of Lin et al. (2017), table 2
 BATCHES_PER_SIZE = 10
 NOT_AUGMENTED = AugmentConfig(
-    mosaic=0.0,
-    flip=0.0,
-    scale=(1.0, 1.0),
-    translate=0.0,
-    aspect=0.0,
-    hue=0.0,
-    saturation=0.0,
-    value=0.0,
-    min_box_pixels=0.0,
-    min_box_visible=0.0,
-)
+    mosaic=0.0, flip=0.0, scale=(1.0, 1.0), translate=0.0, aspect=0.0, hue=0.0, saturation=0.0,
+    value=0.0, min_box_pixels=0.0, min_box_visible=0.0,
+)  # fmt: skip
 
 
 # Who reads the whole of every batch. Of n devices that share it device k takes the places k, k + n,

@@ -72,8 +72,7 @@ class Shards(DataSet):
         super().__init__(root, {})
         try:
             self._classes = _texts(index["classes"])
-            self._splits = {_text(name): split for name, split in index["splits"].items()}
-            self.names = tuple(self._splits)
+            self.names, self._splits = _texts(list(index["splits"])), index["splits"]
             if not self.names:
                 raise ValueError("no splits")
             self._shards = {
@@ -182,7 +181,7 @@ class _Shard:
     """One TFRecord file as the index describes it."""
 
     def __init__(self, root: Path, entry: dict):
-        name = _text(entry["file"])
+        (name,) = _texts([entry["file"]])
         if not SHARD_NAME.fullmatch(name):
             raise ValueError(f"a shard named {name}")
         self.path = root / name
@@ -208,16 +207,12 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise ValueError(f"{value!r}, no name")
-    return value
-
-
 def _texts(values: object) -> tuple[str, ...]:
     if not isinstance(values, list):
         raise ValueError("no list of names")
-    return tuple(map(_text, values))
+    if not all(isinstance(value, str) and "\0" not in value for value in values):
+        raise ValueError("a name that is none")
+    return tuple(values)
 
 
 # --------------------------------------------------------------------------------- to write
@@ -379,6 +374,7 @@ class _Split:
             return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
         boxes = np.asarray(sample.boxes_xyxy, np.float32).ravel().tolist()
+        labels = [os.fsencode(self.classes[i]) for i in sample.class_ids]
         feature = {
             "image/encoded": texts([data]),
             "image/filename": texts([os.fsencode(_name(sample))]),
@@ -387,9 +383,7 @@ class _Split:
             "image/width": numbers([sample.size[1]]),
             "image/object/boxes_xyxy": tf.train.Feature(float_list=tf.train.FloatList(value=boxes)),
             "image/object/class/label": numbers(sample.class_ids),
-            "image/object/class/text": texts(
-                os.fsencode(self.classes[i]) for i in sample.class_ids
-            ),
+            "image/object/class/text": texts(labels),
             "image/object/difficult": numbers(sample.difficult),
             "image/object/truncated": numbers(sample.truncated),
         }
