@@ -151,15 +151,17 @@ def settle(given: dict, *, resume: str | Path | bool | None = None, program: str
 
 
 def _refuse_idle(given: dict, config: TrainConfig) -> None:
-    """Refuse options that would be read by nobody."""
-    if config.loss != "focal" and {"focal_alpha", "focal_gamma"} & set(given):
-        raise ConfigError("--focal-alpha and --focal-gamma need --loss focal")
+    """Refuse options that would be read by nobody, unless they say what holds anyway."""
     for field in dataclasses.fields(TrainConfig):
         only, name = field.metadata.get("only", config.family), field.name
-        if only != config.family and given.get(name, field.default) != field.default:
+        if given.get(name, field.default) == field.default:
+            continue
+        if only != config.family:
             owner = {"yolov4": "YOLOv4", "retinanet": "RetinaNet"}[only]
             raise ConfigError(f"--{name.replace('_', '-')} belongs to {owner}, not {config.model}")
-    if not config.freeze_epochs and "freeze_batch_size" in given:
+        if config.loss != "focal" and name in ("focal_alpha", "focal_gamma"):
+            raise ConfigError("--focal-alpha and --focal-gamma need --loss focal")
+    if not config.freeze_epochs and config.freeze_batch_size not in (None, config.batch_size):
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 
 

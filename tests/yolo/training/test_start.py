@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from yolo.errors import ConfigError
+from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system.lock import lock
 from yolo.training import run_folder, start
@@ -91,3 +92,18 @@ def test_a_finished_run_is_known_again_by_a_command_that_left_things_open(settle
     assert start.settle(given).finished() == settled == start.settle(given, resume=True).resumed
     other = {**given, "epochs": 4}
     assert start.settle(other).finished() is None
+
+
+@pytest.mark.parametrize("model", ["yolov4-tiny", "retinanet"])
+def test_a_run_can_be_started_anew_with_the_settings_that_it_wrote(here, model):
+    """As the message of a run without a checkpoint proposes."""
+    config = TrainConfig(name="a", model=model, data="VOCdevkit")
+    run_folder.describe(run_folder.create(config), config, ("cat",), {})
+    values = toml.read_toml("logs/a/config.toml")
+    assert start.settle({**values, "name": "b"}).config.model == model
+
+
+def test_settings_that_nobody_would_read_are_refused():
+    for given in ({"focal_gamma": 3.0}, {"freeze_batch_size": 3}, {"profile": "fizyr"}):
+        with pytest.raises(ConfigError, match=next(iter(given)).split("_")[0]):
+            start.settle(given)
