@@ -1,8 +1,8 @@
-"""Readers and writers of other programs' weights files, and where to get them."""
+"""Weights files of any program: opened, read, written, and where to get them."""
 
 import importlib
 
-__all__ = ["catalog", "darknet", "download", "torchvision", "tutorial"]
+__all__ = ["catalog", "darknet", "download", "loading", "torchvision", "tutorial"]
 
 
 def __getattr__(name: str):
