@@ -39,10 +39,10 @@ class Family(NamedTuple):
 
 # By the name that saved models carry.
 FAMILIES = {
-    "yolov4": Family(
+    YOLOv4Config.family: Family(
         yolov4_network, yolov4_targets, yolov4_loss, yolov4_decode, YOLOv4Config, YOLOv4Loss
     ),
-    "retinanet": Family(
+    RetinaNetConfig.family: Family(
         retinanet_network,
         retinanet_targets,
         retinanet_loss,
