@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from yolo.boxes.detections import Detections
+from yolo.data.sample import Sample
 from yolo.errors import ConfigError
 
 
-def align_classes(detections: Sequence[Detections], classes: Sequence[str]) -> list[Detections]:
+def align_classes(
+    detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str]
+) -> list[Detections]:
     """Return the detections with class ids that index into `classes`, matched by name.
 
     A model may know more classes than the data set has labels for, or in another order.
@@ -18,15 +21,22 @@ def align_classes(detections: Sequence[Detections], classes: Sequence[str]) -> l
     Detections without class names are taken to count as the data set does.
 
     Args:
-        detections: one entry per picture.
+        detections: what was found, one entry per sample.
+        samples: the labelled pictures.
         classes: the data set's class names.
 
     Returns:
         As many entries, with `class_names` equal to `classes`.
 
     Raises:
+        ValueError: there are not as many detections as samples.
         ConfigError: the model and the data set have no class name in common.
     """
+    if len(detections) != len(samples):
+        raise ValueError(
+            "Scores need one Detections per sample. "
+            f"Received: {len(detections)} for {len(samples)} samples."
+        )
     classes = tuple(classes)
     aligned = []
     for found in detections:

@@ -10,18 +10,18 @@ too): whatever is found mostly inside one counts neither way, any number of time
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from yolo.boxes.detections import Detections
+from yolo.data.formats.coco import read_instances
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.evaluation import align_classes
 from yolo.evaluation.text_table import number, text_table
-from yolo.system.reading import printable, read_regular, shortened
+from yolo.system.reading import read_json, shortened
 
 METRICS = (
     "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",
@@ -50,16 +50,10 @@ def evaluate_coco(detections: list[Detections], samples: list[Sample], classes) 
     Reference:
         https://cocodataset.org/#detection-eval
     """
-    if len(detections) != len(samples):
-        raise ValueError(
-            "evaluate_coco needs one Detections per sample. "
-            f"Received: {len(detections)} for {len(samples)} samples."
-        )
-    classes = tuple(classes)
     truth: list[dict] = []
     results: list[dict] = []
-    found_by_picture = align_classes(detections, classes)
-    for image_id, (found, sample) in enumerate(zip(found_by_picture, samples, strict=True), 1):
+    aligned = align_classes(detections, samples, classes)
+    for image_id, (found, sample) in enumerate(zip(aligned, samples, strict=True), 1):
         found = _counted(found)
         for box, class_id, crowd in zip(
             _to_xywh(sample.boxes_xyxy), sample.class_ids, sample.difficult, strict=True
@@ -110,17 +104,7 @@ def evaluate_coco_files(ground_truth: Path, results: Path) -> dict:
         DatasetError: a file is not what it should be, a result has an unknown picture, or two
             categories have one id or one name.
     """
-    truth, found = _read_json(ground_truth), _read_json(results)
-    missing = [
-        key
-        for key in ("images", "annotations", "categories")
-        if not isinstance(truth, dict) or not isinstance(truth.get(key), list)
-    ]
-    if missing:
-        raise DatasetError(
-            f"{ground_truth}: no list {missing[0]!r}. Expected a COCO instances file with "
-            "images, annotations and categories."
-        )
+    truth, found = read_instances(ground_truth), read_json(results)
     _check_truth(truth, ground_truth)
     images, categories = (_renumber(truth[kind]) for kind in ("images", "categories"))
     _check_results(found, results, images, ground_truth)
@@ -199,15 +183,6 @@ def _to_xywh(boxes_xyxy) -> list[list[float]]:
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
 
 
-def _read_json(path: Path):
-    data = read_regular(path)
-    try:
-        return json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        reason = printable(str(error))[:200]
-        raise DatasetError(f"{printable(path)}: not a JSON file in UTF-8 ({reason}).") from None
-
-
 def _check_truth(truth: dict, path: Path) -> None:
     """Refuse entries that the evaluation would trip over, or silently take for something else."""
     for key, needed in (
@@ -216,7 +191,7 @@ def _check_truth(truth: dict, path: Path) -> None:
         ("annotations", ("id", "image_id", "category_id", "bbox")),
     ):
         for i, entry in enumerate(truth[key]):
-            if not isinstance(entry, dict) or not all(name in entry for name in needed):
+            if not all(name in entry for name in needed):
                 raise DatasetError(f"{path}: {key}, entry {i}: expected {', '.join(needed)}.")
             ids = [entry[name] for name in needed if name.endswith("id")]
             if not all(isinstance(value, int | str) for value in ids):

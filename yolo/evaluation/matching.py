@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +39,8 @@ class PictureResult:
         return 2 * self.hits / (2 * self.hits + wrong) if self.hits or wrong else 1.0
 
 
-def match(found: Detections, sample: Sample, *, iou_threshold: float = MATCH_IOU) -> np.ndarray:
-    """Pair detections with objects, whatever their classes, each at most once.
+def match(found: Detections, sample: Sample) -> np.ndarray:
+    """Pair detections with objects that they overlap by `MATCH_IOU`, each at most once.
 
     Pairs of one class go first and then those of two, each by falling overlap: a box of the
     wrong class on an object that was found rightly as well takes nothing from it.
@@ -48,7 +48,6 @@ def match(found: Detections, sample: Sample, *, iou_threshold: float = MATCH_IOU
     Args:
         found: the detections.
         sample: the objects.
-        iou_threshold: the least IoU of a pair.
 
     Returns:
         (len(found),) index of each detection's object, -1 for none.
@@ -61,14 +60,14 @@ def match(found: Detections, sample: Sample, *, iou_threshold: float = MATCH_IOU
     order = np.argsort(-(iou + 2 * same), axis=None, kind="stable")
     taken = np.zeros(len(sample.class_ids), bool)
     for i, j in zip(*np.unravel_index(order, iou.shape), strict=True):
-        if iou[i, j] >= iou_threshold and objects[i] < 0 and not taken[j]:
+        if iou[i, j] >= MATCH_IOU and objects[i] < 0 and not taken[j]:
             objects[i], taken[j] = j, True
     return objects
 
 
 def confusion_matrix(
     detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str], *,
-    score_threshold: float, iou_threshold: float = MATCH_IOU,
+    score_threshold: float,
 ) -> np.ndarray:  # fmt: skip
     """Count what was taken for what.
 
@@ -77,31 +76,24 @@ def confusion_matrix(
         samples: the labelled pictures; difficult objects, and what is found on them, are left out.
         classes: class names.
         score_threshold: detections that score less are left out.
-        iou_threshold: the least IoU of a detection and its object.
 
     Returns:
         (C + 1, C + 1) int64: rows are what is there, columns what was said; the last row is
         background taken for an object, the last column objects that were overlooked.
     """
-    count = len(classes)
-    matrix = np.zeros((count + 1, count + 1), np.int64)
-    for found, sample in zip(align_classes(detections, classes), samples, strict=True):
-        found = found[found.scores >= score_threshold]
-        objects = match(found, sample, iou_threshold=iou_threshold)
-        overlooked = ~np.asarray(sample.difficult, bool)
-        for said, j in zip(found.class_ids, objects, strict=True):
-            if j < 0:
-                matrix[count, said] += 1
-            elif not sample.difficult[j]:
-                matrix[sample.class_ids[j], said] += 1
-                overlooked[j] = False
-        np.add.at(matrix, (np.asarray(sample.class_ids)[overlooked], count), 1)
+    matrix = np.zeros((len(classes) + 1,) * 2, np.int64)
+    for found, objects, ids, difficult in _judged(detections, samples, classes, score_threshold):
+        counts = ~difficult[objects]
+        np.add.at(matrix, (ids[objects[counts]], found.class_ids[counts]), 1)
+        overlooked = ~difficult
+        overlooked[[*objects, -1]] = False
+        np.add.at(matrix, (ids[overlooked], -1), 1)
     return matrix
 
 
 def picture_results(
     detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str], *,
-    score_threshold: float, iou_threshold: float = MATCH_IOU,
+    score_threshold: float,
 ) -> list[PictureResult]:  # fmt: skip
     """Judge every picture by itself, the worst first.
 
@@ -110,25 +102,31 @@ def picture_results(
         samples: the labelled pictures.
         classes: class names.
         score_threshold: detections that score less are left out.
-        iou_threshold: the least IoU of a detection and its object.
 
     Returns:
         One entry a picture, by rising F1; of equal ones those with more mistakes first.
     """
     results = []
-    aligned = align_classes(detections, classes)
-    for index, (found, sample) in enumerate(zip(aligned, samples, strict=True)):
-        found = found[found.scores >= score_threshold]
-        objects = match(found, sample, iou_threshold=iou_threshold)
-        known = objects >= 0
-        right = np.zeros(len(found), bool)
-        right[known] = found.class_ids[known] == sample.class_ids[objects[known]]
-        hard = np.asarray(sample.difficult, bool)
-        on_hard = np.zeros(len(found), bool)
-        on_hard[known] = hard[objects[known]]
-        missed = ~hard
-        missed[objects[right]] = False
-        hits = int(np.count_nonzero(right & ~on_hard))
-        false = np.flatnonzero(~right & ~on_hard)
-        results.append(PictureResult(index, found, hits, np.flatnonzero(missed), false))
+    judged = _judged(detections, samples, classes, score_threshold)
+    for index, (found, objects, ids, difficult) in enumerate(judged):
+        right, counts = found.class_ids == ids[objects], ~difficult[objects]
+        missed = ~difficult
+        missed[[*objects[right], -1]] = False
+        hits, false = np.count_nonzero(right & counts), np.flatnonzero(~right & counts)
+        results.append(PictureResult(index, found, int(hits), np.flatnonzero(missed), false))
     return sorted(results, key=lambda r: (r.f1, -len(r.missed) - len(r.false), r.index))
+
+
+def _judged(
+    detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str],
+    score_threshold: float,
+) -> Iterator[tuple[Detections, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
+    """Yield, for each picture, the detections that count and what `match` says of them.
+
+    With them go the objects' class ids and whether they are difficult; both end with an entry
+    for no object, of the class -1.
+    """
+    for found, sample in zip(align_classes(detections, samples, classes), samples, strict=True):
+        found = found[found.scores >= score_threshold]
+        difficult = np.append(np.asarray(sample.difficult, bool), False)
+        yield found, match(found, sample), np.append(sample.class_ids, -1), difficult

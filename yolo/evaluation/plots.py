@@ -53,17 +53,11 @@ def plot_training(results_csv: Path, png: Path) -> None:
         raise DatasetError(
             f"{results_csv}: no epoch to draw. Expected a header and a row for each."
         )
-    panels: dict[str, dict[str, list]] = {
-        "loss": {}, "mean average precision": {}, "learning rate": {}
-    }  # fmt: skip
-    for name, values in table.items():
-        if name.endswith("loss"):
-            panels["loss"][name] = values
-        elif name in _PANELS:
-            panels[_PANELS[name]][name] = values
-    panels = {title: curves for title, curves in panels.items() if curves}
-    with new_figure(png, (8, 3 * max(len(panels), 1))) as figure:
-        axes = figure.subplots(max(len(panels), 1), 1, squeeze=False, sharex=True)[:, 0]
+    losses = {name: values for name, values in table.items() if name.endswith("loss")}
+    panels = {"loss": losses} if losses else {}
+    panels |= {title: {name: table[name]} for name, title in _PANELS.items() if name in table}
+    count = max(len(panels), 1)
+    with new_axes(png, (8, 3 * count), count) as axes:
         for axis, (title, curves) in zip(axes, panels.items(), strict=False):
             for name, values in curves.items():
                 points = [(x, y) for x, y in zip(epochs, values, strict=True) if math.isfinite(y)]
@@ -81,21 +75,13 @@ def plot_training(results_csv: Path, png: Path) -> None:
 
 
 def plot_average_precision(result: VocResult, png: Path) -> None:
-    """Draw the all-point average precision of each class as a bar, the best on top.
-
-    Args:
-        result: what `evaluate_voc` returned.
-        png: the picture to write.
-
-    """
+    """Draw the all-point average precision of each class as a bar, the best on top."""
     entries = _worst_first(result)
-    with new_figure(png, (7, 1.2 + 0.28 * len(entries))) as figure:
-        axis = figure.subplots()
+    with new_axes(png, (7, 1.2 + 0.28 * len(entries))) as (axis,):
         bars = axis.barh([e.name for e in entries], [e.ap_all_point for e in entries])
         axis.bar_label(bars, [f"{e.ap_all_point:.3f}" for e in entries], padding=3)
-        axis.set_xlim(0, 1.12)
-        axis.set_xlabel(f"average precision at IoU {result.iou_threshold:g}")
-        axis.set_title(f"mean {result.map_all_point:.4f}")
+        label = f"average precision at IoU {result.iou_threshold:g}"
+        axis.set(xlim=(0, 1.12), xlabel=label, title=f"mean {result.map_all_point:.4f}")
 
 
 def plot_f1(result: VocResult, png: Path) -> None:
@@ -103,16 +89,10 @@ def plot_f1(result: VocResult, png: Path) -> None:
 
     F1 is 2 P R / (P + R). The thick line is the mean over the classes that have objects; of many
     classes, the worst ten are drawn beside it.
-
-    Args:
-        result: what `evaluate_voc` returned.
-        png: the picture to write.
-
     """
     entries = _worst_first(result)
     curves = [entry.f1_curve() for entry in entries]
-    with new_figure(png, (7, 5.5)) as figure:
-        axis = figure.subplots()
+    with new_axes(png, (7, 5.5)) as (axis,):
         for entry, curve in list(zip(entries, curves, strict=True))[:_MOST_CURVES]:
             axis.plot(SCORES, curve, label=entry.name, alpha=0.8)
         title = f"IoU {result.iou_threshold:g}"
@@ -134,7 +114,6 @@ def plot_confusion(matrix: np.ndarray, classes, png: Path) -> None:
         matrix: what `confusion_matrix` returned, background last.
         classes: class names.
         png: the picture to write.
-
     """
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -143,8 +122,7 @@ def plot_confusion(matrix: np.ndarray, classes, png: Path) -> None:
     matrix, share = matrix[np.ix_(chosen, chosen)], share[np.ix_(chosen, chosen)]
     count = len(names)
     side = min(14, 3 + 0.55 * count)
-    with new_figure(png, (side + 1, side)) as figure:
-        axis = figure.subplots()
+    with new_axes(png, (side + 1, side)) as (axis,):
         image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
         axis.set_xticks(range(count), names, rotation=45, ha="right")
         axis.set_yticks(range(count), names)
@@ -154,32 +132,24 @@ def plot_confusion(matrix: np.ndarray, classes, png: Path) -> None:
             ink = "white" if share[i, j] > 0.55 else "black"
             text = f"{matrix[i, j]}" if count > 12 else f"{matrix[i, j]}\n{share[i, j]:.0%}"
             axis.text(j, i, text, ha="center", va="center", color=ink, fontsize=size)
-        figure.colorbar(image, ax=axis, label="share of the row", shrink=0.8)
+        axis.figure.colorbar(image, ax=axis, label="share of the row", shrink=0.8)
 
 
 def plot_precision_recall(result: VocResult, png: Path) -> None:
-    """Draw precision against recall, a curve per class; of many classes, the worst ten.
-
-    Args:
-        result: what `evaluate_voc` returned.
-        png: the picture to write.
-
-    """
+    """Draw precision against recall, a curve per class; of many classes, the worst ten."""
     entries = _worst_first(result)
     shown = entries[:_MOST_CURVES]
-    with new_figure(png, (7, 5.5)) as figure:
-        axis = figure.subplots()
+    with new_axes(png, (7, 5.5)) as (axis,):
         for entry in shown:
             axis.plot(
                 [0, *entry.recall_curve],
                 [*entry.precision_curve[:1], *entry.precision_curve] or [0],
                 label=f"{entry.name} {entry.ap_all_point:.3f}",
             )
-        axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-        many = (
-            f", worst {len(shown)} of {len(entries)} classes" if len(shown) < len(entries) else ""
-        )
-        axis.set_title(f"IoU {result.iou_threshold:g}{many}")
+        title = f"IoU {result.iou_threshold:g}"
+        if len(shown) < len(entries):
+            title += f", worst {len(shown)} of {len(entries)} classes"
+        axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title=title)
         axis.grid(alpha=0.3)
         if shown:
             axis.legend(fontsize="small")
@@ -228,8 +198,8 @@ def _to_float(text) -> float:
 
 
 @contextlib.contextmanager
-def new_figure(png: Path, size: tuple[float, float]):
-    """Give a figure to draw on, and write it at the end."""
+def new_axes(png: Path, size: tuple[float, float], rows: int = 1):
+    """Give axes below each other to draw on, and write the figure at the end."""
     import matplotlib
     from matplotlib import font_manager
     from matplotlib.figure import Figure  # without pyplot: no window and no global state
@@ -242,7 +212,7 @@ def new_figure(png: Path, size: tuple[float, float]):
     ):
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = Figure(figsize=size, layout="constrained")
-        yield figure
+        yield figure.subplots(rows, squeeze=False, sharex=True)[:, 0]
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=120)
     write_bytes(png, data.getvalue())

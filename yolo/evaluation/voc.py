@@ -20,14 +20,12 @@ from yolo.boxes.detections import Detections
 from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
-from yolo.evaluation.average_precision import (
-    average_precision_11_point,
-    average_precision_all_point,
-)
+from yolo.evaluation.average_precision import average_precision
 from yolo.evaluation.text_table import number, text_table
 from yolo.models.thresholds import MATCH_IOU
 
 SCORES = np.linspace(0, 1, 201)  # where F1 is looked at
+_FIGURES = ("ap_11_point", "ap_all_point", "precision", "recall")  # of a class, in 0..1
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,30 +142,16 @@ def evaluate_voc(
         Everingham et al., The PASCAL Visual Object Classes Challenge: A Retrospective (2015),
         and VOCevaldet.m of the development kit.
     """
-    if len(detections) != len(samples):
-        raise ValueError(
-            "evaluate_voc needs one Detections per sample. "
-            f"Received: {len(detections)} for {len(samples)} samples."
-        )
-    classes = tuple(classes)
-    detections = align_classes(detections, classes)
-    results = {
-        rule: _all_classes(
-            detections, samples, classes, iou_threshold, float(rule), score_threshold
-        )
-        for rule in (False, True)
-    }
-    other = results[not inclusive_pixels]
-    return VocResult(
-        classes=results[bool(inclusive_pixels)],
-        iou_threshold=iou_threshold,
-        score_threshold=score_threshold,
-        inclusive_pixels=bool(inclusive_pixels),
-        other_rule=(
-            _mean(result.ap_11_point for result in other),
-            _mean(result.ap_all_point for result in other),
-        ),
+    detections = align_classes(detections, samples, classes)
+    chosen, other = (
+        _all_classes(detections, samples, classes, iou_threshold, float(rule), score_threshold)
+        for rule in (bool(inclusive_pixels), not inclusive_pixels)
     )
+    other_rule = (
+        _mean(result.ap_11_point for result in other),
+        _mean(result.ap_all_point for result in other),
+    )
+    return VocResult(chosen, iou_threshold, score_threshold, bool(inclusive_pixels), other_rule)
 
 
 def _all_classes(
@@ -195,7 +179,6 @@ def _all_classes(
     for class_id, name in enumerate(classes):
         mine = np.flatnonzero(found_classes == class_id)
         mine = mine[np.argsort(-scores[mine], kind="stable")]
-        objects = int(np.count_nonzero(~difficult[truth_classes == class_id]))
         overlaps = best_iou[mine] >= iou_threshold
         ignored = np.zeros(len(mine), bool)
         ignored[overlaps] = difficult[best_object[mine[overlaps]]]
@@ -205,8 +188,7 @@ def _all_classes(
         results.append(
             _class_result(
                 name,
-                objects,
-                int(np.count_nonzero(truth_classes == class_id)) - objects,
+                difficult[truth_classes == class_id],
                 hit[~ignored],
                 scores[mine[~ignored]],
                 score_threshold,
@@ -216,26 +198,23 @@ def _all_classes(
 
 
 def _class_result(
-    name: str,
-    objects: int,
-    difficult: int,
-    hit: np.ndarray,
-    scores: np.ndarray,
-    score_threshold: float,
+    name: str, difficult: np.ndarray, hit: np.ndarray, scores: np.ndarray, score_threshold: float
 ) -> ClassResult:
+    """Return the figures of a class from its objects, and its detections, best first."""
+    objects = int(np.count_nonzero(~difficult))
     true_positives = np.cumsum(hit)
-    so_far = np.arange(1, len(hit) + 1)
-    precision = true_positives / so_far
+    precision = true_positives / np.arange(1, len(hit) + 1)
     recall = true_positives / objects if objects else np.full(len(hit), np.nan)
     sure = int(np.count_nonzero(scores >= score_threshold))
     hits = int(true_positives[sure - 1]) if sure else 0
+    eleven, area = average_precision(precision, recall) if objects else (np.nan, np.nan)
     return ClassResult(
         name=name,
         objects=objects,
-        difficult=difficult,
+        difficult=len(difficult) - objects,
         detections=len(hit),
-        ap_11_point=(average_precision_11_point(precision, recall) if objects else np.nan),
-        ap_all_point=average_precision_all_point(precision, recall) if objects else np.nan,
+        ap_11_point=eleven,
+        ap_all_point=area,
         precision=hits / sure if sure else np.nan,
         recall=hits / objects if objects else np.nan,
         precision_curve=precision,
@@ -274,14 +253,7 @@ def table(result: VocResult) -> str:
         Lines joined by newlines, without one at the end.
     """
     rows = [
-        [
-            entry.name,
-            str(entry.objects),
-            number(entry.ap_11_point),
-            number(entry.ap_all_point),
-            number(entry.precision),
-            number(entry.recall),
-        ]
+        [entry.name, str(entry.objects), *(number(getattr(entry, key)) for key in _FIGURES)]
         for entry in result.classes
     ]
     objects = str(sum(entry.objects for entry in result.classes))
@@ -329,7 +301,7 @@ def to_json(result: VocResult) -> dict:
                 "detections": entry.detections,
                 **{
                     key: None if np.isnan(getattr(entry, key)) else float(getattr(entry, key))
-                    for key in ("ap_11_point", "ap_all_point", "precision", "recall")
+                    for key in _FIGURES
                 },
             }
             for entry in result.classes

@@ -11,7 +11,7 @@ import numpy as np
 from yolo.data.anchor_fit import box_sizes
 from yolo.data.check import DataReport
 from yolo.data.sample import Sample, draw_ground_truth
-from yolo.evaluation.plots import new_figure
+from yolo.evaluation.plots import new_axes
 from yolo.pictures.files import read_image, write_image
 from yolo.pictures.sheet import grid, shrunk
 
@@ -56,8 +56,7 @@ def plot_labels(report: DataReport, png: Path) -> None:
         for name in report.classes
     }
     names = sorted(totals, key=totals.__getitem__)[-MOST_CLASSES:]
-    with new_figure(png, (7, 1.6 + 0.28 * len(names))) as figure:
-        axis = figure.subplots()
+    with new_axes(png, (7, 1.6 + 0.28 * len(names))) as (axis,):
         start = np.zeros(len(names))
         for split, counts in report.splits.items():
             values = [counts.per_class[name] for name in names]
@@ -81,8 +80,7 @@ def plot_boxes(report: DataReport, anchors: np.ndarray | None, png: Path) -> Non
         sizes, ids = sizes[chosen], ids[chosen]
     sizes = np.maximum(sizes, 0.5)
     frequent = np.argsort(-np.bincount(ids, minlength=len(report.classes)), kind="stable")
-    with new_figure(png, (7, 6.5)) as figure:
-        axis = figure.subplots()
+    with new_axes(png, (7, 6.5)) as (axis,):
         named = [int(c) for c in frequent[:MOST_COLOURS] if (ids == c).any()]
         rest = ~np.isin(ids, named)
         look = {"s": 9, "alpha": 0.45, "linewidths": 0}
@@ -120,11 +118,10 @@ def plot_centres(report: DataReport, png: Path) -> None:
     heat, _, _ = np.histogram2d(
         centres[:, 1], centres[:, 0], bins=shape, range=((0, height), (0, width))
     )
-    with new_figure(png, (6.5, 6.5 * height / width * 0.85 + 0.6)) as figure:
-        axis = figure.subplots()
+    with new_axes(png, (6.5, 6.5 * height / width * 0.85 + 0.6)) as (axis,):
         image = axis.imshow(heat, extent=(0, width, height, 0), cmap="magma", aspect="equal")
         axis.set(xlabel="pixels", ylabel="pixels")
-        figure.colorbar(image, ax=axis, label="objects", shrink=0.85)
+        axis.figure.colorbar(image, ax=axis, label="objects", shrink=0.85)
 
 
 def examples(samples: Sequence[Sample], classes) -> np.ndarray:

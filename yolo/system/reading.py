@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from yolo.errors import DatasetError
 
@@ -99,18 +101,10 @@ def regular_file(
 def open_regular(
     path: str | os.PathLike, *, max_bytes: int = MAX_BYTES, error: type[Exception] = DatasetError
 ) -> io.BufferedReader:
-    """Open a file for reading, in such a way that none can block us.
+    """Open a file for reading, in such a way that none can block us; the caller closes it.
 
     What is opened is checked again after the opening: the name may have come to mean a pipe
     since it was looked at.
-
-    Args:
-        path: as for `regular_file`.
-        max_bytes: as for `regular_file`.
-        error: as for `regular_file`.
-
-    Returns:
-        The open file; the caller closes it.
 
     Raises:
         DatasetError: or `error`: as `regular_file`, or the file cannot be read.
@@ -134,13 +128,7 @@ def read_regular(
 ) -> bytes:
     """Read a whole file as `open_regular` opens it, and never more than `max_bytes`.
 
-    Args:
-        path: as for `regular_file`, or a `FilePart`, whose checksum is compared.
-        max_bytes: as for `regular_file`.
-        error: as for `regular_file`.
-
-    Returns:
-        The content.
+    Of a `FilePart` the checksum is compared.
 
     Raises:
         DatasetError: or `error`: as `regular_file`, or the file cannot be read.
@@ -157,15 +145,24 @@ def read_regular(
     return data
 
 
+def read_json(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> Any:
+    """Read a JSON file in UTF-8, with or without a byte-order mark.
+
+    Raises:
+        DatasetError: as `read_regular`, or it is no JSON.
+    """
+    data = read_regular(path, max_bytes=max_bytes)
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as fault:
+        reason = printable(str(fault))[:200]
+        raise DatasetError(f"{printable(path)}: no readable JSON in UTF-8 ({reason})") from None
+
+
 def read_lines_of(
     path: str | os.PathLike, *, max_bytes: int = 1 << 28, error: type[Exception] = DatasetError
 ) -> list[str]:
     """Read the lines of a list in UTF-8, with or without a byte-order mark.
-
-    Args:
-        path: as for `regular_file`.
-        max_bytes: as for `regular_file`.
-        error: as for `regular_file`.
 
     Raises:
         DatasetError: or `error`: as `read_regular`, or it is not UTF-8.

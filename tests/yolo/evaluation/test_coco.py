@@ -275,7 +275,7 @@ def test_pictures_are_ranked_by_their_numbers(tmp_path):
         (TRUTH, [RESULT | {"image_id": 6}], "image_id 6"),
         (TRUTH, [{"image_id": 5}], "result 0 lacks"),
         (TRUTH, {"a": 1}, "expected a JSON list"),
-        ({"images": []}, [], "no list 'annotations'"),
+        ({"images": []}, [], "no list of objects under 'annotations'"),
         (TRUTH, [RESULT | {"category_id": [1]}], "category_id .1.; expected a number"),
         (TRUTH, [RESULT | {"image_id": None}], "image_id None"),
         (changed(iscrowd=None), [], "annotation 1: iscrowd None; expected 0 or 1"),
@@ -286,7 +286,7 @@ def test_pictures_are_ranked_by_their_numbers(tmp_path):
         (categories("cat", ["dog"]), [], "entry 1: a name that is no text"),
         (categories("cat", "cat"), [], "two categories have the name 'cat'"),
         (categories("cat", "dog", ids=(3, "3")), [], "two categories have the id '3'"),
-        ("{", [], "not a JSON file"),
+        ("{", [], "no readable JSON in UTF-8"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path, truth, results, message):

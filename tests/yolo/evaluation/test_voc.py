@@ -10,10 +10,7 @@ import pytest
 from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError
-from yolo.evaluation.average_precision import (
-    average_precision_11_point,
-    average_precision_all_point,
-)
+from yolo.evaluation.average_precision import average_precision
 from yolo.evaluation.voc import evaluate_voc, table, to_json
 
 CLASSES = ("cat", "dog")
@@ -224,13 +221,12 @@ def test_more_misses_below_change_nothing_above():
 def test_eleven_points_are_multiples_of_the_float():
     # Recall 0.3 and 0.6 fall short of 3 * 0.1 and 6 * 0.1; 0.2 and 0.5 reach their points.
     for recall, points in ((0.2, 3), (0.3, 3), (0.5, 6), (0.6, 6), (1.0, 11)):
-        found = average_precision_11_point(np.array([1.0]), np.array([recall]))
+        found, _ = average_precision(np.array([1.0]), np.array([recall]))
         assert found == pytest.approx(points / 11)
 
 
 def test_curves_without_detections():
-    assert average_precision_11_point(np.zeros(0), np.zeros(0)) == 0.0
-    assert average_precision_all_point(np.zeros(0), np.zeros(0)) == 0.0
+    assert average_precision(np.zeros(0), np.zeros(0)) == (0.0, 0.0)
 
 
 def test_class_ids_are_matched_by_name():

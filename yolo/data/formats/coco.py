@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
@@ -17,7 +16,7 @@ from yolo.data.annotated import Box, Labelled, MarkedObject
 from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import nearest, short_list
 from yolo.errors import DatasetError
-from yolo.system.reading import inside, printable, read_regular, shortened
+from yolo.system.reading import inside, printable, read_json, shortened
 
 MAX_JSON_BYTES = 1 << 31
 
@@ -126,7 +125,7 @@ def results(
 
 def _parsed(path: Path, folder: Path) -> Part:
     """Return what an instances file says of its pictures."""
-    data, file, faults = _load(path), printable(path), list[str]()
+    data, file, faults = read_instances(path), printable(path), list[str]()
     names = _categories(data, path)
     entries = _by_id(data["images"], file, faults)
     marked = _marked(data["annotations"], entries, names, file, faults)
@@ -222,14 +221,13 @@ def _picture(folder: Path, name: object) -> Path | None:
     return path if inside(path, folder, path.parent) else None
 
 
-def _load(path: Path) -> dict[str, list[dict]]:
-    data = read_regular(path, max_bytes=MAX_JSON_BYTES)
-    try:
-        data = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(
-            f"{printable(path)}: no readable JSON ({printable(str(error))[:200]})"
-        ) from None
+def read_instances(path: Path) -> dict[str, list[dict]]:
+    """Read an instances file in COCO format as it is, no more than its three lists being sure.
+
+    Raises:
+        DatasetError: it is no JSON, or lacks a list of objects.
+    """
+    data = read_json(path, max_bytes=MAX_JSON_BYTES)
     for key in ("images", "annotations", "categories"):
         entries = data.get(key) if isinstance(data, dict) else None
         if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
