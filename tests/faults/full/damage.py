@@ -26,7 +26,7 @@ def full_disk(toy: Toy, quick: bool):
     toy.train_until(start, 5)  # in the second epoch; the first one's models are there
     size = max(path.stat().st_size for path in start.rglob("*"))
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    count = 3 if quick else 10
+    count = 2 if quick else 10
     for number in range(count):
         folder = toy.copy_of(start)
         before = contents(folder)

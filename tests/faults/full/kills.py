@@ -52,7 +52,7 @@ def frozen(toy: Toy, quick: bool):
     freezer.watch(toy.work / "reference")
     expected = toy.reference
     operations = freezer.seen
-    chosen = random.Random(1).sample(range(1, operations), 3 if quick else 50)
+    chosen = random.Random(1).sample(range(1, operations), 2 if quick else 50)
     freezer.watch(folder, chosen)
     toy.train(folder)
     freezer.folder = None
@@ -161,7 +161,7 @@ def best_over_resumes(toy: Toy, quick: bool):
     honest, highest = trainer.evaluate_voc, -1.0
     trainer.evaluate_voc = lambda *arguments: Score()
     try:
-        for resume in range(4 if quick else 20):
+        for resume in range(3 if quick else 20):
             with meter.trial(str(resume)):
                 try:
                     toy.train(folder, stop=StopAfter(chance.randint(1, 9)), epochs=40,

@@ -9,8 +9,15 @@ from yolo.errors import ConfigError
 from yolo.export import compare, exporter
 from yolo.export.graph import _float_layers
 from yolo.export.runtimes import ExportedDetector
+from yolo.models.retinanet import network
 
 CLASSES = ["cat", "狗", "cow"]
+
+
+@pytest.fixture(autouse=True)
+def _shallow_subnets(monkeypatch):
+    """One convolution before each output: four would be converted four times as long."""
+    monkeypatch.setattr(network, "SUBNET_DEPTH", 1)
 
 
 def retinanet(**options):
