@@ -7,9 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.full import small
+from yolo.models.yolov4 import network
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 # Of the notebook: what its first cell sets, and what it is to be here.
 FULL, QUICK = "64, 8, 8, (192, 256)", "4, 1, 4, (64, 64)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_network():
+    """What is under test are the examples: the network need not be YOLOv4-tiny's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "build_network", small.build_network)
+        yield
 
 
 def run(name, *arguments):
