@@ -6,7 +6,6 @@ from pathlib import Path
 
 from yolo.cli import common, options
 from yolo.cli.option_values import Parser, make_parser
-from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
 
 
@@ -32,21 +31,11 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     if config.family == "retinanet":  # whose anchors are made with Keras
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     data = folder.open_data(config)
-    found = fit(config, data, screen)
-    write_text(Path(args.out), fit_anchors.anchors_text(found.chosen))
+    fit = fit_anchors.fit_anchors(config, data.train, data.classes, screen.write)
+    write_text(Path(args.out), fit_anchors.anchors_text(fit.chosen))
     height, width = config.image_size
     screen.write(
         f"written: {args.out}; train with --anchors {terminal.quoted(args.out)} --image-size "
         f"{height}x{width}"
     )
     return 0
-
-
-def fit(config: TrainConfig, data, screen: terminal.Screen):
-    """Fit anchors to the pictures to train on, show the outcome and return it."""
-    from yolo.training import fit_anchors
-
-    fit = fit_anchors.fit_anchors(config, data.train, data.classes)
-    for line in fit_anchors.describe_fit(fit, fit_anchors.anchor_shapes(config)[1]):
-        screen.write(line)
-    return fit

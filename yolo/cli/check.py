@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from yolo.cli import anchors, common, options
+from yolo.cli import common, options
 from yolo.cli.option_values import Parser, make_parser
 from yolo.errors import DatasetError
 from yolo.settings.train import TrainConfig
@@ -43,16 +43,11 @@ def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose:
     figures = {}
     if data is not None:
         if config.anchors == AUTO:
-            anchors.fit(config, data, screen)
-        readable = _readable(data.train, report)
+            fit_anchors.fit_anchors(config, data.train, data.classes, screen.write)
+        bad = [problem.place for problem in report.of("error")]
+        readable = [s for s in data.train if not any(p.startswith(f"{s.path}:") for p in bad)]
         shapes, _ = fit_anchors.anchor_shapes(config)
         figures = data_plots.write_all(report, readable, shapes, out / "plots")
     page = run_report.write_check(out, report, figures)
     screen.write(f"\nwritten: {page}, and check.txt, check.json and plots/ beside it")
     return DatasetError.exit_code if report.of("error") else 0
-
-
-def _readable(samples, report) -> list:
-    """Return the pictures that can be drawn."""
-    bad = [problem.place for problem in report.of("error")]
-    return [s for s in samples if not any(place.startswith(f"{s.path}:") for place in bad)]

@@ -81,13 +81,16 @@ def anchor_shapes(config: TrainConfig) -> tuple[np.ndarray, tuple[tuple[int, ...
     return np.array(shapes, np.float64), groups
 
 
-def fit_anchors(config: TrainConfig, samples: Sequence[Sample], classes) -> AnchorFit:
-    """Fit the model's anchors to the objects of a data set.
+def fit_anchors(
+    config: TrainConfig, samples: Sequence[Sample], classes, write: Callable = lambda line: None
+) -> AnchorFit:
+    """Fit the model's anchors to the objects of a data set, and show what that brings.
 
     Args:
         config: as for `anchor_recall`; `anchors` names the ones to start from.
         samples: the pictures to train on.
         classes: class names.
+        write: called with lines to show.
     """
     boxes, ids = anchor_fit.network_boxes(samples, config.image_size, config.resize)
     settings = model_settings(config)
@@ -95,7 +98,10 @@ def fit_anchors(config: TrainConfig, samples: Sequence[Sample], classes) -> Anch
     new = anchor_fit.fit_shapes(anchor_fit.box_sizes(boxes), old, groups, seed=config.seed)
     fitted = dataclasses.replace(settings, anchors=new.tolist())
     before, after = (_recall(config, s, boxes, ids, classes) for s in (settings, fitted))
-    return AnchorFit(old, new, before, after, anchor_fit.is_better(after, before))
+    fit = AnchorFit(old, new, before, after, anchor_fit.is_better(after, before))
+    for line in describe_fit(fit, groups):
+        write(line)
+    return fit
 
 
 def settle_anchors(
@@ -115,9 +121,7 @@ def settle_anchors(
     """
     if config.anchors != AUTO:
         return config, None
-    fit = fit_anchors(config, samples, classes)
-    for line in describe_fit(fit, anchor_shapes(config)[1]):
-        write(line)
+    fit = fit_anchors(config, samples, classes, write)
     write_text(folder / "anchors.txt", anchors_text(fit.chosen))
     return dataclasses.replace(config, anchors=str(folder / "anchors.txt")), fit
 

@@ -122,7 +122,8 @@ class Start:
         if clear:
             left = run_folder.place(self.config.save_dir, self.config.name or "")
             if run_folder.is_unsaved(left):
-                _refuse_busy(left)
+                with lock(left):
+                    pass  # no run is at work in it
                 run_folder.discard(left)
         return run_folder.create(self.config)
 
@@ -175,12 +176,6 @@ def _run_to_go_on(given: dict) -> Path | None:
     return None
 
 
-def _refuse_busy(folder: Path) -> None:
-    """Refuse a folder in which a run is at work."""
-    with lock(folder):
-        pass
-
-
 def _config_of_run(folder: Path, given: dict, program: str) -> TrainConfig:
     """Return the settings of a run to go on with, and those given that it may change."""
     path = folder / "config.toml"
@@ -191,7 +186,8 @@ def _config_of_run(folder: Path, given: dict, program: str) -> TrainConfig:
     now = settings_of(dataclasses.replace(config, **given))
     refuse_differences({key: now[key] for key in now if key in given}, settings_of(config), path)
     if run_folder.epochs_if_complete(folder) is None and not run_folder.checkpoint_steps(folder):
-        _refuse_busy(folder)  # perhaps its first epoch is under way
+        with lock(folder):
+            pass  # else its first epoch is under way
         raise WeightsError(
             f"{folder / run_folder.CHECKPOINTS}: no checkpoint of this run was saved; start anew "
             f"with the same settings: {program} --config {quoted(path)}"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from yolo import cli, zoo
-from yolo.cli import look
+from yolo.cli import train
 from yolo.data import folder as dataset
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
@@ -284,17 +284,17 @@ def test_what_may_have_kept_them_from_being_learned_is_said_what_is_sure_first(c
     made = model_settings
     plain = SimpleNamespace(architecture=made(config), notes={"epoch": 30})
     ran = dataclasses.replace(config, epochs=40, epochs_between_evaluations=2)
-    assert look._why_not(plain, ran, few) == [look.REASONS]
+    assert train._why_not(plain, ran, few) == [train.REASONS]
     retina = dataclasses.replace(ran, model="retinanet-csp-tiny", image_size=(64, 64))
     small = SimpleNamespace(architecture=made(retina), notes={"epoch": 40})
     few.train = [dataclasses.replace(few.train[0], size=(64, 64))]  # its boxes are 9 pixels wide
-    missed, slow, norm, usual = look._why_not(small, retina, few)
+    missed, slow, norm, usual = train._why_not(small, retina, few)
     assert missed.startswith("no anchor learns 2 of the 2 objects (1 platelet, 1 cell)")
     assert "still learning when its steps" in slow and "--head-norm group" in norm
-    assert usual == look.REASONS
+    assert usual == train.REASONS
     grouped = dataclasses.replace(retina, head_norm="group", force_match=True)
     small.architecture = made(grouped)
-    assert len(look._why_not(small, grouped, few)) == 2
+    assert len(train._why_not(small, grouped, few)) == 2
 
 
 def test_it_says_whether_they_were_learned(config, monkeypatch, capsys):
@@ -308,11 +308,11 @@ def test_it_says_whether_they_were_learned(config, monkeypatch, capsys):
 
     monkeypatch.setattr(overfit, "overfit", once)
     config = dataclasses.replace(config, eager=True)
-    assert look.overfit(config, 2, Screen()) == 0
+    assert train.overfit(config, 2, Screen()) == 0
     out = capsys.readouterr().out
     assert "learned: mAP50" in out and "on 2 pictures" in out and "not learned" not in out
     monkeypatch.setattr(overfit, "LEARNED", 1.1)
-    assert look.overfit(config, 2, Screen()) == 1
+    assert train.overfit(config, 2, Screen()) == 1
     out = capsys.readouterr().out
     assert "not learned: mAP50" in out and "expected 1.1" in out and "usual reasons" in out
     (folder,) = (Path(config.save_dir) / "overfit").iterdir()
