@@ -56,6 +56,7 @@ def write_shapes(
     folder = root / "VOCdevkit" / "VOC2007"
     if _is_complete(folder, about, lists):
         return folder
+    log.info("%s: drawing %d pictures", printable(folder), train + val + test)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".drawing-") as temporary:
@@ -69,7 +70,6 @@ def write_shapes(
         raise DatasetError(
             f"{printable(root)}: the demonstration data set cannot be written: {error.strerror}"
         ) from None
-    log.info("%s: drew %d pictures", printable(folder), train + val + test)
     return folder
 
 
