@@ -12,8 +12,6 @@ from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
 from yolo.training import run_folder, trainer
 
-REAL = network.build_network
-
 
 class StopsAfter(Stop):
     """Behaves as if Ctrl-C were pressed during a batch, counted from 1."""
@@ -34,11 +32,10 @@ def small_run(shapes):
     """Return a function that runs or resumes a training of a few steps, eagerly.
 
     `interrupt_in` kills it before an epoch's end is saved; `stop_after` is a signal in a batch.
-    The network is `small`, with dropout; `real=True` takes YOLOv4-tiny. Tracing a graph takes
-    longer than these few steps do.
+    The network is `small`, with dropout. Tracing a graph takes longer than these few steps do.
     """
 
-    def run(save_dir, *, resume=False, interrupt_in=None, stop_after=0, real=False, **changes):
+    def run(save_dir, *, resume=False, interrupt_in=None, stop_after=0, **changes):
         config = TrainConfig(**{
             "data": str(shapes), "image_size": (64, 64), "epochs": 4, "batch_size": 4,
             "precision": "float32", "eager": True, "save_dir": str(save_dir), "name": "run",
@@ -54,7 +51,7 @@ def small_run(shapes):
             lines.append(text)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(network, "build_network", REAL if real else small.build_network)
+            patch.setattr(network, "build_network", small.build_network)
             try:
                 trainer.train(
                     config, data, folder, resume=resume, write=write, stop=StopsAfter(stop_after)
