@@ -8,7 +8,7 @@ import os
 import platform
 from pathlib import Path
 
-from yolo.system.writing import write_text
+from yolo.system.writing import write_json
 
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "opencv-python-headless", "onnxruntime",
             "openvino", "ai-edge-litert")  # fmt: skip
@@ -60,7 +60,7 @@ def read(path: Path) -> dict:
 def write(path: Path, results: dict) -> None:
     """Write the results, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, results)
 
 
 def table(name: str, rows: dict[str, dict]) -> str:

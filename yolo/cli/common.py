@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -146,8 +145,3 @@ def sibling(prog: str, word: str) -> str:
         ('python predict.py', 'python -m yolo predict')
     """
     return f"python {word}.py" if prog.endswith(".py") else f"python -m yolo {word}"
-
-
-def to_json_text(value) -> str:
-    """Return a value as the text of a JSON file."""
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

@@ -172,7 +172,7 @@ def show_scores(
         inclusive_pixels: whether 1 is added to widths and heights.
     """
     from yolo.evaluation import coco, voc
-    from yolo.system.writing import write_text
+    from yolo.system.writing import write_json
 
     result = voc.evaluate_voc(
         found, samples, classes, iou_threshold=match_iou, inclusive_pixels=inclusive_pixels
@@ -181,15 +181,14 @@ def show_scores(
     screen.write(voc.table(result))
     screen.write(coco.table(coco_result))
     if json:
-        text = common.to_json_text({"voc": voc.to_json(result), "coco": coco_result})
-        write_text(Path(json), text)
+        write_json(json, {"voc": voc.to_json(result), "coco": coco_result})
         screen.write(f"written: {json}")
 
 
 def _score_results(args, screen: terminal.Screen) -> int:
     """Score a results file in COCO's format, mask areas and crowds as COCO's tools do."""
     from yolo.evaluation import coco
-    from yolo.system.writing import write_text
+    from yolo.system.writing import write_json
 
     rest = args.typed - {"--results", "--data", "--json", "--verbose"}
     common.refuse_idle(args, rest, "does not go with --results, which are scored as they are")
@@ -198,6 +197,6 @@ def _score_results(args, screen: terminal.Screen) -> int:
     result = coco.evaluate_coco_files(Path(args.data), Path(args.results))
     screen.write(coco.table(result))
     if args.json:
-        write_text(Path(args.json), common.to_json_text({"coco": result}))
+        write_json(args.json, {"coco": result})
         screen.write(f"written: {args.json}")
     return 0

@@ -42,11 +42,11 @@ def columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def number(value: float) -> str:
-    """Return a share with four digits, or a dash where there is none (nan, or COCO's -1).
+def number(value: float | None) -> str:
+    """Return a share with four digits, or a dash where there is none (None, nan, COCO's -1).
 
     Example:
-        >>> number(0.5), number(float("nan")), number(-1.0)
+        >>> number(0.5), number(None), number(-1.0)
         ('0.5000', '-', '-')
     """
-    return "-" if math.isnan(value) or value < 0 else f"{value:.4f}"
+    return "-" if value is None or math.isnan(value) or value < 0 else f"{value:.4f}"

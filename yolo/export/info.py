@@ -9,7 +9,7 @@ from pathlib import Path
 
 from yolo.errors import WeightsError
 from yolo.models.thresholds import Thresholds
-from yolo.system.writing import write_text
+from yolo.system.writing import write_json
 
 # Names of the graph's tensors, the same in every format.
 IMAGES = "images"
@@ -109,8 +109,7 @@ def info_path(path: str | Path) -> Path:
 
 def write_info(path: str | Path, info: ExportInfo) -> None:
     """Write the description of the exported file `path`."""
-    text = json.dumps(info.to_json(), ensure_ascii=False, indent=1)
-    write_text(info_path(path), text + "\n")
+    write_json(info_path(path), info.to_json())
 
 
 def read_info(path: str | Path) -> ExportInfo:

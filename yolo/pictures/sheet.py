@@ -9,20 +9,17 @@ from yolo.pictures.files import cv2
 _GAP = 6
 
 
-def grid(
-    images: list[np.ndarray], columns: int, *, cell: int = 320, tight: bool = False
-) -> np.ndarray:
+def grid(images: list[np.ndarray], columns: int, *, cell: int = 320) -> np.ndarray:
     """Lay pictures out on one sheet, each shrunk to fit a square cell, proportions kept.
 
     Args:
         images: pictures (H, W, 3) uint8 of any sizes.
         columns: pictures per row, at least 1.
         cell: side of a cell in pixels.
-        tight: make each row as low as its pictures allow, and leave white gaps between pictures.
 
     Returns:
-        (rows * cell, columns * cell, 3) uint8, or less high if `tight`, grey where there is no
-        picture; one empty row if there is none at all.
+        (H, W, 3) uint8: cells grey beside their pictures, each row as low as these allow, white
+        where there is no picture and in gaps beside and below; one empty row if there is none.
     """
     rows = [
         [shrunk(image, cell)[0] for image in images[i : i + columns]]
@@ -30,14 +27,14 @@ def grid(
     ]
     strips = []
     for row in rows or [[]]:
-        tall = max((small.shape[0] for small in row), default=cell) if tight else cell
-        strip = np.full((tall, columns * cell, 3), 128, np.uint8)
+        tall = max((small.shape[0] for small in row), default=cell)
+        strip = np.full((tall + _GAP, columns * (cell + _GAP) - _GAP, 3), 255, np.uint8)
         for i, small in enumerate(row):
             height, width = small.shape[:2]
-            top, left = (tall - height) // 2, i * cell + (cell - width) // 2
+            left = i * (cell + _GAP)
+            strip[:tall, left : left + cell] = 128
+            top, left = (tall - height) // 2, left + (cell - width) // 2
             strip[top : top + height, left : left + width] = small
-        if tight:
-            strip = _with_gaps(strip, columns, cell, len(row))
         strips.append(strip)
     return np.concatenate(strips)
 
@@ -49,14 +46,3 @@ def shrunk(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(image, size, interpolation=kind), scale
-
-
-def _with_gaps(strip: np.ndarray, columns: int, cell: int, filled: int) -> np.ndarray:
-    """Return a row of cells with white below and between them, and where no picture is."""
-    parts = []
-    for i in range(columns):
-        part = strip[:, i * cell : (i + 1) * cell]
-        parts.append(part if i < filled else np.full_like(part, 255))
-        parts.append(np.full((strip.shape[0], _GAP, 3), 255, np.uint8))
-    row = np.concatenate(parts[:-1], axis=1)
-    return np.concatenate([row, np.full((_GAP, row.shape[1], 3), 255, np.uint8)])

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from yolo.data.anchor_fit import Recall, box_sizes
-from yolo.data.check import SEVERITIES, DataReport, Problem
+from yolo.data.check import SEVERITIES, DataReport
 from yolo.evaluation.text_table import text_table
 from yolo.pictures.header import printable
 
@@ -24,15 +24,18 @@ def text(report: DataReport) -> str:
     """Return the whole report as lines of plain text, without a newline at the end."""
     lines = [f"{report.source}: {headline(report)}", ""]
     if report.splits:
-        names = list(report.splits)
         header, *rows = table(report)
         lines.append(text_table(header, rows))
-        lines += ["", size_line(report)] if len(report.class_ids) else []
-        if report.anchors is not None and report.anchors.per_class:
-            lines += [anchor_line(report.anchors, names[0])]
-            lines += [f"  {row}" for row in anchor_rows(report.anchors)]
+        if sizes := size_lines(report):
+            lines += ["", *sizes]
+        lines += [("  " if i else "") + line for i, line in enumerate(anchor_lines(report))]
     for severity in SEVERITIES:
-        lines += _grouped(report.of(severity), severity)
+        most = ERRORS_SHOWN if severity == "error" else PLACES_SHOWN
+        lines += ["", f"{TITLES[severity]}:"] if report.of(severity) else []
+        for kind, places in groups(report, severity).items():
+            lines += [f"  {kind}: {len(places)}", *(f"    {place}" for place in places[:most])]
+            if len(places) > most:
+                lines.append(f"    and {len(places) - most} more, in check.json")
     return "\n".join(lines).rstrip()
 
 
@@ -47,17 +50,11 @@ def brief(report: DataReport) -> list[str]:
         lines.append(
             f"{name}: {split.pictures} pictures{empty}, {split.objects} objects ({shown}{more})"
         )
-    if len(report.class_ids):
-        lines.append(size_line(report))
-    if report.anchors is not None and report.anchors.per_class:
-        lines.append(anchor_line(report.anchors, next(iter(report.splits))))
+    lines += [*size_lines(report), *anchor_lines(report)[:1]]
     for severity in ("warning", "note"):
-        groups = _by_kind(report.of(severity))
-        lines += [
-            f"{severity}: {kind}: {places[0]}"
-            + (f" and {len(places) - 1} more" if len(places) > 1 else "")
-            for kind, places in groups.items()
-        ]
+        for kind, places in groups(report, severity).items():
+            more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+            lines.append(f"{severity}: {kind}: {places[0]}{more}")
     return lines
 
 
@@ -90,30 +87,30 @@ def table(report: DataReport) -> list[list[str]]:
     return rows
 
 
-def size_line(report: DataReport) -> str:
-    """Return how large the objects are on the network's picture."""
+def size_lines(report: DataReport) -> list[str]:
+    """Return a line of how large the objects are on the network's picture; none without any."""
+    if not len(report.class_ids):
+        return []
     sides = np.sqrt(np.maximum(box_sizes(report.boxes_xyxy), 0).prod(axis=1))
     low, middle, high = np.percentile(sides, [5, 50, 95])
     height, width = report.image_size
-    return (
+    return [
         f"box sizes on the network's {height}x{width}: 5 % below {low:.0f}, half below "
         f"{middle:.0f}, 5 % above {high:.0f} pixels (root of the area)"
-    )
+    ]
 
 
-def anchor_line(recall: Recall, split: str) -> str:
-    """Return what the anchors reach, in a line."""
+def anchor_lines(report: DataReport) -> list[str]:
+    """Return what the anchors reach, in a line, and one for each class, the worst first."""
+    recall = report.anchors
+    if recall is None or not recall.per_class:
+        return []
     looked = f", {recall.sampled} of them looked at" if recall.sampled else ""
-    return (
-        f"anchors: best possible recall {recall.recall:.1%} of the objects in {split} at IoU "
-        f"{recall.iou:g}, mean IoU {recall.mean_iou:.3f}{looked}"
-    )
-
-
-def anchor_rows(recall: Recall) -> list[str]:
-    """Return a line for each class, the worst first."""
     worst = sorted(recall.per_class.items(), key=lambda item: item[1][1])
     return [
+        f"anchors: best possible recall {recall.recall:.1%} of the objects in "
+        f"{next(iter(report.splits))} at IoU {recall.iou:g}, mean IoU {recall.mean_iou:.3f}{looked}"
+    ] + [
         f"{printable(name)}: recall {share:.1%}, mean IoU {mean:.3f} ({count} objects)"
         for name, (count, share, mean) in worst
     ]
@@ -158,26 +155,9 @@ def _recall_json(recall: Recall) -> dict:
     }
 
 
-def _by_kind(problems: list[Problem]) -> dict[str, list[str]]:
-    groups = defaultdict(list)
-    for problem in problems:
-        groups[problem.kind].append(problem.place)
-    return dict(groups)
-
-
 def groups(report: DataReport, severity: str) -> dict[str, list[str]]:
     """Return the places of one severity by kind, in the order found."""
-    return _by_kind(report.of(severity))
-
-
-def _grouped(problems: list[Problem], severity: str) -> list[str]:
-    if not problems:
-        return []
-    lines = ["", f"{TITLES[severity]}:"]
-    most = ERRORS_SHOWN if severity == "error" else PLACES_SHOWN
-    for kind, places in _by_kind(problems).items():
-        lines.append(f"  {kind}: {len(places)}")
-        lines += [f"    {place}" for place in places[:most]]
-        if len(places) > most:
-            lines.append(f"    and {len(places) - most} more, in check.json")
-    return lines
+    places = defaultdict(list)
+    for problem in report.of(severity):
+        places[problem.kind].append(problem.place)
+    return places

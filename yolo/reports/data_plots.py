@@ -74,6 +74,8 @@ def plot_labels(report: DataReport, png: Path) -> None:
 
 def plot_boxes(report: DataReport, anchors: np.ndarray | None, png: Path) -> None:
     """Draw width against height of the boxes on the network's picture, with the anchors."""
+    from matplotlib.ticker import LogLocator
+
     sizes, ids = box_sizes(report.boxes_xyxy), report.class_ids
     if len(sizes) > MOST_POINTS:
         chosen = np.random.default_rng(0).choice(len(sizes), MOST_POINTS, replace=False)
@@ -91,14 +93,13 @@ def plot_boxes(report: DataReport, anchors: np.ndarray | None, png: Path) -> Non
         if anchors is not None:
             axis.scatter(*np.asarray(anchors).T, marker="P", s=90, color="black",
                          edgecolors="white", label="anchors", zorder=3)  # fmt: skip
-        everything = [sizes, np.asarray(anchors)] if anchors is not None else [sizes]
-        low, high = (f(np.concatenate(everything)) if len(sizes) else n
-                     for f, n in ((np.min, 1), (np.max, 100)))  # fmt: skip
+        everything = sizes if anchors is None else np.concatenate([sizes, anchors])
+        low, high = (everything.min(), everything.max()) if len(sizes) else (1, 100)
         axis.set(xscale="log", yscale="log", xlim=(low / 1.3, high * 1.3), aspect="equal",
                  ylim=(low / 1.3, high * 1.3), xlabel="width in pixels",
                  ylabel="height in pixels")  # fmt: skip
         for one in (axis.xaxis, axis.yaxis):
-            one.set_major_locator(_sizes_locator())
+            one.set_major_locator(LogLocator(base=2, numticks=12))
             one.set_major_formatter("{x:g}")
             one.set_minor_formatter("")
         axis.grid(alpha=0.3)
@@ -141,10 +142,4 @@ def examples(samples: Sequence[Sample], classes) -> np.ndarray:
         image, scale = shrunk(read_image(marked[i].path), CELL)
         sample = replace(marked[i], boxes_xyxy=np.asarray(marked[i].boxes_xyxy) * scale)
         pictures.append(draw_ground_truth(image, sample, classes))
-    return grid(pictures, 4, cell=CELL, tight=True)
-
-
-def _sizes_locator():
-    from matplotlib.ticker import LogLocator
-
-    return LogLocator(base=2, numticks=12)
+    return grid(pictures, 4, cell=CELL)

@@ -22,19 +22,20 @@ INK, PAPER, RED = (20, 20, 20), (255, 255, 255), (220, 30, 30)
 
 
 def worst_and_best(
-    results: Sequence[PictureResult], *, worst: int = WORST, best: int = BEST
+    results: Sequence[PictureResult],
 ) -> tuple[list[PictureResult], list[PictureResult]]:
     """Choose the pictures to show, none twice; of the best ones those with the most objects.
 
     Args:
         results: by rising F1, as `picture_results` gives them.
-        worst: how many from the front, if they have mistakes.
-        best: how many from the end.
+
+    Returns:
+        The `WORST` ones, if they have mistakes, and the `BEST` of the others.
     """
-    wrong = [result for result in results if result.f1 < 1][:worst]
+    wrong = [result for result in results if result.f1 < 1][:WORST]
     rest = [result for result in results if result not in wrong]
     good = sorted(rest, key=lambda result: (-result.f1, -result.hits))
-    return wrong, good[:best]
+    return wrong, good[:BEST]
 
 
 def side_by_side(result: PictureResult, sample: Sample, classes) -> np.ndarray:
@@ -76,7 +77,7 @@ def sheet(pairs: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
         (H, W, 3) uint8 RGB; an empty sheet where there is nothing to show.
     """
-    return grid(list(pairs), 2 if len(pairs) > 1 else 1, cell=2 * CELL + GAP, tight=True)
+    return grid(list(pairs), 2 if len(pairs) > 1 else 1, cell=2 * CELL + GAP)
 
 
 def _line(text: str, width: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from yolo.system.writing import write_text
 
-_KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+_KINDS = {".png": "png", ".jpg": "jpeg"}
 # Nothing may be fetched: what the page needs is inside, and a slip shows at once.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
@@ -160,12 +160,12 @@ def folded(summary: str, inside: str) -> str:
     return f"<details><summary>{text(summary)}</summary>{inside}</details>"
 
 
-def figures(files: dict[str, Path], *, wide: Iterable[Path] = (), in_rows: bool = False) -> str:
+def figures(files: dict[str, Path], *, wide: bool = False, in_rows: bool = False) -> str:
     """Return pictures, beside each other where there is room.
 
     Args:
-        files: caption to picture file; missing ones are left out.
-        wide: those that take the page's whole width.
+        files: caption to picture file, PNG or JPEG; missing ones are left out.
+        wide: let JPEG files, photographs, take the page's whole width.
         in_rows: keep to their order row by row; else columns are filled, without gaps.
     """
     parts = []
@@ -173,7 +173,7 @@ def figures(files: dict[str, Path], *, wide: Iterable[Path] = (), in_rows: bool 
         if path.is_file():
             data = base64.b64encode(path.read_bytes()).decode("ascii")
             kind = _KINDS[path.suffix.lower()]
-            across = ' class="whole"' if path in wide else ""
+            across = ' class="whole"' if wide and kind == "jpeg" else ""
             parts.append(
                 f'<figure{across}><img alt="{text(caption)}" src="data:image/{kind};base64,{data}">'
                 f"<figcaption>{text(caption)}</figcaption></figure>"

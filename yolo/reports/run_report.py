@@ -13,7 +13,7 @@ from yolo.models.thresholds import MATCH_IOU
 from yolo.reports import check_report, html
 from yolo.settings.toml import read_toml
 from yolo.settings.train import TrainConfig, resolved
-from yolo.system.writing import write_text
+from yolo.system.writing import write_json, write_text
 
 MOST_PLACES = 100
 MOST_PAIRS = 20
@@ -52,7 +52,6 @@ def write(
     if learned:
         page.top.append(html.paragraph(LEARNED, kind="bad"))
     figures = folder / "plots"
-    first = figures / "predictions.jpg"
     page.add("How it was made", *_making(folder, settings))
     add_data(page, report, data_figures)
     page.add(
@@ -82,7 +81,7 @@ def write(
     page.add(
         "The best pictures, and the first ones",
         html.figures(_pairs(figures, "best"), in_rows=True),
-        html.figures({"the first pictures": first}, wide=(first,)),
+        html.figures({"the first pictures": figures / "predictions.jpg"}, wide=True),
     )
     page.write(folder / "report.html")
     return folder / "report.html"
@@ -109,8 +108,7 @@ def write_check(folder: Path, report: DataReport, figures: dict[str, Path]) -> P
 def write_findings(folder: Path, report: DataReport) -> None:
     """Write the check of a data set as check.txt and check.json."""
     write_text(folder / "check.txt", check_report.text(report) + "\n")
-    text = json.dumps(check_report.to_json(report), indent=1, ensure_ascii=False)
-    write_text(folder / "check.json", text + "\n")
+    write_json(folder / "check.json", check_report.to_json(report))
 
 
 def add_data(page: html.Page, report: DataReport, figures: dict[str, Path]) -> None:
@@ -119,15 +117,12 @@ def add_data(page: html.Page, report: DataReport, figures: dict[str, Path]) -> N
     if report.splits:
         header, *rows = check_report.table(report)
         parts.append(html.table(header, rows))
-    if len(report.class_ids):
-        parts.append(html.paragraph(check_report.size_line(report)))
-    if report.anchors is not None and report.anchors.per_class:
-        line = check_report.anchor_line(report.anchors, next(iter(report.splits)))
-        parts += [html.paragraph(line), html.items(check_report.anchor_rows(report.anchors))]
+    parts += [html.paragraph(line) for line in check_report.size_lines(report)]
+    if anchors := check_report.anchor_lines(report):
+        parts += [html.paragraph(anchors[0]), html.items(anchors[1:])]
     page.add("The data", *parts)
     page.add("What the check of the data found", *_findings(report))
-    photographs = [path for path in figures.values() if path.suffix == ".jpg"]
-    page.add("The data in pictures", html.figures(figures, wide=photographs))
+    page.add("The data in pictures", html.figures(figures, wide=True))
 
 
 def _findings(report: DataReport) -> list[str]:
@@ -230,7 +225,7 @@ def _class_table(result: dict) -> str:
     header = ["class", "objects", "AP", "AP 11-point", "precision", "recall"]
     rows = [
         [entry["class"], str(entry["objects"]),
-         *(_share(entry[key]) for key in ("ap_all_point", "ap_11_point", "precision", "recall"))]
+         *(number(entry[key]) for key in ("ap_all_point", "ap_11_point", "precision", "recall"))]
         for entry in sorted(result["classes"], key=lambda e: e["ap_all_point"] or 0)
     ]  # fmt: skip
     rows.append(["mean", "", number(result["map_all_point"]), number(result["map_11_point"]),
@@ -240,10 +235,6 @@ def _class_table(result: dict) -> str:
         f"{result['score_threshold']:g}; the worst class first"
     )
     return html.table(header, rows) + html.paragraph(note, kind="soft")
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else number(value)
 
 
 def _rows(path: Path) -> list[dict]:

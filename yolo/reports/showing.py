@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from yolo.evaluation.voc import VocResult
 from yolo.pictures.files import read_image, write_image
 from yolo.pictures.sheet import grid
 from yolo.reports import data_plots, gallery, run_report
-from yolo.system.writing import write_text
+from yolo.system.writing import write_json
 
 EXAMPLES_SHOWN = 8
 
@@ -60,8 +59,7 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
         YoloError: the disk refuses.
     """
     figures = folder / "plots"
-    text = json.dumps(voc.to_json(test.result), indent=1, ensure_ascii=False) + "\n"
-    write_text(folder / f"{test.name}_results.json", text)
+    write_json(folder / f"{test.name}_results.json", voc.to_json(test.result))
     _draw_examples(folder, test)
     if (folder / "results.csv").exists():
         plots.plot_training(folder / "results.csv", figures / "training.png")
@@ -74,9 +72,7 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
     for name, chosen in zip(("worst", "best"), gallery.worst_and_best(ranked), strict=True):
         for old in figures.glob(f"{name}_*.jpg"):  # of an earlier showing
             old.unlink()
-        pairs = [
-            gallery.side_by_side(one, test.samples[one.index], test.classes) for one in chosen
-        ]  # fmt: skip
+        pairs = [gallery.side_by_side(one, test.samples[one.index], test.classes) for one in chosen]
         for i, pair in enumerate(pairs, 1):
             write_image(figures / f"{name}_{i}.jpg", pair)
         write_image(figures / f"{name}.jpg", gallery.sheet(pairs))
@@ -89,8 +85,7 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
 def _draw_examples(folder: Path, test: Test) -> None:
     """Draw the first pictures with what was found, each by itself and all on one sheet."""
     pictures, names = [], set()
-    pairs = list(zip(test.samples, test.found, strict=True))[:EXAMPLES_SHOWN]
-    for sample, found in pairs:
+    for sample, found in list(zip(test.samples, test.found, strict=True))[:EXAMPLES_SHOWN]:
         picture = draw.draw_detections(read_image(sample.path), found.where(score=test.score))
         name = f"{sample.path.stem}.jpg"
         while name.lower() in names:
@@ -98,4 +93,4 @@ def _draw_examples(folder: Path, test: Test) -> None:
         names.add(name.lower())
         write_image(folder / "predictions" / name, picture)
         pictures.append(picture)
-    write_image(folder / "plots" / "predictions.jpg", grid(pictures, 4, tight=True))
+    write_image(folder / "plots" / "predictions.jpg", grid(pictures, 4))

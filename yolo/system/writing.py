@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
 import os
 import shutil
@@ -59,6 +60,11 @@ def write_text(path: str | os.PathLike, text: str) -> None:
             "that is not UTF-8; rename that file or folder"
         ) from error
     write_bytes(path, data)
+
+
+def write_json(path: str | os.PathLike, value: object) -> None:
+    """Write plain values as a JSON file for people to read, too, as `write_text` does."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_with(path: str | os.PathLike, write: Callable[[Path], object]) -> None:

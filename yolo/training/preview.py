@@ -54,7 +54,7 @@ def write_batches(
             for parts in zip(images, boxes, ids, anchors, strict=True)
         ]
         path = folder / f"batch_{number}.jpg"
-        write_image(path, grid(drawn, min(4, len(drawn)), cell=CELL, tight=True))
+        write_image(path, grid(drawn, min(4, len(drawn)), cell=CELL))
         objects = int((ids >= 0).sum())
         matched = sum(map(len, anchors))
         written.append((path, f"{objects} objects, {matched} anchors learn them"))

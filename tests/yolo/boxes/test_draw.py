@@ -185,14 +185,15 @@ def test_grid():
     red, blue = grey(10, 20), grey(40, 20)
     red[:], blue[:] = (255, 0, 0), (0, 0, 255)
     sheet = grid([red, blue, red], 2, cell=40)
-    assert sheet.shape == (80, 80, 3)
+    assert sheet.shape == (40 + 6 + 20 + 6, 40 + 6 + 40, 3)
     assert tuple(sheet[20, 20]) == (255, 0, 0) and tuple(sheet[5, 20]) == (128, 128, 128)
-    assert tuple(sheet[5, 60]) == (0, 0, 255) and tuple(sheet[20, 45]) == (128, 128, 128)
-    assert (sheet[40:, 40:] == 128).all() and tuple(sheet[60, 20]) == (255, 0, 0)
+    assert tuple(sheet[5, 66]) == (0, 0, 255) and tuple(sheet[20, 51]) == (128, 128, 128)
+    assert tuple(sheet[56, 20]) == (255, 0, 0) and (sheet[40:46] == 255).all()
+    assert (sheet[46:, 46:] == 255).all() and (sheet[:, 40:46] == 255).all()
 
 
 def test_grid_of_nothing():
-    assert grid([], 3, cell=10).shape == (10, 30, 3)
+    assert grid([], 3, cell=10).shape == (10 + 6, 30 + 2 * 6, 3)
 
 
 def test_write_image_round_trip(tmp_path):

@@ -3,18 +3,19 @@
 import numpy as np
 
 from yolo.evaluation.matching import picture_results
+from yolo.reports import gallery
 from yolo.reports.gallery import CELL, sheet, side_by_side, worst_and_best
 
 CLASSES = ("cat", "dog")
 A, B = [0, 0, 20, 20], [30, 0, 50, 20]
 
 
-def test_the_worst_and_the_best_are_taken_from_the_ends(labelled, detected):
+def test_the_worst_and_the_best_are_taken_from_the_ends(labelled, detected, monkeypatch):
     samples = [labelled(name, (0, A, False), (1, B, False)) for name in ("right", "none", "half")]
     found = [detected((0, A, 0.9), (1, B, 0.9)), detected(), detected((0, A, 0.9))]
-    bad, good = worst_and_best(
-        picture_results(found, samples, CLASSES, score_threshold=0.25), worst=2, best=1
-    )
+    monkeypatch.setattr(gallery, "WORST", 2)
+    monkeypatch.setattr(gallery, "BEST", 1)
+    bad, good = worst_and_best(picture_results(found, samples, CLASSES, score_threshold=0.25))
     assert [samples[r.index].image_id for r in bad] == ["none", "half"]
     assert [samples[r.index].image_id for r in good] == ["right"]
 

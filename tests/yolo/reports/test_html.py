@@ -16,7 +16,7 @@ def test_a_page_holds_its_pictures_and_fetches_nothing(tmp_path):
     page.add("Empty", "", "")
     page.add(
         "Parts", html.table(["class", "AP"], [["<cat>", "0.5"]]), html.code("a\n<b>"),
-        html.figures({"one & only": picture, "missing": tmp_path / "b.png"}, wide=(picture,)),
+        html.figures({"one & only": picture, "missing": tmp_path / "b.png"}, wide=True),
         html.folded("more", html.paragraph("x", kind="soft")),
     )  # fmt: skip
     page.write(tmp_path / "page.html")
