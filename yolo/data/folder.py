@@ -66,9 +66,10 @@ def open_folder(path: str | os.PathLike) -> DataSet:
     found = format_of(path)
     if found is not None:
         return found.opener(Path(path))
-    what = "no data set" if Path(path).is_dir() else "no such folder"
+    if not Path(path).is_dir():
+        raise DatasetError(f"{printable(path)}: no such folder; expected one of labelled pictures")
     layouts = ", or ".join(f"{one.layout} ({one.name})" for one in FORMATS[::-1])
-    raise DatasetError(f"{printable(path)}: {what}; expected {layouts}")
+    raise DatasetError(f"{printable(path)}: no data set; expected {layouts}")
 
 
 @dataclass(frozen=True)

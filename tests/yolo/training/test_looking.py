@@ -163,7 +163,7 @@ def test_each_split_is_checked_once(config):
 def test_data_that_cannot_be_read_are_refused_with_the_reason(tmp_path):
     data, report = data_check.read_and_check(TrainConfig(data=str(tmp_path / "gone")))
     assert data is None
-    with pytest.raises(DatasetError, match="gone: no such folder; expected Annotations"):
+    with pytest.raises(DatasetError, match="gone: no such folder; expected one of labelled"):
         data_check.accepted(data, report)
 
 
