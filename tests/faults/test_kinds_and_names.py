@@ -15,7 +15,7 @@ from yolo.data.formats import coco
 from yolo.data.formats.tutorial_lists import open_lists
 from yolo.data.formats.voc import read_annotation
 from yolo.errors import DatasetError, YoloError
-from yolo.pictures.files import image_info, read_image
+from yolo.pictures.files import read_image
 from yolo.pictures.header import read_header
 from yolo.system.reading import printable, read_regular
 from yolo.weights import darknet, keras_file, tutorial
@@ -68,7 +68,6 @@ KINDS = {
 READERS = {
     "picture": read_image,
     "header": read_header,
-    "info": image_info,
     "annotation": read_annotation,
     "lines": lambda p: open_lists({"train": p}, ["dog"]).read("train") or read_header(p),
     "coco": lambda p: coco.open_file(p, p.parent).read(p.stem),

@@ -26,7 +26,7 @@ class Sample:
         image_id: what names the picture in results: the stem for VOC, the id for COCO.
         origin: the annotation that it was read from, as messages name it.
         lines: (n,) where each object stands in that file, 0 where lines mean nothing.
-        plain_jpeg: what `pictures.files.image_info` says of the file, where it was looked at.
+        plain_jpeg: what the file's `pictures.header.Header` says, where it was looked at.
     """
 
     path: Path | FilePart

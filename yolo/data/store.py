@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
-from yolo.pictures.files import image_info, read_image
+from yolo.pictures.files import read_image
 from yolo.pictures.fit import RESIZE_MODES
+from yolo.pictures.header import read_header
 from yolo.system.reading import FilePart, printable, read_regular
 
 # libjpeg computes the colours at a window's edge as if the picture ended there, where neighbours
@@ -199,10 +200,10 @@ def find_damaged(samples: Sequence[Sample]) -> None:
 def _is_plain(sample: Sample) -> bool:
     if sample.plain_jpeg is not None:
         return sample.plain_jpeg
-    height, width, plain = image_info(sample.path)
-    if (height, width) != tuple(sample.size):
-        raise _another_size(sample, height, width)
-    return plain
+    header = read_header(sample.path)
+    if header.size != tuple(sample.size):
+        raise _another_size(sample, *header.size)
+    return header.plain_jpeg
 
 
 def _another_size(sample: Sample, height: int, width: int) -> DatasetError:

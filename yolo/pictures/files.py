@@ -1,4 +1,4 @@
-"""Pictures: read a file as RGB, and fit it into the network's input with a way back."""
+"""Picture files: read as RGB, written whole."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.pictures.header import header_of, read_header
+from yolo.pictures.header import header_of
 from yolo.system.reading import printable, read_regular
 from yolo.system.writing import write_bytes
 
@@ -109,21 +109,6 @@ def upright(image: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     return np.ascontiguousarray(image)
-
-
-def image_info(path: str | os.PathLike) -> tuple[int, int, bool]:
-    """Tell a picture's size from its header, without decoding it.
-
-    Returns:
-        height, width: as displayed, after the EXIF orientation.
-        plain_jpeg: whether the file is an upright, complete, grey or three-colour JPEG, which
-            TensorFlow's own decoder reads as `read_image` does.
-
-    Raises:
-        DatasetError: as `read_image`, as far as the header shows it.
-    """
-    header = read_header(path)
-    return (*header.size, header.plain_jpeg)
 
 
 def encode_image(image: np.ndarray, suffix: str) -> bytes:

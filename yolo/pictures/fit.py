@@ -10,11 +10,7 @@ from yolo.errors import ConfigError
 from yolo.pictures.files import cv2
 
 GREY = 128
-
-
 RESIZE_MODES = ("letterbox", "stretch", "shorter")
-
-
 SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
 
 

@@ -99,12 +99,9 @@ def read_header(path: str | os.PathLike) -> Header:
         return header_of(read_regular(path), path)
     with open_regular(path) as file:
         try:
-            size = os.fstat(file.fileno()).st_size
-            header = _parsed(file, size, path)
+            return _parsed(file, os.fstat(file.fileno()).st_size, path)
         except OSError as error:
             raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from None
-    _check(path, header, size)
-    return header
 
 
 def header_of(data: bytes, path: str | os.PathLike) -> Header:
@@ -117,9 +114,7 @@ def header_of(data: bytes, path: str | os.PathLike) -> Header:
     Raises:
         DatasetError: as `read_header`.
     """
-    header = _parsed(io.BytesIO(data), len(data), path)
-    _check(path, header, len(data))
-    return header
+    return _parsed(io.BytesIO(data), len(data), path)
 
 
 def _parsed(file: BinaryIO, size: int, path: str | os.PathLike) -> Header:
@@ -133,11 +128,7 @@ def _parsed(file: BinaryIO, size: int, path: str | os.PathLike) -> Header:
             f"{printable(path)}: not a readable picture: expected {FORMATS}, found {found}; "
             "save it again in one of these or remove it"
         )
-    return header
-
-
-def _check(path: str | os.PathLike, header: Header, size: int) -> None:
-    """Refuse what would cost more than a picture is worth."""
+    # What would cost more than a picture is worth is refused, too.
     pixels = header.height * header.width
     shape = f"{header.width}x{header.height} pixels"
     if pixels < 1:
@@ -152,12 +143,13 @@ def _check(path: str | os.PathLike, header: Header, size: int) -> None:
             f"{printable(path)}: the header says {shape}, which {size} bytes cannot hold: save "
             "it again or remove it"
         )
+    return header
 
 
 def _parse(file: BinaryIO, size: int) -> Header | None:
     start = file.read(32)
     if start[:2] == b"\xff\xd8":
-        return _jpeg(file, size)
+        return _jpeg(file)
     if start[:8] == b"\x89PNG\r\n\x1a\n":
         return _png(file, size)
     if start[:6] in (b"GIF87a", b"GIF89a"):
@@ -176,7 +168,7 @@ def _parse(file: BinaryIO, size: int) -> Header | None:
     return None
 
 
-def _jpeg(file: BinaryIO, size: int) -> Header | None:
+def _jpeg(file: BinaryIO) -> Header | None:
     file.seek(-2, os.SEEK_END)
     ended = file.read(2) == b"\xff\xd9"
     place, orientation = 2, None
@@ -194,9 +186,9 @@ def _jpeg(file: BinaryIO, size: int) -> Header | None:
             place += 2
             continue
         (length,) = struct.unpack_from(">H", head, 2)
-        if marker == 0xD9 or (marker == 0xDA and frame is None):
-            return None  # the end or the pixels before any size
-        if marker == 0xDA and frame is not None:
+        if marker in (0xD9, 0xDA):
+            if marker == 0xD9 or frame is None:
+                return None  # the end or the pixels before any size
             return _jpeg_with_scans(file, ended, orientation or 1, frame)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             frame = _Frame(marker, *struct.unpack(">BHHB", file.read(6)))
