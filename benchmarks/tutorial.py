@@ -58,7 +58,7 @@ def draw_shares(path: Path) -> None:
 
     from keras_focal.analysis import loss_against_probability
     from yolo.models.retinanet.targets import BACKGROUND
-    from yolo.system.writing import write_with
+    from yolo.system.writing import replacing
 
     _, _, _, matched = example()
     foreground, background = (matched >= 0).sum(), (matched == BACKGROUND).sum()
@@ -80,7 +80,8 @@ def draw_shares(path: Path) -> None:
     axes.set_ylabel("objects' share of the loss, %")
     axes.set_title(f"{foreground} missed object anchors among {background:,}")
     axes.legend()
-    write_with(path, lambda temporary: figure.savefig(temporary, dpi=90))
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=90)
 
 
 def main() -> None:

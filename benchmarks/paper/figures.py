@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_focal import analysis
-from yolo.system.writing import write_text, write_with
+from yolo.system.writing import replacing, write_text
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "figures"
 # Shares of the samples at which a curve of figure 4 is kept; its end is steep.
@@ -139,5 +139,6 @@ def _figure(columns: int):
 
 
 def _save(figure, path: Path) -> Path:
-    write_with(path, lambda temporary: figure.savefig(temporary, dpi=90))
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=90)
     return path

@@ -140,11 +140,8 @@ def _evaluate(truth: dict, results: list[dict]) -> dict:
     from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 
     if not truth["images"] or not truth["categories"]:
-        nothing = dict.fromkeys(METRICS, -1.0)
-        absent = {"AP": -1.0, "AP50": -1.0}
-        return nothing | {
-            "per_class": {category["name"]: dict(absent) for category in truth["categories"]}
-        }
+        per_class = {entry["name"]: {"AP": -1.0, "AP50": -1.0} for entry in truth["categories"]}
+        return dict.fromkeys(METRICS, -1.0) | {"per_class": per_class}
     annotated = COCO(truth, print_function=_silent)
     evaluation = COCOeval_faster(
         annotated, annotated.loadRes(results), iouType="bbox", print_function=_silent
@@ -152,14 +149,12 @@ def _evaluate(truth: dict, results: list[dict]) -> dict:
     evaluation.run()
     numbers = dict(zip(METRICS, (float(value) for value in evaluation.stats[:12]), strict=True))
     names = {category["id"]: category["name"] for category in truth["categories"]}
-    per_class = {}
     # precision: (IoU thresholds, recalls, classes, sizes, limits); -1 where no object counts
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
-    for i, class_id in enumerate(evaluation.params.catIds):
-        per_class[names[class_id]] = {
-            "AP": _mean(precision[:, :, i]),
-            "AP50": _mean(precision[0, :, i]),
-        }
+    per_class = {
+        names[class_id]: {"AP": _mean(precision[:, :, i]), "AP50": _mean(precision[0, :, i])}
+        for i, class_id in enumerate(evaluation.params.catIds)
+    }
     return numbers | {"per_class": per_class}
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +24,7 @@ LIMITS = {
 }
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """How far an exported file is from Keras.
 
     Args:
@@ -49,17 +47,11 @@ class Difference:
             f"{self.box_pixels:.2g} pixels"
         )
 
-    def worse(self, other: Difference) -> Difference:
-        """Return the greater number of each."""
-        return Difference(
-            *(max(pair) for pair in zip(_numbers(self), _numbers(other), strict=True))
-        )
-
-
-def _numbers(difference: Difference) -> tuple[float, ...]:
-    return (
-        difference.score, difference.score_mean, difference.box_pixels, difference.box_share,
-    )  # fmt: skip
+    @classmethod
+    def of(cls, scores, best_scores, best_pixels, best_shares) -> Difference:
+        """Sum up the differences of all scores, and those of the best boxes."""
+        means = float(best_scores.mean())
+        return cls(float(scores.max()), means, float(best_pixels.max()), float(best_shares.max()))
 
 
 def compare(keras_model, exported, image) -> Difference:
@@ -89,7 +81,7 @@ def compare(keras_model, exported, image) -> Difference:
             found.append(_difference(wanted, received, max(size)))
         else:
             found += _of_candidates(wanted, received, levels, max(size))
-    return functools.reduce(Difference.worse, found)
+    return Difference(*np.max(found, axis=0).tolist())
 
 
 def _check_arrays(expected, received) -> None:
@@ -112,31 +104,28 @@ def _difference(expected, received, side) -> Difference:
     boxes = expected["boxes"][rows, best]  # (batch, 100, 4)
     pixels = np.abs(boxes - received["boxes"][rows, best]).max(axis=-1)
     own_side = (boxes[..., 2:] - boxes[..., :2]).max(axis=-1)
-    return Difference(
-        score=float(scores.max()),
-        score_mean=float(scores[rows, best].mean()),
-        box_pixels=float(pixels.max()),
-        box_share=float((pixels / np.maximum(own_side, side)).max()),
-    )
+    return Difference.of(scores, scores[rows, best], pixels, pixels / np.maximum(own_side, side))
 
 
-def _candidates(keras_model, size) -> list[int] | None:
-    """Return how many candidates each level gives; None where rows are the anchors themselves."""
+def _candidates(keras_model, size) -> list[slice] | None:
+    """Return the rows that each level gives; None where rows are the anchors themselves."""
     settings = getattr(keras_model, "architecture", None)
     if settings is None or settings.family != "retinanet":
         return None
     cells = [rows * columns for rows, columns in map_sizes(settings.strides, size)]
-    return [min(count * settings.anchors_per_cell, settings.candidates) for count in cells]
+    counts = [min(count * settings.anchors_per_cell, settings.candidates) for count in cells]
+    ends = np.cumsum(counts).tolist()
+    return [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
 
 
-def _of_candidates(expected, received, levels: list[int], side) -> list[Difference]:
+def _of_candidates(expected, received, levels: list[slice], side) -> list[Difference]:
     """Return how far candidates are apart, for each picture and seen from either side."""
     found = []
     for picture in range(len(expected["boxes"])):
         sides = []
         for raw in (expected, received):
             scores = raw["scores"][picture].copy()
-            for level in _slices(levels):
+            for level in levels:
                 part = scores[level]
                 # Of a score that was cut no more is known than that it is below the others.
                 kept = part[part > 0]
@@ -147,17 +136,12 @@ def _of_candidates(expected, received, levels: list[int], side) -> list[Differen
     return found
 
 
-def _slices(levels: list[int]) -> list[slice]:
-    ends = np.cumsum(levels)
-    return [slice(int(end) - count, int(end)) for end, count in zip(ends, levels, strict=True)]
-
-
-def _nearest(one, other, levels: list[int], side) -> Difference:
+def _nearest(one, other, levels: list[slice], side) -> Difference:
     """Hold the best rows of one output against those of the other that are most like them."""
     boxes, scores = one
     best = np.argsort(-scores.max(axis=-1))[:_BEST]
     found = []
-    for level in _slices(levels):
+    for level in levels:
         for row in best[(best >= level.start) & (best < level.stop)]:
             pixels = np.abs(other[0][level] - boxes[row]).max(axis=-1)
             own_side = (boxes[row, 2:] - boxes[row, :2]).max()
@@ -165,10 +149,7 @@ def _nearest(one, other, levels: list[int], side) -> Difference:
             apart = np.abs(other[1][level] - scores[row])  # (candidates, classes)
             like = np.maximum(share, apart.max(axis=-1)).argmin()
             found.append((apart[like].max(), apart[like].mean(), pixels[like], share[like]))
-    score, means, pixels, share = np.array(found).T
-    return Difference(
-        float(score.max()), float(means.mean()), float(pixels.max()), float(share.max())
-    )
+    return Difference.of(*np.array(found).T)
 
 
 def check_difference(difference: Difference, quantize: str) -> None:

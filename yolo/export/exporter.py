@@ -20,6 +20,7 @@ from yolo.export.graph import Graph, float32_twin
 from yolo.export.info import RUNTIMES, ExportInfo, info_path, target_name, write_info
 from yolo.export.runtimes import ExportedDetector
 from yolo.pictures.fit import fit_image
+from yolo.system.reading import reason
 
 log = logging.getLogger("yolo")
 
@@ -137,9 +138,8 @@ def _write(model, path: Path, info: ExportInfo, picture, calibration) -> Differe
         try:
             WRITERS[info.format](graph, path, info, pictures)
         except REFUSALS as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise YoloError(
-                f"{info.format}: its converter refuses {info.model} ({reason})"
+                f"{info.format}: its converter refuses {info.model} ({reason(error)})"
             ) from error
         write_info(path, info)
         exported = ExportedDetector(path)
@@ -148,7 +148,7 @@ def _write(model, path: Path, info: ExportInfo, picture, calibration) -> Differe
         if info.nms:
             found = check_suppression(exported, picture)
             log.debug("suppression inside the file: the same %d objects as ours", found)
-    write_info(path, dataclasses.replace(info, difference=dataclasses.asdict(difference)))
+    write_info(path, dataclasses.replace(info, difference=difference._asdict()))
     if not info.nms:
         shutil.copyfile(nms.__file__, path.with_name(f"{path.stem}_nms.py"))
     return difference

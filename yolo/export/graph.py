@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import keras
 import tensorflow as tf
 
 from yolo.detector import Detector
 from yolo.export.info import IMAGES
 from yolo.models.thresholds import Thresholds
-
-
-@contextlib.contextmanager
-def _policy(name: str):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def float32_twin(model: Detector, image_size=None) -> Detector:
@@ -34,9 +22,14 @@ def float32_twin(model: Detector, image_size=None) -> Detector:
     """
     config = model.get_config()
     config["image_size"] = list(image_size or model.image_size)
-    with _policy("float32"), tf.device("CPU:0"):
-        twin = Detector.from_config(config)
-        twin.set_weights(model.get_weights())
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        with tf.device("CPU:0"):
+            twin = Detector.from_config(config)
+            twin.set_weights(model.get_weights())
+    finally:
+        keras.config.set_dtype_policy(before)
     return twin
 
 

@@ -14,7 +14,13 @@ from yolo.system.writing import write_json
 # Names of the graph's tensors, the same in every format.
 IMAGES = "images"
 RAW_OUTPUTS = ("boxes", "scores")
-NMS_OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+_NMS_TEXTS = {
+    "detection_boxes": "(batch, K, 4) x1, y1, x2, y2 in pixels of the input, best first, then 0",
+    "detection_scores": "(batch, K)",
+    "detection_classes": "(batch, K) int32, index into classes",
+    "num_detections": "(batch,) int32, how many of the K rows are objects",
+}
+NMS_OUTPUTS = tuple(_NMS_TEXTS)
 RUNTIMES = ("saved_model", "onnx", "openvino", "litert")
 _SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".tflite": "litert"}
 _VERSION = 1
@@ -91,14 +97,6 @@ class ExportInfo:
                 **(_NMS_TEXTS if self.nms else {}),
             },
         }
-
-
-_NMS_TEXTS = {
-    "detection_boxes": "(batch, K, 4) x1, y1, x2, y2 in pixels of the input, best first, then 0",
-    "detection_scores": "(batch, K)",
-    "detection_classes": "(batch, K) int32, index into classes",
-    "num_detections": "(batch,) int32, how many of the K rows are objects",
-}
 
 
 def info_path(path: str | Path) -> Path:

@@ -10,10 +10,19 @@ import numpy as np
 
 from yolo.boxes.detections import Detections
 from yolo.errors import ConfigError, WeightsError
-from yolo.export.info import IMAGES, NMS_OUTPUTS, RAW_OUTPUTS, ExportInfo, read_info, runtime_of
+from yolo.export.info import (
+    IMAGES,
+    NMS_OUTPUTS,
+    RAW_OUTPUTS,
+    ExportInfo,
+    read_info,
+    runtime_of,
+    target_name,
+)  # fmt: skip
 from yolo.models import postprocess
 from yolo.models.thresholds import Thresholds
 from yolo.system.optional import import_optional
+from yolo.system.reading import reason
 
 # What a runtime gives back: images (B, H, W, 3) float32 and thresholds to named arrays.
 Run = Callable[..., dict[str, np.ndarray]]
@@ -129,8 +138,9 @@ class ExportedDetector:
 
 
 def _damaged(path: Path, error: Exception) -> WeightsError:
-    reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
-    return WeightsError(f"{path}: cannot be opened by its runtime ({reason}); export it again")
+    return WeightsError(
+        f"{path}: cannot be opened by its runtime ({reason(error)}); export it again"
+    )
 
 
 def _open_saved_model(path: Path) -> Run:
@@ -230,8 +240,6 @@ def open_exported(
         ConfigError: the file belongs to another runtime.
         WeightsError: there is no such export.
     """
-    from yolo.export.info import target_name
-
     weights = Path(weights)
     found = runtime_of(weights)
     if runtime and found and runtime != found:

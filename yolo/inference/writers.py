@@ -24,7 +24,7 @@ from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.pictures.files import encode_image, write_image
 from yolo.pictures.header import read_header
 from yolo.system.reading import open_regular, printable
-from yolo.system.writing import numbered, replacing, write_bytes, write_text, write_with
+from yolo.system.writing import numbered, replacing, write_bytes, write_text
 
 log = logging.getLogger("yolo")
 
@@ -245,7 +245,8 @@ class VocFolder(_ToCorrect):
         else:
             kind = read_header(path).kind
             name = f"{result.stem}.{'jpg' if kind == 'jpeg' else kind}"
-            write_with(pictures / name, lambda part: shutil.copyfile(path, part))
+            with replacing(pictures / name) as temporary:
+                shutil.copyfile(path, temporary)
         text = voc.detections_xml(result.found, name, result.image.shape[:2])
         write_text(self.path / "Annotations" / f"{result.stem}.xml", text)
 

@@ -18,8 +18,6 @@ from yolo.system.writing import write_json, write_text
 MOST_PLACES = 100
 MOST_PAIRS = 20
 _LEADING = ("model", "loss", "optimizer", "batch_size")
-
-
 # Said beside the figures of a model that was tried on what it had learned from.
 LEARNED = (
     "Measured on the pictures that it was trained on, for want of others with objects: this tells "
@@ -47,7 +45,12 @@ def write(
     result = json.loads((folder / f"{test_name}_results.json").read_text(encoding="utf-8"))
     settings = TrainConfig(**read_toml(folder / "config.toml"))
     rows = _rows(folder / "results.csv")
-    page = html.Page(f"Run {folder.name}", _subtitle(settings, report))
+    height, width = settings.image_size
+    page = html.Page(
+        f"Run {folder.name}",
+        f"{settings.model}, {len(report.classes)} classes, {height}x{width}, "
+        f"{settings.epochs} epochs of batches of {settings.batch_size}, {settings.precision}",
+    )
     page.top.append(html.cards(_figures(result, test_name, rows)))
     if learned:
         page.top.append(html.paragraph(LEARNED, kind="bad"))
@@ -160,14 +163,6 @@ def changed_settings(settings: TrainConfig) -> list[tuple[str, str, str]]:
 
 def _shown(value) -> str:
     return "-" if value is None else str(value)
-
-
-def _subtitle(settings: TrainConfig, report: DataReport) -> str:
-    height, width = settings.image_size
-    return (
-        f"{settings.model}, {len(report.classes)} classes, {height}x{width}, "
-        f"{settings.epochs} epochs of batches of {settings.batch_size}, {settings.precision}"
-    )
 
 
 def _figures(result: dict, test_name: str, rows: list[dict]) -> dict[str, str]:

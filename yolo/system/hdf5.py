@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import h5py
 
-from yolo.system.reading import printable
-
 # What h5py makes of the errors of the HDF5 library, which depends on the call that met the damage:
 # OSError for file and values, KeyError for an object that cannot be opened, RuntimeError for its
 # links, TypeError and ValueError for a kind of number or text that NumPy does not know,
@@ -49,8 +47,3 @@ def dataset(file: h5py.File, place: str) -> h5py.Dataset:
     ):
         raise Unfit(f"the tensor {place} is not stored in one piece")
     return found
-
-
-def reason(error: Exception) -> str:
-    """Return what an error says as one short line."""
-    return printable(str(error).strip().partition("\n")[0])[:200] or type(error).__name__

@@ -75,6 +75,11 @@ def shortened(value: object) -> str:
     return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
 
 
+def reason(error: Exception) -> str:
+    """Return what an error says as one short line."""
+    return printable(str(error).strip().partition("\n")[0])[:200] or type(error).__name__
+
+
 def regular_file(
     path: str | os.PathLike, *, max_bytes: int = MAX_BYTES, error: type[Exception] = DatasetError
 ) -> os.stat_result:
@@ -92,8 +97,8 @@ def regular_file(
     try:
         status = Path(path).stat()
     except (OSError, ValueError) as fault:
-        reason = getattr(fault, "strerror", None) or str(fault)
-        raise error(f"{printable(path)}: cannot be opened: {reason}") from None
+        words = getattr(fault, "strerror", None) or str(fault)
+        raise error(f"{printable(path)}: cannot be opened: {words}") from None
     _check(path, status, max_bytes, error)
     return status
 
@@ -155,8 +160,9 @@ def read_json(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> Any:
     try:
         return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as fault:
-        reason = printable(str(fault))[:200]
-        raise DatasetError(f"{printable(path)}: no readable JSON in UTF-8 ({reason})") from None
+        raise DatasetError(
+            f"{printable(path)}: no readable JSON in UTF-8 ({reason(fault)})"
+        ) from None
 
 
 def read_lines_of(

@@ -177,14 +177,12 @@ def colored(text: str, color: str, stream: TextIO) -> str:
         https://no-color.org: a variable NO_COLOR that is not empty turns colours off.
     """
     shown = stream.isatty() and not os.environ.get("NO_COLOR")
-    if not shown or os.environ.get("TERM") == "dumb" or _is_old_console():
+    terminal = os.environ.get("TERM")
+    # A Windows console of before its Terminal may show colour codes as garbage.
+    old = os.name == "nt" and not os.environ.get("WT_SESSION") and not terminal
+    if not shown or terminal == "dumb" or old:
         return text
     return f"\x1b[{ {'red': 31, 'yellow': 33}[color] }m{text}\x1b[0m"
-
-
-def _is_old_console() -> bool:
-    """Tell whether this is a Windows console, which may show colour codes as garbage."""
-    return os.name == "nt" and not os.environ.get("WT_SESSION") and not os.environ.get("TERM")
 
 
 class ScreenHandler(logging.Handler):
@@ -221,21 +219,17 @@ def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None
         prepare: called after the import and before TensorFlow computes anything, such as to
             choose among GPUs.
     """
-    if verbose:
+    if not verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_errors(verbose=verbose):
         import tensorflow as tf
 
         prepare()
         tf.config.list_physical_devices()
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_errors(verbose=False):
-        import tensorflow as tf
-
-        prepare()
-        tf.config.list_physical_devices()
-        tf.get_logger().setLevel("ERROR")
-        # The first compiled function makes XLA introduce itself.
-        tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
+        if not verbose:
+            tf.get_logger().setLevel("ERROR")
+            # The first compiled function makes XLA introduce itself.
+            tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
 
 
 @contextlib.contextmanager

@@ -43,7 +43,8 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     Raises:
         YoloError: the file cannot be written.
     """
-    write_with(path, lambda temporary: temporary.write_bytes(data))
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -67,29 +68,15 @@ def write_json(path: str | os.PathLike, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_with(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
-    """Let `write` write a temporary file beside `path`, then put it in its place.
-
-    Args:
-        path: the file; the temporary name keeps its suffix, which some writers go by.
-        write: called with the temporary path.
-
-    Raises:
-        YoloError: an error of the system while writing; the old file is as it was.
-    """
-    with replacing(path) as temporary:
-        write(temporary)
-
-
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary file to write, as `write_with` does, to writers that take their time.
+    """Give a temporary file to write, put in its place when the block ends without an error.
 
     Args:
-        path: the file that the temporary one replaces when the block ends without an error.
+        path: the file.
 
     Yields:
-        The temporary path, in the same folder and with the same suffix.
+        The temporary path, in the same folder and with the same suffix, which some writers go by.
 
     Raises:
         YoloError: an error of the system, or the path is a folder, a device or a pipe; what was

@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from yolo.errors import YoloError
-from yolo.system import hdf5
+from yolo.system.reading import reason
 from yolo.system.writing import write_folder
 from yolo.training.run_folder import CHECKPOINTS, checkpoint_path, checkpoint_steps, note_saved
 
@@ -128,7 +128,7 @@ def newest(folder: Path) -> tuple[State, dict[str, np.ndarray]] | None:
         # Whatever was damaged no longer has its checksum, a ValueError; TypeError is a state with
         # other fields. A memory that is full is no damage: an older checkpoint would not fit, too.
         except (OSError, ValueError, TypeError) as error:
-            log.warning("%s: skipped, it is damaged (%s)", path, hdf5.reason(error))
+            log.warning("%s: skipped, it is damaged (%s)", path, reason(error))
     if steps:
         raise YoloError(
             f"{folder / CHECKPOINTS}: none of the {len(steps)} checkpoints is whole; start a new "

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from yolo.settings.train import TrainConfig
-from yolo.system.writing import unless_held, write_with
+from yolo.system.writing import replacing, unless_held
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
 from yolo.training.optimizer import averaged_variables
@@ -139,7 +139,8 @@ def save_model(model, path: Path) -> None:
     """
     for variable in model.weights:
         refuse_non_finite(ops.convert_to_numpy(variable), variable.path)
-    write_with(path, model.save)
+    with replacing(path) as temporary:
+        model.save(temporary)
 
 
 def copy_weights(model, shadow, *, averaged: bool) -> None:

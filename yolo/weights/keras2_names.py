@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from yolo.system import hdf5, process
+from yolo.system.reading import reason
 
 SECONDS = 2  # of processor time; a whole file takes some milliseconds
 LONGEST = 60  # seconds by the clock, where no processor time can be limited
@@ -92,5 +93,5 @@ def serve(path: str, place: str) -> None:
     except hdf5.Unfit as error:
         answer = str(error)
     except hdf5.DAMAGE as error:
-        answer = hdf5.reason(error)
+        answer = reason(error)
     json.dump(answer, sys.stdout)

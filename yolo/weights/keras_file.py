@@ -27,7 +27,7 @@ from yolo.errors import WeightsError, YoloError
 from yolo.models.families import FAMILIES
 from yolo.pictures.fit import RESIZE_MODES
 from yolo.system import hdf5
-from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, shortened
+from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, reason, shortened
 from yolo.weights.transfer import transfer
 
 MAX_ARCHIVE_BYTES = 1 << 33
@@ -57,7 +57,7 @@ def read(path: str | Path) -> KerasFile:
         try:
             config, weights = _members(file)
         except ZIP_DAMAGE as error:
-            raise _not_ours(path, hdf5.reason(error)) from None
+            raise _not_ours(path, reason(error)) from None
     return KerasFile(Path(path), parse_config(config, path), weights)
 
 
@@ -113,7 +113,7 @@ def parse_config(data: bytes, path: str | Path) -> dict:
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise _not_ours(path, f"its config: {hdf5.reason(error)}") from None
+        raise _not_ours(path, f"its config: {reason(error)}") from None
     if not isinstance(found, dict):
         raise _not_ours(path, "its config is no object")
     kind = (found.get("module"), found.get("class_name"), found.get("registered_name"))
@@ -158,7 +158,7 @@ def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
     except (ValueError, TypeError, KeyError, OverflowError, YoloError) as error:
         if isinstance(error, WeightsError):
             raise
-        raise _not_ours(path, hdf5.reason(error)) from None
+        raise _not_ours(path, reason(error)) from None
 
 
 def restore(model: Detector, weights: bytes, path: str | Path) -> None:
@@ -181,7 +181,7 @@ def restore(model: Detector, weights: bytes, path: str | Path) -> None:
     except hdf5.Unfit as error:
         raise WeightsError(f"{printable(path)}: {error}; the file is damaged") from None
     except hdf5.DAMAGE as error:
-        raise _not_ours(path, f"its weights: {hdf5.reason(error)}") from None
+        raise _not_ours(path, f"its weights: {reason(error)}") from None
     if extra:
         raise WeightsError(
             f"{printable(path)}: {len(extra)} tensors that this model does not have, the first "
@@ -318,5 +318,5 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict:
     return found
 
 
-def _not_ours(path: str | Path, reason: str) -> WeightsError:
-    return WeightsError(f"{printable(path)}: not a complete model saved by this program ({reason})")
+def _not_ours(path: str | Path, words: str) -> WeightsError:
+    return WeightsError(f"{printable(path)}: not a complete model saved by this program ({words})")

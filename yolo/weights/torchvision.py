@@ -17,13 +17,13 @@ import numpy as np
 
 from yolo.classes import COCO_CATEGORIES
 from yolo.errors import WeightsError
-from yolo.system import hdf5
 from yolo.system.reading import (
     MAX_BYTES,
     ZIP_DAMAGE,
     open_regular,
     printable,
     read_regular,
+    reason,
     regular_file,
     shortened,
 )
@@ -184,7 +184,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     # A header may claim an array that no memory holds.
     except (*ZIP_DAMAGE, MemoryError) as error:
         raise WeightsError(
-            f"{printable(path)}: not a whole .npz archive of arrays ({hdf5.reason(error)})"
+            f"{printable(path)}: not a whole .npz archive of arrays ({reason(error)})"
         ) from None
 
 
@@ -201,8 +201,9 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
-        raise WeightsError(f"{path}: not a PyTorch file of tensors alone ({reason})") from error
+        raise WeightsError(
+            f"{path}: not a PyTorch file of tensors alone ({reason(error)})"
+        ) from error
     if not isinstance(found, dict) or not all(torch.is_tensor(t) for t in found.values()):
         raise WeightsError(f"{path}: expected a state dict, names to tensors")
     tensors = {}
@@ -213,10 +214,9 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             plain = tensor.float() if tensor.dtype is torch.bfloat16 else tensor
             tensors[str(name)] = plain.numpy()
         except (TypeError, RuntimeError) as error:
-            reason = shortened(str(error).strip().splitlines()[0])
             raise WeightsError(
                 f"{printable(path)}: {shortened(str(name))} is {tensor.dtype}, {tensor.layout}, "
-                f"which NumPy does not have ({reason}); save plain tensors"
+                f"which NumPy does not have ({reason(error)}); save plain tensors"
             ) from None
     return tensors
 
@@ -248,7 +248,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     # JSON of other fields and values than these, or too deep
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise WeightsError(
-            f"{printable(path)}: not a valid .safetensors file ({hdf5.reason(error)})"
+            f"{printable(path)}: not a valid .safetensors file ({reason(error)})"
         ) from None
     return tensors
 

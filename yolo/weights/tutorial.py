@@ -21,7 +21,7 @@ from yolo.classes import COCO_CLASSES, VOC_CLASSES
 from yolo.errors import WeightsError
 from yolo.models.layers import NORM_EPSILON
 from yolo.system import hdf5
-from yolo.system.reading import open_regular, printable, shortened
+from yolo.system.reading import open_regular, printable, reason, shortened
 from yolo.weights import convolutions as numbered
 from yolo.weights import keras2_names
 from yolo.weights.convolutions import BACKBONES, WHOLE
@@ -202,7 +202,7 @@ def _layers(path: Path):
             ) from None
         except hdf5.DAMAGE as error:
             raise WeightsError(
-                f"{printable(path)}: damaged, or no HDF5 file ({hdf5.reason(error)})"
+                f"{printable(path)}: damaged, or no HDF5 file ({reason(error)})"
             ) from None
 
 

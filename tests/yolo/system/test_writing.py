@@ -32,12 +32,9 @@ def test_an_error_leaves_the_old_file_and_no_remains(tmp_path, monkeypatch):
     with pytest.raises(YoloError, match="not UTF-8; rename"):
         writing.write_text(path, "data = caf\udce9")
 
-    def interrupted(temporary):
+    with pytest.raises(KeyboardInterrupt), writing.replacing(path) as temporary:
         temporary.write_bytes(b"half")
         raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        writing.write_with(path, interrupted)
     assert path.read_text(encoding="utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
@@ -49,9 +46,9 @@ def test_a_file_where_the_folder_should_be(tmp_path):
 
 
 def test_the_temporary_name_keeps_the_suffix(tmp_path):
-    seen = []
-    writing.write_with(tmp_path / "m.keras", lambda p: (seen.append(p.suffix), p.write_bytes(b"1")))
-    assert seen == [".keras"]
+    with writing.replacing(tmp_path / "m.keras") as temporary:
+        temporary.write_bytes(b"1")
+    assert temporary.suffix == ".keras" and (tmp_path / "m.keras").read_bytes() == b"1"
 
 
 def test_a_folder_is_replaced_whole(tmp_path, monkeypatch):
