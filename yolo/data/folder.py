@@ -12,6 +12,7 @@ from typing import NamedTuple
 from yolo.classes import read_classes
 from yolo.data import demo
 from yolo.data.dataset import DataSet
+from yolo.data.demo_pictures import LARGE
 from yolo.data.formats import coco, tfrecords, tutorial_lists, voc
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
@@ -101,7 +102,7 @@ def default_data() -> tuple[str, bool]:
     """
     if Path("VOCdevkit").is_dir():
         return "VOCdevkit", False
-    return str(demo.write_shapes(DEMO_FOLDER)), True
+    return str(demo.write_shapes(DEMO_FOLDER, drawing=LARGE)), True
 
 
 def open_run(config: TrainConfig) -> DataSet:

@@ -7,6 +7,7 @@ from yolo.data.demo import annotation_xml, write_shapes
 from yolo.data.demo_pictures import (
     FULL,
     IMBALANCED,
+    LARGE,
     SHAPES_CLASSES,
     Drawing,
     DrawnObject,
@@ -84,10 +85,11 @@ def test_an_incomplete_set_is_drawn_again_and_nothing_is_deleted(tmp_path, lost,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["VOCdevkit", "VOCdevkit.old1"]
 
 
-def test_pictures_have_what_a_small_detector_can_learn():
+@pytest.mark.parametrize("drawing, width", [(FULL, 192), (LARGE, 160)])
+def test_pictures_have_what_a_small_detector_can_learn(drawing, width):
     sides, objects, empty = [], 0, 0
     for n in range(60):
-        image, found = draw_picture(np.random.default_rng(n))
+        image, found = draw_picture(np.random.default_rng(n), drawing=drawing)
         assert image.shape == (240, 320, 3) and image.dtype == np.uint8
         empty += not found
         objects += len(found)
@@ -96,7 +98,7 @@ def test_pictures_have_what_a_small_detector_can_learn():
             assert 0 <= x1 < x2 <= 320 and 0 <= y1 < y2 <= 240
             sides.append(min(x2 - x1, y2 - y1))
     assert empty <= 6 and objects > 150
-    assert min(sides) >= 14 * 320 / 192 - 2  # 14 pixels at a width of 192
+    assert min(sides) >= 14 * 320 / width - 2  # 14 pixels at the network's width
     assert max(sides) > 100
 
 

@@ -40,7 +40,7 @@ def test_the_settings_of_a_run_without_data_can_be_changed(monkeypatch):
     lines = []
     config = start.settle({"epochs": 1}).with_data(lines.append)
     assert (config.data, config.loss, config.epochs) == ("drawn", "focal", 1)
-    assert config.image_size == (192, 256) and "embedded data set of drawn shapes" in lines[0]
+    assert config.image_size == (128, 160) and "embedded data set of drawn shapes" in lines[0]
 
 
 def test_data_at_hand_are_taken_with_the_usual_settings_and_data_named_without_a_word(monkeypatch):
