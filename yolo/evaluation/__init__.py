@@ -37,13 +37,12 @@ def align_classes(
             "Scores need one Detections per sample. "
             f"Received: {len(detections)} for {len(samples)} samples."
         )
-    classes = tuple(classes)
-    aligned = []
+    classes, aligned = tuple(classes), []
+    position = {name: i for i, name in enumerate(classes)}
     for found in detections:
         if not found.class_names or found.class_names == classes:
             aligned.append(found)
             continue
-        position = {name: i for i, name in enumerate(classes)}
         lookup = np.array([position.get(name, -1) for name in found.class_names], np.int32)
         if lookup.max() < 0:
             raise ConfigError(

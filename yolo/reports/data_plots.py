@@ -45,7 +45,7 @@ def write_all(
     plot_labels(report, labels)
     plot_boxes(report, anchors, boxes)
     plot_centres(report, centres)
-    write_image(pictures, examples(samples, report.classes))
+    write_image(pictures, _examples(samples, report.classes))
     return files
 
 
@@ -125,16 +125,8 @@ def plot_centres(report: DataReport, png: Path) -> None:
         axis.figure.colorbar(image, ax=axis, label="objects", shrink=0.85)
 
 
-def examples(samples: Sequence[Sample], classes) -> np.ndarray:
-    """Draw pictures with their boxes, spread over the data set, on one sheet.
-
-    Args:
-        samples: the pictures; ones without objects are taken only if there are no others.
-        classes: class names.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
+def _examples(samples: Sequence[Sample], classes) -> np.ndarray:
+    """Draw pictures, spread over the data set, on one sheet; empty ones for want of others."""
     marked = [sample for sample in samples if len(sample.class_ids)] or list(samples)
     places = np.unique(np.linspace(0, len(marked) - 1, min(EXAMPLES, len(marked))).astype(int))
     pictures = []
