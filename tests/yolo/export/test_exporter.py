@@ -1,6 +1,5 @@
 """Each format: written, opened by its own runtime, equal to Keras, and kept only then."""
 
-import dataclasses
 import json
 import os
 import runpy
@@ -119,7 +118,7 @@ def test_a_file_computes_what_keras_does(files, twin, picture, name):
     assert found.classes == ("cat", "狗", "cow") and found.image_size == (64, 96)
     assert (difference.score < 1e-4) == exact and difference.score < 0.2
     noted = json.loads(exported.info_path(path).read_text(encoding="utf-8"))["difference"]
-    assert noted == dataclasses.asdict(difference)
+    assert noted == difference._asdict()
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino", "litert"])
