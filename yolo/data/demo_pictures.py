@@ -39,7 +39,7 @@ class Drawing:
 
 FULL = Drawing()
 # Of a run without data: plain to see at half the size, at which a network trains in minutes.
-LARGE = Drawing(radius=(21.0, 69.0), objects=(2, 6))
+LARGE = Drawing(radius=(21.0, 60.0), objects=(2, 6))
 # About one anchor in two thousand meets an object, and most pictures have none.
 IMBALANCED = Drawing(radius=(9.0, 18.0), objects=(1, 2), empty=0.5)
 

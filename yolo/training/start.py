@@ -25,6 +25,7 @@ DEMO_SETTINGS = {
     "mosaic": 0.0,
     "scale": (0.9, 1.1),
     "loss": "focal",
+    "location_weight": 2.0,
     "class_weight": 2.0,
     "optimizer": "adam",
     "momentum": 0.9,
