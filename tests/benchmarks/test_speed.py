@@ -95,7 +95,7 @@ def test_groups_have_names_of_their_own_and_cases_that_their_limits_name():
 
 def test_the_rates_of_the_zoo(monkeypatch):
     monkeypatch.setattr(network, "build_network", small.build_network)
-    group = zoo.GROUPS[zoo.MODELS.index("yolov4-tiny")]
+    group = next(group for group in zoo.GROUPS if "yolov4-tiny," in group.name)
     before = keras.config.dtype_policy()
     try:
         cases = [
@@ -110,7 +110,7 @@ def test_the_rates_of_the_zoo(monkeypatch):
     (measured,) = [row for row in rows if "`yolov4-tiny`" in row]
     rates = [float(cell) for cell in measured.split("|")[2:4]]
     assert rates == pytest.approx([1 / row["seconds"] for row in took.values()], rel=0.01)
-    assert sum(row.endswith("| - | - |") for row in rows) == len(zoo.MODELS) - 1
+    assert sum(row.endswith("| - | - |") for row in rows) == len(zoo.GROUPS) - 1
 
 
 def test_the_forward_pass_alone_is_timed(monkeypatch):

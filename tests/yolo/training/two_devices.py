@@ -43,7 +43,7 @@ def main(work: Path) -> dict:
 
     def state(folder):
         place, arrays = checkpoint.newest(folder)
-        rows = run_folder._read_rows(folder / "results.csv")
+        rows = run_folder.read_results(folder / "results.csv")
         losses = [[float(row[k]) for k in row if k.endswith("loss") and row[k]] for row in rows]
         return {**vars(place), "seconds": 0, "origin": 0}, arrays, losses
 
