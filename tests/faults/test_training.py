@@ -1,4 +1,4 @@
-"""T1 to T13, the faults of training, in their quick form; the full counts are a benchmark's."""
+"""T1 to T13, faults of training, in their quick form; `tests.faults.full` has the full counts."""
 
 import os
 

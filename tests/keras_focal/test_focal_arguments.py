@@ -6,24 +6,9 @@ import json
 import keras
 import numpy as np
 import pytest
+from kinds import SIGMOID, SOFTMAX, labels_for
 
 import keras_focal as kf
-
-SIGMOID = [
-    kf.FocalLoss,
-    kf.FocalLossStar,
-    kf.BalancedCrossEntropy,
-    kf.QualityFocalLoss,
-    kf.VarifocalLoss,
-]
-SOFTMAX = [kf.CategoricalFocalLoss, kf.SparseCategoricalFocalLoss]
-
-
-def labels_for(loss, rows, classes):
-    if isinstance(loss, kf.SparseCategoricalFocalLoss):
-        return np.arange(rows) % classes
-    return np.eye(classes, dtype="float32")[np.arange(rows) % classes]
-
 
 CONFIGURED = [
     kf.FocalLoss(

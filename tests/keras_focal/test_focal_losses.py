@@ -3,29 +3,15 @@ import numpy as np
 import pytest
 from gradients import numpy64, value_and_grad
 from keras import ops
+from kinds import INTEGER, SIGMOID, SOFTMAX, labels_for
 
 import keras_focal as kf
 
-SIGMOID = [
-    kf.FocalLoss,
-    kf.FocalLossStar,
-    kf.BalancedCrossEntropy,
-    kf.QualityFocalLoss,
-    kf.VarifocalLoss,
-]
-INTEGER = SIGMOID[:3]
-SOFTMAX = [kf.CategoricalFocalLoss, kf.SparseCategoricalFocalLoss]
 BACKEND = keras.backend.backend()
 
 
 def sigmoid(z):
     return 1 / (1 + np.exp(-np.asarray(z, "float64")))
-
-
-def labels_for(loss, rows, classes):
-    if isinstance(loss, kf.SparseCategoricalFocalLoss):
-        return np.arange(rows) % classes
-    return np.eye(classes, dtype="float32")[np.arange(rows) % classes]
 
 
 @pytest.mark.parametrize("kind", SIGMOID)

@@ -113,3 +113,10 @@ def detected():
 def shapes(tmp_path_factory):
     """Return the folder of a VOC data set of 8 + 4 + 4 pictures."""
     return demo.write_shapes(tmp_path_factory.mktemp("data") / "shapes", train=8, val=4, test=4)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Return an empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

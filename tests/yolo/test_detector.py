@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_focal
 import yolo
+from tests.yolo.helpers import squares
 from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.folder import open_folder
 from yolo.errors import ConfigError
@@ -27,28 +28,13 @@ from yolo.training import guard
 from yolo.weights.loading import load
 
 
-def _squares(count=8, size=64, seed=0):
-    """Return pictures of one bright square each on dark noise, and where it is."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 60, (count, size, size, 3), np.uint8)
-    boxes = np.zeros((count, 3, 4), "float32")
-    classes = np.full((count, 3), -1, "int32")
-    for i in range(count):
-        side = rng.integers(16, 30)
-        x, y = rng.integers(0, size - side, 2)
-        kind = i % 2
-        images[i, y : y + side, x : x + side] = (230, 40, 40) if kind else (40, 230, 40)
-        boxes[i, 0], classes[i, 0] = (x, y, x + side, y + side), kind
-    return images, {"boxes": boxes, "classes": classes}
-
-
 def _model(**options):
     keras.utils.set_random_seed(0)
     return yolo.build("yolov4-tiny", classes=["green", "red"], image_size=(64, 64), **options)
 
 
 def test_a_fitted_detector_finds_what_it_was_shown_and_survives_saving(tmp_path):
-    images, truth = _squares()
+    images, truth = squares()
     data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(8).repeat()
     model = _model()
     for layer in model.network.layers:  # let the averages forget the start
@@ -85,7 +71,7 @@ def test_a_fitted_detector_finds_what_it_was_shown_and_survives_saving(tmp_path)
 
 
 def test_batches_may_change_their_size_without_a_new_trace():
-    batches = [_squares(2, size) for size in (64, 96, 64, 32)]
+    batches = [squares(2, size) for size in (64, 96, 64, 32)]
     data = tf.data.Dataset.from_generator(
         lambda: batches,
         output_signature=(
@@ -114,7 +100,7 @@ def test_batches_may_change_their_size_without_a_new_trace():
 
 
 def test_batches_padded_to_their_own_longest_list_are_fitted():
-    images, truth = _squares(4)
+    images, truth = squares(4)
     lists = [(i, {"boxes": b[c >= 0], "classes": c[c >= 0]}) for i, b, c in zip(
         images, truth["boxes"], truth["classes"], strict=True)]  # fmt: skip
     lists[2] = (images[2], {"boxes": np.zeros((0, 4)), "classes": np.zeros(0)})
@@ -231,7 +217,7 @@ def test_compile_weighs_a_loss_as_train_py_does(options):
 def test_sample_weight_is_refused():
     model = _model()
     model.compile("sgd")
-    images, truth = _squares(2)
+    images, truth = squares(2)
     with pytest.raises(ValueError, match="sample_weight"):
         model.compute_loss(images, truth, model(images), sample_weight=np.ones(2))
 
@@ -239,7 +225,7 @@ def test_sample_weight_is_refused():
 def test_losses_that_layers_add_are_kept():
     model = _model()
     model.compile("sgd")
-    images, truth = _squares(2)
+    images, truth = squares(2)
     plain = float(model.compute_loss(images, truth, model(images)))
     kernel = model.network.get_layer("backbone_conv_000").convolution
     kernel.kernel.regularizer = keras.regularizers.L2(0.5)

@@ -2,17 +2,8 @@
 
 import pytest
 
+from tests.yolo.helpers import everything
 from yolo import cli
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def everything(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 @pytest.mark.parametrize("more", [["--check"], []])

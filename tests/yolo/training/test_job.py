@@ -7,6 +7,7 @@ import pytest
 
 import yolo
 from tests.faults.full import small
+from tests.yolo.helpers import everything
 from yolo.data.folder import TrainingData
 from yolo.errors import ConfigError
 from yolo.models.yolov4 import network
@@ -15,17 +16,6 @@ from yolo.settings.train import TrainConfig
 from yolo.system import terminal
 from yolo.system.signals import Stop
 from yolo.training import job, run_folder
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def everything(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-
 
 # ---------------------------------------------------------------------------- a whole run
 

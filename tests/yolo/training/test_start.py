@@ -11,12 +11,6 @@ from yolo.system.lock import lock
 from yolo.training import run_folder, start
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_a_run_of_a_name_starts_anew_where_one_was_killed_before_it_saved(here):
     folder = run_folder.create(TrainConfig(name="a"))
     (folder / "log.txt").write_text("of the killed one", encoding="utf-8")

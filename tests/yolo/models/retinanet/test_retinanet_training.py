@@ -6,22 +6,9 @@ import tensorflow as tf
 
 import keras_focal
 import yolo
+from tests.yolo.helpers import squares
 from yolo.boxes.pairwise import pairwise_iou
 from yolo.models.retinanet.settings import RetinaNetLoss
-
-
-def _squares(count=8, size=64, seed=0):
-    """Return pictures of one bright square each on dark noise, and where it is."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 60, (count, size, size, 3), np.uint8)
-    boxes = np.zeros((count, 2, 4), "float32")
-    classes = np.full((count, 2), -1, "int32")
-    for i in range(count):
-        side = rng.integers(26, 40)
-        x, y = rng.integers(0, size - side, 2)
-        images[i, y : y + side, x : x + side] = (230, 40, 40) if i % 2 else (40, 230, 40)
-        boxes[i, 0], classes[i, 0] = (x, y, x + side, y + side), i % 2
-    return images, {"boxes": boxes, "classes": classes}
 
 
 def _model(**options):
@@ -32,7 +19,7 @@ def _model(**options):
 
 
 def test_a_fitted_retinanet_finds_what_it_was_shown_and_survives_saving(tmp_path):
-    images, truth = _squares()
+    images, truth = squares(rows=2, sides=(26, 40))
     data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(8).repeat()
     model = _model(channels=64)
     for layer in model.network.layers:  # let the averages forget the start
@@ -63,7 +50,7 @@ def test_a_fitted_retinanet_finds_what_it_was_shown_and_survives_saving(tmp_path
 
 
 def test_the_running_number_of_positives_is_part_of_the_model(tmp_path):
-    images, truth = _squares(2)
+    images, truth = squares(2, rows=2, sides=(26, 40))
     model = _model(profile="detectron2")
     model.compile("sgd", loss="focal")
     assert float(model.loss_state.mean) == 100.0

@@ -1,0 +1,26 @@
+"""What tests of several packages call: drawn squares to learn, and what lies in a folder."""
+
+import numpy as np
+
+
+def squares(count=8, size=64, seed=0, *, rows=3, sides=(16, 30)):
+    """Return pictures of one bright square each on dark noise, and where it is.
+
+    Each picture has `rows` rows of truth, all but the first padding; sides lie in the half-open
+    range `sides`.
+    """
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 60, (count, size, size, 3), np.uint8)
+    boxes = np.zeros((count, rows, 4), "float32")
+    classes = np.full((count, rows), -1, "int32")
+    for i in range(count):
+        side = rng.integers(*sides)
+        x, y = rng.integers(0, size - side, 2)
+        images[i, y : y + side, x : x + side] = (230, 40, 40) if i % 2 else (40, 230, 40)
+        boxes[i, 0], classes[i, 0] = (x, y, x + side, y + side), i % 2
+    return images, {"boxes": boxes, "classes": classes}
+
+
+def everything(folder):
+    """Return the names of all that lies in a folder, at any depth."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
