@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import keras
 import numpy as np
@@ -23,6 +24,9 @@ from yolo.pictures.fit import RESIZE_MODES, SIZE_MULTIPLE
 
 # Keras's own arguments of `compile` that a saved model keeps
 COMPILE_OPTIONS = ("run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss")
+
+# Held while a detector's graph of prediction is made, which several threads may ask for at once
+_MAKING = threading.Lock()
 
 # Weights that a forward pass in training moves, whatever becomes of the step
 MOVED_BY_CALLS = ("/moving_mean", "/moving_variance", "/mean")
@@ -289,12 +293,18 @@ class Detector(ReplicatedModel):
         reads every property, and would then find the weights under two names.)
         """
         if self._inference is None:
-            decode = Decode(self._family, self.architecture, len(self.classes), name="decode")
-            # The functional graph keeps the outputs as they were given, keyed by stride.
-            found = decode(self.network(self.network.input), self.network.input)
-            model = keras.Model(self.network.input, found)
-            self._set_untracked("_inference", lambda: model)  # hidden from Keras's saving, too
+            with _MAKING:
+                if self._inference is None:
+                    self._make_inference()
         return self._inference()
+
+    def _make_inference(self):
+        decode = Decode(self._family, self.architecture, len(self.classes), name="decode")
+        # The functional graph keeps the outputs as they were given, keyed by stride.
+        found = decode(self.network(self.network.input), self.network.input)
+        model = keras.Model(self.network.input, found)
+        model.make_predict_function()  # here, or each thread would make and trace one of its own
+        self._set_untracked("_inference", lambda: model)  # hidden from Keras's saving, too
 
     def predict_raw(self, images) -> dict:
         """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.

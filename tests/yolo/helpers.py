@@ -1,4 +1,7 @@
-"""What tests of several packages call: drawn squares to learn, and what lies in a folder."""
+"""What tests of several packages call: drawn squares, a folder's names, a model seen by threads."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -24,3 +27,20 @@ def squares(count=8, size=64, seed=0, *, rows=3, sides=(16, 30)):
 def everything(folder):
     """Return the names of all that lies in a folder, at any depth."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def seen_from_threads(model, pictures, count=8):
+    """Return what each of several threads finds that look at all pictures, starting together.
+
+    Each takes the pictures in an order of its own; the answers are in that of `pictures`.
+    """
+    start = threading.Barrier(count)
+
+    def look(number):
+        order = np.random.default_rng(number).permutation(len(pictures))
+        start.wait(timeout=60)
+        found = {i: model.predict_raw(pictures[i][None]) for i in order}
+        return [found[i] for i in range(len(pictures))]
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(look, range(count)))

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import keras_focal
 import yolo
-from tests.yolo.helpers import squares
+from tests.yolo.helpers import seen_from_threads, squares
 from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.folder import open_folder
 from yolo.errors import ConfigError
@@ -273,6 +273,17 @@ def test_detect_takes_pictures_of_any_kind_of_numbers(spot_finder, dtype, size):
     )
     assert len(expected) == 1
     np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+
+
+def test_threads_share_one_trace_and_find_what_one_does():
+    pictures = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), np.uint8)
+    model, alone = _model(), _model()
+    expected = [alone.predict_raw(picture[None]) for picture in pictures]
+    for answers in seen_from_threads(model, pictures):
+        for found, wanted in zip(answers, expected, strict=True):
+            for key in ("boxes", "scores"):
+                np.testing.assert_array_equal(found[key], wanted[key])
+    assert model.inference_model().predict_function.experimental_get_tracing_count() == 1
 
 
 def test_detect_of_nothing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -181,6 +182,30 @@ def _open_onnx(path: Path) -> Run:
     return run
 
 
+class _Pool:
+    """What only one thread at a time may use: as many as ever were in use at once.
+
+    A thread that ends leaves its own behind for the next one, where a `threading.local` would make
+    one for each of a server's threads, short-lived as they may be.
+    """
+
+    def __init__(self, make: Callable):
+        self._make = make
+        self._free = [make()]  # so that what cannot be made fails at once
+
+    @contextlib.contextmanager
+    def one(self):
+        """Lend one that nobody else has, a new one where none is free."""
+        try:
+            lent = self._free.pop()  # a list's pop and append are atomic
+        except IndexError:
+            lent = self._make()
+        try:
+            yield lent
+        finally:
+            self._free.append(lent)
+
+
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -190,27 +215,33 @@ def _open_openvino(path: Path, precision: str = "float32") -> Run:
     # Left to itself, OpenVINO computes in bfloat16 on processors that have it.
     settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
     try:
-        compiled = core.compile_model(str(path), "CPU", settings)
+        requests = _Pool(core.compile_model(str(path), "CPU", settings).create_infer_request)
     except RuntimeError as error:
         raise _damaged(path, error) from error
 
     def run(images, outputs):
-        found = compiled({IMAGES: images})
-        return {name: np.array(found[name]) for name in outputs}
+        with requests.one() as request:
+            found = request.infer({IMAGES: images})
+            return {name: np.array(found[name]) for name in outputs}
 
     return run
 
 
 def _open_litert(path: Path) -> Run:
     module = import_optional("ai_edge_litert.interpreter", "ai-edge-litert", "--runtime litert")
-    try:
+
+    def make():
         interpreter = module.Interpreter(str(path), num_threads=os.cpu_count())
-        runner = interpreter.get_signature_runner("raw")
+        return interpreter.get_signature_runner("raw")
+
+    try:
+        runners = _Pool(make)
     except (RuntimeError, ValueError) as error:
         raise _damaged(path, error) from error
 
     def run(images, outputs):
-        found = runner(images=images)
+        with runners.one() as runner:
+            found = runner(images=images)
         return {name: found[name] for name in outputs}
 
     return run

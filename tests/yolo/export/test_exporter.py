@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import yolo
+from tests.yolo.helpers import seen_from_threads
 from yolo.errors import ConfigError, YoloError
 from yolo.export import compare, exporter, formats
 from yolo.export import info as exported
@@ -119,6 +120,17 @@ def test_a_file_computes_what_keras_does(files, twin, picture, name):
     assert (difference.score < 1e-4) == exact and difference.score < 0.2
     noted = json.loads(exported.info_path(path).read_text(encoding="utf-8"))["difference"]
     assert noted == difference._asdict()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_eight_threads_find_what_one_does_from_the_first_call_on(files, name):
+    path, alone, _ = files(name)
+    pictures = np.random.default_rng(0).integers(0, 255, (5, 64, 96, 3), np.uint8)
+    expected = [alone.predict_raw(picture[None]) for picture in pictures]
+    for answers in seen_from_threads(ExportedDetector(path), pictures):
+        for found, wanted in zip(answers, expected, strict=True):
+            for key in ("boxes", "scores"):
+                np.testing.assert_array_equal(found[key], wanted[key])
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino", "litert"])

@@ -144,3 +144,14 @@ def test_a_damaged_file_is_one_line(tmp_path, runtime, name, package):
         ExportedDetector(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_what_was_lent_comes_back_also_after_an_error():
+    made = iter(range(9))
+    pool = runtimes._Pool(lambda: next(made))
+    with pool.one() as first, pool.one() as second:
+        assert (first, second) == (0, 1)
+    with pytest.raises(KeyError), pool.one():
+        raise KeyError
+    with pool.one() as one, pool.one() as other:
+        assert {one, other} == {0, 1}
