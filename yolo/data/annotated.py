@@ -13,6 +13,8 @@ import numpy as np
 from yolo.data.findings import Findings
 
 MANY_OBJECTS = 500
+# Pixels by which a box leaves its picture where the program that wrote it rounded its numbers
+ROUNDED = 0.01
 
 Box = tuple[float, float, float, float]
 
@@ -58,6 +60,7 @@ class Labelled:
         faults: what makes the picture or its annotation useless.
         repairs: kind and place of what was repaired when they were looked for.
         before: what a message about the picture's file begins with.
+        shares: whether boxes are shares of the picture's width and height, 0..1, not pixels.
     """
 
     path: Path | None
@@ -69,6 +72,7 @@ class Labelled:
     faults: tuple[str, ...] = ()
     repairs: tuple[tuple[str, str], ...] = ()
     before: str = ""
+    shares: bool = False
 
 
 def check_objects(
@@ -79,6 +83,7 @@ def check_objects(
     file: str,
     findings: Findings,
     first_pixel: int = 0,
+    shares: bool = False,
 ) -> dict[str, Any]:
     """Turn the objects of one picture into arrays; repair what can be repaired.
 
@@ -94,6 +99,7 @@ def check_objects(
         findings: takes repairs and faults.
         first_pixel: 1 where the file counts pixels from 1 and xmax is the last pixel inside, as
             PASCAL VOC does; 0 where boxes are half-open already.
+        shares: whether boxes are shares of the picture's width and height.
 
     Returns:
         `boxes_xyxy` (n, 4) float32, `class_ids` (n,) int32, `difficult` and `truncated` (n,)
@@ -124,6 +130,8 @@ def check_objects(
             continue
         seen.add((ids[item.name], item.box))
         box = (xmin - first_pixel, ymin - first_pixel, xmax, ymax)
+        if shares:
+            box = (xmin * size[1], ymin * size[0], xmax * size[1], ymax * size[0])
         inside = _cut(box, size)
         if inside is None:
             findings.error(
@@ -132,8 +140,10 @@ def check_objects(
             )
             continue
         if inside != box:
-            findings.warn("boxes cut at the picture's edge", f"{place} {_shown(item.box)}")
-            if max(abs(a - b) for a, b in zip(inside, box, strict=True)) > 1:
+            beyond = max(abs(a - b) for a, b in zip(inside, box, strict=True))
+            if beyond > ROUNDED:
+                findings.warn("boxes cut at the picture's edge", f"{place} {_shown(item.box)}")
+            if beyond > 1:
                 findings.stray.append(place)
         kept.append((item, inside))
     if len(kept) > MANY_OBJECTS:

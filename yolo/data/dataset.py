@@ -205,7 +205,7 @@ class DataSet:
                 findings.others.setdefault(item.name, []).append(item.place(picture.place))
         arrays = check_objects(
             objects, ids, header.size, file=picture.place, findings=findings,
-            first_pixel=first_pixel,
+            first_pixel=first_pixel, shares=picture.shares,
         )  # fmt: skip
         return Sample(
             picture.path, size=header.size, image_id=picture.image_id,
