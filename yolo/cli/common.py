@@ -10,6 +10,7 @@ from pathlib import Path
 from yolo.classes import read_classes
 from yolo.errors import ConfigError
 from yolo.export import info
+from yolo.pictures import background
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
@@ -26,7 +27,16 @@ def runs_in_keras(args, weights) -> bool:
 
 
 def open_model(args, weights):
-    """Return the detector of a weights file, with the command's class names and size."""
+    """Return the detector of a weights file, with the command's class names and size.
+
+    Transparent pictures are read and drawn from then on as it was trained on them.
+    """
+    model = _opened(args, weights)
+    background.show_on(background.background_of(model.notes) or background.WHITE)
+    return model
+
+
+def _opened(args, weights):
     if args.runtime or info.runtime_of(weights):
         from yolo.export import runtimes
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yolo.errors import WeightsError
 from yolo.models.thresholds import Thresholds
+from yolo.pictures.background import WHITE, is_color
 from yolo.system.writing import write_json
 
 # Names of the graph's tensors, the same in every format.
@@ -71,6 +72,9 @@ class ExportInfo:
         seed = dict(self.notes).get("split_seed", 0)
         if type(seed) is not int:
             raise ValueError(f"split_seed {seed!r} is no whole number")
+        color = dict(self.notes).get("background", list(WHITE))
+        if not is_color(color):
+            raise ValueError(f"background {color!r} is no colour")
 
     @property
     def thresholds(self) -> Thresholds:

@@ -7,6 +7,7 @@ score seen with the other.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 from collections import deque
@@ -23,6 +24,7 @@ from yolo.errors import ConfigError, DatasetError
 from yolo.inference import tiles
 from yolo.models.postprocess import find_in_batches
 from yolo.models.thresholds import EVALUATED
+from yolo.pictures.background import background_of
 from yolo.pictures.files import read_image
 from yolo.pictures.fit import fit_image
 from yolo.system.reading import printable
@@ -101,7 +103,9 @@ def predict(
     if chosen.tile is None:  # with tiles, one picture already fills batches
         chosen = replace(chosen, batch_size=min(chosen.batch_size, max(len(paths), 1)))
     ahead = 2 if chosen.tile else 2 * chosen.batch_size + _READERS
-    yield from _detect(model, paths, read_image, chosen, ahead, on_error or _warn)
+    background = background_of(getattr(model, "notes", {}))
+    read = functools.partial(read_image, background=background)
+    yield from _detect(model, paths, read, chosen, ahead, on_error or _warn)
 
 
 def predict_frames(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from yolo.errors import DatasetError
-from yolo.pictures.header import PICTURE_SUFFIXES
+from yolo.pictures.header import PICTURE_SUFFIXES, READ_SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
     ".3gp .avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .webm .wmv".split()
@@ -152,4 +152,4 @@ def _natural(path: Path):
 
 
 def _suffixes() -> str:
-    return " ".join(sorted({*PICTURE_SUFFIXES, *VIDEO_SUFFIXES}))
+    return " ".join(sorted({*READ_SUFFIXES, *VIDEO_SUFFIXES}))

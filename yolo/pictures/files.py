@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.pictures.header import header_of
+from yolo.pictures.background import Color, on_background, shown_on
+from yolo.pictures.header import OPAQUE, PREMULTIPLIED, Header, header_of
 from yolo.system.reading import printable, read_regular
 from yolo.system.writing import write_bytes
 
@@ -31,11 +32,11 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
 READS_GIF = cv2.haveImageWriter(".gif")  # the packages of OpenCV 4.11 hold no part for it
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
+def read_image(path: str | os.PathLike, *, background: Color | None = None) -> np.ndarray:
     """Read a picture as it is meant to be seen; training, prediction and evaluation alike.
 
     Grey, palette, CMYK and 16-bit pictures become 8-bit RGB (of a PNG's 16 bits the upper 8 are
-    taken, a TIFF's are scaled); transparency is dropped, so that the colours under it appear; of
+    taken, a TIFF's are scaled); a transparent picture lies on a background; of
     an animation or of several pages the first is taken. The orientation that EXIF data name is
     applied for JPEG, PNG, WebP and TIFF; BMP and GIF have none. The format is told from the
     content, whatever the file's extension.
@@ -43,6 +44,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Args:
         path: a JPEG, PNG, BMP, GIF (with OpenCV from 4.12), WebP or TIFF file; a link to one is
             followed.
+        background: what shows through where the picture is transparent, RGB; None for what
+            `background.show_on` set, white by default. A BMP is never taken as transparent.
 
     Returns:
         (height, width, 3) uint8, RGB.
@@ -53,10 +56,26 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     """
     data = read_regular(path)
     header = header_of(data, path)
-    try:
-        image = cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = _decoded(data, header, path)
+    if header.alpha != OPAQUE:
+        image = _without_alpha(image, header, background or shown_on(), path)
+    if header.kind != "tiff":  # OpenCV turns a TIFF by itself, even when told not to
+        image = upright(image, header.orientation)
+    if image.shape[:2] != header.size:
+        raise DatasetError(
+            f"{printable(path)}: the header says {header.size[1]}x{header.size[0]} pixels, the "
+            f"data hold {image.shape[1]}x{image.shape[0]}: save it again or remove it"
         )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)  # in place: no second copy
+
+
+def _decoded(data: bytes, header: Header, path: str | os.PathLike) -> np.ndarray:
+    """Return the pixels of a file as OpenCV has them, with its alpha channel if it has one."""
+    how = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.alpha != OPAQUE:
+        how = cv2.IMREAD_UNCHANGED  # which ignores the orientation, too
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except cv2.error:
         image = None
     except MemoryError:
@@ -73,14 +92,31 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             f"{printable(path)}: a damaged {header.kind.upper()} picture (cut short?): "
             "save it again or remove it"
         )
-    if header.kind != "tiff":  # OpenCV turns a TIFF by itself, even when told not to
-        image = upright(image, header.orientation)
-    if image.shape[:2] != header.size:
+    return image
+
+
+def _without_alpha(
+    image: np.ndarray, header: Header, background: Color, path: str | os.PathLike
+) -> np.ndarray:
+    """Return a picture with alpha channel (h, w, 4) BGRA on a background, (h, w, 3) BGR uint8."""
+    if image.ndim == 2 and header.clear_level is not None:
+        alpha = np.where(image == header.clear_level, 0, np.iinfo(image.dtype).max)
+        image = np.stack([image] * 3 + [alpha.astype(image.dtype)], axis=-1)
+    # libtiff multiplies 8-bit colours with an alpha that stands beside them.
+    multiplied = header.alpha == PREMULTIPLIED or (
+        header.kind == "tiff" and image.dtype == np.uint8
+    )
+    if image.dtype == np.uint16:
+        image = image >> 8 if header.kind == "png" else cv2.convertScaleAbs(image, alpha=1 / 257)
+        image = image.astype(np.uint8)
+    if image.ndim == 3 and image.shape[2] == 3:
+        return image  # no pixel of it is transparent
+    if image.ndim == 2:
         raise DatasetError(
-            f"{printable(path)}: the header says {header.size[1]}x{header.size[0]} pixels, the "
-            f"data hold {image.shape[1]}x{image.shape[0]}: save it again or remove it"
+            f"{printable(path)}: a grey {header.kind.upper()} picture with an alpha channel, which "
+            "OpenCV does not read: save it as PNG"
         )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)  # in place: no second copy
+    return on_background(image, background[::-1], premultiplied=multiplied)
 
 
 def upright(image: np.ndarray, orientation: int) -> np.ndarray:

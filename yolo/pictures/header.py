@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from yolo.errors import ConfigError, DatasetError
+from yolo.pictures import tiff
 from yolo.system.reading import FilePart, open_regular, printable, read_regular
 
 MAX_MEGAPIXELS = 100.0
 LARGEST_MEGAPIXELS = 1000.0  # OpenCV itself stops at 2**30 pixels
 FORMATS = "JPEG, PNG, BMP, GIF, WebP or TIFF"
-# How their files are called, in the order in which one of several is taken
-PICTURE_SUFFIXES = (
+READ_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff",
 )  # fmt: skip
+# How pictures are called, in the order in which one of several is taken. Those that cannot be read
+# are among them, because to pass over them in silence would lose them.
+PICTURE_SUFFIXES = (*READ_SUFFIXES, ".heic", ".heif", ".avif", ".jxl", ".jp2")
 
 # No picture packs more pixels into a byte than this, one colour all over included, unless its
 # header lies; small ones cost little even then. For PNG that is deflate's 1032 at 1 bit a pixel.
@@ -29,7 +32,14 @@ _MAX_PARTS = 20_000  # segments or chunks before the pixels; more are there to k
 _MAX_CHUNKS = 100_000  # of a PNG, pixels and all
 _MAX_SCANS = 100  # of a JPEG: every one goes over the whole picture
 
+# How a picture's alpha channel stands to its colours
+OPAQUE, TRANSPARENT, PREMULTIPLIED = "none", "beside", "multiplied"
+
 _allowed = MAX_MEGAPIXELS
+
+
+class _Unread(Exception):
+    """Says of what kind a picture is that cannot be read, and what to do."""
 
 
 def allow_megapixels(count: float) -> None:
@@ -66,6 +76,9 @@ class Header:
         whole: for a JPEG, whether it is an 8-bit grey or three-colour one that ends where a
             JPEG ends; False for every other format.
         frames: 2 where the file holds more than one frame or page, of which the first is taken.
+        alpha: `OPAQUE`; `TRANSPARENT` where the file has an alpha channel or a transparent
+            colour; `PREMULTIPLIED` where its colours are multiplied with alpha already.
+        clear_level: of a grey PNG, the level that is transparent, as it is decoded.
     """
 
     kind: str
@@ -74,6 +87,8 @@ class Header:
     orientation: int = 1
     whole: bool = False
     frames: int = 1
+    alpha: str = OPAQUE
+    clear_level: int | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -120,6 +135,8 @@ def header_of(data: bytes, path: str | os.PathLike) -> Header:
 def _parsed(file: BinaryIO, size: int, path: str | os.PathLike) -> Header:
     try:
         header = _parse(file, size)
+    except _Unread as error:
+        raise DatasetError(f"{printable(path)}: {error}") from None
     except (struct.error, IndexError):
         header = None
     if header is None:
@@ -154,7 +171,8 @@ def _parse(file: BinaryIO, size: int) -> Header | None:
         return _png(file, size)
     if start[:6] in (b"GIF87a", b"GIF89a"):
         width, height = struct.unpack_from("<HH", start, 6)
-        return Header("gif", height, width, frames=_gif_frames(file, start[10]))
+        frames, clear = _gif_frames(file, start[10])
+        return Header("gif", height, width, frames=frames, alpha=TRANSPARENT if clear else OPAQUE)
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return _webp(file, size)
     if start[:4] in (b"II*\0", b"MM\0*"):
@@ -165,7 +183,24 @@ def _parse(file: BinaryIO, size: int) -> Header | None:
         else:
             width, height = struct.unpack_from("<ii", start, 18)
         return Header("bmp", abs(height), abs(width))
+    if name := _unread_kind(start):
+        raise _Unread(f"a picture in the format {name}: expected {FORMATS}; save it as JPEG or PNG")
     return None
+
+
+def _unread_kind(start: bytes) -> str:
+    """Return the name of a format that people have pictures in and OpenCV mostly has no part for.
+
+    Reference:
+        ISO 14496-12 (boxes), ISO 23008-12 (brands of HEIF), MP4RA for the others.
+    """
+    if start[4:8] == b"ftyp":
+        return {b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"mif1": "HEIF",
+                b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}.get(start[8:12], "")  # fmt: skip
+    marks = {b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"\0\0\0\x0cjP  ": "JPEG 2000",
+             b"\xff\x4f\xff\x51": "JPEG 2000", b"II+\0": "BigTIFF", b"MM\0+": "BigTIFF",
+             b"8BPS": "PSD"}  # fmt: skip
+    return next((name for mark, name in marks.items() if start.startswith(mark)), "")
 
 
 def _jpeg(file: BinaryIO) -> Header | None:
@@ -193,7 +228,7 @@ def _jpeg(file: BinaryIO) -> Header | None:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             frame = _Frame(marker, *struct.unpack(">BHHB", file.read(6)))
         if marker == 0xE1 and orientation is None and file.read(6) == b"Exif\0\0":
-            orientation = _orientation(file, place + 10)
+            orientation = tiff.read_orientation(file, place + 10)
         place += 2 + length
     return None
 
@@ -228,8 +263,9 @@ def _jpeg_with_scans(file: BinaryIO, ended: bool, orientation: int, frame: _Fram
 
 def _png(file: BinaryIO, size: int) -> Header | None:
     file.seek(16)
-    width, height = struct.unpack(">II", file.read(8))
+    width, height, bits, color = struct.unpack(">IIBB", file.read(10))
     place, orientation, frames, pixels = 8, 1, 1, False
+    alpha, level = TRANSPARENT if color in (4, 6) else OPAQUE, None
     for _ in range(_MAX_CHUNKS):
         file.seek(place)
         length, name = struct.unpack(">I4s", file.read(8))
@@ -237,34 +273,42 @@ def _png(file: BinaryIO, size: int) -> Header | None:
         if place + 12 + length > size:
             return None
         if name == b"IEND":
-            return Header("png", height, width, orientation, frames=frames)
+            return Header("png", height, width, orientation, False, frames, alpha, level)
         if name == b"eXIf" and not pixels:
-            orientation = _orientation(file, place + 8)
+            orientation = tiff.read_orientation(file, place + 8)
         if name == b"acTL" and not pixels:
             frames = min(2, struct.unpack(">I", file.read(4))[0] or 1)
+        if name == b"tRNS" and not pixels:
+            alpha = TRANSPARENT
+            if color == 0:
+                level = struct.unpack(">H", file.read(2))[0] * max(1, 255 // (2**bits - 1))
         pixels = pixels or name == b"IDAT"
         place += 12 + length
     return None
 
 
-def _gif_frames(file: BinaryIO, flags: int) -> int:
-    """Return 2 if a GIF holds a second frame, else 1; `flags` are those of its screen."""
-    place, frames = 13 + _palette(flags), 0
+def _gif_frames(file: BinaryIO, flags: int) -> tuple[int, bool]:
+    """Return 2 if a GIF holds a second frame, else 1, and whether a colour of the first is clear.
+
+    `flags` are those of its screen.
+    """
+    place, frames, clear = 13 + _palette(flags), 0, False
     for _ in range(_MAX_PARTS):
         file.seek(place)
         head = file.read(11)
         if head[:1] == b"\x2c" and len(head) > 10:
             frames += 1
             if frames == 2:
-                return 2
+                break
             place += 11 + _palette(head[9])
         elif head[:1] == b"\x21":
+            clear |= head[1:2] == b"\xf9" and head[3:4] > b"" and head[3] & 1 > frames
             place += 2
         elif head[:1] in (b"", b"\x3b") or head[0] == 0x2C:
             break
         else:
             place += 1 + head[0]  # a block of data, or the empty one behind the last
-    return 1
+    return max(1, frames), clear
 
 
 def _palette(flags: int) -> int:
@@ -273,7 +317,7 @@ def _palette(flags: int) -> int:
 
 def _webp(file: BinaryIO, size: int) -> Header | None:
     canvas = frame = None
-    place, orientation, frames = 12, 1, 1
+    place, orientation, frames, alpha = 12, 1, 1, OPAQUE
     for _ in range(_MAX_PARTS):
         if place + 8 > size:
             break
@@ -283,62 +327,39 @@ def _webp(file: BinaryIO, size: int) -> Header | None:
             data = file.read(10)
             canvas = tuple(1 + int.from_bytes(data[i : i + 3], "little") for i in (4, 7))
             frames += data[0] >> 1 & 1
+            alpha = TRANSPARENT if data[0] & 0x10 else alpha
         elif name == b"VP8 " and frame is None:
             frame = tuple(n & 0x3FFF for n in struct.unpack("<6xHH", file.read(10)))
         elif name == b"VP8L" and frame is None:
             (bits,) = struct.unpack("<xI", file.read(5))
             frame = (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
+            alpha = TRANSPARENT if bits >> 28 & 1 else alpha
         elif name == b"EXIF":
             skip = 6 if file.read(6) == b"Exif\0\0" else 0
-            orientation = _orientation(file, place + 8 + skip)
+            orientation = tiff.read_orientation(file, place + 8 + skip)
         place += 8 + length + length % 2
     found = canvas or frame
     if found is None or None not in (canvas, frame) and canvas != frame:
         return None
     width, height = found
-    return Header("webp", height, width, orientation, frames=frames)
+    return Header("webp", height, width, orientation, frames=frames, alpha=alpha)
 
 
 def _tiff(file: BinaryIO) -> Header | None:
-    tags = _tiff_tags(file, 0)
-    if 256 not in tags or 257 not in tags:
+    tags = tiff.read_tags(file, 0)
+    if tiff.WIDTH not in tags or tiff.HEIGHT not in tags:
         return None
-    width, height = tags[256], tags[257]
+    width, height = tags[tiff.WIDTH], tags[tiff.HEIGHT]
     # A tile is read whole, however small the picture that it covers
-    tile = tags.get(322, 0) * tags.get(323, 0)
+    tile = tags.get(tiff.TILE_WIDTH, 0) * tags.get(tiff.TILE_HEIGHT, 0)
     if tile > max(4 * width * height, _SMALL):
         return None
-    return Header("tiff", height, width, _valid(tags.get(274)), frames=1 + bool(tags[0]))
-
-
-def _orientation(file: BinaryIO, start: int) -> int:
-    """Return the orientation that an EXIF block (a small TIFF) names, or 1."""
-    try:
-        return _valid(_tiff_tags(file, start).get(274))
-    except (struct.error, IndexError):
-        return 1
-
-
-def _valid(orientation: int | None) -> int:
-    return orientation if orientation is not None and 1 <= orientation <= 8 else 1
-
-
-def _tiff_tags(file: BinaryIO, start: int) -> dict[int, int]:
-    """Return the short and long numbers of the first directory of a TIFF that begins at start.
-
-    Under 0, which is no tag, stands the offset of the next directory, 0 if there is none.
-    """
-    file.seek(start)
-    head = file.read(8)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
-    if order is None:
-        return {}
-    file.seek(start + struct.unpack(order + "I", head[4:])[0])
-    (count,) = struct.unpack(order + "H", file.read(2))
-    entries = file.read(12 * count)
-    tags = {0: int.from_bytes(file.read(4), "little")}  # only whether it is 0 matters
-    for i in range(0, len(entries) - 11, 12):
-        tag, kind = struct.unpack_from(order + "HH", entries, i)
-        if kind in (3, 4):
-            (tags[tag],) = struct.unpack_from(order + "HI"[kind - 3], entries, i + 8)
-    return tags
+    if samples := tiff.unusual_samples(tags):
+        raise _Unread(
+            f"a TIFF picture of {samples} samples, which have no grey levels: scale them and save "
+            "it with 8 or 16 unsigned bits"
+        )
+    alpha = {1: PREMULTIPLIED, 2: TRANSPARENT}.get(tags.get(tiff.EXTRA_SAMPLES, 0), OPAQUE)
+    return Header(
+        "tiff", height, width, tiff.orientation(tags), frames=1 + bool(tags[tiff.NEXT]), alpha=alpha
+    )

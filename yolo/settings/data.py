@@ -52,6 +52,9 @@ class DataSettings:
         "number of the first pixel in VOC annotations; auto: 0 if any box starts there, else 1",
         choices=("auto", "0", "1"),
     )
+    background: str = _option(
+        "255,255,255", "R,G,B behind transparent pictures, which the model keeps", metavar="COLOUR"
+    )
     max_megapixels: float = _option(
         MAX_MEGAPIXELS,
         "refuse larger pictures, in millions of pixels, before decoding",

@@ -9,6 +9,7 @@ from yolo.errors import ConfigError
 from yolo.models.names import kind_of
 from yolo.models.retinanet.settings import PROFILES, RetinaNetLoss
 from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Loss
+from yolo.pictures.background import WHITE, parse_color
 from yolo.settings.augmentation import AugmentationSettings, AugmentConfig
 from yolo.settings.data import DataSettings
 from yolo.settings.loss import LossOptions
@@ -40,6 +41,7 @@ class TrainConfig(
         super().__post_init__()
         if self.loss is None:
             object.__setattr__(self, "loss", kind_of(self.model).usual_loss)
+        parse_color(self.background)
         size = tuple(self.image_size)
         step = 1 if self.resize == "shorter" else 32
         if len(size) != 2 or any(side < 32 or side % step for side in size):
@@ -66,6 +68,13 @@ def shared(config: TrainConfig, kind: type) -> dict[str, Any]:
     """Return a run's settings, as far as they are decided, that a dataclass has, too."""
     values = {field_.name: getattr(config, field_.name, None) for field_ in fields(kind)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def notes_of(config: TrainConfig) -> dict[str, Any]:
+    """Return what a model keeps of its run's settings, because they say how to use it."""
+    color = parse_color(config.background)
+    notes: dict[str, Any] = {"split_seed": config.seed}
+    return notes if color == WHITE else {**notes, "background": list(color)}
 
 
 def augmentation(config: TrainConfig) -> AugmentConfig:

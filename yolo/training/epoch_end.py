@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from yolo.settings.train import TrainConfig
+from yolo.settings.train import TrainConfig, notes_of
 from yolo.system.writing import replacing, unless_held
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
@@ -116,7 +116,7 @@ class EpochEnd:
 
     def _save(self, name: str, notes: dict) -> None:
         if self.chief:
-            self.shadow.notes = {**notes, "split_seed": self.config.seed}
+            self.shadow.notes = {**notes, **notes_of(self.config)}
             save_model(self.shadow, self.folder / name)
 
 

@@ -142,7 +142,7 @@ def _finish(
     if not (folder / "best.keras").exists():
         write("no measurement gave a number: the last model stands for the best")
         shadow.set_weights(model.get_weights())
-        shadow.notes = {"epoch": state.epoch, "split_seed": config.seed}
+        shadow.notes = {"epoch": state.epoch, **settings.notes_of(config)}
         save_model(shadow, folder / "best.keras")
     run_folder.mark_complete(folder, state)
     checkpoint.prune(folder, newest=state.step, keep=1)

@@ -25,6 +25,7 @@ import numpy as np
 from yolo.detector import Detector
 from yolo.errors import WeightsError, YoloError
 from yolo.models.families import FAMILIES
+from yolo.pictures.background import WHITE, is_color
 from yolo.pictures.fit import RESIZE_MODES
 from yolo.system import hdf5
 from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, reason, shortened
@@ -294,7 +295,12 @@ def _tests(config: dict) -> Iterator[tuple[str, bool]]:
     yield "image_size", good and all(type(n) is int and 32 <= n <= MAX_SIDE for n in size)
     yield "resize", config["resize"] in RESIZE_MODES
     notes = config["notes"]
-    yield "notes", isinstance(notes, dict) and type(notes.get("split_seed", 0)) is int
+    yield (
+        "notes",
+        isinstance(notes, dict)
+        and type(notes.get("split_seed", 0)) is int
+        and is_color(notes.get("background", list(WHITE))),
+    )
     yield "name", _is_word(config["name"])
 
 

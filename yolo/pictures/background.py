@@ -1,0 +1,95 @@
+"""What shows through where a picture is transparent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from yolo.errors import ConfigError
+
+WHITE = (255, 255, 255)
+
+Color = tuple[int, int, int]
+
+_shown: Color = WHITE
+
+
+def show_on(color: Color) -> None:
+    """Set the background of all transparent pictures that this process reads from now on."""
+    global _shown
+    _shown = color
+
+
+def shown_on() -> Color:
+    """Return what `show_on` set, white by default."""
+    return _shown
+
+
+def parse_color(text: str) -> Color:
+    """Return the colour that "R,G,B" means.
+
+    Raises:
+        ConfigError: it means none.
+
+    Example:
+        >>> parse_color("0, 128,255")
+        (0, 128, 255)
+    """
+    parts = text.split(",")
+    if len(parts) != 3 or not all(re.fullmatch(r"\s*[0-9]{1,3}\s*", part) for part in parts):
+        raise ConfigError(f"background is R,G,B, three numbers of 0 to 255, not {text!r}")
+    red, green, blue = (int(part) for part in parts)
+    if not is_color([red, green, blue]):
+        raise ConfigError(f"background is R,G,B, three numbers of 0 to 255, not {text!r}")
+    return red, green, blue
+
+
+def is_color(value: object) -> bool:
+    """Tell whether a value, as JSON gives it, is a colour: three whole numbers of 0 to 255."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(part) is int and 0 <= part <= 255 for part in value)
+    )
+
+
+def background_of(notes: dict) -> Color | None:
+    """Return the background that a model was trained with, None where it notes none."""
+    found = notes.get("background")
+    return None if found is None else (found[0], found[1], found[2])
+
+
+def on_background(
+    image: np.ndarray, color: Sequence[int] = WHITE, *, premultiplied: bool = False
+) -> np.ndarray:
+    """Lay a transparent picture on a background.
+
+    Args:
+        image: (height, width, 4) uint8, three colours and alpha.
+        color: a level for each of the three, in their order.
+        premultiplied: whether the colours are multiplied with alpha already.
+
+    Returns:
+        (height, width, 3) uint8: alpha * colour + (1 - alpha) * background, rounded.
+
+    Example:
+        >>> on_background(np.array([[[9, 9, 9, 0], [9, 9, 9, 255], [0, 0, 0, 51]]], np.uint8))[0]
+        array([[255, 255, 255],
+               [  9,   9,   9],
+               [204, 204, 204]], dtype=uint8)
+
+    Reference:
+        Porter and Duff (1984), Compositing digital images, "over".
+    """
+    alpha = image[..., 3].astype(np.uint16)
+    shown = np.empty((*image.shape[:2], 3), np.uint8)
+    for i, level in enumerate(color):
+        own = image[..., i].astype(np.uint16)
+        own *= np.uint16(255) if premultiplied else alpha
+        through = (255 - alpha) * np.uint16(level)
+        # Premultiplied colours brighter than their alpha would overflow.
+        total = np.minimum(own, 65025 - through) + through
+        shown[..., i] = (total + 127) // 255
+    return shown
