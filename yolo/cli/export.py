@@ -127,10 +127,11 @@ def data_pictures(
     Raises:
         DatasetError: the folder holds no picture, or something is wrong with it.
     """
-    from yolo.data import folder
+    from yolo.data import folder, recognition
+    from yolo.data.source import Source
     from yolo.inference import sources
 
-    if folder.format_of(data) is None:
+    if recognition.find_format(Source(data)) is None:
         found = sources.find_sources([data])
         return [one for one in found if not isinstance(one, int) and not sources.is_video(one)]
     opened = folder.open_folder(data)

@@ -61,6 +61,7 @@ class Labelled:
         repairs: kind and place of what was repaired when they were looked for.
         before: what a message about the picture's file begins with.
         shares: whether boxes are shares of the picture's width and height, 0..1, not pixels.
+        unlabelled: whether no label file says anything about it, not even that it shows nothing.
     """
 
     path: Path | None
@@ -73,6 +74,7 @@ class Labelled:
     repairs: tuple[tuple[str, str], ...] = ()
     before: str = ""
     shares: bool = False
+    unlabelled: bool = False
 
 
 def check_objects(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ from yolo.classes import common_name
 from yolo.data.annotated import Labelled, check_objects
 from yolo.data.findings import Findings, nearest, short_list, tell_left_out
 from yolo.data.sample import Sample
+from yolo.data.split_names import find_split, role_of
 from yolo.errors import DatasetError
 from yolo.pictures.header import Header, read_header
 from yolo.system.reading import printable, shortened
+from yolo.system.terminal import counted
 
 log = logging.getLogger("yolo")
 
 TRAIN_SHARE, VAL_SHARE = 0.8, 0.1
+LEFT_OUT = "pictures without a label file, left out (--unlabelled background: they show no object)"
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class Part:
         pictures: what is marked in each.
         classes: the names that its objects may have.
         faults: what is wrong with it beyond single pictures.
+        left_out: pictures without a label file that are not among `pictures`.
     """
 
     what: str
     pictures: Sequence[Any]
     classes: tuple[str, ...]
     faults: Sequence[str] = ()
+    left_out: Sequence[Labelled] = ()
 
 
 class DataSet:
@@ -48,13 +53,17 @@ class DataSet:
 
     Args:
         root: the folder or file, for messages.
-        pictures: the pictures of each split; a mere list, which a seed divides, where the data
-            set has no lists of its own.
+        pictures: the pictures of each split by the data set's own name for it; a mere list, which
+            a seed divides, where the data set has no lists of its own. A seed divides a single
+            split, too, unless its name says what it is for.
         classes: the class names that occur, in the order of their ids.
+        kind: what was recognised, for the line that says so: "COCO JSON by Roboflow".
 
     Attributes:
-        names: of the splits.
+        lists: the data set's own names for its lists; "" alone where it has none.
+        names: of the splits; those of `lists`, unless a seed divides them.
         divided: whether a seed decides which picture is in which split.
+        background: whether pictures without a label file show no object; they are left out, if not.
         notes: what was wrong with each split that was read, repairs and faults.
     """
 
@@ -67,10 +76,14 @@ class DataSet:
         root: str | os.PathLike,
         pictures: Mapping[str, Sequence[Labelled]] | Sequence[Labelled] = (),
         classes: Sequence[str] = (),
+        kind: str = "",
     ):
-        self.root, self._pictures, self._classes = Path(root), pictures, tuple(classes)
-        self.divided = not isinstance(pictures, Mapping)
-        self.names = tuple(pictures) if isinstance(pictures, Mapping) else ("train", "val", "test")
+        self.root, self.kind, self._classes = Path(root), kind, tuple(classes)
+        self._pictures = pictures if isinstance(pictures, Mapping) else {"": pictures}
+        self.lists = tuple(self._pictures)
+        self.divided = len(self.lists) == 1 and role_of(self.lists[0]) is None
+        self.names = ("train", "val", "test") if self.divided else self.lists
+        self.background = False
         self.notes: list[Findings] = []
 
     @property
@@ -96,6 +109,23 @@ class DataSet:
         """
         return {name: [p.image_id for p in self.part(name, seed).pictures] for name in self.names}
 
+    def describe(self, splits: Iterable[str], seed: int = 0) -> str:
+        """Return one line: what was recognised, and how it was divided.
+
+        Args:
+            splits: which to count, by this data set's names or by those that mean the same.
+            seed: divides a data set without lists.
+        """
+        found = {find_split(wanted, self.names): wanted for wanted in splits}
+        counts = {
+            name if name == wanted else f"{name} (as {wanted})": len(self.part(name, seed).pictures)
+            for name, wanted in found.items()
+            if name is not None
+        }
+        by = f", divided by seed {seed}" if self.divided else ""
+        parts = ", ".join(f"{printable(name)} {count}" for name, count in counts.items())
+        return f"{self.kind}, {counted(sum(counts.values()), 'picture')}{by}: {parts}"
+
     def read(
         self, split: str, *, classes: Sequence[str] | None = None, seed: int = 0,
         only_classes: bool = False, first_pixel: str = "auto", keep_faults: bool = False,
@@ -105,7 +135,8 @@ class DataSet:
         What can be repaired is repaired in memory and logged; files are never changed.
 
         Args:
-            split: one of `names`.
+            split: one of `names`, or a name that means the same: "val" is "valid", too. One of
+                `lists` gives all of that list.
             classes: class names in the order of their ids; those of the data set if None. COCO's
                 own names and Darknet's mean the same.
             seed: decides the split where the data set has no lists.
@@ -120,15 +151,18 @@ class DataSet:
             DatasetError: there is no such split, or files are faulty: the message names every
                 faulty file and object, up to 20.
         """
-        if split not in self.names:
+        name = split if split in self.lists else find_split(split, self.names)
+        if name is None:
             raise DatasetError(
                 f"{printable(self.root)}: no split {split!r}; expected one of "
-                f"{short_list(self.names)}"
+                f"{short_list(map(printable, self.names))}"
             )
         wanted = tuple(self.classes if classes is None else classes)
-        part = self.part(split, seed)
+        part = self.part(name, seed)
         findings = Findings(part.what)
         findings.errors += part.faults
+        for picture in part.left_out:
+            findings.warn(LEFT_OUT, printable(picture.path or picture.place))
         samples = self._samples(part, self._ids(part, wanted), first_pixel, findings)
         if only_classes or self.others_left_out:
             tell_left_out(part.what, {name: len(found) for name, found in findings.others.items()})
@@ -147,15 +181,29 @@ class DataSet:
 
     # ------------------------------------------------------------- what a format may override
 
-    def part(self, split: str, seed: int) -> Part:
-        """Return a split as the files describe it."""
-        pictures = self._pictures
-        if isinstance(pictures, Mapping):
-            chosen = pictures[split]
-        else:
-            by_id = {picture.image_id: picture for picture in pictures}
-            chosen = [by_id[name] for name in divide(list(by_id), seed)[split]]
-        return Part(f"{printable(self.root)}, split {split}", chosen, self._classes)
+    def listed(self, name: str) -> Part:
+        """Return what one list of the files names; a format that parses late overrides this.
+
+        Args:
+            name: as in `pictures`; "" for a data set without lists.
+        """
+        what = f"{printable(self.root)}, split {printable(name)}"
+        return Part(what, self._pictures[name], self._classes)
+
+    def part(self, split: str, seed: int = 0) -> Part:
+        """Return a split as the files describe it, without the pictures that are left out."""
+        divided = split not in self.lists
+        whole = self.listed(self.lists[0] if divided else split)
+        labelled, without = list[Labelled](), list[Labelled]()
+        for picture in whole.pictures:
+            left = picture.unlabelled and not self.background
+            (without if left else labelled).append(picture)
+        if divided:
+            by_id = {picture.image_id: picture for picture in labelled}
+            labelled = [by_id[name] for name in divide(list(by_id), seed)[split]]
+            without = without if split == self.names[0] else []
+            whole = replace(whole, what=f"{printable(self.root)}, split {split}")
+        return replace(whole, pictures=labelled, left_out=without)
 
     def _ids(self, part: Part, classes: tuple[str, ...]) -> dict[str, int]:
         """Return the class id of each name that occurs in a split and is asked for."""

@@ -4,74 +4,72 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from yolo.classes import read_classes
-from yolo.data import demo
+from yolo.data import demo, recognition
 from yolo.data.dataset import DataSet
 from yolo.data.demo_pictures import LARGE
-from yolo.data.formats import coco, tfrecords, tutorial_lists, voc
+from yolo.data.formats import tutorial_lists
 from yolo.data.sample import Sample
+from yolo.data.source import Source
+from yolo.data.split_names import find_split
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures import background
 from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
 from yolo.system.reading import printable
+from yolo.system.terminal import counted
 
 log = logging.getLogger("yolo")
 
 DEMO_FOLDER = Path("datasets/shapes")
 
 
-class Format(NamedTuple):
-    """A format of labelled pictures: its name, what a folder of it holds, and what reads it."""
-
-    name: str
-    layout: str
-    recognise: Callable[[Path], bool]
-    opener: Callable[[Path], DataSet]
-
-
-# A folder is of the first format that recognises it.
-FORMATS = (
-    Format("shards", "shards.json", tfrecords.recognise, tfrecords.Shards),
-    Format("COCO", "annotations/instances_*.json", coco.recognise, coco.open_folder),
-    Format("VOC", "Annotations/*.xml and JPEGImages/*.jpg", voc.recognise, voc.VocFolder),
-)
-
-
-def format_of(path: str | os.PathLike) -> Format | None:
-    """Return the format of a folder of labelled pictures, None if it is in none of `FORMATS`."""
-    root = Path(path)
-    return next((one for one in FORMATS if root.is_dir() and one.recognise(root)), None)
-
-
-def open_folder(path: str | os.PathLike) -> DataSet:
-    """Open a folder of labelled pictures, whatever its format.
+def open_folder(
+    path: str | os.PathLike,
+    *,
+    format: str | None = None,
+    images: str | os.PathLike | None = None,
+    classes: Sequence[str] | None = None,
+    unlabelled: str = "leave-out",
+) -> DataSet:
+    """Open labelled pictures, whatever their format.
 
     Args:
-        path: the folder.
+        path: a folder, the one in which it lies or one of its parts, or a file that describes it.
+        format: one of `recognition.FORMATS` by name; found out without it.
+        images: the folder of the pictures, where they lie elsewhere.
+        classes: class names, for formats that number classes and do not say what they are.
+        unlabelled: "background" or "leave-out", what becomes of pictures without a label file.
 
     Returns:
         The data set; what it says of its pictures has been read, they themselves have not.
 
     Raises:
         DatasetError: there is no such folder, it is in no known format, or it lacks a part.
+        ConfigError: no format has this name.
 
     Example:
         >>> opened = open_folder("mine")  # doctest: +SKIP
         >>> train = opened.read("train", classes=opened.classes)  # doctest: +SKIP
     """
-    found = format_of(path)
-    if found is not None:
-        return found.opener(Path(path))
-    if not Path(path).is_dir():
+    if not Path(path).exists():
         raise DatasetError(f"{printable(path)}: no such folder; expected one of labelled pictures")
-    layouts = ", or ".join(f"{one.layout} ({one.name})" for one in FORMATS[::-1])
-    raise DatasetError(f"{printable(path)}: no data set; expected {layouts}")
+    source = Source(path, images=images, classes=classes)
+    found = recognition.find_format(source, format)
+    if found is None:
+        raise recognition.unknown(source, format)
+    opened = found.format.open_source(found.source)
+    opened.background = unlabelled == "background"
+    if found.source.litter:
+        log.info(
+            "%s: %s that macOS leaves behind (._*) passed over",
+            printable(found.source.root), counted(found.source.litter, "file"),
+        )  # fmt: skip
+    return opened
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,10 @@ def open_run(config: TrainConfig) -> DataSet:
     if not lists:
         if config.data is None:
             raise ConfigError("no data set: set data to its folder, or train_list and val_list")
-        return open_folder(config.data)
+        return open_folder(
+            config.data, format=config.format, images=config.images, unlabelled=config.unlabelled,
+            classes=read_classes(config.classes) if config.classes else None,
+        )  # fmt: skip
     if not (config.train_list and config.val_list and config.classes):
         raise ConfigError("the tutorial's lists need all of --train-list, --val-list and --classes")
     paths = {"train": config.train_list, "val": config.val_list}
@@ -164,43 +165,56 @@ def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False)
     if not config.classes:
         log.info("classes found in the annotations: %s", ", ".join(classes))
     source = config.data or config.train_list
-    names = {"train": config.train_split, "val": config.val_split}
+    wanted = {"train": config.train_split, "val": config.val_split, "test": "test"}
     if config.train_list:
-        names = {"train": "train", "val": "val"}
-    if names["val"] not in opened.names and "test" in opened.names:
-        log.warning("%s has no list %r; measuring on 'test' instead", source, names["val"])
-        names["val"] = "test"
-    names["test"] = "test" if "test" in opened.names else names["val"]
+        wanted = {"train": "train", "val": "val", "test": "test"}
+    names = {role: find_split(name, opened.names) for role, name in wanted.items()}
+    log.info("data: %s", opened.describe(wanted.values(), config.seed))
     read = {
         name: opened.read(
             name, classes=classes, seed=config.seed, only_classes=config.only_classes,
             first_pixel=config.first_pixel, keep_faults=keep_faults,
         )
-        for name in sorted(set(names.values()))
-        if name in opened.names or name == names["train"]
+        for name in sorted({names["train"] or wanted["train"], *filter(None, names.values())})
     }  # fmt: skip
-    train, val, test = (read.get(name, []) for name in names.values())
+    parts = {role: (name, read[name]) for role, name in names.items() if name is not None}
     divided = opened.splits(config.seed) if opened.divided else {}
-    data = TrainingData(classes, train, val, test, names["test"], divided)
-    return _checked(data, source, train=names["train"], val=names["val"])
+    return _judged(classes, parts, divided, source)
 
 
-def _checked(data: TrainingData, source, *, train: str, val: str) -> TrainingData:
-    """Return data that can be learned from and judged by, with the name of what judges them."""
-    if not any(len(sample.class_ids) for sample in data.train):
+def _judged(classes, parts: dict[str, tuple[str, list[Sample]]], divided, source) -> TrainingData:
+    """Return data that can be learned from and judged by, with the name of what judges them.
+
+    A list that is missing, empty, or without a single object that counts cannot judge a model: for
+    val the test pictures do it then, for test the val ones, and for both those to train on.
+
+    Args:
+        classes: class names.
+        parts: the name and the pictures of "train", and of "val" and "test" where there are any.
+        divided: as `TrainingData` has it.
+        source: names the data in messages.
+    """
+    train_name, train = parts["train"]
+    if not any(len(sample.class_ids) for sample in train):
         raise DatasetError(
-            f"{source}: no object is marked in the {len(data.train)} training pictures; "
+            f"{source}: no object is marked in the {len(train)} training pictures; "
             "is this the right folder and list?"
         )
-    if not _can_judge(data.val):
-        log.warning(
-            "%s: nothing to measure on in the validation pictures (%d, no object marked); "
-            "measuring on the training pictures instead", source, len(data.val),
-        )  # fmt: skip
-        data, val = replace(data, val=data.train), train
-    if not _can_judge(data.test):
-        data = replace(data, test=data.val, test_name=val)
-    return data
+    judges = {role: parts[role] for role in ("val", "test") if role in parts}
+    for role, (name, samples) in list(judges.items()):
+        if not _can_judge(samples):
+            log.warning(
+                "%s: nothing to measure on in the list %s: %s, no object that counts",
+                source, printable(name), counted(len(samples), "picture"),
+            )  # fmt: skip
+            del judges[role]
+    if not judges:
+        log.warning("%s: measuring on the training pictures instead", source)
+    elif "val" not in judges:
+        log.warning("%s: measuring on %r while training, too", source, judges["test"][0])
+    val = judges.get("val") or judges.get("test") or (train_name, train)
+    test_name, test = judges.get("test") or val
+    return TrainingData(classes, train, val[1], test, test_name, divided)
 
 
 def _can_judge(samples: list[Sample]) -> bool:

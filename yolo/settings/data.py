@@ -8,6 +8,9 @@ from functools import partial
 from yolo.models.option import option
 from yolo.pictures.header import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
 
+# The names of `yolo.data.recognition.FORMATS`, which --help lists without loading it.
+DATA_FORMATS = ("voc", "coco", "shards")
+
 _option = partial(option, group="data")
 
 
@@ -17,10 +20,23 @@ class DataSettings:
 
     data: str | None = _option(
         None,
-        "VOC folder, e.g. VOCdevkit/VOC2007, or a folder in COCO's layout "
-        "(annotations/instances_<split>.json), or of shards (python -m yolo shards); without it "
-        "VOCdevkit/ in the current folder, else a data set that the program draws",
+        "labelled pictures as a tool left them: a folder, a .zip or .tar, or a .json, .yaml, .csv "
+        "or list; without it VOCdevkit/ in the current folder, else a data set that the program "
+        "draws",
+        metavar="PATH",
+    )
+    format: str | None = _option(
+        None, "take the data as of this format", choices=DATA_FORMATS, default_text="found out"
+    )
+    images: str | None = _option(
+        None,
+        "folder of the pictures, where --data does not hold them",
         metavar="DIR",
+    )
+    unlabelled: str = _option(
+        "leave-out",
+        "what becomes of pictures without a label file",
+        choices=("background", "leave-out"),
     )
     classes: str | None = _option(
         None,

@@ -15,23 +15,24 @@ from yolo.classes import UNUSED_NAMES, common_name
 from yolo.data.annotated import Box, Labelled, MarkedObject
 from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import nearest, short_list
+from yolo.data.source import Source
 from yolo.errors import DatasetError
 from yolo.system.reading import inside, printable, read_json, shortened
 
 MAX_JSON_BYTES = 1 << 31
 
 
-def recognise(root: Path) -> bool:
+def recognise(source: Source) -> bool:
     """Tell whether a folder is in COCO's layout."""
-    return any(root.glob("annotations/instances_*.json"))
+    return source.file is None and any(source.root.glob("annotations/instances_*.json"))
 
 
-def open_folder(root: Path) -> CocoFiles:
+def open_source(source: Source) -> CocoFiles:
     """Open a folder in COCO's layout, as COCO itself is distributed.
 
     That is annotations/instances_<split>.json with the pictures in <split>/ or images/<split>/.
     """
-    files = {}
+    files, root = {}, source.root
     for path in sorted(root.glob("annotations/instances_*.json")):
         name = path.stem.removeprefix("instances_")
         folders = (root / name, root / "images" / name)
@@ -64,23 +65,23 @@ class CocoFiles(DataSet):
     others_left_out = True
 
     def __init__(self, root: Path, files: Mapping[str, tuple[Path, Path]]):
-        super().__init__(root, dict.fromkeys(files, ()))
+        super().__init__(root, dict.fromkeys(files, ()), kind="COCO JSON")
         self._files, self._parts = files, dict[str, Part]()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the first file's categories, in the order of their ids."""
-        return self.part(self.names[0]).classes
+        return self.listed(self.lists[0]).classes
 
-    def part(self, split: str, seed: int = 0) -> Part:
+    def listed(self, name: str) -> Part:
         """Return a split as its file describes it.
 
         Raises:
             DatasetError: the file is missing or is no instances JSON.
         """
-        if split not in self._parts:
-            self._parts[split] = _parsed(*self._files[split])
-        return self._parts[split]
+        if name not in self._parts:
+            self._parts[name] = _parsed(*self._files[name])
+        return self._parts[name]
 
     def _ids(self, part: Part, classes: tuple[str, ...]) -> dict[str, int]:
         known = {common_name(name) for name in part.classes}

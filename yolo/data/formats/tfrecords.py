@@ -22,6 +22,7 @@ import numpy as np
 from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
+from yolo.data.source import Source
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.header import allowed_megapixels, header_of
 from yolo.system.checked_json import pack, read_sealed, seal, unpack
@@ -50,9 +51,9 @@ _PLACES = {"starts": np.int64, "lengths": np.int64, "crc32": np.uint32, "plain":
 # ---------------------------------------------------------------------------------- to read
 
 
-def recognise(root: Path) -> bool:
+def recognise(source: Source) -> bool:
     """Tell whether a folder holds a data set in shards."""
-    return (root / INDEX).exists()
+    return source.file is None and (source.root / INDEX).exists()
 
 
 class Shards(DataSet):
@@ -69,10 +70,11 @@ class Shards(DataSet):
     def __init__(self, root: str | os.PathLike):
         root = Path(root)
         index = read_sealed(root / INDEX, format=FORMAT, mend=MEND)
-        super().__init__(root, {})
+        super().__init__(root, {}, kind="shards")
         try:
             self._classes = _texts(index["classes"])
             self.names, self._splits = _texts(list(index["splits"])), index["splits"]
+            self.lists = self.names
             if not self.names:
                 raise ValueError("no splits")
             self._shards = {

@@ -46,11 +46,11 @@ class _Lists(DataSet):
     """Lists, opened; each of them is named in messages about its split."""
 
     def __init__(self, paths: Mapping[str, Path], pictures: Mapping, classes: Sequence[str]):
-        super().__init__(next(iter(paths.values())), pictures, classes)
+        super().__init__(next(iter(paths.values())), pictures, classes, "lists of lines")
         self._paths = paths
 
-    def part(self, split: str, seed: int) -> Part:
-        return replace(super().part(split, seed), what=printable(self._paths[split]))
+    def listed(self, name: str) -> Part:
+        return replace(super().listed(name), what=printable(self._paths[name]))
 
 
 def _pictures(path: Path, classes: Sequence[str], root: Any) -> list[Labelled]:

@@ -20,6 +20,7 @@ from yolo.data.annotated import Labelled, MarkedObject
 from yolo.data.dataset import DataSet
 from yolo.data.findings import Findings, short_list
 from yolo.data.formats.safe_xml import read_xml
+from yolo.data.source import Source
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES, Header
 from yolo.system.reading import inside, printable, read_lines_of, shortened
@@ -32,9 +33,17 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # ---------------------------------------------------------------------------------- to read
 
 
-def recognise(root: Path) -> bool:
+def recognise(source: Source) -> bool:
     """Tell whether a folder is in VOC format, or holds such folders (VOCdevkit)."""
-    return any((folder / "Annotations").is_dir() for folder in (root, *root.iterdir()))
+    if source.file:
+        return False
+    folders = (source.root, *source.root.iterdir())
+    return any((folder / "Annotations").is_dir() for folder in folders)
+
+
+def open_source(source: Source) -> VocFolder:
+    """Open a folder in VOC format."""
+    return VocFolder(source.root)
 
 
 class VocFolder(DataSet):
@@ -72,6 +81,7 @@ class VocFolder(DataSet):
             if lists
             else [labelled(stem) for stem in sorted(paths)],
             sorted({item.name for _, item in self._objects() if item.name}),
+            "VOC",
         )
         self._first: int | None = None
 

@@ -17,6 +17,7 @@ from yolo.data.formats import tfrecords
 from yolo.data.formats.tfrecords import INDEX, Shards, plan_shards, write_shards
 from yolo.data.pipeline import BatchPlan, evaluation_dataset, training_dataset
 from yolo.data.sample import Sample
+from yolo.data.source import Source
 from yolo.data.store import Store, find_damaged
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.files import read_image
@@ -395,4 +396,4 @@ def test_a_link_out_of_the_folder_is_refused(packed):
 
 
 def test_a_folder_of_pictures_is_no_data_set_in_shards(splits):
-    assert not tfrecords.recognise(splits["train"][0].path.parent)
+    assert not tfrecords.recognise(Source(splits["train"][0].path.parent))

@@ -1,0 +1,304 @@
+"""What `--data` names, as a format gets it: a folder listed once, or a file in one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote
+
+from yolo.data.findings import nearest, short_list
+from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, nfc, stem_and_suffix
+from yolo.data.split_names import role_of
+from yolo.errors import DatasetError
+from yolo.pictures.header import PICTURE_SUFFIXES
+from yolo.system.reading import inside, open_regular, printable
+
+log = logging.getLogger("yolo")
+
+MAX_NAMES, MAX_DEPTH = 5_000_000, 40
+# What systems leave in folders, which nobody means.
+_LITTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
+
+
+class Source:
+    """A folder, or one file in it, and what was said about it; a format opens it.
+
+    Everything below the folder is listed once, when it is first asked for. Names are relative to
+    the folder, with "/", as the disk has them; whoever looks one up does so in NFC. Folders may be
+    links, but not to where one has been. Names that begin with `._`, which macOS leaves on other
+    disks, are passed over and counted.
+
+    Args:
+        path: the folder or file.
+        images: the folder of the pictures, where that was said.
+        classes: class names, where they were said, for formats that number classes.
+
+    Attributes:
+        root: the folder.
+        file: the one file that was named, or None.
+        litter: the number of names that were passed over because they begin with `._`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        images: str | os.PathLike | None = None,
+        classes: Sequence[str] | None = None,
+    ):
+        path = Path(path)
+        self.file = None if path.is_dir() else path
+        self.root = path.parent if self.file else path
+        self.images = None if images is None else Path(images)
+        self.classes = None if classes is None else tuple(classes)
+        self.litter = 0
+        self._links: set[str] = set()
+        self._odd: list[str] = []
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Every file below the folder, sorted."""
+        found = sorted(self._walk())
+        if self._odd:
+            log.warning(
+                "%s: neither files nor folders: %s: remove them",
+                printable(self.root), short_list(map(printable, self._odd), limit=3),
+            )  # fmt: skip
+        return found
+
+    @cached_property
+    def by_suffix(self) -> dict[str, list[str]]:
+        """The files by their suffix in small letters, ".jpg"; "" for those without."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in self.names:
+            found[stem_and_suffix(name)[1]].append(name)
+        return found
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Every folder that holds a file, at whatever depth, "" for the root itself."""
+        found = {""}
+        for name in {name.rpartition("/")[0] for name in self.names}:
+            while name and name not in found:
+                found.add(name)
+                name = name.rpartition("/")[0]
+        return frozenset(found)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """The pictures: those of `images` where that was said, else those below the folder."""
+        if self.images is not None:
+            if not self.images.is_dir():
+                raise DatasetError(f"{printable(self.images)}: no such folder (--images)")
+            other = Source(self.images)
+            return Pictures(other, other.with_suffix(*PICTURE_SUFFIXES))
+        return Pictures(self, self.with_suffix(*PICTURE_SUFFIXES))
+
+    def below(self, folder: str) -> Source:
+        """Return a folder below this one as a source of its own, which need not be listed again."""
+        inner = Source(self.root / folder, images=self.images, classes=self.classes)
+        start = f"{folder}/"
+        inner.names = [name[len(start) :] for name in self.names if name.startswith(start)]
+        inner._links = {name[len(start) :] for name in self._links if name.startswith(start)}
+        return inner
+
+    def seen(self) -> str:
+        """Return what there is, for messages: "812 .jpg, 0 .xml, 3 .txt"."""
+        counts = {suffix: len(names) for suffix, names in self.by_suffix.items()}
+        common = sorted(counts, key=counts.__getitem__, reverse=True)[:6]
+        shown = dict.fromkeys([*(suffix for suffix in common if suffix), ".xml"])
+        text = ", ".join(f"{counts.get(suffix, 0)} {printable(suffix)}" for suffix in shown)
+        return text if counts else "nothing"
+
+    def with_suffix(self, *suffixes: str) -> list[str]:
+        """Return the files with one of some suffixes (in small letters, with the dot), sorted."""
+        return sorted(name for suffix in suffixes for name in self.by_suffix.get(suffix, ()))
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file that `names` holds."""
+        return self.root / name
+
+    def leads_out(self, name: str) -> str:
+        """Return what is wrong with a link that leads out of the folder, "" for other files."""
+        if name not in self._links or inside(self.path(name), self.root, self.path(name).parent):
+            return ""
+        return (
+            f"{printable(self.path(name))}: a link that leads out of the data set: put the file "
+            "itself there, or make the whole folder the link"
+        )
+
+    def head(self, name: str, count: int = 4096) -> bytes:
+        """Return the first bytes of a file, b"" where it cannot be read."""
+        if self.leads_out(name):
+            return b""
+        try:
+            with open_regular(self.path(name), max_bytes=1 << 40) as file:
+                return file.read(count)
+        except (DatasetError, OSError):
+            return b""
+
+    def _walk(self) -> Iterator[str]:
+        stack, seen, count = [""], {os.path.realpath(self.root)}, 0
+        while stack:
+            folder = stack.pop()
+            for entry in self._entries(folder):
+                count += 1
+                if count > MAX_NAMES:
+                    raise DatasetError(
+                        f"{printable(self.root)}: more than {MAX_NAMES} files below this folder: "
+                        "name the folder of the data set itself"
+                    )
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.name.startswith("._"):
+                    self.litter += 1
+                elif entry.name in _LITTER:
+                    continue
+                elif _is_folder(entry):
+                    if not entry.name.startswith(".") and self._goes_down(entry, name, seen):
+                        stack.append(name)
+                else:
+                    if entry.is_symlink():
+                        self._links.add(name)
+                    elif not entry.is_file():
+                        self._odd.append(name)
+                    yield name
+
+    def _entries(self, folder: str) -> list[os.DirEntry]:
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return list(entries)
+        except OSError as error:
+            raise DatasetError(
+                f"{printable(self.root / folder)}: cannot be listed: {error.strerror}"
+            ) from None
+
+    def _goes_down(self, entry: os.DirEntry, name: str, seen: set[str]) -> bool:
+        """Tell whether a folder is to be listed: not too deep, nor a link to where one is."""
+        if name.count("/") >= MAX_DEPTH:
+            raise DatasetError(
+                f"{printable(self.root / name)[:200]}: more than {MAX_DEPTH} folders within each "
+                "other"
+            )
+        if not entry.is_symlink():
+            return True
+        real = os.path.realpath(entry.path)
+        above = os.path.realpath(self.root).startswith(real.rstrip(os.sep) + os.sep)
+        if above or real in seen:
+            return False
+        seen.add(real)
+        return True
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
+
+
+class Pictures:
+    """The pictures of a source, found by what annotations and lists call them.
+
+    A name can mean nothing but a picture that the source lists, so that none leads elsewhere.
+
+    Args:
+        source: where they lie.
+        names: the pictures among its files.
+    """
+
+    def __init__(self, source: Source, names: Sequence[str]):
+        self.source, self.names = source, names
+        self._exact = {nfc(name): name for name in names}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def find(self, name: str, folders: Iterable[str] = ("",)) -> str | None:
+        r"""Return the picture that a name means, as `source.names` has it, None if none.
+
+        Taken in this order: the name in one of the folders; the same in other letter case, or with
+        `%20` for a blank; then, for the path of another machine, the one picture whose last parts
+        are the name's, as many as can be. `\` is as good as `/`. A name with ".." means nothing.
+
+        Args:
+            name: from an annotation or a list, with suffix.
+            folders: where to look, relative to the source, the likeliest first.
+        """
+        wanted = plain_name(name)
+        if wanted is None:
+            return None
+        folders = list(folders)
+        for one in dict.fromkeys((wanted, unquote(wanted))):
+            for folder in folders:
+                full = f"{folder}/{one}" if folder else one
+                found = self._exact.get(full) or _only(self._folded.get(full.casefold()))
+                if found is not None:
+                    return found
+        absolute = name.strip().replace("\\", "/").startswith("/") or name[1:2] == ":"
+        return self._by_last_parts(unquote(wanted) if "%" in wanted else wanted, absolute)
+
+    def path(self, name: str) -> Path:
+        """Return the path of a picture that `find` found."""
+        return self.source.path(name)
+
+    def hint(self, name: str) -> str:
+        """Return "; did you mean 'b.jpg'?" where the name of a picture is near, else nothing."""
+        last = (plain_name(name) or name).rpartition("/")[2]
+        return nearest(last, (n.rpartition("/")[2] for n in self.names[:10_000]))
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for exact, name in self._exact.items():
+            found[exact.casefold()].append(name)
+        return dict(found)
+
+    @cached_property
+    def _by_last(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for folded, names in self._folded.items():
+            found[folded.rpartition("/")[2]] += names
+        return dict(found)
+
+    def _by_last_parts(self, wanted: str, absolute: bool) -> str | None:
+        parts = wanted.casefold().split("/")
+        near = [(nfc(name).casefold(), name) for name in self._by_last.get(parts[-1], [])]
+        for first in range(len(parts)):
+            tail = "/".join(parts[first:])
+            fitting = [pair for pair in near if f"/{pair[0]}".endswith(f"/{tail}")]
+            if fitting:
+                found = _only([name for _, name in fitting])
+                before = fitting[0][0][: -len(tail)].split("/")
+                # cam2/1.jpg is not cam1/1.jpg, though there be no other 1.jpg
+                other = first and not absolute and any(not _says_nothing(one) for one in before)
+                return None if other else found
+        return None
+
+
+def _says_nothing(folder: str) -> bool:
+    """Tell whether a folder's name says nothing about which picture it is."""
+    return folder in LABEL_FOLDERS | PICTURE_FOLDERS | {""} or role_of(folder) is not None
+
+
+def plain_name(name: str) -> str | None:
+    r"""Return a name of a list with "/" and in NFC, None for one that means no file.
+
+    Example:
+        >>> plain_name(r".\a\b.jpg"), plain_name("D:/data/b.jpg"), plain_name("../b.jpg")
+        ('a/b.jpg', 'data/b.jpg', None)
+    """
+    text = nfc(name.strip()).replace("\\", "/")
+    if text[1:3] == ":/":  # a drive of Windows
+        text = text[2:]
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or "\0" in text:
+        return None
+    return "/".join(parts)
+
+
+def _only(names: list[str] | None) -> str | None:
+    return names[0] if names and len(names) == 1 else None
