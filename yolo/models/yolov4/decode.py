@@ -64,27 +64,79 @@ def flatten(config: YOLOv4Config, maps):
     return ops.cast(ops.concatenate(levels, axis=1), "float32")
 
 
-def decode_boxes(raw_boxes, grid: Grid):
-    """Return corners in pixels of the network's picture.
+def codes_of(raw_boxes, grid: Grid, *, new_coords: bool = False):
+    """Return what raw outputs say in the units in which Darknet compares with the truth.
 
-    The centre is (sigmoid(t) * s - (s - 1) / 2 + cell) * stride, the size exp(t) * anchor.
+    The centre's place from its cell's corner is sigmoid(t) * s - (s - 1) / 2, in cells; the size
+    stays t, or is sigmoid(t) with `new_coords`.
 
     Args:
         raw_boxes: (..., N, 4) raw x, y, w, h.
         grid: the N anchors they belong to; its arrays may have leading dimensions, too.
+        new_coords: how sizes are coded.
+
+    Returns:
+        (..., N, 4).
+    """
+    size = raw_boxes[..., 2:4]
+    size = ops.sigmoid(size) if new_coords else size
+    return ops.concatenate([_places(raw_boxes, grid), size], axis=-1)
+
+
+def encode_boxes(boxes_xyxy, grid: Grid, *, new_coords: bool = False):
+    """Return the codes of boxes, what `codes_of` should be where they are predicted.
+
+    The size is ln(w / anchor), or sqrt(w / (4 anchor)) with `new_coords`.
+
+    Args:
+        boxes_xyxy: (..., N, 4) pixels.
+        grid: the N anchors that predict them.
+        new_coords: how sizes are coded.
+
+    Returns:
+        (..., N, 4).
+
+    Reference:
+        darknet/src/yolo_layer.c, delta_yolo_box, the case MSE.
+    """
+    centre = (boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2 / grid.strides[..., None]
+    ratio = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]) / grid.sizes
+    ratio = ops.maximum(ratio, 1e-7)  # of padding, too, which has no size
+    size = ops.sqrt(ratio / 4.0) if new_coords else ops.log(ratio)
+    return ops.concatenate([centre - grid.cells_xy, size], axis=-1)
+
+
+def decode_boxes(raw_boxes, grid: Grid, *, new_coords: bool = False):
+    """Return corners in pixels of the network's picture.
+
+    The centre is (sigmoid(t) * s - (s - 1) / 2 + cell) * stride, the size exp(t) * anchor, or
+    (2 sigmoid(t))^2 * anchor with `new_coords`.
+
+    Args:
+        raw_boxes: (..., N, 4) raw x, y, w, h.
+        grid: the N anchors they belong to; its arrays may have leading dimensions, too.
+        new_coords: how sizes are coded.
 
     Returns:
         (..., N, 4) xyxy; finite for any finite input.
 
     Reference:
-        darknet/src/yolo_layer.c, get_yolo_box, with `new_coords=0`.
+        darknet/src/yolo_layer.c, get_yolo_box; with `new_coords=1` the logistic that a cfg puts
+        into the convolution before is taken here.
     """
-    scale = grid.scales_xy[..., None]
-    centre = ops.sigmoid(raw_boxes[..., :2]) * scale - (scale - 1.0) / 2.0 + grid.cells_xy
-    centre = centre * grid.strides[..., None]
-    # exp(10) anchors are wider than any picture; the clip keeps the box and its gradient finite.
-    size = ops.exp(ops.clip(raw_boxes[..., 2:4], -10.0, 10.0)) * grid.sizes
+    centre = (_places(raw_boxes, grid) + grid.cells_xy) * grid.strides[..., None]
+    if new_coords:
+        size = 4.0 * ops.square(ops.sigmoid(raw_boxes[..., 2:4])) * grid.sizes
+    else:
+        # exp(10) anchors are wider than any picture; the clip keeps box and gradient finite.
+        size = ops.exp(ops.clip(raw_boxes[..., 2:4], -10.0, 10.0)) * grid.sizes
     return to_xyxy(ops.concatenate([centre, size], axis=-1))
+
+
+def _places(raw_boxes, grid: Grid):
+    """Return (..., N, 2), the centre from its cell's corner, in cells."""
+    scale = grid.scales_xy[..., None]
+    return ops.sigmoid(raw_boxes[..., :2]) * scale - (scale - 1.0) / 2.0
 
 
 def decode(config: YOLOv4Config, maps, image_size) -> dict:
@@ -100,6 +152,7 @@ def decode(config: YOLOv4Config, maps, image_size) -> dict:
         objectness times class probability.
     """
     raw = flatten(config, maps)
-    boxes = decode_boxes(raw[..., :4], make_grid(config, map_sizes(config.strides, image_size)))
+    grid = make_grid(config, map_sizes(config.strides, image_size))
+    boxes = decode_boxes(raw[..., :4], grid, new_coords=config.new_coords)
     scores = ops.sigmoid(raw[..., 4:5]) * ops.sigmoid(raw[..., 5:])
     return {"boxes": boxes, "scores": scores}

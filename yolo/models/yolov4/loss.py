@@ -5,16 +5,26 @@ from __future__ import annotations
 from keras import ops
 
 from yolo.boxes.overlap import box_similarity, map_sizes, max_iou
+from yolo.errors import ConfigError
 from yolo.models.replicas import sum_over_replicas
-from yolo.models.yolov4.decode import Grid, decode_boxes, flatten, make_grid
-from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Config, YOLOv4Loss
-from yolo.models.yolov4.targets import Targets, assign
+from yolo.models.yolov4.decode import (
+    Grid,
+    codes_of,
+    decode_boxes,
+    encode_boxes,
+    flatten,
+    make_grid,
+)
+from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss, scaled
+from yolo.models.yolov4.targets import Targets, assign, class_shares
 
 PARTS = ("location_loss", "confidence_loss", "class_loss")
 
 
 def default_settings(config: YOLOv4Config, loss) -> YOLOv4Loss:
     """Return the weights that suit a confidence loss: focal ones count by their positives.
+
+    What a cfg says of the loss counts, too.
 
     Args:
         config: the network's settings.
@@ -25,7 +35,7 @@ def default_settings(config: YOLOv4Config, loss) -> YOLOv4Loss:
         scaling = "mining"
     elif getattr(loss, "gamma", 0) or getattr(loss, "soft_targets", False):
         scaling = "focal"
-    return YOLOv4Loss(**LOSS_SCALINGS[scaling])
+    return YOLOv4Loss(**scaled(scaling, config.loss_options))
 
 
 def make_state(config: YOLOv4Config) -> None:
@@ -53,12 +63,22 @@ def detection_loss(
 
     Returns:
         Scalars "location_loss", "confidence_loss" and "class_loss"; their sum is the loss.
+
+    Raises:
+        ConfigError: `class_factors` has not one for each class.
     """
     sizes = map_sizes(config.strides, image_size)
     raw = flatten(config, maps)  # (batch, N, 5 + C)
+    if len(settings.class_factors) not in (0, raw.shape[-1] - 5):
+        raise ConfigError(
+            f"class_factors has a number for each of the {raw.shape[-1] - 5} classes, or none; "
+            f"received {len(settings.class_factors)}"
+        )
     grid = make_grid(config, sizes)
     targets = assign(config, settings, image_size, ground_truth["boxes"], ground_truth["classes"])
-    location, classes, similarity = _positive_losses(settings, raw, grid, targets)
+    location, classes, similarity = _positive_losses(
+        config, settings, raw, grid, targets, image_size
+    )
 
     # Levels own consecutive slots of a pair list and consecutive anchors of a picture.
     slot_ends = _running_sums([len(mask) for mask in config.masks])
@@ -71,11 +91,17 @@ def detection_loss(
     classes = _per_level(classes, slot_ends, True)
     counts = [ops.maximum(sum_over_replicas(count), 1.0) for count in pairs]
 
-    decoded = ops.stop_gradient(decode_boxes(raw[..., :4], grid))
+    decoded = ops.stop_gradient(decode_boxes(raw[..., :4], grid, new_coords=config.new_coords))
     overlap = max_iou(decoded, targets.boxes_xyxy, targets.valid)
-    truth = _objectness(targets, similarity if anchor_loss.soft_targets else None, raw)
+    value = targets.positive
+    if anchor_loss.soft_targets:
+        value = ops.maximum(similarity, 1e-3) * targets.positive
+    truth = _at_anchors(targets, value, raw)
     used = ops.cast(ops.logical_or(truth > 0, overlap <= settings.ignore_iou), "float32")
     confidence, used = anchor_loss(truth, raw[..., 4], used, decoded)
+    if settings.class_factors:
+        factors = _at_anchors(targets, _class_factors(settings, targets) * targets.positive, raw)
+        confidence = confidence * ops.where(truth > 0, factors, 1.0)
     confidence = _per_level(confidence, anchor_ends, True)
     if settings.confidence_normalizer == "positives" and anchor_loss.select is None:
         confidence_counts = counts
@@ -88,7 +114,8 @@ def detection_loss(
         rows, columns = sizes[0]
         area = ops.cast(rows * columns, "float32") * config.strides[0] ** 2
         confidence_weight = confidence_weight * area / 416**2
-    balance = settings.balance[-len(sizes) :]
+    missing = len(sizes) - len(settings.balance)  # finer levels than it has count as its finest
+    balance = (settings.balance[:1] * missing + settings.balance)[-len(sizes) :]
     weighted = [value * factor for value, factor in zip(confidence, balance, strict=True)]
     return {
         "location_loss": settings.location_weight * _divide(location, counts),
@@ -97,7 +124,9 @@ def detection_loss(
     }
 
 
-def _positive_losses(settings: YOLOv4Loss, raw, grid: Grid, targets: Targets):
+def _positive_losses(
+    config: YOLOv4Config, settings: YOLOv4Loss, raw, grid: Grid, targets: Targets, image_size
+):
     """Return location loss, class loss and IoU of each pair, (batch, M, S), 0 where none."""
     shape = ops.shape(raw)
     batch, anchors = shape[0], shape[1]
@@ -105,37 +134,90 @@ def _positive_losses(settings: YOLOv4Loss, raw, grid: Grid, targets: Targets):
     rows = ops.take(ops.reshape(raw, (-1, raw.shape[-1])), targets.anchor + first, axis=0)
     # rows: (batch, M, S, 5 + C), the predictions at the responsible anchors
     at_pairs = Grid(*(ops.take(part, targets.anchor, axis=0) for part in grid))
-    predicted = decode_boxes(rows[..., :4], at_pairs)
+    predicted = decode_boxes(rows[..., :4], at_pairs, new_coords=config.new_coords)
     truth = targets.boxes_xyxy[..., None, :] + ops.zeros_like(predicted)
-    location = (1.0 - box_similarity(predicted, truth, settings.iou)) * targets.positive
+    if settings.iou == "mse":
+        codes = codes_of(rows[..., :4], at_pairs, new_coords=config.new_coords)
+        wanted = encode_boxes(truth, at_pairs, new_coords=config.new_coords)
+        location = _squared_errors(codes, wanted, truth, image_size) * targets.positive
+    else:
+        location = (1.0 - box_similarity(predicted, truth, settings.iou)) * targets.positive
     similarity = ops.stop_gradient(box_similarity(predicted, truth, "iou")) * targets.positive
-
-    # Binary cross-entropy against smoothed integer labels: the sum over classes of
-    # softplus(z) - low * z, corrected at the true class; no one-hot targets are made.
-    logits = rows[..., 5:]
-    low = settings.label_smoothing / 2.0
-    every = ops.sum(ops.softplus(logits) - low * logits, axis=-1)
-    ids = targets.class_ids[..., None, None] + ops.zeros_like(targets.anchor)[..., None]
-    at_class = ops.take_along_axis(logits, ids, axis=-1)[..., 0]
-    classes = (every - (1.0 - settings.label_smoothing) * at_class) * targets.positive
+    classes = _class_losses(settings, rows[..., 5:], targets) * targets.positive
+    if settings.class_factors:
+        location = location * _class_factors(settings, targets)
     return location, classes, similarity
 
 
-def _objectness(targets: Targets, similarity, raw):
-    """Return (batch, N) targets: 1 at positive anchors, or their IoU where soft ones are asked."""
+def _squared_errors(codes, wanted, truth_xyxy, image_size):
+    """Return half the squared errors of the four codes; small objects count up to twice.
+
+    Reference:
+        Redmon and Farhadi (2018), YOLOv3; darknet/src/yolo_layer.c, delta_yolo_box, MSE.
+    """
+    height, width = (ops.cast(side, "float32") for side in image_size)
+    sides = truth_xyxy[..., 2:] - truth_xyxy[..., :2]
+    weight = 2.0 - sides[..., 0] * sides[..., 1] / (width * height)
+    return 0.5 * weight * ops.sum(ops.square(codes - wanted), axis=-1)
+
+
+def _class_losses(settings: YOLOv4Loss, logits, targets: Targets):
+    """Return the class loss of each pair, (batch, M, S), from its logits (batch, M, S, C).
+
+    Binary cross-entropy against smoothed integer labels: the sum over classes of
+    softplus(z) - low * z, corrected at the true class; no one-hot targets are made. The classes of
+    all objects of an anchor are true: of k pairs there, d of which name a class, each has k / d of
+    that class's correction, which is k times the loss against targets of several ones.
+    """
+    low, high = settings.label_smoothing / 2.0, 1.0 - settings.label_smoothing
+    every = ops.sum(ops.softplus(logits) - low * logits, axis=-1)
+    ids = targets.class_ids[..., None, None] + ops.zeros_like(targets.anchor)[..., None]
+    at_class = ops.take_along_axis(logits, ids, axis=-1)[..., 0]
+    correction = high * at_class * class_shares(targets)
+    if settings.class_factors:
+        factors = _class_factors(settings, targets)
+        # The true class alone counts more: softplus(-z) in the place of softplus(z) - z.
+        correction = correction - (factors - 1.0) * ops.softplus(-at_class)
+    losses = every - correction
+    if settings.class_focal:
+        losses = losses * _focal_factor(ops.stop_gradient(ops.sigmoid(at_class)))
+    return losses
+
+
+def _focal_factor(probability):
+    """Return what Darknet's focal loss multiplies gradients by, at the true class's probability.
+
+    Reference:
+        darknet/src/yolo_layer.c, delta_yolo_class: alpha 0.5, gamma 2.
+    """
+    logarithm = ops.log(probability + 1e-15)
+    return -0.5 * (1.0 - probability) * (2.0 * probability * logarithm + probability - 1.0)
+
+
+def _class_factors(settings: YOLOv4Loss, targets: Targets):
+    """Return the factor of each object's class, (batch, M, 1)."""
+    factors = ops.convert_to_tensor(settings.class_factors, "float32")
+    return ops.take(factors, targets.class_ids, axis=0)[..., None]
+
+
+def _at_anchors(targets: Targets, value, raw):
+    """Return (batch, N): the largest value of the pairs of each anchor, 0 where it has none.
+
+    Args:
+        targets: the pairs.
+        value: (batch, M, S), above 0 where positive.
+        raw: (batch, N, ...), of as many anchors.
+    """
     shape = ops.shape(raw)
     batch, anchors = shape[0], shape[1]
     first = ops.reshape(ops.arange(batch, dtype="int32") * (anchors + 1), (-1, 1, 1))
     # Pairs that are not positive write to one spare place behind each picture's anchors.
     place = ops.where(targets.positive > 0, targets.anchor, anchors) + first
     place = ops.reshape(place, (-1,))
-    value = targets.positive
-    if similarity is not None:
-        value = ops.maximum(similarity, 1e-3) * targets.positive
     total = batch * (anchors + 1)
-    truth = ops.segment_max(ops.reshape(value, (-1,)), place, num_segments=total)
-    truth = ops.reshape(ops.maximum(truth, 0.0), (batch, anchors + 1))
-    return truth[:, :anchors]
+    found = ops.segment_max(ops.reshape(value, (-1,)), place, num_segments=total)
+    found = ops.reshape(ops.maximum(found, 0.0), (batch, anchors + 1))
+    return found[:, :anchors]
 
 
 def _running_sums(counts):

@@ -21,12 +21,22 @@ YOLOV4_ANCHORS = (
 YOLOV4_TINY_ANCHORS = ((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319))
 
 
+LARGEST_STRIDE = 256
+
+
 YOLOV4_MASKS = ((0, 1, 2), (3, 4, 5), (6, 7, 8))  # strides 8, 16, 32
 
 
 # Strides 16, 32. Darknet's COCO weights belong to "coco", where anchor 0 is unused and anchor 3
 # stands twice; for one's own data Darknet's author recommends "custom" (darknet pull 6144).
 TINY_MASKS = {"custom": ((0, 1, 2), (3, 4, 5)), "coco": ((1, 2, 3), (3, 4, 5))}
+
+
+# Strides and Darknet's scale_x_y of the networks that are written by hand.
+HEADS = {
+    "yolov4": ((8, 16, 32), (1.2, 1.1, 1.05)),
+    "yolov4-tiny": ((16, 32), (1.05, 1.05)),
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,11 @@ class YOLOv4Config:
     # Those of darknet's `detector test`, and of its `map`.
     thresholds: ClassVar[Thresholds] = Thresholds(score_threshold=0.25, iou_threshold=0.45)
 
-    variant: str = option("yolov4", "which of the two networks", choices=("yolov4", "yolov4-tiny"))
+    variant: str = option(
+        "yolov4",
+        "which network; darknet: the one that a cfg file describes",
+        choices=(*HEADS, "darknet"),
+    )
     anchors: tuple[tuple[float, float], ...] = option(
         YOLOV4_ANCHORS, "(width, height) in pixels of the network's picture"
     )
@@ -57,19 +71,32 @@ class YOLOv4Config:
         choices=("none", "se", "cbam", "eca", "ca"),
     )
     prior: float = option(0.01, "objectness that a fresh head starts from", above=0, below=1)
+    strides: tuple[int, ...] = option(
+        (), "pixels between the cells of each map; those of the variant if empty"
+    )
+    scales_xy: tuple[float, ...] = option(
+        (),
+        "Darknet's scale_x_y of each map, how far a centre may leave its cell; those of the "
+        "variant if empty",
+    )
+    new_coords: bool = option(
+        False, "sizes are (2 sigmoid(t))^2 times the anchor instead of exp(t) times"
+    )
+    loss_options: dict[str, Any] | None = option(
+        None, "what a cfg says of the loss, see `scaled`; None for nothing"
+    )
+    cfg: str = option("", "text of the cfg file that a darknet is built from")
 
     def __post_init__(self) -> None:
         check(self)
         masks = self._named_masks() if isinstance(self.masks, str) else self.masks
         object.__setattr__(self, "anchors", tuple((float(w), float(h)) for w, h in self.anchors))
-        object.__setattr__(self, "masks", tuple(tuple(int(i) for i in m) for m in masks))
+        self._set_heads(tuple(tuple(int(i) for i in mask) for mask in masks))
         if self.attention != "none" and self.variant != "yolov4-tiny":
-            raise ConfigError("attention belongs to yolov4-tiny; leave it at 'none' for yolov4")
-        if len(self.masks) != len(self.strides):
             raise ConfigError(
-                f"{self.variant} has the strides {self.strides} and needs a mask for each; "
-                f"received {self.masks}"
+                f"attention belongs to yolov4-tiny; leave it at 'none' for {self.variant}"
             )
+        YOLOv4Loss(**scaled("cross-entropy", self.loss_options))  # or it is refused there
         used = [index for mask in self.masks for index in mask]
         if any(not mask for mask in self.masks) or not 0 <= min(used) <= max(used) < len(
             self.anchors
@@ -88,15 +115,31 @@ class YOLOv4Config:
             )
         return TINY_MASKS[name]
 
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """Pixels between the cells of each map, finest first."""
-        return {"yolov4": (8, 16, 32), "yolov4-tiny": (16, 32)}[self.variant]
-
-    @property
-    def scales_xy(self) -> tuple[float, ...]:
-        """Darknet's scale_x_y of each map: how far a centre may leave its cell."""
-        return {"yolov4": (1.2, 1.1, 1.05), "yolov4-tiny": (1.05, 1.05)}[self.variant]
+    def _set_heads(self, masks: tuple[tuple[int, ...], ...]) -> None:
+        """Bring strides, masks and scales into one order, finest stride first."""
+        usual, usual_scales = HEADS.get(self.variant, ((), ()))
+        strides = tuple(int(stride) for stride in self.strides) or usual
+        scales = tuple(float(scale) for scale in self.scales_xy)
+        scales = scales or usual_scales or (1.0,) * len(strides)
+        if usual and sorted(strides) != sorted(usual):
+            raise ConfigError(f"{self.variant} has the strides {usual}; received {strides}")
+        if not strides or len(set(strides)) < len(strides) or not 0 < min(strides) <= max(
+            strides
+        ) <= LARGEST_STRIDE:  # fmt: skip
+            raise ConfigError(
+                f"strides are different numbers from 1 to {LARGEST_STRIDE}; received {strides}"
+            )
+        if not len(masks) == len(scales) == len(strides):
+            raise ConfigError(
+                f"{self.variant} has the strides {strides} and needs a mask for each, and a scale; "
+                f"received {masks} and {scales}"
+            )
+        if not all(1 <= scale <= 4 for scale in scales):
+            raise ConfigError(f"scales_xy lie in 1 to 4; received {scales}")
+        heads = sorted(zip(strides, masks, scales, strict=True))
+        for name, values in zip(("strides", "masks", "scales_xy"), zip(*heads, strict=True),
+                                strict=True):  # fmt: skip
+            object.__setattr__(self, name, values)
 
     def mask(self, stride: int) -> tuple[int, ...]:
         """Return the indices of the anchors that the map of `stride` predicts."""
@@ -107,8 +150,12 @@ class YOLOv4Config:
         return self.anchors, self.masks
 
     def least_parameters(self, num_classes: int) -> int:
-        """Return how many the last convolutions have at least: each output has 128 channels."""
-        return 128 * num_classes * sum(len(mask) for mask in self.masks)
+        """Return how many the last convolutions have at least: each output has 128 channels.
+
+        What a cfg describes may have a single one.
+        """
+        channels = 1 if self.variant == "darknet" else 128
+        return channels * num_classes * sum(len(mask) for mask in self.masks)
 
 
 @dataclass(frozen=True)
@@ -124,8 +171,8 @@ class YOLOv4Loss:
 
     iou: str = option(
         "ciou",
-        "location loss: 1 - this similarity",
-        choices=("ciou", "siou", "diou", "giou", "iou"),
+        "location loss: 1 - this similarity; mse: squared errors of centre and size, as in YOLOv3",
+        choices=("ciou", "siou", "diou", "giou", "iou", "mse"),
     )
     positive_iou: float = option(
         0.213,
@@ -156,8 +203,17 @@ class YOLOv4Loss:
         False, "let the confidence weight grow with the picture's area, 1 at 416 x 416"
     )
 
+    class_focal: bool = option(
+        False, "turn easy objects down in the class loss, as Darknet's focal_loss=1 does"
+    )
+    class_factors: tuple[float, ...] = option(
+        (), "factor on the losses of each class's objects, where rare ones shall count more"
+    )
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "balance", tuple(float(value) for value in self.balance))
+        for name in ("balance", "class_factors"):
+            values = tuple(float(value) for value in getattr(self, name))
+            object.__setattr__(self, name, values)
         check(self)
 
 
@@ -181,3 +237,26 @@ LOSS_SCALINGS: dict[str, dict[str, Any]] = {
     "tutorial": _TUTORIAL,
     "tutorial-focal": {**_TUTORIAL, "confidence_weight": 50.0},
 }
+
+
+# Weights of a cfg are factors on those of the scaling; all else that it says replaces them.
+_FACTORS = ("location_weight", "confidence_weight", "class_weight")
+
+
+def scaled(scaling: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the fields of a `YOLOv4Loss` that a scaling and a cfg decide.
+
+    Args:
+        scaling: a key of `LOSS_SCALINGS`.
+        given: what the cfg says, see `cfg_words.loss_options`; its weights are factors.
+
+    Example:
+        >>> scaled("focal", {"confidence_weight": 0.5, "iou": "giou"})
+        {'confidence_weight': 2.0, 'confidence_normalizer': 'positives', 'iou': 'giou'}
+    """
+    found = dict(LOSS_SCALINGS[scaling])
+    for name, value in (given or {}).items():
+        if name in _FACTORS:
+            value = value * found.get(name, getattr(YOLOv4Loss, name))
+        found[name] = value
+    return found

@@ -11,6 +11,8 @@ from yolo.boxes.overlap import at_least_one, map_sizes, shape_iou
 from yolo.models.yolov4.decode import make_anchors
 from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss
 
+_BLOCK = 32  # objects compared at once in `class_shares`
+
 
 class Targets(NamedTuple):
     """Pairs of an object and an anchor, as a fixed-size list; M objects x S anchor slots.
@@ -39,7 +41,8 @@ def assign(
     """Pair objects with anchors by shape: the best one, and all that are good enough.
 
     The best is sought among the anchors that some level predicts; an anchor that two levels
-    share is positive on both. Two objects may claim one anchor; then both pull on it.
+    share is positive on both. Two objects may claim one anchor; then both pull on its box, and
+    the classes of both are true there.
 
     Args:
         config: strides, anchors and masks.
@@ -72,6 +75,54 @@ def assign(
         ops.maximum(class_ids, 0),
         valid,
     )
+
+
+def class_shares(targets: Targets):
+    """Return what the true class of each pair counts, beside others that claim its anchor.
+
+    Where k pairs share an anchor and d of them have the pair's class it is k / d: 1 for all that
+    are of one class.
+
+    Args:
+        targets: the pairs.
+
+    Returns:
+        (batch, M, S) float32, at least 1.
+    """
+    positive, anchor, ids = targets.positive, targets.anchor, targets.class_ids
+    objects = anchor.shape[1]
+
+    def counted(positive, anchor, ids):
+        """Return how many pairs of a block share each pair's anchor, and its class with it."""
+        same = ops.cast(targets.anchor[:, :, None] == anchor[:, None], "float32")
+        same = same * positive[:, None]  # (batch, M, block, S)
+        of_class = ops.cast(targets.class_ids[:, :, None] == ids[:, None], "float32")
+        return ops.sum(same, axis=2), ops.sum(same * of_class[..., None], axis=2)
+
+    if objects is not None and objects <= _BLOCK:
+        every, alike = counted(positive, anchor, ids)
+    else:
+        batch, objects, slots = ops.shape(anchor)
+        room = ((0, 0), (0, _BLOCK), (0, 0))
+        positive, anchor, ids = (
+            ops.pad(positive, room),
+            ops.pad(anchor, room),
+            ops.pad(ids, room[:2]),
+        )
+
+        def with_block(number, sums):
+            start, size = (0, number * _BLOCK, 0), (batch, _BLOCK, slots)
+            found = counted(
+                ops.slice(positive, start, size),
+                ops.slice(anchor, start, size),
+                ops.slice(ids, start[:2], size[:2]),
+            )
+            return sums[0] + found[0], sums[1] + found[1]
+
+        none = targets.positive * 0.0
+        blocks = (objects + _BLOCK - 1) // _BLOCK
+        every, alike = ops.fori_loop(0, blocks, with_block, (none, none))
+    return ops.maximum(every, 1.0) / ops.maximum(alike, 1.0)
 
 
 def matched_anchors(
