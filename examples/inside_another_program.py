@@ -24,7 +24,7 @@ class Counter:
 
     def look_at(self, image):
         """Return the detections in one picture (H, W, 3) uint8 RGB, of any size."""
-        (found,) = self.detector.detect(image, score_threshold=self.score, clip=True)
+        (found,) = self.detector.detect(image, score_threshold=self.score)
         # Selecting gives a new `Detections`; a mask would do as well: found[found.areas > 100].
         return found.where(classes=self.only, area=100.0)
 

@@ -320,7 +320,7 @@ class Detector(ReplicatedModel):
         return self.architecture.thresholds
 
     def detect(
-        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None, clip=False
+        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None, clip=True
     ) -> list[Detections]:
         """Find objects in pictures.
 
@@ -332,9 +332,9 @@ class Detector(ReplicatedModel):
             score_threshold: report objects that score at least this, in 0..1.
             iou_threshold: of two boxes of a class that overlap more, the better one stays.
             max_detections: at most this many objects a picture.
-            clip: cut boxes at the picture's edge and drop those outside. An object that the
-                edge cuts may get a box that reaches over it, to where the rest is guessed to
-                be; Darknet scores it so.
+            clip: cut boxes at the picture's edge and drop those outside it, as every file and
+                score of ours has them. An object that the edge cuts may get a box that reaches
+                over it, to where the rest is guessed to be.
 
         Returns:
             For each picture its `Detections`, boxes in pixels of the picture given.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from yolo.cli import common, options
 from yolo.cli.option_values import Parser, count, make_parser, share
 from yolo.errors import ConfigError
-from yolo.models.thresholds import EVALUATED, MATCH_IOU
+from yolo.models.thresholds import MATCH_IOU, RANKED, RANKED_FROM
 from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """Return the parser of the command's options."""
     parser = make_parser("Measure average precision, after VOC and COCO.")
+    parser.bare_options = {"--tile": "auto"}
     parser.add_argument("--data", metavar="DIR",
                         help="VOC folder, COCO folder, folder of shards or COCO instances .json "
                         "file; without it VOCdevkit/ in the current folder, else the embedded "
@@ -32,11 +33,18 @@ def parser() -> Parser:
                         help="divides pictures without lists, as train.py's does (default: the "
                         "one that the weights note)")  # fmt: skip
     options.model_options(parser, "score")
-    parser.add_argument("--score", type=share, default=EVALUATED["score_threshold"], metavar="S",
-                        help="least score that counts (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--score", type=share, metavar="S",
+                        help=f"least score that counts (default: {RANKED_FROM})")  # fmt: skip
     parser.add_argument("--iou", type=share, metavar="I",
                         help="of non-maximum suppression "
                         f"({options.models_own('iou_threshold')})")  # fmt: skip
+    parser.add_argument("--max-detections", type=count, metavar="N",
+                        help="objects a picture that count at most, the best (default: "
+                        f"{RANKED}, and enough for the pictures at hand)")  # fmt: skip
+    parser.add_argument("--uncut", action="store_true",
+                        help="score boxes as the network gives them, not cut at the picture's "
+                        "edge")  # fmt: skip
+    options.tile_option(parser)
     parser.add_argument("--match-iou", type=share, default=MATCH_IOU, metavar="I",
                         help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
     parser.add_argument("--inclusive-pixels", action="store_true",
@@ -66,7 +74,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.data import folder
-    from yolo.inference.predictor import detect_samples
+    from yolo.inference import predictor
 
     allow_megapixels(args.max_megapixels)
     model = common.open_model(args, weights)
@@ -75,13 +83,21 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     samples = _read_samples(args, root, model, weights, screen)
     samples = [_of_classes(sample, model.classes, classes) for sample in samples]
     screen.write(f"{weights} on {terminal.counted(len(samples), 'picture')} of {root}")
-    settings = {
-        "score_threshold": args.score, "iou_threshold": args.iou, "batch_size": args.batch_size,
-    }  # fmt: skip
-    progress = terminal.Progress(screen, len(samples), "pictures")
-    found = detect_samples(
-        model, samples, **settings, on_progress=lambda done, total: progress.step(done)
+    most = max((len(sample.class_ids) for sample in samples), default=0)
+    tile = model.image_size if args.tile == "auto" else args.tile
+    settings = predictor.ranked(model, tile=tile, most_objects=most).chosen(
+        score_threshold=args.score, iou_threshold=args.iou, max_detections=args.max_detections
     )
+    progress = terminal.Progress(screen, len(samples), "pictures")
+    found = predictor.detect_samples(
+        model, samples, **settings._asdict(), batch_size=args.batch_size, tile=tile,
+        clip=not args.uncut, on_progress=lambda done, total: progress.step(done),
+    )  # fmt: skip
+    if reached := [len(one) for one in found].count(settings.max_detections):
+        screen.write(
+            f"more was found in {reached} of {terminal.counted(len(found), 'picture')}, where the "
+            f"best {settings.max_detections} count (--max-detections)"
+        )
     found = [_of_classes(one, model.classes, classes) for one in found]
     show_scores(
         found, samples, classes, screen, json=args.json, match_iou=args.match_iou,

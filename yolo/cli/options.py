@@ -6,7 +6,14 @@ import argparse
 import dataclasses
 from typing import Any
 
-from yolo.cli.option_values import any_size, batch_size, image_size, megapixels, number_pair
+from yolo.cli.option_values import (
+    any_size,
+    batch_size,
+    image_size,
+    megapixels,
+    number_pair,
+    tile_size,
+)
 from yolo.export.info import RUNTIMES
 from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.models.yolov4.settings import YOLOv4Config
@@ -86,6 +93,14 @@ def model_options(parser, verb: str) -> None:
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
                         help=f"network size for {OTHERS} (default: {SIZES}), or for an export "
                         "with free sizes")  # fmt: skip
+
+
+def tile_option(parser) -> None:
+    """Add `--tile`; alone it says "auto"."""
+    parser.add_argument("--tile", type=tile_size, metavar="SIZE",
+                        help="also look at overlapping tiles of SIZE pixels (640 or 480x640, "
+                        "height x width; alone, the network's size): for small objects in large "
+                        "pictures")  # fmt: skip
 
 
 def weights_option(parser, ours: str) -> None:

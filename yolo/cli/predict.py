@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yolo.cli import common, options
 from yolo.cli.benchmark import print_benchmark
-from yolo.cli.option_values import SAVE_KINDS, Parser, count, kinds, make_parser, share, tile_size
+from yolo.cli.option_values import SAVE_KINDS, Parser, count, kinds, make_parser, share
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.header import allow_megapixels
 from yolo.system import signals, terminal
@@ -37,10 +37,7 @@ def parser() -> Parser:
     search.add_argument("--max-detections", type=count, metavar="N",
                         help="objects a picture at most "
                         f"({options.models_own('max_detections')}; with --tile, 1000)")  # fmt: skip
-    search.add_argument("--tile", type=tile_size, metavar="SIZE",
-                        help="also look at overlapping tiles of SIZE pixels (640 or 480x640, "
-                        "height x width; alone, the network's size): for small objects in large "
-                        "pictures")  # fmt: skip
+    options.tile_option(search)
     search.add_argument("--batch-size", type=count, default=8, metavar="N",
                         help="pictures or tiles at once (default: %(default)s)")  # fmt: skip
     output = parser.add_argument_group("what is written")
@@ -145,9 +142,15 @@ class _Run:
     """One run of the command: what it draws and writes, and what it has seen so far."""
 
     def __init__(self, args, model, settings: dict, screen: terminal.Screen, stop: signals.Stop):
+        from yolo.inference import predictor
         from yolo.inference.writers import WRITERS
 
         self.args, self.model, self.settings, self.screen = args, model, settings, screen
+        asked = {name: settings[name] for name in ("score_threshold", "max_detections")}
+        self.shown = predictor.shown(model, tile=args.tile).chosen(**asked)
+        if "coco" in args.save:  # to be scored, which takes the ranking below what is shown, too
+            ranked = predictor.ranked(model, tile=args.tile).chosen(**asked)
+            settings.update({name: getattr(ranked, name) for name in asked})
         self.stop, self.ended = stop, lambda: stop.requested
         self.out = Path(args.out)
         kinds = dict.fromkeys(("json", *args.save))
@@ -189,13 +192,15 @@ class _Run:
         results = predictor.predict(
             self.model, paths, on_error=self._fail, ended=self.ended, **self.settings
         )
-        for number, (path, image, found) in enumerate(results, 1):
+        for number, (path, image, ranked) in enumerate(results, 1):
+            found = self._shown(ranked)
             name = common.free_name(path, self.names, of_others=self._of_others)
             stem = Path(name).stem
             drawn = None if self.args.no_draw else self.out / f"{stem}.jpg"
             more = self._take(
-                image, found, source=printable(path), stem=stem, path=path, drawn=drawn
-            )
+                image, found, source=printable(path), stem=stem, path=path, drawn=drawn,
+                ranked=ranked,
+            )  # fmt: skip
             self.screen.write(f"{printable(path)}: {found.summary()}")
             self.looked_at["picture"] += 1
             self.counts.update(found.counts)
@@ -225,10 +230,11 @@ class _Run:
                         video.VideoWriter(self.out / name, frames.rate, comment=MARK)
                     )
                 results = predictor.predict_frames(self.model, frames, **self.settings | others)
-                for number, (image, found) in enumerate(results):
+                for number, (image, ranked) in enumerate(results):
+                    found = self._shown(ranked)
                     stem = f"{Path(name).stem}_frame_{number:06d}"
                     more = self._take(image, found, source=frames.name, stem=stem, frame=number,
-                                      video=writer)  # fmt: skip
+                                      video=writer, ranked=ranked)  # fmt: skip
                     counts.update(found.counts)
                     self.looked_at["frame"] += 1
                     progress.step(number + 1)
@@ -241,6 +247,10 @@ class _Run:
         if writer is not None and writer.frames:
             self.screen.write(f"drawn: {writer.path}")
         return more
+
+    def _shown(self, ranked):
+        """Return what is drawn, counted and written of all that is scored."""
+        return ranked.where(score=self.shown.score_threshold)[: self.shown.max_detections]
 
     def _take(self, image, found, *, video=None, drawn=None, **about) -> bool:
         """Draw, show and write one result; tell whether to go on."""

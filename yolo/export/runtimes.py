@@ -90,7 +90,7 @@ class ExportedDetector:
         return self.info.thresholds
 
     def detect(
-        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None, clip=False
+        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None, clip=True
     ) -> list[Detections]:
         """Find objects in pictures, as `Detector.detect` does."""
         return postprocess.detect(

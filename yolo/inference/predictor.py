@@ -23,7 +23,7 @@ from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.inference import tiles
 from yolo.models.postprocess import find_in_batches
-from yolo.models.thresholds import EVALUATED
+from yolo.models.thresholds import Thresholds
 from yolo.pictures.background import background_of
 from yolo.pictures.files import read_image
 from yolo.pictures.fit import fit_image
@@ -45,7 +45,7 @@ class Settings:
         score_threshold: the least score to report, 0..1; None for the model's own.
         iou_threshold: of non-maximum suppression, 0..1; None for the model's own.
         max_detections: the most detections per picture; None for the model's own, with `tile`
-            for 1000.
+            for 1000 at least.
         classes: names of the classes to report; None for all. Others do not use up
             `max_detections`.
         tile: (height, width) in pixels of the picture: look at overlapping tiles of this size
@@ -137,7 +137,7 @@ def predict_frames(
 def _detect(model, items, read, settings, ahead, on_error):
     """Yield (item, picture, detections) for items that `read` turns into pictures."""
     wanted = _class_filter(model.classes, settings.classes)
-    usual = _MANY if settings.tile else model.thresholds.max_detections
+    usual = shown(model, tile=settings.tile).max_detections
     limit = usual if settings.max_detections is None else settings.max_detections
     asked = {
         "score_threshold": settings.score_threshold,
@@ -181,6 +181,28 @@ def _tiled(model, items, read, settings, ahead, on_error, asked):
             yield item, image, found
 
 
+def shown(model, *, tile=None) -> Thresholds:
+    """Return what counts as found where nobody says; many tiles hold more than one picture.
+
+    Args:
+        model: as for `predict`.
+        tile: as in `Settings`.
+    """
+    usual = model.thresholds
+    return usual.chosen(max_detections=max(_MANY, usual.max_detections)) if tile else usual
+
+
+def ranked(model, *, tile=None, most_objects: int = 0) -> Thresholds:
+    """Return those by which a model's detections are scored where nobody says.
+
+    Args:
+        model: as for `predict`.
+        tile: as in `Settings`.
+        most_objects: that a picture of the data holds.
+    """
+    return shown(model, tile=tile).ranked(most_objects)
+
+
 def detect_samples(
     model,
     samples: list[Sample],
@@ -191,8 +213,7 @@ def detect_samples(
     """Detect in all pictures of a data set, for evaluation.
 
     Average precision looks at the whole ranking, so that more is taken of each picture than is
-    shown, see `thresholds.EVALUATED`; suppression is the model's own. Boxes are not cut at the
-    picture's edge: Darknet and COCO's tools score them uncut.
+    shown, see `ranked`; all else is as in prediction, the cut at the picture's edge too.
 
     Args:
         model: as for `predict`.
@@ -208,10 +229,10 @@ def detect_samples(
     """
     found = []
     others = {name: value for name, value in settings.items() if value is not None}
+    most = max((len(sample.class_ids) for sample in samples), default=0)
+    usual = ranked(model, tile=others.get("tile"), most_objects=most)._asdict()
     paths = [sample.path for sample in samples]
-    for _, _, detections in predict(
-        model, paths, on_error=_give_up, **{**EVALUATED, "clip": False, **others}
-    ):
+    for _, _, detections in predict(model, paths, on_error=_give_up, **{**usual, **others}):
         found.append(detections)
         if on_progress is not None:
             on_progress(len(found), len(samples))

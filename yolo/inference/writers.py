@@ -39,7 +39,8 @@ class Result:
         source: what was looked at, as it is written down.
         stem: a name for its files that no other result of the run has.
         image: (H, W, 3) uint8 RGB.
-        found: in pixels of `image`.
+        found: in pixels of `image`; what is shown.
+        ranked: what is scored, where that is more.
         path: the picture file; None for a frame.
         frame: the number of the frame in its video, from 0; None for a picture.
         drawn: where it was drawn, or None.
@@ -52,6 +53,7 @@ class Result:
     path: Path | None = None
     frame: int | None = None
     drawn: Path | None = None
+    ranked: Detections | None = None
 
     def to_json(self) -> dict:
         """Return `file`, `width`, `height`, `objects`; `frame` and `drawn` where there are such."""
@@ -184,6 +186,7 @@ class CsvFile:
 class CocoFile:
     """`coco_results.json`: COCO's results format; a picture's id is its number if it is named so.
 
+    It is for scoring, and holds the ranking that `evaluate.py` looks at, far below what is shown.
     COCO names its pictures by their ids (000000000139.jpg is picture 139); others are named by
     their stems. Categories are COCO's own ids where the detector knows COCO's 80 classes, else
     class id + 1.
@@ -198,7 +201,8 @@ class CocoFile:
         """Take over one result."""
         stem = result.stem if result.path is None else result.path.stem
         image_id = int(stem) if stem.isascii() and stem.isdigit() else stem
-        for entry in coco.results(result.found, image_id, category_ids=self._categories):
+        found = result.found if result.ranked is None else result.ranked
+        for entry in coco.results(found, image_id, category_ids=self._categories):
             self._file.write(self._separator + json.dumps(entry, ensure_ascii=False))
             self._separator = ", "
 

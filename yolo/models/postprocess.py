@@ -18,13 +18,13 @@ from yolo.boxes.nms import class_wise_nms
 from yolo.pictures.fit import Fit, fit_image, to_uint8
 
 
-def detect(model, images, *, clip: bool = False, **asked) -> list[Detections]:
+def detect(model, images, *, clip: bool = True, **asked) -> list[Detections]:
     """Find objects in pictures of one size: fit them, and `find_objects` in them.
 
     Args:
         model: see above.
         images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB.
-        clip: cut boxes at the picture's edge and drop those outside.
+        clip: cut boxes at the picture's edge and drop those outside it.
         **asked: instead of the model's `Thresholds`; None leaves one as it is.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 # Average precision looks at the whole ranking (COCO's figures at the best 100 of each class).
-EVALUATED = {"score_threshold": 0.001, "max_detections": 300}
+RANKED_FROM, RANKED = 0.001, 300  # the least score, and how many objects a picture at least
 MATCH_IOU = 0.5  # overlap of a detection and its object that is a hit
 
 
@@ -30,3 +30,20 @@ class Thresholds(NamedTuple):
             Thresholds(score_threshold=0.1, iou_threshold=0.5, max_detections=100)
         """
         return self._replace(**{name: one for name, one in asked.items() if one is not None})
+
+    def ranked(self, most_objects: int = 0) -> Thresholds:
+        """Return those by which detections are scored: what is shown, and the ranking below it.
+
+        Args:
+            most_objects: that a picture of the data holds; where it is more than would be taken,
+                twice as many are.
+
+        Example:
+            >>> Thresholds(0.25, 0.5).ranked(625)
+            Thresholds(score_threshold=0.001, iou_threshold=0.5, max_detections=1250)
+        """
+        most = max(RANKED, self.max_detections)
+        return self._replace(
+            score_threshold=RANKED_FROM,
+            max_detections=most if most_objects <= most else 2 * most_objects,
+        )

@@ -226,7 +226,7 @@ def test_running_an_export_needs_neither_tensorflow_nor_keras(files, picture, tm
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (entry,) = json.loads((tmp_path / "predictions" / "predictions.json").read_text("utf-8"))
-    (expected,) = found.detect(picture, score_threshold=0.05, clip=True)
+    (expected,) = found.detect(picture, score_threshold=0.05)
     assert len(entry["objects"]) == len(expected) > 3
     assert [one["class"] for one in entry["objects"]] == expected.labels
 

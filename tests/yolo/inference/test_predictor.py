@@ -8,6 +8,7 @@ import pytest
 
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
+from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples, predict, predict_frames
 from yolo.models import postprocess
 from yolo.models.thresholds import Thresholds
@@ -209,6 +210,41 @@ def test_detect_samples_and_predict_agree(folder, suppressed):
     assert detect_samples(model, []) == []
     detect_samples(model, samples[:1], score_threshold=None, iou_threshold=0.6, max_detections=7)
     assert suppressed[-1] == (0.001, 0.6, 7), "None leaves evaluation's own"
+
+
+def test_boxes_are_scored_as_they_are_given_out(tmp_path):
+    write_image(tmp_path / "a.png", picture(100, 200, (0, 0, 150, 60)))
+    (sample,) = samples_of({tmp_path / "a.png": ((0, 0, 150, 60), (100, 200, 3))}, [0])
+    model = RedFinder(margin=30.0)
+    (found,), ((_, _, given)) = detect_samples(model, [sample]), *predict(model, [sample.path])
+    np.testing.assert_array_equal(found.boxes_xyxy, given.boxes_xyxy)
+    assert found.boxes_xyxy.min() == 0
+    (uncut,) = detect_samples(model, [sample], clip=False)
+    assert uncut.boxes_xyxy.min() < 0
+
+
+class Grid:
+    """Finds a grid of 25 by 25 cats, whatever it is shown, and in each the shade of a dog."""
+
+    classes, thresholds = ("cat", "dog"), Thresholds(score_threshold=0.25, iou_threshold=0.45)
+    image_size, resize = (128, 128), "stretch"
+    corners = np.stack(np.meshgrid(np.arange(25), np.arange(25)), -1).reshape(-1, 2) * 5.0
+    boxes = np.concatenate([corners, corners + 4], axis=1).astype(np.float32)
+
+    def predict_raw(self, images):
+        scores = np.tile(np.float32([0.9, 0.8]), (len(images), len(self.boxes), 1))
+        return {"boxes": np.stack([self.boxes] * len(images)), "scores": scores}
+
+
+def test_an_ideal_detector_has_all_of_a_dense_picture(tmp_path):
+    write_image(tmp_path / "a.png", np.zeros((128, 128, 3), np.uint8))
+    cats = np.zeros(len(Grid.boxes), np.int32)
+    none = cats.astype(bool)
+    sample = Sample(tmp_path / "a.png", Grid.boxes, cats, none, none, (128, 128), "a")
+    found = detect_samples(Grid(), [sample])
+    assert evaluate_voc(found, [sample], Grid.classes).map_all_point == 1
+    few = detect_samples(Grid(), [sample], max_detections=300)
+    assert evaluate_voc(few, [sample], Grid.classes).map_all_point == pytest.approx(0.48)
 
 
 def test_evaluation_does_not_skip_pictures(folder):

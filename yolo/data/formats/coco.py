@@ -101,27 +101,33 @@ def results(
 ) -> list[dict]:
     """Return what was found in a picture as entries of a results file.
 
+    Numbers have nine digits, from which a float32 comes back as it was: with fewer, what lies on
+    the limit of an overlap falls to the other side.
+
     Args:
         found: the detections, in pixels of the picture.
         image_id: the picture's id in the ground truth.
-        category_ids: the category of each class id; class id + 1 without it, as
-            `evaluation.coco` counts.
+        category_ids: the category of each class id; class id + 1 without it.
 
     Example:
         >>> results(Detections([[1, 2, 4, 8]], [0.5], [0]), 7)
         [{'image_id': 7, 'category_id': 1, 'bbox': [1.0, 2.0, 3.0, 6.0], 'score': 0.5}]
     """
-    corners = found.boxes_xyxy
+    corners = found.boxes_xyxy.astype(np.float64)
     boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
     return [
         {
             "image_id": image_id,
             "category_id": int(category_ids[i] if category_ids is not None else i + 1),
-            "bbox": [round(float(value), 2) for value in box],
-            "score": round(float(score), 6),
+            "bbox": [_nine_digits(value) for value in box],
+            "score": _nine_digits(score),
         }
         for box, score, i in zip(boxes, found.scores, found.class_ids, strict=True)
     ]
+
+
+def _nine_digits(value: float) -> float:
+    return float(f"{value:.9g}")
 
 
 def _parsed(path: Path, folder: Path) -> Part:
