@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.faults.full import weights
+from tests.faults.full import labels, weights
 from tests.faults.full.mutants import mutate, write
 from tests.faults.full.pictures import variants
 from yolo.errors import DatasetError
@@ -184,6 +184,7 @@ FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff")
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "xml": xml,
     "coco": coco,
+    "labels": _in_turn(*labels.ALL),
     **{kind: pictures(kind) for kind in FORMATS},
     "training": training,
     "darknet": weights.darknet,

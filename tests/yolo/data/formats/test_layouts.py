@@ -1,0 +1,25 @@
+"""Every layout of the labelling tools gives the same pictures, classes and boxes."""
+
+import numpy as np
+import pytest
+
+from tests.yolo.data.formats import layouts
+from yolo.data.folder import open_folder
+
+
+@pytest.mark.parametrize("write", layouts.ALL, ids=lambda write: write.__name__)
+def test_same_pictures_classes_and_boxes(write, tmp_path):
+    write(tmp_path / "mine")
+    opened = open_folder(tmp_path / "mine")
+    assert opened.classes == layouts.CLASSES
+    for split in ("train", "val", "test"):
+        samples = {sample.path.name: sample for sample in opened.read(split)}
+        drawn = [one for one in layouts.DRAWN if one.split == split]
+        assert sorted(samples) == sorted(one.name for one in drawn)
+        for one in drawn:
+            sample = samples[one.name]
+            assert sample.size == layouts.SIZE
+            found = [layouts.CLASSES[i] for i in sample.class_ids]
+            assert found == [name for name, _ in one.objects]
+            boxes = np.array([box for _, box in one.objects], np.float32).reshape(-1, 4)
+            np.testing.assert_allclose(sample.boxes_xyxy, boxes, atol=1e-3)

@@ -1,0 +1,300 @@
+"""YOLO's labels: a text file for each picture, an object a line; read, and written."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from yolo.boxes.detections import Detections
+from yolo.data.annotated import Box, Labelled, MarkedObject
+from yolo.data.dataset import DataSet, Part
+from yolo.data.findings import short_list
+from yolo.data.formats import yolo_config
+from yolo.data.formats.yolo_config import YoloConfig
+from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, key_of, nfc, pair, stem_and_suffix
+from yolo.data.sample import Sample
+from yolo.data.source import Source
+from yolo.data.split_names import role_of
+from yolo.errors import DatasetError
+from yolo.system.reading import printable, read_lines_of, shortened
+from yolo.system.writing import write_text
+
+log = logging.getLogger("yolo")
+
+HEADS_LOOKED_AT = 500
+_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:[ \t]+[-+.\deE]+){4,}\s*(?:[\r\n]|$)")
+
+
+# ---------------------------------------------------------------------------------- to read
+
+
+def recognise(source: Source) -> bool:
+    """Tell whether a data set has YOLO's labels: a file that describes them, or label files."""
+    if yolo_config.find_config(source) is not None:
+        return True
+    if source.file is not None or not (first := looks_like_labels(source)):
+        return False
+    listed = any("/" not in name for name in yolo_config.class_files(source))
+    return listed or all(_says_nothing(folder) for folder in first.split("/")[:-1])
+
+
+def looks_like_labels(source: Source) -> str:
+    """Return the first text file whose first line is one of YOLO's labels, "" for none."""
+    files = source.with_suffix(".txt")[:HEADS_LOOKED_AT]
+    return next((name for name in files if _LINE.match(source.head(name, 512))), "")
+
+
+def _says_nothing(folder: str) -> bool:
+    """Tell whether a folder is called as one of labels or pictures, or as a split."""
+    return folder.lower() in LABEL_FOLDERS | PICTURE_FOLDERS or role_of(folder) is not None
+
+
+def open_source(source: Source) -> DataSet:
+    """Open a data set with YOLO's labels, and parse them.
+
+    The pictures are those that data.yaml or Darknet's obj.data names, or lists such as train.txt
+    do; else all below the folder, in splits where folders are called so: images/train/ or
+    train/images/. A label file belongs to its picture by their names, `pairing` says how. Of
+    polygons and rotated boxes the smallest upright box around them is taken, and their number is
+    said once.
+
+    Raises:
+        DatasetError: what describes the data set makes no sense. What is wrong with a line shows
+            when it is used.
+    """
+    config = yolo_config.read_config(source)
+    splits = _named(source, config) if config.splits else _by_folder(source)
+    labels = _Labels(source, config)
+    pictures = {split: labels.of(names) for split, names in splits.items()}
+    labels.tell()
+    return YoloLabels(source.file or source.root, pictures, config)
+
+
+class YoloLabels(DataSet):
+    """YOLO's labels, opened; without class names their numbers are counted in those asked for."""
+
+    def __init__(self, root: Path, pictures: Mapping, config: YoloConfig):
+        super().__init__(root, pictures, config.names or (), config.kind)
+        self._numbered = config.names is None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of their numbers.
+
+        Raises:
+            DatasetError: no file names the classes.
+        """
+        if self._numbered:
+            raise DatasetError(
+                f"{printable(self.root)}: YOLO labels, but no class names (data.yaml, classes.txt "
+                "or obj.names): give --classes FILE, one name a line"
+            )
+        return super().classes
+
+    def _ids(self, part: Part, classes: tuple[str, ...]) -> dict[str, int]:
+        if self._numbered:
+            return {str(number): number for number in range(len(classes))}
+        return super()._ids(part, classes)
+
+
+class _Labels:
+    """The label files of a data set, parsed as their pictures are asked for."""
+
+    def __init__(self, source: Source, config: YoloConfig):
+        self._source, self._config, self.polygons = source, config, 0
+        self._known: dict[str, Labelled] = {}
+        files = [n for n in source.with_suffix(".txt") if n not in config.not_labels]
+        found = pair(files, source.pictures.names)
+        self._files = {names[0]: file for file, names in reversed(found.pictures.items()) if names}
+        self._stems = _stems(source.pictures.names)
+        alone = [file for file, names in found.pictures.items() if not names]
+        self._alone = [name for name in alone if _LINE.match(source.head(name, 512))]
+
+    def of(self, names: Iterable[str | Labelled]) -> list[Labelled]:
+        """Return what is known of pictures; what a list names in vain is passed through."""
+        found = []
+        for one in names:
+            if isinstance(one, str):
+                if one not in self._known:
+                    self._known[one] = self._labelled(one)
+                one = self._known[one]
+            found.append(one)
+        return found
+
+    def tell(self) -> None:
+        """Say once what was taken for something else, and what was not read."""
+        shown = printable(self._source.root)
+        if self.polygons:
+            log.info("%s: %d polygons and rotated boxes are taken as the upright boxes around them",
+                     shown, self.polygons)  # fmt: skip
+        if self._alone:
+            log.warning(
+                "%s: %d label files without a picture, passed over (%s)",
+                shown, len(self._alone), short_list(map(printable, self._alone), limit=3),
+            )  # fmt: skip
+
+    def _labelled(self, name: str) -> Labelled:
+        pictures, stem = self._source.pictures, stem_and_suffix(name)[0]
+        image_id = stem if self._stems.get(nfc(stem)) == 1 else key_of(name)
+        path, file = pictures.path(name), self._files.get(name)
+        fault = pictures.source.leads_out(name)
+        if file is None:
+            place = printable(path)
+            return Labelled(path, image_id, place, faults=(fault,) if fault else (),
+                            unlabelled=True)  # fmt: skip
+        label = self._source.path(file)
+        fault, objects = fault or self._source.leads_out(file), []
+        if not fault:
+            try:
+                objects = self._objects(label)
+            except DatasetError as error:
+                fault = str(error)
+        return Labelled(
+            path, image_id, printable(label), objects, faults=(fault,) if fault else (), shares=True
+        )
+
+    def _objects(self, label: Path) -> list[MarkedObject]:
+        found = []
+        for number, line in enumerate(read_lines_of(label), 1):
+            if fields := line.split():
+                found.append(self._object(number, fields))
+        return found
+
+    def _object(self, number: int, fields: list[str]) -> MarkedObject:
+        """Return the object of a line, or what is wrong with it."""
+        try:
+            values = [float(text) for text in fields]
+        except ValueError:
+            values = []
+        box, fault = None, ""
+        if not values or any("_" in text for text in fields):
+            fault = (
+                f"{shortened(' '.join(fields))}; expected a class number and shares of the picture"
+            )
+        elif not values[0].is_integer() or values[0] < 0:
+            fault = f"class {shortened(fields[0])}; expected a number from 0 on"
+        elif (names := self._config.names) and values[0] >= len(names):
+            fault = (
+                f"class {values[0]:g}; expected 0 to {len(names) - 1}, the names in "
+                f"{self._config.names_file}"
+            )
+        else:
+            box, fault = self._box(values[1:])
+        if fault or not values:
+            return MarkedObject("object", "", None, line=number, fault=f"{fault}: correct the line")
+        class_id = int(values[0])
+        name = self._config.names[class_id] if self._config.names else str(class_id)
+        return MarkedObject("object", name, box, line=number)
+
+    def _box(self, values: list[float]) -> tuple[Box | None, str]:
+        """Return the corners of a box, or of that around a polygon, as shares; or a fault."""
+        if any(value < -1 or value > 2 for value in values):
+            return None, f"{max(values, key=abs):g} is no share of the picture, 0 to 1"
+        if len(values) in (4, 4 + self._config.keypoints):
+            x, y, width, height = values[:4]
+            return (x - width / 2, y - height / 2, x + width / 2, y + height / 2), ""
+        if len(values) >= 6 and len(values) % 2 == 0:
+            self.polygons += 1
+            return (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])), ""
+        return None, (
+            f"{len(values)} numbers after the class; expected 4 (centre x, y, width, height), or "
+            "the corners of a polygon"
+        )
+
+
+def _stems(names: Iterable[str]) -> dict[str, int]:
+    """Return how many pictures have each name without suffix."""
+    counts: dict[str, int] = {}
+    for name in names:
+        stem = nfc(stem_and_suffix(name)[0])
+        counts[stem] = counts.get(stem, 0) + 1
+    return counts
+
+
+def _named(source: Source, config: YoloConfig) -> dict[str, list]:
+    """Return the pictures that folders and lists name for each split."""
+    found: dict[str, list] = {}
+    for split, places in config.splits.items():
+        found[split] = []
+        for place in places:
+            if place.lower().endswith(".txt"):
+                found[split] += _listed(source, place)
+            else:
+                start = f"{place}/" if place else ""
+                found[split] += [n for n in source.pictures.names if n.startswith(start)]
+    return found
+
+
+def _listed(source: Source, name: str) -> Iterable[str | Labelled]:
+    """Return the pictures of a list, and for each line that names none what is wrong with it."""
+    path, folder = source.path(name), name.rpartition("/")[0]
+    if fault := source.leads_out(name):
+        raise DatasetError(fault)
+    seen = set()
+    for number, line in enumerate(read_lines_of(path), 1):
+        text = line.strip().replace("\\", "/")
+        if not text:
+            continue
+        while text.startswith("../"):
+            text = text[3:]
+        picture = source.pictures.find(text, dict.fromkeys((folder, "")))
+        if picture is None:
+            place = f"{printable(path)}:{number}"
+            yield Labelled(
+                None, text, place,
+                faults=(f"{place}: no picture {shortened(text)} below {printable(source.root)}"
+                        f"{source.pictures.hint(text)}: correct the line",),
+            )  # fmt: skip
+        elif picture not in seen:
+            seen.add(picture)
+            yield picture
+
+
+def _by_folder(source: Source) -> dict[str, list]:
+    """Return the pictures in splits, where folders are called so; else all of them as one."""
+    found: dict[str, list] = {}
+    for name in source.pictures.names:
+        folders = name.split("/")[:-1]
+        split = next((folder for folder in folders if role_of(folder)), "")
+        found.setdefault(split, []).append(name)
+    rest = found.get("", [])
+    if len(found) > 1 and rest:
+        log.warning(
+            "%s: %d pictures outside of %s are passed over (%s)",
+            printable(source.root), len(rest), short_list(k for k in found if k),
+            short_list(map(printable, rest), limit=3),
+        )  # fmt: skip
+        del found[""]
+    return found
+
+
+# --------------------------------------------------------------------------------- to write
+
+
+def label_place(split: str, picture: str) -> str:
+    """Return where the labels of a picture lie in a folder in YOLO's layout."""
+    return f"labels/{split}/{Path(picture).stem}.txt"
+
+
+def write_labels(
+    folder: Path, splits: Mapping[str, Sequence[tuple[str, Sample]]], classes: Sequence[str]
+) -> None:
+    """Write label files and data.yaml; the pictures belong into images/<split>/.
+
+    Args:
+        folder: of the data set.
+        splits: split name to its samples, each with the name of its picture.
+        classes: class names in the order of their ids.
+    """
+    for split, samples in splits.items():
+        for name, sample in samples:
+            found = Detections(sample.boxes_xyxy, np.ones(len(sample.class_ids)), sample.class_ids)
+            text = found.to_yolo_text(sample.size, digits=9)
+            write_text(folder / label_place(split, name), text)
+    values = {split: f"images/{split}" for split in splits} | {"names": dict(enumerate(classes))}
+    write_text(folder / "data.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
