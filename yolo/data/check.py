@@ -175,7 +175,10 @@ def _of_annotations(findings: Findings) -> list[Problem]:
         for kind, places in findings.warnings.items()
         for place in places
     ]
-    return errors + repairs
+    notes = [
+        Problem("note", kind, place) for kind, places in findings.notes.items() for place in places
+    ]
+    return errors + repairs + notes
 
 
 def _count(samples: Sequence[Sample], classes: tuple[str, ...]) -> SplitCounts:

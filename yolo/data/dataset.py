@@ -8,15 +8,16 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from yolo.classes import common_name
+from yolo.data import frames
 from yolo.data.annotated import Labelled, check_objects
 from yolo.data.findings import Findings, nearest, short_list, tell_left_out
 from yolo.data.sample import Sample
 from yolo.data.split_names import find_split, role_of
 from yolo.errors import DatasetError
-from yolo.pictures.header import Header, read_header
+from yolo.pictures.header import OPAQUE, Header, read_header
 from yolo.system.reading import printable, shortened
 from yolo.system.terminal import counted
 
@@ -213,24 +214,49 @@ class DataSet:
         self, part: Part, ids: Mapping[str, int], first_pixel: str, findings: Findings
     ) -> list[Sample]:
         first = self._first_pixel(first_pixel)
-        found = (self._sample(picture, ids, first, findings) for picture in part.pictures)
-        return [sample for sample in found if sample is not None]
+        looked_at = [
+            (picture, header)
+            for picture in part.pictures
+            if (header := self._header(picture, findings)) is not None
+        ]
+        on_shown = frames.on_shown_picture(looked_at, first, findings)
+        return [
+            self._sample(picture, header, ids, first, findings)
+            for picture, (_, header) in zip(on_shown, looked_at, strict=True)
+            if picture is not None
+        ]
 
     def _first_pixel(self, choice: str) -> int:
         """Return 1 where boxes count pixels from 1 and name the last one inside, else 0."""
         return 0
 
     def _check_size(self, picture: Labelled, header: Header, findings: Findings) -> None:
-        """Compare the size that the annotation gives with the picture's, which is right."""
-        if picture.size_place and picture.size != header.size:
-            findings.warn(self.size_note, picture.size_place)
+        """Compare the size that the annotation gives with the picture's, which is right.
+
+        Unless it is turned by 90 degrees and boxes fit into it alone: those of a picture that was
+        turned since, nobody knows which way.
+        """
+        height, width = header.size
+        if not picture.size_place or picture.size == header.size:
+            return
+        place = picture.size_place
+        if isinstance(picture.size, tuple) and None not in picture.size:
+            place += f": {picture.size[1]}x{picture.size[0]} for {width}x{height}"
+        boxes = [item.box for item in picture.objects if item.box]
+        if picture.size == (width, height) and not picture.shares:
+            beyond = any(box[2] > width or box[3] > height for box in boxes)
+            if beyond and all(box[2] <= height and box[3] <= width for box in boxes):
+                findings.error(
+                    f"{place}: the boxes were drawn on the picture before it was turned: turn it "
+                    "back, or mark it again"
+                )
+                return
+        findings.warn(self.size_note, place)
 
     # -----------------------------------------------------------------------------------------
 
-    def _sample(
-        self, picture: Labelled, ids: Mapping[str, int], first_pixel: int, findings: Findings
-    ) -> Sample | None:
-        """Return a picture and its objects, None if it cannot be used."""
+    def _header(self, picture: Labelled, findings: Findings) -> Header | None:
+        """Return the header of a picture, None if the picture cannot be used."""
         for kind, place in picture.repairs:
             findings.warn(kind, place)
         findings.errors += picture.faults
@@ -244,6 +270,15 @@ class DataSet:
         if header.frames > 1:
             shown = printable(picture.path)
             findings.warn("pictures of several frames, the first taken", shown)
+        if header.alpha != OPAQUE:
+            findings.note("transparent pictures, seen on their background", printable(picture.path))
+        return header
+
+    def _sample(
+        self, picture: Labelled, header: Header, ids: Mapping[str, int], first_pixel: int,
+        findings: Findings,
+    ) -> Sample:  # fmt: skip
+        """Return a picture and its objects."""
         self._check_size(picture, header, findings)
         objects = []
         for item in picture.objects:
@@ -256,7 +291,7 @@ class DataSet:
             first_pixel=first_pixel, shares=picture.shares,
         )  # fmt: skip
         return Sample(
-            picture.path, size=header.size, image_id=picture.image_id,
+            cast(Path, picture.path), size=header.size, image_id=picture.image_id,
             plain_jpeg=header.plain_jpeg, **arrays,
         )  # fmt: skip
 

@@ -36,6 +36,7 @@ class Findings:
         self.what = what
         self.errors: list[str] = []
         self.warnings: dict[str, list[str]] = {}
+        self.notes: dict[str, list[str]] = {}  # what is as it may be, and good to know
         self.boxes = 0
         self.stray: list[str] = []
         self.others: dict[str, list[str]] = {}  # objects of classes that nobody asked for
@@ -43,6 +44,10 @@ class Findings:
     def warn(self, kind: str, place: str) -> None:
         """Note a repair: its kind, the same words each time, and the file and object."""
         self.warnings.setdefault(kind, []).append(place)
+
+    def note(self, kind: str, place: str) -> None:
+        """Note what is no mistake: its kind, the same words each time, and where."""
+        self.notes.setdefault(kind, []).append(place)
 
     def error(self, message: str) -> None:
         """Note a fault that nobody but the owner of the data can mend."""
@@ -59,6 +64,8 @@ class Findings:
 
     def log_repairs(self) -> None:
         """Log one line for each kind of repair, and every one of them for the log's file."""
+        for kind, places in self.notes.items():
+            log.info("%s: %s: %d (%s)", self.what, kind, len(places), short_list(places, limit=1))
         for kind, places in self.warnings.items():
             first = "; ".join(places[:PLACES_SHOWN])
             more = len(places) - PLACES_SHOWN

@@ -18,11 +18,12 @@ from xml.sax.saxutils import escape
 from yolo.boxes.detections import Detections
 from yolo.data.annotated import Labelled, MarkedObject
 from yolo.data.dataset import DataSet
-from yolo.data.findings import Findings, short_list
+from yolo.data.findings import short_list
 from yolo.data.formats.safe_xml import read_xml
+from yolo.data.frames import are_shares
 from yolo.data.source import Source
 from yolo.errors import DatasetError
-from yolo.pictures.header import PICTURE_SUFFIXES, Header
+from yolo.pictures.header import PICTURE_SUFFIXES
 from yolo.system.reading import inside, printable, read_lines_of, shortened
 
 log = logging.getLogger("yolo")
@@ -139,6 +140,8 @@ class VocFolder(DataSet):
             return int(choice)
         if self._first is None:
             boxes = [(name, item.box) for name, item in self._objects() if item.box]
+            if are_shares(box for _, box in boxes):
+                boxes = []
             there = [name for name, box in boxes if any(0 <= n < 1 for n in box[:2])]
             self._first = int(not there)
             if there:
@@ -148,25 +151,6 @@ class VocFolder(DataSet):
                     printable(self.folder), len(there), len(boxes), printable(there[0]),
                 )  # fmt: skip
         return self._first
-
-    def _check_size(self, picture: Labelled, header: Header, findings: Findings) -> None:
-        """Compare <size> with the picture, which is right unless the boxes say otherwise."""
-        height, width = header.size
-        if picture.size == header.size:
-            return
-        found = "nothing" if picture.size is None else "{1}x{0}".format(*picture.size)
-        place = f"{picture.size_place}: {found} for {width}x{height}"
-        boxes = [item.box for item in picture.objects if item.box]
-        if picture.size == (width, height) and height != width and boxes:
-            beyond = any(b[2] > width or b[3] > height for b in boxes)
-            fit_turned = all(b[2] <= height and b[3] <= width for b in boxes)
-            if header.orientation >= 5 or (beyond and fit_turned):
-                findings.error(
-                    f"{place}: the boxes were drawn on the picture before its rotation: save the "
-                    "picture upright without an EXIF orientation, or mark it again"
-                )
-                return
-        findings.warn(self.size_note, place)
 
 
 def _folder(root: Path) -> Path:
