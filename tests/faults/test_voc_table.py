@@ -117,12 +117,11 @@ def test_a_row_of_the_table(data, caplog, fault):
 
 @pytest.mark.parametrize("line, words", [
     ("b", "{d}/Annotations/b.xml: no such annotation: add it or take the name off the list"),
-    ("c", "{d}/Annotations/c.xml: no picture c.jpg (or another type) in {d}/JPEGImages: add it or "
-     "take the name off the list"),
+    ("c", "{d}/Annotations/c.xml: no picture c.jpg (or another type) in {d} or below: add it or "
+     "remove the annotation"),
 ])  # fmt: skip
 def test_missing_files(data, line, words):
     (data / "Annotations" / "c.xml").write_text("<annotation/>", encoding="utf-8")
-    (data / "JPEGImages" / "b.png").write_bytes(PICTURE)
     (data / "ImageSets" / "Main" / "train.txt").write_text(f"{line}\n", encoding="utf-8")
     with pytest.raises(DatasetError) as caught:
         open_folder(data).read("train", classes=["dog"])

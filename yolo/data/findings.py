@@ -114,13 +114,18 @@ def short_list(names: Iterable[str], *, limit: int = 10) -> str:
     return text + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str], *, alike: float = 0.6) -> str:
     """Return "; did you mean 'dog'?" where a known name is near, else nothing.
+
+    Args:
+        name: what was given.
+        names: those known.
+        alike: from 0 to 1, how near, as difflib counts.
 
     Example:
         >>> nearest("dgo", ["cat", "dog"]), nearest("Cat", ["cat"]), nearest("x", ["cat"])
         ("; did you mean 'dog'?", "; did you mean 'cat'?", '')
     """
     by_folded = {known.casefold(): known for known in names}
-    near = get_close_matches(name.casefold(), by_folded, 1)
+    near = get_close_matches(name.casefold(), by_folded, 1, alike)
     return f"; did you mean {by_folded[near[0]]!r}?" if near else ""

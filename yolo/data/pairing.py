@@ -44,9 +44,14 @@ def key_of(name: str) -> str:
         >>> key_of("Annotations/cam1/a.xml"), key_of("JPEGImages/cam1/a.jpg")
         ('cam1/a', 'cam1/a')
     """
+    folder, slash, _ = name.rpartition("/")
+    return core(f"{folder}{slash}{stem_and_suffix(name)[0]}")
+
+
+def core(name: str) -> str:
+    """Return a name in NFC without the folders that say nothing about which picture it is."""
     *folders, last = nfc(name).split("/")
-    said = (folder for folder in folders if folder.lower() not in _SAY_NOTHING)
-    return "/".join([*said, stem_and_suffix(last)[0]])
+    return "/".join([*(folder for folder in folders if folder.lower() not in _SAY_NOTHING), last])
 
 
 class Pairs(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from yolo.data.dataset import DataSet
 from yolo.data.findings import nearest, short_list
-from yolo.data.formats import coco, tfrecords, voc, yolo_text
+from yolo.data.formats import coco, tfrecords, voc, voc_layout, yolo_text
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
 from yolo.data.source import Source
 from yolo.errors import ConfigError, DatasetError
@@ -40,7 +40,7 @@ class Format(NamedTuple):
 FORMATS = (
     Format("shards", "shards.json", tfrecords.recognise, lambda s: tfrecords.Shards(s.root)),
     Format("coco", "annotations/instances_*.json", coco.recognise, coco.open_source),
-    Format("voc", "Annotations/*.xml and JPEGImages/*.jpg", voc.recognise, voc.open_source),
+    Format("voc", "Annotations/*.xml and JPEGImages/*.jpg", voc_layout.recognise, voc.open_source),
     Format(
         "yolo", "data.yaml, or images/ and labels/*.txt", yolo_text.recognise, yolo_text.open_source
     ),
@@ -113,9 +113,10 @@ def _below(source: Source, formats: tuple[Format, ...], levels: int) -> Found | 
         if (one := _of(inner, formats) or _below(inner, formats, levels - 1)) is not None:
             found[folder] = one
     if len(found) > 1:
+        places = (one.source.root.relative_to(source.root) for one in found.values())
         raise DatasetError(
             f"{printable(source.root)}: it holds several data sets: "
-            f"{short_list(printable(one.source.root) for one in found.values())}: name one"
+            f"{short_list(map(printable, places))}: name one"
         )
     return next(iter(found.values()), None)
 

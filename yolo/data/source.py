@@ -60,15 +60,25 @@ class Source:
         self._odd: list[str] = []
 
     @cached_property
-    def names(self) -> list[str]:
-        """Every file below the folder, sorted."""
-        found = sorted(self._walk())
+    def _listed(self) -> tuple[list[str], frozenset[str]]:
+        folders = set[str]()
+        names = sorted(self._walk(folders))
         if self._odd:
             log.warning(
                 "%s: neither files nor folders: %s: remove them",
                 printable(self.root), short_list(map(printable, self._odd), limit=3),
             )  # fmt: skip
-        return found
+        return names, frozenset(folders)
+
+    @property
+    def names(self) -> list[str]:
+        """Every file below the folder, sorted."""
+        return self._listed[0]
+
+    @property
+    def folders(self) -> frozenset[str]:
+        """Every folder below the folder, at whatever depth."""
+        return self._listed[1]
 
     @cached_property
     def by_suffix(self) -> dict[str, list[str]]:
@@ -77,16 +87,6 @@ class Source:
         for name in self.names:
             found[stem_and_suffix(name)[1]].append(name)
         return found
-
-    @cached_property
-    def folders(self) -> frozenset[str]:
-        """Every folder that holds a file, at whatever depth, "" for the root itself."""
-        found = {""}
-        for name in {name.rpartition("/")[0] for name in self.names}:
-            while name and name not in found:
-                found.add(name)
-                name = name.rpartition("/")[0]
-        return frozenset(found)
 
     @cached_property
     def pictures(self) -> Pictures:
@@ -102,8 +102,11 @@ class Source:
         """Return a folder below this one as a source of its own, which need not be listed again."""
         inner = Source(self.root / folder, images=self.images, classes=self.classes)
         start = f"{folder}/"
-        inner.names = [name[len(start) :] for name in self.names if name.startswith(start)]
-        inner._links = {name[len(start) :] for name in self._links if name.startswith(start)}
+        names, folders, links = (
+            [name[len(start) :] for name in names if name.startswith(start)]
+            for names in (*self._listed, self._links)
+        )
+        inner._listed, inner._links = (names, frozenset(folders)), set(links)
         return inner
 
     def seen(self) -> str:
@@ -141,7 +144,7 @@ class Source:
         except (DatasetError, OSError):
             return b""
 
-    def _walk(self) -> Iterator[str]:
+    def _walk(self, folders: set[str]) -> Iterator[str]:
         stack, seen, count = [""], {os.path.realpath(self.root)}, 0
         while stack:
             folder = stack.pop()
@@ -160,6 +163,7 @@ class Source:
                 elif _is_folder(entry):
                     if not entry.name.startswith(".") and self._goes_down(entry, name, seen):
                         stack.append(name)
+                        folders.add(name)
                 else:
                     if entry.is_symlink():
                         self._links.add(name)
@@ -248,7 +252,8 @@ class Pictures:
     def hint(self, name: str) -> str:
         """Return "; did you mean 'b.jpg'?" where the name of a picture is near, else nothing."""
         last = (plain_name(name) or name).rpartition("/")[2]
-        return nearest(last, (n.rpartition("/")[2] for n in self.names[:10_000]))
+        lasts = (one.rpartition("/")[2] for one in self.names[:10_000])
+        return nearest(last, lasts, alike=0.8)
 
     @cached_property
     def _folded(self) -> dict[str, list[str]]:

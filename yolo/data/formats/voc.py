@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
@@ -20,11 +19,11 @@ from yolo.data.annotated import Labelled, MarkedObject
 from yolo.data.dataset import DataSet
 from yolo.data.findings import short_list
 from yolo.data.formats.safe_xml import read_xml
+from yolo.data.formats.voc_layout import Member, find_layout
 from yolo.data.frames import are_shares
 from yolo.data.source import Source
 from yolo.errors import DatasetError
-from yolo.pictures.header import PICTURE_SUFFIXES
-from yolo.system.reading import inside, printable, read_lines_of, shortened
+from yolo.system.reading import printable, shortened
 
 log = logging.getLogger("yolo")
 
@@ -34,99 +33,83 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # ---------------------------------------------------------------------------------- to read
 
 
-def recognise(source: Source) -> bool:
-    """Tell whether a folder is in VOC format, or holds such folders (VOCdevkit)."""
-    if source.file:
-        return False
-    folders = (source.root, *source.root.iterdir())
-    return any((folder / "Annotations").is_dir() for folder in folders)
-
-
 def open_source(source: Source) -> VocFolder:
-    """Open a folder in VOC format."""
-    return VocFolder(source.root)
+    """Open a folder in VOC format, whatever the tool; `voc_layout.recognise` tells whether it is.
+
+    Raises:
+        DatasetError: there is no place for pictures, or a list cannot be read. What is wrong with
+            an annotation shows when it is used.
+    """
+    return VocFolder(source)
 
 
 class VocFolder(DataSet):
     """A folder in VOC format, opened.
 
-    Without lists in ImageSets/Main a seed divides the annotated pictures; of lists, those of
-    single classes (dog_train.txt beside train.txt) are passed over. Annotation and picture belong
-    together by their stem: <filename>, <folder> and <path> are not looked at.
+    Without lists in ImageSets/Main or folders called train, valid and test a seed divides the
+    pictures. Annotation and picture belong together by their names: <filename>, <folder> and
+    <path> are not looked at.
 
     Args:
-        root: the folder that holds Annotations and JPEGImages (VOCdevkit/VOC2007), or one that
-            holds exactly one such folder (VOCdevkit).
-
-    Raises:
-        DatasetError: a folder is missing, or a list cannot be read. What is wrong with an
-            annotation shows when it is used.
+        source: the folder.
     """
 
     counts_pixels = True
     size_note = "<size> is not the picture's, whose own is used"
 
-    def __init__(self, root: str | os.PathLike):
-        self.folder = _folder(Path(root))
-        files = sorted((self.folder / "Annotations").iterdir())
-        paths = {path.stem: path for path in files if path.suffix.lower() == ".xml"}
-        self._annotations = {path.stem: self._parsed(path) for path in paths.values()}
-        lists, pictures = _lists(self.folder, paths.keys()), _pictures(self.folder)
-
-        def labelled(stem: str) -> Labelled:
-            return self._labelled(stem, paths.get(stem), pictures.get(stem, []))
-
+    def __init__(self, source: Source):
+        self._source, self._layout = source, find_layout(source)
+        members, lists, note = self._layout
+        self._annotations = {
+            key: self._parsed(one.annotation) for key, one in members.items() if one.annotation
+        }
         super().__init__(
-            self.folder,
-            {name: [labelled(stem) for stem in stems] for name, stems in lists.items()}
+            source.root,
+            {name: [self._labelled(key) for key in keys] for name, keys in lists.items()}
             if lists
-            else [labelled(stem) for stem in sorted(paths)],
+            else [self._labelled(key) for key in sorted(members)],
             sorted({item.name for _, item in self._objects() if item.name}),
-            "VOC",
+            f"VOC XML{note}",
         )
         self._first: int | None = None
 
-    def _parsed(self, path: Path) -> Annotation | str:
+    def _parsed(self, name: str) -> Annotation | str:
         """Return an annotation, or what is wrong with its file."""
-        if fault := self._leads_out(path):
+        if fault := self._source.leads_out(name):
             return fault
         try:
-            return read_annotation(path)
+            return read_annotation(self._source.path(name))
         except DatasetError as error:
             return str(error)
 
-    def _leads_out(self, path: Path) -> str:
-        """Return what is wrong with a link that leads out of the data set, "" for other files."""
-        if inside(path, self.folder, path.parent):
-            return ""
-        return (
-            f"{printable(path)}: a link that leads out of the data set: put the file itself "
-            "there, or make the whole folder the link"
-        )
-
-    def _labelled(self, stem: str, path: Path | None, pictures: list[Path]) -> Labelled:
-        """Return what is known of a stem; a list can name nothing but what the folders hold."""
-        faults, repairs, annotation = [], [], self._annotations.get(stem, NOTHING)
-        wanted = printable(path or self.folder / "Annotations" / f"{stem}.xml")
-        if path is None:
+    def _labelled(self, key: str) -> Labelled:
+        """Return what is known of an id; a list can name nothing but what the folders hold."""
+        name, pictures = self._layout.members.get(key, Member(None, ()))
+        places, faults, repairs = self._source.pictures, list[str](), []
+        annotation = self._annotations.get(key, NOTHING)
+        wanted = printable(self._source.path(name or f"{self._layout.folder}{key}.xml"))
+        if name is None and not pictures:
             faults.append(f"{wanted}: no such annotation: add it or take the name off the list")
-        if not pictures:
+        elif not pictures:
             faults.append(
-                f"{wanted}: no picture {printable(stem)}.jpg (or another type) in "
-                f"{printable(self.folder / 'JPEGImages')}: add it or take the name off the list"
+                f"{wanted}: no picture {printable(key)}.jpg (or another type) in "
+                f"{printable(places.source.root)} or below{places.hint(f'{key}.jpg')}: add it or "
+                "remove the annotation"
             )
         elif len(pictures) > 1:
-            names = short_list(printable(picture.name) for picture in pictures)
+            names = short_list(printable(picture) for picture in pictures)
             repairs.append(("several pictures for one annotation, the first taken", names))
         if isinstance(annotation, str):
             faults.append(annotation)
             annotation = NOTHING
-        if pictures and (fault := self._leads_out(pictures[0])):
+        if pictures and (fault := places.source.leads_out(pictures[0])):
             faults.append(fault)
         line = "" if annotation.size_line is None else f":{annotation.size_line}"
+        path = places.path(pictures[0]) if pictures else None
         return Labelled(
-            pictures[0] if pictures else None, stem, wanted, annotation.objects,
-            annotation.size, f"{wanted}{line}", tuple(faults), tuple(repairs),
+            path, key, wanted if name or path is None else printable(path), annotation.objects,
+            annotation.size, f"{wanted}{line}" if name else "", tuple(faults), tuple(repairs),
+            unlabelled=name is None and path is not None,
         )  # fmt: skip
 
     def _objects(self) -> Iterable[tuple[str, MarkedObject]]:
@@ -148,67 +131,9 @@ class VocFolder(DataSet):
                 log.info(
                     "%s: pixels are counted from 0: %d of %d boxes start there, the first in "
                     "%s.xml (--first-pixel 1 if those are mistakes)",
-                    printable(self.folder), len(there), len(boxes), printable(there[0]),
+                    printable(self.root), len(there), len(boxes), printable(there[0]),
                 )  # fmt: skip
         return self._first
-
-
-def _folder(root: Path) -> Path:
-    if (root / "Annotations").is_dir():
-        if not (root / "JPEGImages").is_dir():
-            raise DatasetError(
-                f"{printable(root)}: has Annotations but no JPEGImages: put the pictures there"
-            )
-        return root
-    inner = sorted(path for path in root.iterdir() if (path / "Annotations").is_dir())
-    if len(inner) > 1:
-        names = short_list(printable(path.name) for path in inner)
-        raise DatasetError(
-            f"{printable(root)}: of folders in VOC format it holds several: {names}: name one"
-        )
-    return _folder(inner[0])
-
-
-def _lists(folder: Path, stems: Iterable[str]) -> dict[str, list[str]]:
-    """Return the stems that each list names, in its order."""
-    files = sorted((folder / "ImageSets" / "Main").glob("*.txt"))
-    names, known = {path.stem for path in files}, set(stems)
-    return {
-        path.stem: _read_list(path, known)
-        for path in files
-        if path.stem.rpartition("_")[2] not in names - {path.stem}
-    }
-
-
-def _read_list(path: Path, stems: set[str]) -> list[str]:
-    lines = read_lines_of(path)
-    found: dict[str, None] = {}
-    for line in lines:
-        stem = line.strip()
-        if stem and stem not in stems:
-            name, _, flag = stem.rpartition(" ")
-            if flag in ("1", "-1", "0"):  # a list of one class marks where the class occurs
-                stem = name.strip()
-        if stem and stem not in stems and Path(stem).suffix.lower() in PICTURE_SUFFIXES:
-            stem = stem[: stem.rindex(".")]
-        if stem in found:
-            log.warning(
-                "%s: %s stands there twice; it is read once", printable(path), printable(stem)
-            )
-        elif stem:
-            found[stem] = None
-    return list(found)
-
-
-def _pictures(folder: Path) -> dict[str, list[Path]]:
-    """Index the pictures by stem, whatever the case of their extension."""
-    found: dict[str, list[Path]] = {}
-    for path in sorted((folder / "JPEGImages").iterdir()):
-        if path.suffix.lower() in PICTURE_SUFFIXES:
-            found.setdefault(path.stem, []).append(path)
-    for paths in found.values():
-        paths.sort(key=lambda p: PICTURE_SUFFIXES.index(p.suffix.lower()))
-    return found
 
 
 class Annotation(NamedTuple):

@@ -179,13 +179,24 @@ def test_deep_nesting_and_great_length_do_no_harm(voc_folder):
     assert "expected at most 10000000" in refused(voc_folder)
 
 
-def test_a_missing_picture_and_a_missing_annotation(voc_folder):
+def test_a_missing_picture_and_a_name_of_neither(voc_folder):
     voc_folder.annotation("a", DOG)
-    voc_folder.picture("b")
     voc_folder.list("train", "a", "b", "../c")
     message = refused(voc_folder)
     assert "no picture a.jpg" in message and "b.xml: no such annotation" in message
     assert "../c" in message
+
+
+def test_pictures_without_an_annotation_are_said_and_left_out_or_background(voc_folder, caplog):
+    voc_folder.add("a", DOG)
+    voc_folder.picture("b")
+    voc_folder.picture("c")
+    voc_folder.list("train", "a", "b", "c")
+    assert [sample.image_id for sample in read(voc_folder)] == ["a"]
+    (line,) = [r.getMessage() for r in caplog.records if "without a label file" in r.getMessage()]
+    assert "left out (--unlabelled background" in line and ": 2 (" in line and "b.jpg" in line
+    opened = open_folder(voc_folder.root, unlabelled="background")
+    assert [len(sample.class_ids) for sample in opened.read("train")] == [1, 0, 0]
 
 
 def test_a_broken_picture(voc_folder):
@@ -224,7 +235,7 @@ def test_two_pictures_of_one_name(voc_folder, caplog):
     voc_folder.add("a", DOG)
     voc_folder.picture("a", suffix=".png")
     assert read(voc_folder)[0].path.name == "a.jpg"
-    assert "a.jpg, a.png" in caplog.text
+    assert "JPEGImages/a.jpg, JPEGImages/a.png" in caplog.text
 
 
 def test_nothing_is_written_to_the_users_data(voc_folder):

@@ -161,7 +161,7 @@ def test_the_folder_above_will_do_if_it_holds_one_set(voc_folder):
     assert len(open_folder(voc_folder.root.parent).read("train")) == 1
     for part in ("Annotations", "JPEGImages"):
         (voc_folder.root.parent / "VOC2012" / part).mkdir(parents=True)
-    with pytest.raises(DatasetError, match="several: VOC2007, VOC2012"):
+    with pytest.raises(DatasetError, match="several data sets: VOC2007, VOC2012"):
         open_folder(voc_folder.root.parent).read("train")
 
 
