@@ -86,17 +86,43 @@ def same_shape(y_true: tuple, y_pred: tuple) -> None:
     """Refuse labels that do not lie element by element on the predictions.
 
     Args:
-        y_true: static shape of the labels; an axis of length 1 is repeated.
+        y_true: static shape of the labels.
         y_pred: static shape of the predictions.
 
     Raises:
-        ValueError: the ranks differ, or an axis of the labels has another length.
+        ValueError: the shapes differ.
     """
-    fits = len(y_true) == len(y_pred) and all(
-        a in (1, b) or a is None or b is None for a, b in zip(y_true, y_pred, strict=False)
+    if not _fits(y_true, y_pred, ()):
+        classes = ""
+        if len(y_true) == len(y_pred) and y_true[-1] == 1:
+            classes = (
+                f"; class numbers become labels by keras.ops.one_hot(y_true[..., 0], {y_pred[-1]})"
+            )
+        raise _other_shape(y_true, y_pred, classes)
+
+
+def repeatable(y_true: tuple, y_pred: tuple) -> None:
+    """Refuse integers, one for each row, whose shape is not that of the rows.
+
+    Args:
+        y_true: static shape of the integers; an axis of length 1 is repeated.
+        y_pred: static shape of the rows.
+
+    Raises:
+        ValueError: the ranks differ, or an axis has another length.
+    """
+    if not _fits(y_true, y_pred, (1,)):
+        raise _other_shape(y_true, y_pred, "")
+
+
+def _fits(y_true: tuple, y_pred: tuple, also: tuple) -> bool:
+    return len(y_true) == len(y_pred) and all(
+        a in (b, None, *also) or b is None for a, b in zip(y_true, y_pred, strict=True)
     )
-    if not fits:
-        raise ValueError(
-            f"y_true: expected the shape of the predictions {tuple(y_pred)}, "
-            f"received {tuple(y_true)}"
-        )
+
+
+def _other_shape(y_true: tuple, y_pred: tuple, hint: str) -> ValueError:
+    return ValueError(
+        f"y_true: expected the shape of the predictions {tuple(y_pred)}, "
+        f"received {tuple(y_true)}{hint}"
+    )

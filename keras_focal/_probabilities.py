@@ -12,6 +12,8 @@ also cuts its gradient. The rule here, in float32 or wider:
    passes straight through this reading, as if the value read had been given, so a confident
    error still pushes the probability, with a force that its dtype can hold. It does not push the
    logit behind it: the sigmoid's own slope p (1 - p) is 0 where p was rounded to 0 or 1.
+3. What lies outside [0, 1] is no probability. It is read as the end that it is beside and has no
+   gradient, which would have no bound; a warning asks for `from_logits=True` (`_range`).
 
 Logits, `from_logits=True`, need neither.
 """
@@ -23,6 +25,7 @@ from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_focal._base import only
+from keras_focal._range import inside
 from keras_focal._types import Tensor
 
 # float16: its smallest normal number; 1 / SMALLEST must be finite in the dtype, with room for
@@ -37,7 +40,7 @@ def sigmoid_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
     """Return the logits of independent probabilities.
 
     Args:
-        probabilities: float tensor of any shape, in [0, 1].
+        probabilities: float tensor of any shape, in [0, 1]; see rule 3.
         kept: None, or bool tensor of that shape; elsewhere logit and gradient are 0.
 
     Returns:
@@ -54,6 +57,7 @@ def sigmoid_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
         return only(kept, ops.cast(known, p.dtype))
     if kept is not None:
         p = ops.where(kept, p, 0.5)
+    p = inside(p)
     return ops.log(_floor(p, SMALLEST[dtype])) - ops.log(_floor(1.0 - p, HALF_STEP[dtype]))
 
 
@@ -79,7 +83,7 @@ def softmax_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
         return only(kept, ops.cast(known, p.dtype))
     if kept is not None:
         p = ops.where(kept, p, 1.0)
-    return ops.log(_floor(p, SMALLEST[dtype]))
+    return ops.log(_floor(inside(p), SMALLEST[dtype]))
 
 
 def _wide(probabilities: Tensor) -> tuple[Tensor, str]:

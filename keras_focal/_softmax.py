@@ -61,7 +61,7 @@ def softmax_focal_loss(
     if is_sparse(y.shape, logits.shape, axis):
         if len(y.shape) == len(z.shape):
             y = ops.squeeze(y, axis=axis)
-        check.same_shape(y.shape, z.shape[:-1])
+        check.repeatable(y.shape, z.shape[:-1])
         return _sparse(y, z, weights, gamma)
     check.same_shape(y.shape, logits.shape)
     y = in_range(ops.moveaxis(ops.cast(y, z.dtype), axis, -1))

@@ -41,9 +41,9 @@ def sigmoid_focal_loss(
     $y\,\mathrm{FL}(y{=}1) + (1 - y)\,\mathrm{FL}(y{=}0)$.
 
     Args:
-        y_true: labels in [0, 1], bool, integer or float, of the logits' shape (an axis of
-            length 1 is repeated). Any other gives NaN; by 1e-4, which rounding may do, a label
-            may lie outside. No gradient flows to them.
+        y_true: labels in [0, 1], bool, integer or float, of the logits' shape. Any
+            other value gives NaN; by 1e-4, which rounding may do, a label may lie outside. No
+            gradient flows to them.
         logits: scores before the sigmoid, any shape.
         alpha: weight of the positive class in [0, 1], negatives get 1 - alpha; or one such
             number per class of the last axis; None weights both sides with 1.
@@ -119,13 +119,13 @@ def sparse_sigmoid_focal_loss(
         raise TypeError(
             f"class_ids: expected integers, received {standardize_dtype(class_ids.dtype)}"
         )
-    check.same_shape(class_ids.shape, logits.shape[:-1])
+    check.repeatable(class_ids.shape, logits.shape[:-1])
     positive, negative = _sides(alpha, logits)
     rows = ops.shape(logits)[:-1]
     class_ids = ops.broadcast_to(as_classes(class_ids), rows)
     if mask is not None:
         mask = ops.convert_to_tensor(mask)
-        check.same_shape(mask.shape, logits.shape[:-1])
+        check.repeatable(mask.shape, logits.shape[:-1])
         mask = ops.broadcast_to(ops.cast(mask, "bool"), rows)
     return sparse_focal(class_ids, logits, positive, negative, gamma=gamma, kept=mask)
 

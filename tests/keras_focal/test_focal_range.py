@@ -1,0 +1,111 @@
+"""Predictions and labels of any kind: finite with a finite gradient, or refused; and the line."""
+
+import re
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from gradients import value_and_grad
+from kinds import SIGMOID, SOFTMAX, labels_for
+
+import keras_focal as kf
+
+ASKS = pytest.warns(UserWarning, match=r"outside \[0, 1\].*from_logits=True")
+DTYPES = ["float16", "bfloat16", "float32", "float64"]
+
+
+def wait():
+    """Wait for what a compiled function of JAX calls back."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.effects_barrier()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
+def test_any_predictions_give_a_finite_loss_and_gradient(kind, dtype):
+    rng = np.random.default_rng(0)
+    for scale in (1e-6, 0.3, 1.0, 7.0, 300.0, 3e4):
+        for from_logits in (False, True):
+            loss = kind(from_logits=from_logits, reduction="none")
+            z = rng.normal(rng.uniform(-1, 1), 1, (6, 3)) * scale
+            z.flat[:4] = 0, 1, -scale, scale
+            z = np.clip(z, -6e4, 6e4)  # float16 reaches no further
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                value, slope = value_and_grad(lambda x, f=loss: f(labels_for(f, 6, 3), x), z, dtype)
+            assert np.isfinite(value).all() and (value >= 0).all(), (scale, from_logits)
+            assert np.isfinite(slope).all(), (scale, from_logits)
+
+
+@pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
+def test_what_lies_outside_is_read_as_the_nearest_probability_without_a_gradient(kind):
+    loss = kind(reduction="none")
+    y = labels_for(loss, 4, 2)
+    far = np.array([[-3.0, 0.4], [0.4, 7.0], [1.0000001, 0.2], [-1e-7, 0.9]], "float32")
+    with ASKS:
+        value, slope = value_and_grad(lambda x: loss(y, x), far)
+    near, _ = value_and_grad(lambda x: loss(y, x), np.clip(far, 0, 1))
+    np.testing.assert_allclose(value, near, rtol=1e-6)
+    outside = (far < 0) | (far > 1)
+    assert (slope[outside] == 0).all() and np.isfinite(slope).all()
+    if kind is not kf.VarifocalLoss:
+        assert (slope[~outside] != 0).any()
+
+
+@pytest.mark.parametrize("kind", [kf.FocalLoss, kf.SparseCategoricalFocalLoss])
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_a_training_on_raw_outputs_stays_finite_and_asks_for_from_logits(kind, eagerly):
+    x = np.random.default_rng(0).normal(size=(64, 5)).astype("float32")
+    sparse = kind is kf.SparseCategoricalFocalLoss
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2 if sparse else 1)])
+    model.compile("adam", loss=kind(), run_eagerly=eagerly, jit_compile=False)
+    with ASKS:
+        history = model.fit(x, (x[:, 0] > 1).astype("float32"), verbose=0).history
+        wait()
+    assert np.isfinite(history["loss"]).all()
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_the_line_shows_once_and_is_one():
+    p, loss = np.array([3.0], "float32"), kf.FocalLoss()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            loss(np.ones(1), p)
+        wait()
+    (line,) = told
+    shown = warnings.formatwarning(line.message, line.category, line.filename, line.lineno)
+    assert shown.startswith("keras_focal:1: UserWarning: y_pred: expected ")
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("p", [[0.0, 1.0, 0.5], [1 + 1e-6, -1e-6, 1.004]])
+def test_probabilities_and_what_rounding_makes_of_them_are_taken_without_a_word(p):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        value = float(kf.FocalLoss()(np.ones(3), np.array(p, "float32")))
+        wait()
+    assert np.isfinite(value)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="concerns XLA in TensorFlow")
+def test_what_xla_compiles_runs_without_the_line():
+    import tensorflow as tf
+
+    loss = kf.FocalLoss()
+    step = tf.function(lambda y, p: loss(y, p), jit_compile=True)
+    assert np.isfinite(float(step(tf.ones((2, 3)), tf.fill((2, 3), 4.0))))
+
+
+@pytest.mark.parametrize("kind", SIGMOID)
+@pytest.mark.parametrize("shape", [(4, 1), (1, 3), (1, 1), (4, 2), (3, 4)])
+def test_labels_of_another_shape_are_refused(kind, shape):
+    loss = kind(from_logits=True)
+    words = f"expected the shape of the predictions (4, 3), received {shape}"
+    if shape[-1] == 1:
+        words += "; class numbers become labels by keras.ops.one_hot(y_true[..., 0], 3)"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        loss(np.zeros(shape, "int32"), np.zeros((4, 3), "float32"))
