@@ -26,11 +26,13 @@ class MarkedObject:
     Args:
         label: names the object in messages, as "object 3 ('dog')".
         name: its class.
-        box: xmin, ymin, xmax, ymax in the file's own convention; None where `fault` says why.
+        box: xmin, ymin, xmax, ymax in the file's own convention; None where `fault` or `repair`
+            says why.
         difficult: whether evaluation after PASCAL VOC ignores it.
         truncated: whether the picture's edge cuts it.
         line: where it stands in the file, counted from 1; None where lines mean nothing.
         fault: what is wrong with it and how to mend that, or "".
+        repair: what was done with it, in the same words each time, or "".
     """
 
     label: str
@@ -40,6 +42,7 @@ class MarkedObject:
     truncated: bool = False
     line: int | None = None
     fault: str = ""
+    repair: str = ""
 
     def place(self, file: str) -> str:
         """Name the object in messages: file, line and label."""
@@ -75,6 +78,26 @@ class Labelled:
     before: str = ""
     shares: bool = False
     unlabelled: bool = False
+
+
+def hull(xs: Sequence[float], ys: Sequence[float]) -> Box:
+    """Return the smallest upright box around points, at least one."""
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def rotated(box: Box, radians: float) -> Box:
+    """Return the smallest upright box around one that is turned about its middle.
+
+    Example:
+        >>> [round(n, 6) for n in rotated((0, 0, 4, 2), math.pi / 2)]
+        [1.0, -1.0, 3.0, 3.0]
+    """
+    x1, y1, x2, y2 = box
+    cos, sin = abs(math.cos(radians)), abs(math.sin(radians))
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    width = (x2 - x1) * cos + (y2 - y1) * sin
+    height = (x2 - x1) * sin + (y2 - y1) * cos
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def check_objects(
@@ -118,6 +141,10 @@ def check_objects(
     seen = set()
     for item in objects:
         place = item.place(file)
+        if item.repair:
+            findings.warn(item.repair, place)
+        if item.repair and item.box is None and not item.fault:
+            continue
         fault = item.fault or _fault(item.box)
         if fault or item.box is None:
             findings.error(f"{place}: {fault}")
@@ -145,7 +172,7 @@ def check_objects(
             beyond = max(abs(a - b) for a, b in zip(inside, box, strict=True))
             if beyond > ROUNDED:
                 findings.warn("boxes cut at the picture's edge", f"{place} {_shown(item.box)}")
-            if beyond > 1:
+            if beyond > 1 and not item.repair:
                 findings.stray.append(place)
         kept.append((item, inside))
     if len(kept) > MANY_OBJECTS:

@@ -239,16 +239,16 @@ class DataSet:
         height, width = header.size
         if not picture.size_place or picture.size == header.size:
             return
-        place = picture.size_place
-        if isinstance(picture.size, tuple) and None not in picture.size:
-            place += f": {picture.size[1]}x{picture.size[0]} for {width}x{height}"
+        known = picture.size is not None and None not in picture.size
+        found = "{1}x{0}".format(*picture.size) if known else "nothing"
+        place = f"{picture.size_place}: {found} for {width}x{height}"
         boxes = [item.box for item in picture.objects if item.box]
         if picture.size == (width, height) and not picture.shares:
             beyond = any(box[2] > width or box[3] > height for box in boxes)
             if beyond and all(box[2] <= height and box[3] <= width for box in boxes):
                 findings.error(
-                    f"{place}: the boxes were drawn on the picture before it was turned: turn it "
-                    "back, or mark it again"
+                    f"{place}: the boxes were drawn on the picture before its rotation: save the "
+                    "picture upright without an EXIF orientation, or mark it again"
                 )
                 return
         findings.warn(self.size_note, place)

@@ -164,7 +164,7 @@ def test_a_sloppy_box_is_no_evidence(folder):
 def test_a_turned_size_without_an_orientation_is_refused_where_boxes_prove_it(folder):
     picture = encode_image(np.full((*STORED, 3), 40, np.uint8), ".jpg")
     folder.add(picture, LOW, STORED[::-1])
-    with pytest.raises(DatasetError, match="drawn on the picture before it was turned: turn it"):
+    with pytest.raises(DatasetError, match="drawn on the picture before its rotation: save"):
         folder.open().read("train")
 
 

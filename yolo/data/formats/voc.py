@@ -20,15 +20,13 @@ from yolo.data.dataset import DataSet
 from yolo.data.findings import short_list
 from yolo.data.formats.safe_xml import read_xml
 from yolo.data.formats.voc_layout import Member, find_layout
+from yolo.data.formats.voc_object import objects_of
 from yolo.data.frames import are_shares
 from yolo.data.source import Source
 from yolo.errors import DatasetError
-from yolo.system.reading import printable, shortened
+from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")
-
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
 
 # ---------------------------------------------------------------------------------- to read
 
@@ -122,7 +120,10 @@ class VocFolder(DataSet):
         if choice != "auto":
             return int(choice)
         if self._first is None:
-            boxes = [(name, item.box) for name, item in self._objects() if item.box]
+            # What lies around a rotated box or a polygon tells nothing.
+            boxes = [
+                (name, item.box) for name, item in self._objects() if item.box and not item.repair
+            ]
             if are_shares(box for _, box in boxes):
                 boxes = []
             there = [name for name, box in boxes if any(0 <= n < 1 for n in box[:2])]
@@ -162,7 +163,11 @@ def read_annotation(path: str | os.PathLike) -> Annotation:
     root, lines = read_xml(path, "annotation")
     size, found = root.find("size"), enumerate(root.findall("object"), 1)
     return Annotation(
-        tuple(_object(*one, line) for one, line in zip(found, lines["object"], strict=True)),
+        tuple(
+            marked
+            for one, line in zip(found, lines["object"], strict=True)
+            for marked in objects_of(*one, line)
+        ),
         None if size is None else _size_of(size),
         None if size is None else lines["size"][0],
     )
@@ -174,30 +179,6 @@ def _size_of(element: Element) -> tuple[int, int] | None:
     except (ValueError, OverflowError):
         return None
     return height, width
-
-
-def _object(number: int, element: Element, line: int) -> MarkedObject:
-    name = (element.findtext("name") or "").strip()
-    fault = "" if name else "no <name>"
-    box, numbers = element.find("bndbox"), []
-    if box is None:
-        fault = fault or "no <bndbox>"
-    else:
-        for corner in CORNERS:
-            text = (box.findtext(corner) or "").strip()
-            try:
-                numbers.append(float(text if "_" not in text else "no number"))
-            except ValueError:
-                found = shortened(text) if text else "no value"
-                fault = fault or f"<{corner}> holds {found}; expected a number"
-    difficult, truncated = (
-        (element.findtext(flag) or "").strip() == "1" for flag in ("difficult", "truncated")
-    )
-    return MarkedObject(
-        f"object {number} ({shortened(name)})", name,
-        (numbers[0], numbers[1], numbers[2], numbers[3]) if len(numbers) == 4 else None,
-        difficult, truncated, line, fault and f"{fault}: correct the file",
-    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------- to write
