@@ -118,7 +118,7 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
             args, ["--split", "--seed", "--first-pixel"], "is for folders; a COCO file is one split"
         )
         file = coco.open_file(root, args.images)
-        return file.read(*file.names, classes=model.classes)
+        return file.read(*file.lists, classes=model.classes)
     common.refuse_idle(args, ["--images"], f"belongs to a COCO .json file; {root} is none")
     opened, seed = folder.open_folder(root), args.seed
     if not opened.counts_pixels:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from yolo.data.dataset import DataSet
 from yolo.data.findings import nearest, short_list
-from yolo.data.formats import coco, tfrecords, voc, voc_layout, yolo_text
+from yolo.data.formats import coco, tables, tfrecords, voc, voc_layout, yolo_text
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
 from yolo.data.source import Source
 from yolo.errors import ConfigError, DatasetError
@@ -44,6 +44,7 @@ FORMATS = (
     Format(
         "yolo", "data.yaml, or images/ and labels/*.txt", yolo_text.recognise, yolo_text.open_source
     ),
+    Format("csv", "*.csv of pictures, boxes and classes", tables.recognise, tables.open_source),
 )
 
 

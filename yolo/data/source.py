@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
 from yolo.data.findings import nearest, short_list
-from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, nfc, stem_and_suffix
+from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, key_of, nfc, stem_and_suffix
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES
@@ -244,6 +244,15 @@ class Pictures:
                     return found
         absolute = name.strip().replace("\\", "/").startswith("/") or name[1:2] == ":"
         return self._by_last_parts(unquote(wanted) if "%" in wanted else wanted, absolute)
+
+    def id_of(self, name: str) -> str:
+        """Return what names a picture in results: its stem, with folders where two have one."""
+        stem = nfc(stem_and_suffix(name)[0])
+        return stem if self._stems[stem] == 1 else key_of(name)
+
+    @cached_property
+    def _stems(self) -> Counter[str]:
+        return Counter(nfc(stem_and_suffix(name)[0]) for name in self.names)
 
     def path(self, name: str) -> Path:
         """Return the path of a picture that `find` found."""

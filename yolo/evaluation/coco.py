@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.boxes.detections import Detections
-from yolo.data.formats.coco import read_instances
+from yolo.data.formats.coco_json import read_instances
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.evaluation import align_classes

@@ -69,4 +69,22 @@ yolo_label = _maker(_LABEL, "labels/a.txt", _AROUND | {"data.yaml": _YAML})
 yolo_list = _maker(_LIST, "list.txt", _AROUND | {"data.yaml": _YAML})
 yolo_names = _maker("dog\ncat\n", "classes.txt", _AROUND)
 darknet_data = _maker(_DARKNET, "obj.data", _AROUND)
-ALL = (yolo_yaml, yolo_label, yolo_list, yolo_names, darknet_data)
+retinanet_csv = _maker("images/a.jpg,1,2,30,40,dog\nimages/a.jpg,3,4,20,20,cat\n", "train.csv", {})
+header_csv = _maker(
+    "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,61,47,dog,1,2,30,40\n"
+    "a.jpg,61,47,cat,5,5,9.5,20\n", "train_labels.csv", {},
+)  # fmt: skip
+open_images_csv = _maker(
+    "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf\na,/m/1,0,0.5,0,0.5,0\na,/m/2,0,1,0,1,1\n",
+    "train-annotations-bbox.csv", {"class-descriptions-boxable.csv": "/m/1,dog\n/m/2,cat\n"},
+)  # fmt: skip
+ALL = (
+    retinanet_csv,
+    header_csv,
+    open_images_csv,
+    yolo_yaml,
+    yolo_label,
+    yolo_list,
+    yolo_names,
+    darknet_data,
+)

@@ -16,7 +16,7 @@ from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import short_list
 from yolo.data.formats import yolo_config
 from yolo.data.formats.yolo_config import YoloConfig
-from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, key_of, nfc, pair, stem_and_suffix
+from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, pair
 from yolo.data.sample import Sample
 from yolo.data.source import Source
 from yolo.data.split_names import role_of
@@ -111,7 +111,6 @@ class _Labels:
         files = [n for n in source.with_suffix(".txt") if n not in config.not_labels]
         found = pair(files, source.pictures.names)
         self._files = {names[0]: file for file, names in reversed(found.pictures.items()) if names}
-        self._stems = _stems(source.pictures.names)
         alone = [file for file, names in found.pictures.items() if not names]
         self._alone = [name for name in alone if _LINE.match(source.head(name, 512))]
 
@@ -139,8 +138,8 @@ class _Labels:
             )  # fmt: skip
 
     def _labelled(self, name: str) -> Labelled:
-        pictures, stem = self._source.pictures, stem_and_suffix(name)[0]
-        image_id = stem if self._stems.get(nfc(stem)) == 1 else key_of(name)
+        pictures = self._source.pictures
+        image_id = pictures.id_of(name)
         path, file = pictures.path(name), self._files.get(name)
         fault = pictures.source.leads_out(name)
         if file is None:
@@ -205,15 +204,6 @@ class _Labels:
             f"{len(values)} numbers after the class; expected 4 (centre x, y, width, height), or "
             "the corners of a polygon"
         )
-
-
-def _stems(names: Iterable[str]) -> dict[str, int]:
-    """Return how many pictures have each name without suffix."""
-    counts: dict[str, int] = {}
-    for name in names:
-        stem = nfc(stem_and_suffix(name)[0])
-        counts[stem] = counts.get(stem, 0) + 1
-    return counts
 
 
 def _named(source: Source, config: YoloConfig) -> dict[str, list]:

@@ -1,5 +1,6 @@
 """One drawn data set, written as labelling tools write it: a function for each layout."""
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,6 +120,114 @@ def yolo_darknet(root: Path) -> None:
         text(root / name, "".join(listed))
 
 
+def instances(drawn, *, before="", first=1, group=False):
+    """Return an instances file of pictures; ids of categories count from `first`."""
+    images, marks = [], []
+    for n, one in enumerate(drawn):
+        images.append({"id": n, "file_name": before + one.name, "height": 60, "width": 80})
+        for name, (x1, y1, x2, y2) in one.objects:
+            marks.append({
+                "id": len(marks) + 1, "image_id": n, "category_id": CLASSES.index(name) + first,
+                "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0,
+            })  # fmt: skip
+    above = "things" if group else ""
+    categories = [
+        {"id": n, "name": name, "supercategory": above} for n, name in enumerate(CLASSES, first)
+    ]
+    if group:
+        categories.insert(0, {"id": 0, "name": "things", "supercategory": "none"})
+    return json.dumps({
+        "info": {"description": "drawn"}, "licenses": [], "categories": categories,
+        "images": images, "annotations": marks,
+    })  # fmt: skip
+
+
+def by_split():
+    """Return the pictures of each split."""
+    return {split: [d for d in DRAWN if d.split == split] for split in ("train", "val", "test")}
+
+
+def coco_own(root: Path) -> None:
+    for split, drawn in by_split().items():
+        text(root / "annotations" / f"instances_{split}2017.json", instances(drawn))
+        text(root / "annotations" / f"captions_{split}2017.json", '{"annotations": []}')
+        for one in drawn:
+            one.draw(root / f"{split}2017" / one.name)
+
+
+def coco_roboflow(root: Path) -> None:
+    for split, drawn in by_split().items():
+        folder = root / {"val": "valid"}.get(split, split)
+        text(folder / "_annotations.coco.json", instances(drawn, group=True))
+        for one in drawn:
+            one.draw(folder / one.name)
+
+
+def coco_cvat(root: Path) -> None:
+    for split, drawn in by_split().items():
+        text(root / "annotations" / f"instances_{split}.json", instances(drawn))
+        for one in drawn:
+            one.draw(root / "images" / split / one.name)
+
+
+def coco_fiftyone(root: Path) -> None:
+    for split, drawn in by_split().items():
+        text(root / split / "labels.json", instances(drawn, first=0))
+        for one in drawn:
+            one.draw(root / split / "data" / one.name)
+
+
+def coco_files(root: Path) -> None:
+    for split, drawn in by_split().items():
+        text(root / f"my_{split}.json", instances(drawn, before="D:\\work\\pics\\"))
+        for one in drawn:
+            one.draw(root / "pics" / one.name)
+
+
+def table(path, rows):
+    """Write a table."""
+    text(path, "".join(",".join(map(str, row)) + "\n" for row in rows))
+
+
+def csv_retinanet(root: Path) -> None:
+    for split, drawn in by_split().items():
+        rows = []
+        for one in drawn:
+            one.draw(root / "pics" / one.name)
+            picture = f"pics/{one.name}"
+            rows += [(picture, *box, name) for name, box in one.objects]
+            rows += [] if one.objects else [(picture, "", "", "", "", "")]
+        table(root / f"{split}.csv", rows)
+    table(root / "classes.csv", [(name, n) for n, name in enumerate(CLASSES)])
+
+
+def csv_tensorflow(root: Path) -> None:
+    header = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
+    for split, drawn in by_split().items():
+        rows = [(one.name, 80, 60, name, *box) for one in drawn for name, box in one.objects]
+        rows += [(one.name, 80, 60, "", "", "", "", "") for one in drawn if not one.objects]
+        table(root / "data" / f"{split}_labels.csv", [header, *rows])
+        for one in drawn:
+            one.draw(root / "images" / split / one.name)
+
+
+def csv_open_images(root: Path) -> None:
+    header = ("ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax",
+              "IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")  # fmt: skip
+    for split, drawn in by_split().items():
+        folder = {"val": "validation"}.get(split, split)
+        rows = [("0123456789abcdef", "x", "/m/cat", 1, 0, 1, 0, 1, 0, 0, 0, 0, 0)]
+        for one in drawn:
+            one.draw(root / folder / one.name)
+            for name, (x1, y1, x2, y2) in one.objects:
+                box = (x1 / 80, x2 / 80, y1 / 60, y2 / 60)
+                rows.append((one.stem, "x", f"/m/{name}", 1, *box, 0, 0, 0, 0, 0))
+        table(root / f"{folder}-annotations-bbox.csv", [header, *rows])
+    table(root / "class-descriptions-boxable.csv", [(f"/m/{name}", name) for name in CLASSES])
+
+
 ALL = (
-    yolo_ultralytics, yolo_roboflow, yolo_folders, yolo_beside, yolo_lists, yolo_darknet
+    yolo_ultralytics, yolo_roboflow, yolo_folders, yolo_beside, yolo_lists, yolo_darknet,
+    coco_own, coco_roboflow, coco_cvat, coco_fiftyone, coco_files,
+    csv_retinanet, csv_tensorflow, csv_open_images,
 )  # fmt: skip

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from yolo.boxes.detections import Detections
+from yolo.data.folder import open_folder
 from yolo.data.formats import coco
 from yolo.errors import DatasetError
 
@@ -81,7 +82,7 @@ def test_faulty_annotations_are_refused(read, instances, change, words):
 @pytest.mark.parametrize("name", ["../a.jpg", "/etc/passwd", None, "absent.jpg"])
 def test_pictures_that_are_not_in_the_folder_are_refused(read, instances, name):
     instances["images"][0]["file_name"] = name
-    with pytest.raises(DatasetError, match="expected a name in the folder|cannot be opened"):
+    with pytest.raises(DatasetError, match="expected a name in the folder|no such picture below"):
         read(instances)
 
 
@@ -116,3 +117,37 @@ def test_coco_results():
     }  # fmt: skip
     assert (two["category_id"], two["bbox"]) == (17, [3.12, 4.0, 1.88, 2.0])
     assert json.loads(json.dumps([one, two])) == [one, two]
+
+
+def test_where_a_picture_is_looked_for_is_said(instances, voc_folder, tmp_path):
+    instances["images"][0]["file_name"] = "images/B.png"
+    root = tmp_path / "set"
+    (root / "images").mkdir(parents=True)
+    (voc_folder.root / "JPEGImages" / "a.jpg").rename(root / "images" / "a.jpg")
+    (root / "labels.json").write_text(json.dumps(instances), encoding="utf-8")
+    with pytest.raises(DatasetError) as caught:
+        open_folder(root).read("train")
+    assert "picture 7: file_name 'images/B.png': no such picture below" in str(caught.value)
+    assert "(in images/ and elsewhere)" in str(caught.value)
+    assert "name the folder of the pictures with --images" in str(caught.value)
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_the_group_of_all_categories_is_no_class_unless_it_is_marked(
+    read, instances, tmp_path, marked
+):
+    for one in instances["categories"]:
+        one["supercategory"] = "animals"
+    instances["categories"].append({"id": 0, "name": "animals", "supercategory": "none"})
+    if marked:
+        instances["annotations"][1]["category_id"] = 0
+    read(instances)
+    names = coco.open_file(tmp_path / "instances.json", tmp_path).classes
+    assert names == (("animals",) if marked else ()) + ("cat", "dog")
+
+
+def test_two_files_for_one_split_are_refused(instances, tmp_path):
+    for name in ("labels.json", "result.json"):
+        (tmp_path / name).write_text(json.dumps(instances), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"labels\.json and result\.json both describe default"):
+        open_folder(tmp_path)

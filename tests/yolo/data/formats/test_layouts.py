@@ -15,6 +15,8 @@ def test_same_pictures_classes_and_boxes(write, tmp_path):
     for split in ("train", "val", "test"):
         samples = {sample.path.name: sample for sample in opened.read(split)}
         drawn = [one for one in layouts.DRAWN if one.split == split]
+        if write is layouts.csv_open_images:  # which has no way to say that a picture is empty
+            drawn = [one for one in drawn if one.objects]
         assert sorted(samples) == sorted(one.name for one in drawn)
         for one in drawn:
             sample = samples[one.name]

@@ -1,0 +1,171 @@
+"""An instances file of the COCO format: parsed into pictures and what is marked in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yolo.data.annotated import Box, Labelled, MarkedObject
+from yolo.data.dataset import Part
+from yolo.data.findings import short_list
+from yolo.data.source import Pictures, plain_name
+from yolo.errors import DatasetError
+from yolo.system.reading import printable, read_json, shortened
+
+MAX_JSON_BYTES = 1 << 31
+
+
+def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
+    """Return what an instances file says of its pictures.
+
+    Args:
+        path: the file.
+        pictures: among which its names are looked for.
+        folders: where, the likeliest first, relative names.
+
+    Raises:
+        DatasetError: it is no instances JSON.
+    """
+    data, file, faults = read_instances(path), printable(path), list[str]()
+    names = _categories(data, path)
+    entries = _by_id(data["images"], file, faults)
+    marked = _marked(data["annotations"], entries, names, file, faults)
+    found = [
+        _labelled(key, entry, file, marked[key], _found(entry.get("file_name"), pictures, folders))
+        for key, entry in entries.items()
+    ]
+    return Part(file, found, _classes(data, names), faults)
+
+
+def _labelled(
+    key: int | str, entry: dict, file: str, objects: Sequence[MarkedObject], found: Path | str
+) -> Labelled:
+    """Return what is known of a picture: where it lies, or why it cannot be used."""
+    name = printable(str(entry.get("file_name")))
+    path, fault = (found, "") if isinstance(found, Path) else (None, found)
+    return Labelled(
+        path, str(key), f"{file}: {name}", objects, (entry.get("height"), entry.get("width")),
+        name, (f"{file}: picture {shortened(key)}: {fault}",) if fault else (),
+    )  # fmt: skip
+
+
+def _found(name: object, pictures: Pictures, folders: Sequence[str]) -> Path | str:
+    """Return the path of a picture, or what is wrong with its name."""
+    if not isinstance(name, str) or plain_name(name) is None:
+        return f"file_name {shortened(name)}; expected a name in the folder"
+    found = pictures.find(name, folders)
+    if found is not None:
+        return pictures.source.leads_out(found) or pictures.path(found)
+    there = [f"{one}/" for one in folders if one and one in pictures.source.folders]
+    where = f" (in {short_list(there)} and elsewhere)" if there else ""
+    return (
+        f"file_name {shortened(name)}: no such picture below "
+        f"{printable(pictures.source.root)}{where}{pictures.hint(name)}: name the folder of the "
+        "pictures with --images"
+    )
+
+
+def _classes(data: dict, names: Mapping[int, str]) -> tuple[str, ...]:
+    """Return the categories that are classes: not Roboflow's first, which is the group of all.
+
+    Nothing is marked as of that group, and all others name it as their supercategory.
+    """
+    first, *others = names
+    above = {c["id"]: c.get("supercategory") for c in data["categories"]}
+    marked = any(item.get("category_id") == first for item in data["annotations"])
+    group = others and all(above.get(one) == names[first] for one in others)
+    return tuple(names[one] for one in (others if group and not marked else names))
+
+
+def _marked(
+    annotations: list[dict],
+    pictures: Container,
+    names: Mapping[Any, str],
+    file: str,
+    faults: list[str],
+) -> dict[Any, list[MarkedObject]]:
+    """Return the objects of each picture id; an annotation that belongs nowhere is a fault."""
+    marked: dict[Any, list[MarkedObject]] = defaultdict(list)
+    for number, item in enumerate(annotations):
+        label = f"annotation {shortened(item.get('id', f'number {number}'))}"
+        picture, category = (_plain(item.get(name)) for name in ("image_id", "category_id"))
+        if picture not in pictures:
+            faults.append(f"{file}: {label}: no picture with id {shortened(item.get('image_id'))}")
+            continue
+        if category not in names:
+            faults.append(
+                f"{file}: {label}: no category with id {shortened(item.get('category_id'))}"
+            )
+            continue
+        box, crowd, fault = _corners(item.get("bbox")), item.get("iscrowd", 0), ""
+        if box is None:
+            fault = f"bbox {shortened(item.get('bbox'))}; expected [x, y, width, height]"
+        elif crowd not in (0, 1):
+            fault = f"iscrowd {shortened(crowd)}; expected 0 or 1"
+        marked[picture].append(
+            MarkedObject(label, names[category], box, difficult=crowd == 1, fault=fault)
+        )
+    return marked
+
+
+def _corners(bbox: object) -> Box | None:
+    """Return the corners of [x, y, width, height], None for anything else."""
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        return None
+    try:
+        x, y, width, height = map(float, bbox)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return x, y, x + width, y + height
+
+
+def _plain(value) -> Any:
+    """Return an id as it is, and None for what cannot be one."""
+    return value if isinstance(value, int | str) else None
+
+
+def _by_id(entries: list[dict], file: str, faults: list[str]) -> dict[Any, dict]:
+    """Return the entries by their id; one without or with another's is a fault."""
+    found: dict[Any, dict] = {}
+    for entry in entries:
+        key = _plain(entry.get("id"))
+        if key is None or key in found:
+            faults.append(
+                f"{file}: a picture with the id {shortened(entry.get('id'))}; expected a number "
+                "of its own"
+            )
+        else:
+            found[key] = entry
+    return found
+
+
+def read_instances(path: Path) -> dict[str, list[dict]]:
+    """Read an instances file in COCO format as it is, no more than its three lists being sure.
+
+    Raises:
+        DatasetError: it is no JSON, or lacks a list of objects.
+    """
+    data = read_json(path, max_bytes=MAX_JSON_BYTES)
+    for key in ("images", "annotations", "categories"):
+        entries = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+            raise DatasetError(
+                f"{printable(path)}: no list of objects under {key!r}; expected an instances "
+                "file in COCO format"
+            )
+    return data
+
+
+def _categories(data: dict, path: Path) -> dict[int, str]:
+    """Return the names of the categories by their ids, in the order of these."""
+    try:
+        pairs = sorted((int(c["id"]), str(c["name"])) for c in data["categories"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise DatasetError(f"{printable(path)}: a category without id or name") from None
+    if len({category for category, _ in pairs}) < len(pairs):
+        raise DatasetError(f"{printable(path)}: two categories have the same id; correct the file")
+    if not pairs:
+        raise DatasetError(f"{printable(path)}: no categories; expected at least one")
+    return dict(pairs)
