@@ -114,18 +114,19 @@ class DataSet:
         """Return one line: what was recognised, and how it was divided.
 
         Args:
-            splits: which to count, by this data set's names or by those that mean the same.
+            splits: which to count, as `read` takes them.
             seed: divides a data set without lists.
         """
-        found = {find_split(wanted, self.names): wanted for wanted in splits}
+        found = {self._named(wanted): wanted for wanted in splits}
         counts = {
             name if name == wanted else f"{name} (as {wanted})": len(self.part(name, seed).pictures)
             for name, wanted in found.items()
             if name is not None
         }
-        by = f", divided by seed {seed}" if self.divided else ""
-        parts = ", ".join(f"{printable(name)} {count}" for name, count in counts.items())
-        return f"{self.kind}, {counted(sum(counts.values()), 'picture')}{by}: {parts}"
+        by = f", divided by seed {seed}" if not set(found) <= {None, *self.lists} else ""
+        parts = ", ".join(f"{printable(name)} {count}" for name, count in counts.items() if name)
+        whole = f"{self.kind}, {counted(sum(counts.values()), 'picture')}{by}"
+        return f"{whole}: {parts}" if parts else whole
 
     def read(
         self, split: str, *, classes: Sequence[str] | None = None, seed: int = 0,
@@ -152,7 +153,7 @@ class DataSet:
             DatasetError: there is no such split, or files are faulty: the message names every
                 faulty file and object, up to 20.
         """
-        name = split if split in self.lists else find_split(split, self.names)
+        name = self._named(split)
         if name is None:
             raise DatasetError(
                 f"{printable(self.root)}: no split {split!r}; expected one of "
@@ -175,6 +176,10 @@ class DataSet:
             findings.close()
             _describe(samples, part.what)
         return samples
+
+    def _named(self, split: str) -> str | None:
+        """Return the list or split that is meant, None if there is none."""
+        return split if split in self.lists else find_split(split, self.names)
 
     def damaged(self) -> list[str]:
         """Return a line for each file that is not as it was written, as far as a format knows."""

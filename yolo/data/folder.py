@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolo.classes import read_classes
-from yolo.data import demo, recognition
+from yolo.data import archive, demo, recognition
 from yolo.data.dataset import DataSet
 from yolo.data.demo_pictures import LARGE
 from yolo.data.formats import tutorial_lists
@@ -39,7 +39,8 @@ def open_folder(
     """Open labelled pictures, whatever their format.
 
     Args:
-        path: a folder, the one in which it lies or one of its parts, or a file that describes it.
+        path: a folder, the one in which it lies or one of its parts; a file that describes it; or
+            an archive, which is unpacked into the cache once.
         format: one of `recognition.FORMATS` by name; found out without it.
         images: the folder of the pictures, where they lie elsewhere.
         classes: class names, for formats that number classes and do not say what they are.
@@ -58,7 +59,8 @@ def open_folder(
     """
     if not Path(path).exists():
         raise DatasetError(f"{printable(path)}: no such folder; expected one of labelled pictures")
-    source = Source(path, images=images, classes=classes)
+    inside = archive.unpacked(path) if archive.is_archive(path) else path
+    source = Source(inside, images=images, classes=classes)
     found = recognition.find_format(source, format)
     if found is None:
         raise recognition.unknown(source, format)

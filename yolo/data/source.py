@@ -115,6 +115,7 @@ class Source:
         common = sorted(counts, key=counts.__getitem__, reverse=True)[:6]
         shown = dict.fromkeys([*(suffix for suffix in common if suffix), ".xml"])
         text = ", ".join(f"{counts.get(suffix, 0)} {printable(suffix)}" for suffix in shown)
+        text += f", {counts['']} without a suffix" if "" in counts else ""
         return text if counts else "nothing"
 
     def with_suffix(self, *suffixes: str) -> list[str]:

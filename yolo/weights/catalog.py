@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from yolo.errors import WeightsError
+from yolo.system.cache import cache_folder
 from yolo.weights import download
 
 _DARKNET = "https://github.com/AlexeyAB/darknet/releases/download"
@@ -116,11 +117,6 @@ CATALOG = {
         "resnet152-f82ba261.pth", "ResNet-152, ImageNet, newer recipe", ("retinanet-r152",)
     ),
 }  # fmt: skip
-
-
-def cache_folder() -> Path:
-    """Return where downloaded weights lie: $KERAS_FOCAL_CACHE or ~/.cache/keras-focal."""
-    return Path(os.environ.get("KERAS_FOCAL_CACHE") or Path.home() / ".cache" / "keras-focal")
 
 
 def locate(weights: str | os.PathLike) -> Path:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.yolo.data.formats import layouts
+from tests.yolo.data.formats import layouts, layouts_voc
 from yolo.data.folder import open_folder
 
 
-@pytest.mark.parametrize("write", layouts.ALL, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", layouts.ALL + layouts_voc.ALL, ids=lambda write: write.__name__)
 def test_same_pictures_classes_and_boxes(write, tmp_path):
     write(tmp_path / "mine")
     opened = open_folder(tmp_path / "mine")

@@ -1,0 +1,93 @@
+"""What `--data` may name: the folder, one above, a part of it; and what is said of others."""
+
+import logging
+import os
+import shutil
+
+import pytest
+
+from tests.yolo.data.formats import layouts_voc
+from yolo.data.folder import open_data, open_folder
+from yolo.errors import ConfigError, DatasetError
+from yolo.settings.train import TrainConfig
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """Return a folder with one data set in VOC2007 below it."""
+    layouts_voc.voc_devkit(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+@pytest.mark.parametrize(
+    "place", ["", "..", "VOC2007/Annotations", "VOC2007/JPEGImages", "VOC2007/ImageSets/Main"]
+)
+def test_a_folder_above_or_a_part_of_the_data_set(mine, caplog, place):
+    caplog.set_level(logging.INFO, "yolo")
+    opened = open_folder(mine / place)
+    assert len(opened.read("train")) == 3
+    assert ("is a part of the data set in" in caplog.text) == place.startswith("VOC")
+
+
+def test_a_part_named_from_inside(mine, monkeypatch):
+    monkeypatch.chdir(mine / "VOC2007" / "Annotations")
+    assert len(open_folder(".").read("train")) == 3
+
+
+def test_the_line_says_what_was_recognised_and_how_it_was_divided(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "yolo")
+    layouts_voc.voc_beside(tmp_path)
+    data = open_data(TrainConfig(data=str(tmp_path)))
+    assert "data: VOC XML, 5 pictures: train 3, valid (as val) 1, test 1" in caplog.text
+    assert [len(part) for part in (data.train, data.val, data.test)] == [3, 1, 1]
+    shutil.move(tmp_path / "train", tmp_path / "holiday")
+    for name in ("valid", "test"):
+        shutil.rmtree(tmp_path / name)
+    open_data(TrainConfig(data=str(tmp_path), seed=5))
+    assert "data: VOC XML, 3 pictures, divided by seed 5: train 1, val 1, test 1" in caplog.text
+
+
+def test_what_was_seen_where_nothing_fits(tmp_path):
+    for name in ("a.jpg", "b.JPG", "c.pdf"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DatasetError, match=r"no data set: this folder holds 2 \.jpg, 1 \.pdf, 0 "):
+        open_folder(tmp_path)
+    with pytest.raises(DatasetError, match=r"c\.pdf: no data set: this file is none"):
+        open_folder(tmp_path / "c.pdf")
+
+
+def test_a_format_can_be_forced_and_pictures_can_lie_elsewhere(mine, tmp_path):
+    with pytest.raises(DatasetError, match="expected shards.json"):
+        open_folder(mine, format="shards")
+    with pytest.raises(ConfigError, match="expected one of .*; did you mean 'coco'"):
+        open_folder(mine, format="cocoo")
+    (mine / "VOC2007" / "JPEGImages").rename(tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match="no JPEGImages: .* --images DIR"):
+        open_folder(mine)
+    opened = open_folder(mine, images=tmp_path / "elsewhere")
+    assert {sample.path.parent for sample in opened.read("train")} == {tmp_path / "elsewhere"}
+    with pytest.raises(DatasetError, match="absent: no such folder"):
+        open_folder(mine, images=tmp_path / "absent")
+
+
+def test_what_macos_leaves_behind_is_passed_over_and_counted_once(mine, caplog):
+    caplog.set_level(logging.INFO, "yolo")
+    for path in [*(mine / "VOC2007").rglob("*.*")]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7")
+    (mine / "VOC2007" / "Annotations" / ".DS_Store").write_bytes(b"\0\0\0\1")
+    assert len(open_folder(mine / "VOC2007").read("train")) == 3
+    assert caplog.text.count("16 files that macOS leaves behind (._*) passed over") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_named(mine, caplog):
+    os.mkfifo(mine / "VOC2007" / "notes")
+    assert len(open_folder(mine).read("train")) == 3
+    assert "neither files nor folders: VOC2007/notes: remove them" in caplog.text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no links here")
+def test_folders_that_are_links_to_where_one_is_are_not_followed(mine):
+    (mine / "VOC2007" / "again").symlink_to(mine)
+    (mine / "VOC2007" / "self").symlink_to(mine / "VOC2007" / "self")
+    assert len(open_folder(mine).read("train")) == 3
