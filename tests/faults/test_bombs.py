@@ -110,7 +110,7 @@ READERS = {
     "picture": "from yolo.pictures.files import read_image as read",
     "xml": "from yolo.data.formats.voc import read_annotation as read",
     "json": "from yolo.data.formats.coco import open_file\n"
-    "read = lambda path: (lambda opened: opened.read(*opened.names))(open_file(path, '.'))",
+    "read = lambda path: (lambda opened: opened.read(*opened.lists))(open_file(path, '.'))",
 }  # fmt: skip
 BOMBS = {
     **{f"picture: {k}": v for k, v in PICTURES.items()},

@@ -15,6 +15,7 @@ from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
 
 if TYPE_CHECKING:
+    from yolo.data.dataset import DataSet
     from yolo.data.sample import Sample
 
 
@@ -22,13 +23,14 @@ def parser() -> Parser:
     """Return the parser of the command's options."""
     parser = make_parser("Measure average precision, after VOC and COCO.")
     parser.bare_options = {"--tile": "auto"}
-    parser.add_argument("--data", metavar="DIR",
-                        help="VOC folder, COCO folder, folder of shards or COCO instances .json "
-                        "file; without it VOCdevkit/ in the current folder, else the embedded "
-                        "data set")  # fmt: skip
-    parser.add_argument("--images", metavar="DIR", help="picture folder of a COCO file")
+    parser.add_argument("--data", metavar="PATH",
+                        help="labelled pictures as a tool left them: folder, archive or file; "
+                        "without it VOCdevkit/ in the current folder, else the embedded data "
+                        "set")  # fmt: skip
+    options.data_kind_options(parser)
     parser.add_argument("--split", default="test", metavar="NAME",
-                        help="list in ImageSets/Main (default: %(default)s)")  # fmt: skip
+                        help="list to measure on (default: %(default)s; of one file, all of "
+                        "it)")  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N",
                         help="divides pictures without lists, as train.py's does (default: the "
                         "one that the weights note)")  # fmt: skip
@@ -108,22 +110,14 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
 
 def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     """Read the labelled pictures to measure on."""
-    from yolo.data import folder
-    from yolo.data.formats import coco
-
-    if Path(root).suffix.lower() == ".json":
-        if not args.images:
-            raise ConfigError("a COCO file needs --images DIR, the folder of its pictures")
-        common.refuse_idle(
-            args, ["--split", "--seed", "--first-pixel"], "is for folders; a COCO file is one split"
-        )
-        file = coco.open_file(root, args.images)
-        return file.read(*file.lists, classes=model.classes)
-    common.refuse_idle(args, ["--images"], f"belongs to a COCO .json file; {root} is none")
-    opened, seed = folder.open_folder(root), args.seed
+    opened, seed = _opened(args, root, model), args.seed
     if not opened.counts_pixels:
         common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
-    if not opened.divided:
+    split = args.split
+    if _is_one_list(root, opened) and not _learned_from(root, weights):
+        common.refuse_idle(args, ["--split", "--seed"], f"is for more than one list; {root} is one")
+        split = opened.lists[0]
+    elif not opened.divided:
         if seed is not None:
             raise ConfigError(
                 f"{root} has lists of its own; leave out --seed, which divides others"
@@ -137,10 +131,34 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
                 f"training: taking {seed}, so that it may have learned from some of these pictures "
                 "(--seed N: the run's)"
             )
+    screen.write(f"data: {opened.describe([split], seed or 0)}")
     return opened.read(
-        args.split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
+        split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
         only_classes=args.only_classes,
     )  # fmt: skip
+
+
+def _opened(args, root, model) -> DataSet:
+    """Open the data set to measure on."""
+    from yolo.data import folder
+
+    return folder.open_folder(
+        root, format=args.format, images=args.images, classes=model.classes,
+        unlabelled=args.unlabelled,
+    )  # fmt: skip
+
+
+def _is_one_list(root, opened: DataSet) -> bool:
+    """Tell whether one file was named that is a single list, all of which is to be measured on."""
+    from yolo.data import archive
+
+    return Path(root).is_file() and not archive.is_archive(root) and len(opened.lists) == 1
+
+
+def _learned_from(root, weights) -> bool:
+    """Tell whether the run that made the weights learned from a part of this very file."""
+    data = common.run_settings(weights).get("data")
+    return data is not None and Path(data).absolute() == Path(root).absolute()
 
 
 def _chosen_classes(args, classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -34,6 +34,16 @@ def data_options(
     settings_options(parser, groups=("data",), names=names)
 
 
+def data_kind_options(parser) -> None:
+    """Add the options that say what kind of data set --data is, with a run's words and defaults."""
+    for field in dataclasses.fields(TrainConfig):
+        if field.name in ("format", "images", "unlabelled"):
+            parser.add_argument(
+                f"--{field.name}", default=field.default, help=field.metadata["help"],
+                choices=field.metadata.get("choices"), metavar=field.metadata.get("metavar"),
+            )  # fmt: skip
+
+
 def settings_options(parser, *, groups=None, names=()) -> None:
     """Add an option for every field of `TrainConfig`, or those of some groups and names."""
     kinds = {"int": int, "float": float, "str": str}

@@ -123,7 +123,7 @@ def test_classes_that_the_model_does_not_know(measured, names, words):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--images", "p"], "--images belongs to a COCO .json file; VOC is none"),
+        (["--images", "p"], "p: no such folder (--images)"),
         (["--results", "r", "--match-iou", "0.6"], "--match-iou does not go with --results"),
         (["--results", "r"], "--weights does not go with --results"),
         (["--results=r", "--classes=a"], "--classes does not go with --results"),
@@ -153,12 +153,17 @@ def test_a_results_file_is_scored_against_its_data_file(tmp_path, outcome):
     assert found["AP"] == pytest.approx(0.7) and found["APm"] == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize("option", ["--split", "--seed", "--first-pixel"])
-def test_a_coco_file_is_one_split(measured, outcome, option):
-    code, _, err = outcome(
-        cli.evaluate_main, "--data", "c.json", "--images", "p", "--weights", "w", option, "1"
-    )
-    assert code == 2 and f"{option} is for folders; a COCO file is one split" in err
+def test_one_file_is_one_list(measured, place, outcome):
+    marked = {"id": 1, "image_id": 5, "category_id": 3, "bbox": [0, 0, 50, 50], "iscrowd": 0}
+    name = next((place / "VOC" / "JPEGImages").iterdir()).name
+    (place / "c.json").write_text(json.dumps({
+        "images": [{"id": 5, "file_name": name}], "annotations": [marked],
+        "categories": [{"id": 3, "name": "cat"}, {"id": 4, "name": "dog"}],
+    }))  # fmt: skip
+    file = ["--data", "c.json", "--images", "VOC/JPEGImages"]
+    for option in ("--split", "--seed", "--first-pixel"):
+        assert f"{option} is for" in measured(*file, option, "1")[1]
+    assert "data: COCO" in measured(*file)[1]
 
 
 def test_pixels_are_counted_in_vocs_format_alone(measured, place):
@@ -177,20 +182,20 @@ def test_the_seed_comes_with_the_weights_wherever_they_lie(measured, model, plac
     run_of(3, place / "other")
     for weights in ("best.keras", "other/best.keras"):
         stems, out = measured(weights=weights)
-        assert stems == divided(7) and "seed" not in out
+        assert stems == divided(7) and "which seed" not in out
     assert measured("--split", "val")[0] == divided(7, "val")
 
 
 def test_a_seed_that_is_typed_wins(measured, model):
     model.notes = {"split_seed": 7}
     stems, out = measured("--seed", "3")
-    assert stems == divided(3) and "seed" not in out
+    assert stems == divided(3) and "which seed" not in out
     assert measured("--seed", "0")[0] == divided(0)
 
 
 def test_older_weights_have_it_from_their_runs_folder(measured, place):
     stems, out = measured(weights=run_of(7, place / "logs" / "a"))
-    assert stems == divided(7) and "seed" not in out
+    assert stems == divided(7) and "which seed" not in out
 
 
 @pytest.mark.parametrize("text", [None, 'title = "my site"\n', "seed = 7\n", "[[[", "\udcff"])
@@ -199,7 +204,7 @@ def test_an_unknown_seed_is_said_and_a_foreign_file_passed_over(measured, place,
         (place / "config.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     stems, out = measured()
     assert stems == divided(TrainConfig.seed)
-    (line,) = [line for line in out.splitlines() if "seed" in line]
+    (line,) = [line for line in out.splitlines() if "which seed" in line]
     assert line == (
         "VOC has no lists, and best.keras does not say which seed divided it for training: taking "
         "11, so that it may have learned from some of these pictures (--seed N: the run's)"
