@@ -316,12 +316,13 @@ class Detector(ReplicatedModel):
 
     @property
     def thresholds(self) -> Thresholds:
-        """What counts as a detection where nobody says; it comes with the family."""
-        return self.architecture.thresholds
+        """What counts as a detection where nobody says: the family's, and what `notes` say."""
+        return self.architecture.thresholds.noted(self._notes)
 
     def detect(
-        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None, clip=True
-    ) -> list[Detections]:
+        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None,
+        one_label=None, clip=True,
+    ) -> list[Detections]:  # fmt: skip
         """Find objects in pictures.
 
         What is not said is the model's own, its `thresholds`.
@@ -332,6 +333,7 @@ class Detector(ReplicatedModel):
             score_threshold: report objects that score at least this, in 0..1.
             iou_threshold: of two boxes of a class that overlap more, the better one stays.
             max_detections: at most this many objects a picture.
+            one_label: whether an object has one class, its best, and suppression looks at all.
             clip: cut boxes at the picture's edge and drop those outside it, as every file and
                 score of ours has them. An object that the edge cuts may get a box that reaches
                 over it, to where the rest is guessed to be.
@@ -343,7 +345,7 @@ class Detector(ReplicatedModel):
             ValueError: `images` has another shape, or values that are no picture's.
         """
         return postprocess.detect(
-            self, images, clip=clip, score_threshold=score_threshold,
+            self, images, clip=clip, score_threshold=score_threshold, one_label=one_label,
             iou_threshold=iou_threshold, max_detections=max_detections,
         )  # fmt: skip
 

@@ -52,11 +52,13 @@ def class_wise_nms(
     score_threshold: float,
     iou_threshold: float,
     max_detections: int | None = None,
+    one_label: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Suppress within each class and return the best detections of all classes together.
 
     Multi-label: a box counts once for every class whose score reaches the threshold, as in
-    Darknet. Boxes of different classes never suppress each other. Candidates with a box or a
+    Darknet. Boxes of different classes never suppress each other. With `one_label` a box counts
+    for its best class only, and suppresses those of all classes. Candidates with a box or a
     score that is not finite are left out.
 
     Args:
@@ -65,6 +67,7 @@ def class_wise_nms(
         score_threshold: the least score (inclusive) of a candidate.
         iou_threshold: in 0..1, see `nms`.
         max_detections: the most detections to return; None for no limit.
+        one_label: whether an object has one class.
 
     Returns:
         boxes (K, 4) float32, scores (K,) float32 and class ids (K,) int32, best first; equal
@@ -76,6 +79,9 @@ def class_wise_nms(
         ...     score_threshold=0.1, iou_threshold=0.5)
         >>> class_ids.tolist(), scores.tolist()
         ([0, 1], [0.75, 0.25])
+        >>> class_wise_nms([[0, 0, 9, 9]], [[0.75, 0.25]], score_threshold=0.1, iou_threshold=0.5,
+        ...                one_label=True)[2].tolist()
+        [0]
 
     Reference:
         Darknet, `do_nms_sort` in src/box.c, with plain IoU.
@@ -87,6 +93,8 @@ def class_wise_nms(
             f"class_wise_nms needs scores of shape ({len(boxes)}, number of classes), one row "
             f"per box. Received: shape {scores.shape}."
         )
+    if one_label:
+        scores = _best_alone(scores)
     flat = scores.reshape(-1)
     candidates = np.flatnonzero(flat >= score_threshold)  # one pass over all; few are left
     rows = candidates // max(scores.shape[1], 1)
@@ -95,8 +103,20 @@ def class_wise_nms(
     candidates = candidates[np.argsort(-flat[candidates], kind="stable")]
     rows, class_ids = np.divmod(candidates, max(scores.shape[1], 1))
     candidate_boxes = boxes[rows]
-    kept = _greedy(candidate_boxes.astype(np.float64), class_ids, iou_threshold, max_detections)
+    groups = None if one_label else class_ids
+    kept = _greedy(candidate_boxes.astype(np.float64), groups, iou_threshold, max_detections)
     return candidate_boxes[kept], flat[candidates[kept]], class_ids[kept].astype(np.int32)
+
+
+def _best_alone(scores: np.ndarray) -> np.ndarray:
+    """Return (N, C) scores with all but the first best finite one of each row out of the way."""
+    if not scores.size:
+        return scores
+    scores = np.where(np.isfinite(scores), scores, -np.inf)
+    best = scores.argmax(axis=1)[:, None]
+    alone = np.full_like(scores, -np.inf)
+    np.put_along_axis(alone, best, np.take_along_axis(scores, best, axis=1), axis=1)
+    return alone
 
 
 def _greedy(

@@ -46,6 +46,7 @@ def parser() -> Parser:
     parser.add_argument("--uncut", action="store_true",
                         help="score boxes as the network gives them, not cut at the picture's "
                         "edge")  # fmt: skip
+    options.one_label_option(parser)
     options.tile_option(parser)
     parser.add_argument("--match-iou", type=share, default=MATCH_IOU, metavar="I",
                         help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
@@ -88,8 +89,9 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     most = max((len(sample.class_ids) for sample in samples), default=0)
     tile = model.image_size if args.tile == "auto" else args.tile
     settings = predictor.ranked(model, tile=tile, most_objects=most).chosen(
-        score_threshold=args.score, iou_threshold=args.iou, max_detections=args.max_detections
-    )
+        score_threshold=args.score, iou_threshold=args.iou, one_label=args.one_label,
+        max_detections=args.max_detections,
+    )  # fmt: skip
     progress = terminal.Progress(screen, len(samples), "pictures")
     found = predictor.detect_samples(
         model, samples, **settings._asdict(), batch_size=args.batch_size, tile=tile,

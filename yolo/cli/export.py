@@ -54,6 +54,7 @@ def parser() -> Parser:
     parser.add_argument("--max-detections", type=count, metavar="N",
                         help="objects a picture that it reports at most "
                         f"({options.models_own('max_detections')})")  # fmt: skip
+    options.one_label_option(parser)
     return parser
 
 
@@ -87,7 +88,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     info = exporter.describe(
         model, args.format, image_size=args.image_size, dynamic=args.dynamic,
         quantize=args.quantize, nms=False if args.no_nms else None, score_threshold=args.score,
-        iou_threshold=args.iou, max_detections=args.max_detections,
+        iou_threshold=args.iou, max_detections=args.max_detections, one_label=args.one_label,
     )  # fmt: skip
     settings = common.run_settings(source)
     chosen = {

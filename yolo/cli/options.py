@@ -105,6 +105,14 @@ def model_options(parser, verb: str) -> None:
                         "with free sizes")  # fmt: skip
 
 
+def one_label_option(parser) -> None:
+    """Add `--one-label` and `--no-one-label`."""
+    parser.add_argument("--one-label", action=argparse.BooleanOptionalAction, default=None,
+                        help="give each object one class, its best: of boxes that overlap, keep "
+                        "one whatever their classes (default: the model's, on where no two marked "
+                        "objects of different classes lay on each other in training)")  # fmt: skip
+
+
 def tile_option(parser) -> None:
     """Add `--tile`; alone it says "auto"."""
     parser.add_argument("--tile", type=tile_size, metavar="SIZE",

@@ -37,6 +37,7 @@ def parser() -> Parser:
     search.add_argument("--max-detections", type=count, metavar="N",
                         help="objects a picture at most "
                         f"({options.models_own('max_detections')}; with --tile, 1000)")  # fmt: skip
+    options.one_label_option(search)
     options.tile_option(search)
     search.add_argument("--batch-size", type=count, default=8, metavar="N",
                         help="pictures or tiles at once (default: %(default)s)")  # fmt: skip
@@ -85,6 +86,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         "score_threshold": args.score,
         "iou_threshold": args.iou,
         "max_detections": args.max_detections,
+        "one_label": args.one_label,
     }
     wanted = common.class_names(args.classes)
     if args.benchmark:

@@ -73,7 +73,7 @@ class Graph(tf.Module):
         parts = sorted(_float_layers(detector.network))
         self.float_parts = ["/decode", *(f"/{name}" for name in parts)]
         self._infer = lambda images: detector.inference_model()(images, training=False)
-        self.max_detections = thresholds.max_detections
+        self.max_detections, self.one_label = thresholds.max_detections, thresholds.one_label
         self.thresholds = {
             "score_threshold": thresholds.score_threshold,
             "iou_threshold": thresholds.iou_threshold,
@@ -91,15 +91,20 @@ class Graph(tf.Module):
 
     def _nms(self, images, score_threshold, iou_threshold):
         raw = self._raw(images)
+        every = raw["scores"]
+        if self.one_label:
+            every = tf.reduce_max(every, axis=-1, keepdims=True)  # (batch, N, 1)
         boxes, scores, classes, count = tf.image.combined_non_max_suppression(
             raw["boxes"][:, :, None],  # (batch, N, 1, 4): every class has the same boxes
-            raw["scores"],
+            every,
             max_output_size_per_class=self.max_detections,
             max_total_size=self.max_detections,
             iou_threshold=iou_threshold,
             score_threshold=score_threshold,
             clip_boxes=False,  # would clip pixels to 0..1
         )
+        if self.one_label:
+            classes = _best_classes(raw, boxes, scores, count)
         return {
             **raw,
             "detection_boxes": boxes,
@@ -111,3 +116,17 @@ class Graph(tf.Module):
     def _served(self, images):
         found = self._nms(images, **{k: tf.constant(v) for k, v in self.thresholds.items()})
         return {name: found[name] for name in found if name not in ("boxes", "scores")}
+
+
+def _best_classes(raw, boxes, scores, count):
+    """Return the best class (batch, K) int32 of the rows that suppression kept, 0 behind them.
+
+    The operation says which rows it kept by their contents only.
+    """
+    same = tf.reduce_all(boxes[:, :, None] == raw["boxes"][:, None], axis=-1)  # (batch, K, N)
+    best = tf.reduce_max(raw["scores"], axis=-1)
+    same &= scores[:, :, None] == best[:, None]
+    rows = tf.argmax(tf.cast(same, tf.float32), axis=-1, output_type=tf.int32)
+    labels = tf.argmax(raw["scores"], axis=-1, output_type=tf.int32)  # (batch, N)
+    kept = tf.range(tf.shape(rows)[1])[None] < count[:, None]
+    return tf.where(kept, tf.gather(labels, rows, batch_dims=1), 0)

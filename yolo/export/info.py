@@ -43,6 +43,7 @@ class ExportInfo:
             otherwise.
         iou_threshold: the same for the overlap.
         max_detections: the same for the most objects a picture.
+        one_label: whether suppression gives an object one class only, its best.
         dynamic: whether batch, height and width are free; height and width must then be
             multiples of 32. Else the batch is 1 and the size is `image_size`.
         quantize: "none", "dynamic", "float16" or "int8": how weights (and for int8 the maps) are
@@ -60,6 +61,7 @@ class ExportInfo:
     score_threshold: float
     iou_threshold: float
     max_detections: int
+    one_label: bool = False
     dynamic: bool = False
     quantize: str = "none"
     nms: bool = False
@@ -79,7 +81,9 @@ class ExportInfo:
     @property
     def thresholds(self) -> Thresholds:
         """What counts as a detection where nobody says."""
-        return Thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
+        return Thresholds(
+            self.score_threshold, self.iou_threshold, self.max_detections, self.one_label
+        )
 
     def to_json(self) -> dict:
         """Return plain values, with the input and the outputs described for other programs."""

@@ -90,11 +90,12 @@ class ExportedDetector:
         return self.info.thresholds
 
     def detect(
-        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None, clip=True
-    ) -> list[Detections]:
+        self, images, *, score_threshold=None, iou_threshold=None, max_detections=None,
+        one_label=None, clip=True,
+    ) -> list[Detections]:  # fmt: skip
         """Find objects in pictures, as `Detector.detect` does."""
         return postprocess.detect(
-            self, images, clip=clip, score_threshold=score_threshold,
+            self, images, clip=clip, score_threshold=score_threshold, one_label=one_label,
             iou_threshold=iou_threshold, max_detections=max_detections,
         )  # fmt: skip
 

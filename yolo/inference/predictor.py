@@ -46,6 +46,7 @@ class Settings:
         iou_threshold: of non-maximum suppression, 0..1; None for the model's own.
         max_detections: the most detections per picture; None for the model's own, with `tile`
             for 1000 at least.
+        one_label: whether an object has one class, its best; None for the model's own.
         classes: names of the classes to report; None for all. Others do not use up
             `max_detections`.
         tile: (height, width) in pixels of the picture: look at overlapping tiles of this size
@@ -62,6 +63,7 @@ class Settings:
     score_threshold: float | None = None
     iou_threshold: float | None = None
     max_detections: int | None = None
+    one_label: bool | None = None
     classes: Iterable[str] | None = None
     tile: tuple[int, int] | None = None
     clip: bool = True
@@ -142,6 +144,7 @@ def _detect(model, items, read, settings, ahead, on_error):
     asked = {
         "score_threshold": settings.score_threshold,
         "iou_threshold": settings.iou_threshold,
+        "one_label": settings.one_label,
         # A filter works on the model's answer, so the answer must be long enough to filter.
         "max_detections": limit if wanted is None else max(limit, _MANY),
     }

@@ -112,11 +112,16 @@ def detect_tiled(
         found[0].class_names,
     )
     thresholds = model.thresholds.chosen(**asked)
-    kept = merge(together, np.concatenate(cut), iou_threshold=thresholds.iou_threshold)
+    kept = merge(
+        together, np.concatenate(cut), iou_threshold=thresholds.iou_threshold,
+        one_label=thresholds.one_label,
+    )  # fmt: skip
     return kept[: thresholds.max_detections]
 
 
-def merge(found: Detections, cut: np.ndarray, *, iou_threshold: float) -> Detections:
+def merge(
+    found: Detections, cut: np.ndarray, *, iou_threshold: float, one_label: bool = False
+) -> Detections:
     """Keep one detection for each object that several tiles saw.
 
     Of two detections of a class that overlap by more than the threshold the better one stays.
@@ -127,13 +132,15 @@ def merge(found: Detections, cut: np.ndarray, *, iou_threshold: float) -> Detect
         found: the detections of all tiles, in pixels of the picture.
         cut: (N,) bool, whether a tile's edge may have cut the detection.
         iou_threshold: in 0..1.
+        one_label: take all classes for one.
 
     Returns:
         The detections that stay, best first.
     """
     kept = []
-    for class_id in np.unique(found.class_ids):
-        mine = np.flatnonzero(found.class_ids == class_id)
+    groups = np.zeros(len(found), int) if one_label else found.class_ids
+    for group in np.unique(groups):
+        mine = np.flatnonzero(groups == group)
         boxes, parts = found.boxes_xyxy[mine], cut[mine]
         covered = np.zeros(len(mine), bool)
         if parts.any() and not parts.all():

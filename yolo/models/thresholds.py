@@ -6,7 +6,14 @@ from typing import Any, NamedTuple
 
 # Average precision looks at the whole ranking (COCO's figures at the best 100 of each class).
 RANKED_FROM, RANKED = 0.001, 300  # the least score, and how many objects a picture at least
+NOTED = ("one_label", "max_detections")  # what training finds out of its data
 MATCH_IOU = 0.5  # overlap of a detection and its object that is a hit
+
+
+def notes_fit(notes: dict) -> bool:
+    """Tell whether what a file notes of `NOTED` is what it has to be."""
+    most = notes.get("max_detections", 1)
+    return type(notes.get("one_label", False)) is bool and type(most) is int and most > 0
 
 
 class Thresholds(NamedTuple):
@@ -16,20 +23,27 @@ class Thresholds(NamedTuple):
         score_threshold: least score to show, in 0..1.
         iou_threshold: overlap above which the worse of two boxes of a class is dropped, in 0..1.
         max_detections: the most objects a picture, the best.
+        one_label: whether an object has one class, its best: overlapping boxes of different
+            classes are then boxes of one object, too.
     """
 
     score_threshold: float
     iou_threshold: float
     max_detections: int = 100
+    one_label: bool = False
 
     def chosen(self, **asked: Any) -> Thresholds:
         """Return these with others in the place of those that are asked for; None asks for none.
 
         Example:
             >>> Thresholds(0.25, 0.5).chosen(score_threshold=0.1, iou_threshold=None)
-            Thresholds(score_threshold=0.1, iou_threshold=0.5, max_detections=100)
+            Thresholds(score_threshold=0.1, iou_threshold=0.5, max_detections=100, one_label=False)
         """
         return self._replace(**{name: one for name, one in asked.items() if one is not None})
+
+    def noted(self, notes: dict) -> Thresholds:
+        """Return these with `one_label` and `max_detections` as a model notes them."""
+        return self.chosen(**{name: notes.get(name) for name in NOTED})
 
     def ranked(self, most_objects: int = 0) -> Thresholds:
         """Return those by which detections are scored: what is shown, and the ranking below it.
@@ -39,8 +53,8 @@ class Thresholds(NamedTuple):
                 twice as many are.
 
         Example:
-            >>> Thresholds(0.25, 0.5).ranked(625)
-            Thresholds(score_threshold=0.001, iou_threshold=0.5, max_detections=1250)
+            >>> Thresholds(0.25, 0.5).ranked(625)[:3]
+            (0.001, 0.5, 1250)
         """
         most = max(RANKED, self.max_detections)
         return self._replace(

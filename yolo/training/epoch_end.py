@@ -27,7 +27,8 @@ class EpochEnd:
     Args:
         folder: the run folder.
         state: where the run is; moved on to the next epoch.
-        shadow: a detector like the one trained, not compiled, of this machine alone.
+        shadow: a detector like the one trained, not compiled, of this machine alone; what it
+            notes, all that are saved do.
         measure: returns mAP50 of a detector, 0..1.
         config: the run's settings.
         write: called with a line to show.
@@ -41,6 +42,7 @@ class EpochEnd:
     ):
         self.folder, self.state, self.shadow = folder, state, shadow
         self.measure, self.config, self.write = measure, config, write
+        self.kept = {**notes_of(config), **shadow.notes}  # what every model that is saved notes
         self.stopped = False
         self.rows: list[dict] = []  # not written yet
         score, epoch = run_folder.noted_score(folder / "best.keras")
@@ -116,7 +118,7 @@ class EpochEnd:
 
     def _save(self, name: str, notes: dict) -> None:
         if self.chief:
-            self.shadow.notes = {**notes, **notes_of(self.config)}
+            self.shadow.notes = {**notes, **self.kept}
             save_model(self.shadow, self.folder / name)
 
 

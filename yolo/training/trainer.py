@@ -25,6 +25,7 @@ from yolo.training import checkpoint, run_folder
 from yolo.training.checkpoint import State
 from yolo.training.devices import refuse_uneven, set_up
 from yolo.training.epoch_end import EpochEnd, save_model
+from yolo.training.label_notes import label_notes
 from yolo.training.optimizer import make_optimizer, peak_learning_rate, use_averages
 from yolo.training.origin import origin, refuse_differences
 from yolo.training.phases import Phase, Run, phases
@@ -107,7 +108,7 @@ def train(
         arrays = None
         use_averages(model)
     if chief:
-        _finish(model, shadow, folder, state, config, write)
+        _finish(model, shadow, folder, state, end, write)
     return folder / "best.keras"
 
 
@@ -129,6 +130,7 @@ def _models(
     try:
         with strategy.scope():
             model = _build(config, data, fresh=fresh)
+        model.notes = label_notes(data.train, model.thresholds)
         return model, Detector.from_config(model.get_config())
     finally:
         # What is loaded after the run computes in the precision it would have in a new process.
@@ -136,13 +138,13 @@ def _models(
 
 
 def _finish(
-    model: Detector, shadow: Detector, folder: Path, state: State, config: TrainConfig, write
+    model: Detector, shadow: Detector, folder: Path, state: State, end: EpochEnd, write
 ) -> None:
     """See that there is a best model, and note that the run is complete."""
     if not (folder / "best.keras").exists():
         write("no measurement gave a number: the last model stands for the best")
         shadow.set_weights(model.get_weights())
-        shadow.notes = {"epoch": state.epoch, **settings.notes_of(config)}
+        shadow.notes = {"epoch": state.epoch, **end.kept}
         save_model(shadow, folder / "best.keras")
     run_folder.mark_complete(folder, state)
     checkpoint.prune(folder, newest=state.step, keep=1)

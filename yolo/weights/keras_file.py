@@ -25,6 +25,7 @@ import numpy as np
 from yolo.detector import Detector
 from yolo.errors import WeightsError, YoloError
 from yolo.models.families import FAMILIES
+from yolo.models.thresholds import notes_fit
 from yolo.pictures.background import WHITE, is_color
 from yolo.pictures.fit import RESIZE_MODES
 from yolo.system import hdf5
@@ -299,7 +300,8 @@ def _tests(config: dict) -> Iterator[tuple[str, bool]]:
         "notes",
         isinstance(notes, dict)
         and type(notes.get("split_seed", 0)) is int
-        and is_color(notes.get("background", list(WHITE))),
+        and is_color(notes.get("background", list(WHITE)))
+        and notes_fit(notes),
     )
     yield "name", _is_word(config["name"])
 

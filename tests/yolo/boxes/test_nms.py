@@ -63,6 +63,35 @@ def test_equals_the_definition(count, threshold):
 
 
 @pytest.mark.parametrize("limit", [None, 40])
+def test_one_label_equals_nms_of_each_boxs_best_class(limit):
+    boxes, _ = random_boxes(400, 1)
+    scores = np.random.default_rng(2).random((400, 3)).astype(np.float32)
+    best = scores.max(axis=1)
+    rows = np.flatnonzero(best >= 0.5)
+    expected = rows[plain_nms(boxes[rows], best[rows], 0.4)][:limit]
+    found = class_wise_nms(
+        boxes, scores, score_threshold=0.5, iou_threshold=0.4, max_detections=limit, one_label=True
+    )
+    for ours, wanted in zip(found, (boxes, best, scores.argmax(axis=1)), strict=True):
+        np.testing.assert_array_equal(ours, wanted[expected])
+    scores[expected[0], 0] = np.nan  # no more than that class of that box is lost
+    _, _, ids = class_wise_nms(
+        boxes[expected[:1]], scores[expected[:1]], score_threshold=0, iou_threshold=1,
+        one_label=True,
+    )  # fmt: skip
+    assert ids.tolist() == [scores[expected[0], 1:].argmax() + 1]
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 0), (4, 0)])
+def test_one_label_of_nothing(shape):
+    found = class_wise_nms(
+        np.zeros((shape[0], 4)), np.zeros(shape), score_threshold=0.1, iou_threshold=0.5,
+        one_label=True,
+    )  # fmt: skip
+    assert [len(one) for one in found] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("limit", [None, 40])
 def test_class_wise_equals_nms_of_each_class(limit):
     boxes, _ = random_boxes(400, 1)
     scores = np.random.default_rng(2).random((400, 3)).astype(np.float32)

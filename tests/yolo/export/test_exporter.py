@@ -17,9 +17,10 @@ from tests.yolo.helpers import seen_from_threads
 from yolo.errors import ConfigError, YoloError
 from yolo.export import compare, exporter, formats
 from yolo.export import info as exported
-from yolo.export.graph import float32_twin
+from yolo.export.graph import Graph, float32_twin
 from yolo.export.runtimes import ExportedDetector
 from yolo.inference import predictor
+from yolo.models.thresholds import Thresholds
 from yolo.pictures.files import write_image
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,7 +32,7 @@ PACKAGES = {
 # One file of each format; free sizes and small numbers are tried where they cost least.
 FILES = {
     "saved_model": {"format": "saved_model"},
-    "onnx": {"format": "onnx", "dynamic": True, "max_detections": 20},
+    "onnx": {"format": "onnx", "dynamic": True, "max_detections": 20, "one_label": True},
     "openvino": {"format": "openvino", "dynamic": True},
     "litert": {"format": "litert", "dynamic": True},
     "litert float16": {"format": "litert", "quantize": "float16"},
@@ -107,9 +108,8 @@ def test_a_file_computes_what_keras_does(files, twin, picture, name):
     path, found, difference = files(name)
     exact = found.info.quantize == "none"
     images = np.stack([picture, picture[::-1], picture[:, ::-1]])
-    kept = [
-        (one.scores[:5], one.boxes_xyxy[:5]) for one in twin.detect(images, score_threshold=0.01)
-    ]
+    asked = {"score_threshold": 0.01, "one_label": found.info.one_label}
+    kept = [(one.scores[:5], one.boxes_xyxy[:5]) for one in twin.detect(images, **asked)]
     answers = found.detect(images, score_threshold=0.01)
     assert all(len(scores) == 5 for scores, _ in kept) and len(answers) == 3
     for (scores, boxes), answer in zip(kept, answers, strict=True):
@@ -156,13 +156,28 @@ def test_suppression_inside_the_file_is_ours(files, picture, name):
     assert found.info.nms and compare.check_suppression(found, picture) > 5
     fitted = np.stack([picture[:64, :96], picture[40:104, 90:186]])
     inside = found.detect_inside(fitted, score_threshold=0.05)
-    ours = found.detect(fitted, score_threshold=0.05, max_detections=found.info.max_detections)
+    ours = found.detect(fitted, score_threshold=0.05, clip=False)
     for a, b in zip(inside, ours, strict=True):
         assert len(a) > 3
         np.testing.assert_array_equal(a.scores, b.scores)
         np.testing.assert_array_equal(a.boxes_xyxy, b.boxes_xyxy)
         np.testing.assert_array_equal(a.class_ids, b.class_ids)
     assert not list(path.parent.glob("*_nms.py"))
+
+
+@pytest.mark.parametrize("one_label", [False, True])
+def test_the_graph_suppresses_as_we_do(twin, picture, one_label):
+    thresholds = Thresholds(0.05, 0.4, 30, one_label)
+    graph = Graph(twin, dynamic=True, thresholds=thresholds)
+    fitted = np.stack([picture[:64, :96], picture[40:104, 90:186]])
+    found = {name: value.numpy() for name, value in graph.served(fitted.astype("float32")).items()}
+    ours = twin.detect(fitted, **thresholds._asdict(), clip=False)
+    for i, one in enumerate(ours):
+        count = found["num_detections"][i]
+        assert len(one) == count > 3 and not found["detection_classes"][i, count:].any()
+        np.testing.assert_array_equal(found["detection_classes"][i, :count], one.class_ids)
+        np.testing.assert_allclose(found["detection_scores"][i, :count], one.scores, atol=1e-6)
+        np.testing.assert_allclose(found["detection_boxes"][i, :count], one.boxes_xyxy, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["openvino", "litert"])
@@ -175,7 +190,7 @@ def test_suppression_lies_beside_files_that_have_none(files, picture, name):
     boxes, scores, _ = beside(
         raw["boxes"][0], raw["scores"][0], **found.thresholds.chosen(score_threshold=0.05)._asdict()
     )
-    (ours,) = found.detect(picture[:64, :96], score_threshold=0.05)
+    (ours,) = found.detect(picture[:64, :96], score_threshold=0.05, clip=False)
     np.testing.assert_array_equal(boxes, ours.boxes_xyxy)
     np.testing.assert_array_equal(scores, ours.scores)
 

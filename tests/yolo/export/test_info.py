@@ -27,7 +27,7 @@ def test_it_lies_beside_a_file_and_comes_back(tmp_path, name):
 def test_it_brings_the_thresholds_of_its_model():
     assert INFO.thresholds == Thresholds(0.25, 0.5, 7)
     plain = INFO.to_json()
-    assert [plain[name] for name in Thresholds._fields] == [0.25, 0.5, 7]
+    assert [plain[name] for name in Thresholds._fields] == [0.25, 0.5, 7, False]
 
 
 def test_it_lies_inside_a_folder(tmp_path):

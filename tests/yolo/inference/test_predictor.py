@@ -123,11 +123,11 @@ def suppressed(monkeypatch):
 def test_settings_reach_suppression_and_the_others_are_the_models_own(folder, suppressed):
     settings = {"score_threshold": 0.5, "iou_threshold": 0.3, "max_detections": 1}
     (result,) = predict(RedFinder(), list(folder)[:1], **settings)
-    assert suppressed == [(0.5, 0.3, 1)] and result[2].labels == ["cat"]
+    assert suppressed == [(0.5, 0.3, 1, False)] and result[2].labels == ["cat"]
     list(predict(RedFinder(), list(folder)[:1]))
     assert suppressed[1:] == [RedFinder.thresholds]
     list(predict(RedFinder(), list(folder)[:1], tile=(600, 600)))
-    assert suppressed[2:] == [(0.25, 0.45, 1000)], "a picture of tiles has room for more"
+    assert suppressed[2:] == [(0.25, 0.45, 1000, False)], "a picture of tiles has room for more"
 
 
 def test_a_class_filter_does_not_spend_the_limit(folder):
@@ -203,13 +203,13 @@ def test_detect_samples_and_predict_agree(folder, suppressed):
         model, samples, batch_size=2, on_progress=lambda *step: steps.append(step)
     )
     assert steps == [(i, 5) for i in range(1, 6)]
-    assert suppressed == [(0.001, 0.45, 300)] * 5
+    assert suppressed == [(0.001, 0.45, 300, False)] * 5
     results = predict(RedFinder(), [sample.path for sample in samples], score_threshold=0.001)
     for one, (_, _, other) in zip(found, results, strict=True):
         np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
     assert detect_samples(model, []) == []
     detect_samples(model, samples[:1], score_threshold=None, iou_threshold=0.6, max_detections=7)
-    assert suppressed[-1] == (0.001, 0.6, 7), "None leaves evaluation's own"
+    assert suppressed[-1] == (0.001, 0.6, 7, False), "None leaves evaluation's own"
 
 
 def test_boxes_are_scored_as_they_are_given_out(tmp_path):
