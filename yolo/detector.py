@@ -172,7 +172,10 @@ class Detector(ReplicatedModel):
 
         Args:
             x: a `tf.data.Dataset` of (images, {"boxes": ..., "classes": ...}), or images.
-            y: {"boxes": ..., "classes": ...} for images.
+            y: {"boxes": ..., "classes": ...} for images: (B, M, 4) xyxy pixels and (B, M) ids.
+                Below 0 an id is no class: -1 is padding, -2 an object that is neither right nor
+                wrong, -3 a region of many; what lies on these two is no background. See
+                `yolo.boxes.labels`.
             *args: as in Keras.
             **kwargs: as in Keras; `validation_data` is looked at, too.
 
@@ -210,7 +213,7 @@ class Detector(ReplicatedModel):
 
         Args:
             x: images (B, H, W, 3); only their size is used.
-            y: {"boxes": (B, M, 4) xyxy pixels, "classes": (B, M) int32, -1 for padding}.
+            y: {"boxes": (B, M, 4) xyxy pixels, "classes": (B, M) int32}, as for `fit`.
             y_pred: the network's raw outputs.
             sample_weight: not supported, must be None.
             training: whether a running mean in the loss moves on.

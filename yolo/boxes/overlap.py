@@ -49,6 +49,15 @@ def overlaps(boxes_a, boxes_b):
     return overlap / (area_a + area_b - overlap + _TINY)
 
 
+def shares(boxes_a, boxes_b):
+    """Return which share of each first box lies in the second, else as `overlaps`."""
+    a, b = ([boxes[..., i] for i in range(4)] for boxes in (boxes_a, boxes_b))
+    width = ops.minimum(a[2], b[2]) - ops.maximum(a[0], b[0])
+    height = ops.minimum(a[3], b[3]) - ops.maximum(a[1], b[1])
+    overlap = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
+    return overlap / ((a[2] - a[0]) * (a[3] - a[1]) + _TINY)
+
+
 def max_iou(boxes_xyxy, truth_xyxy, valid):
     """Return each box's largest IoU with any valid ground truth of its picture.
 
@@ -63,10 +72,20 @@ def max_iou(boxes_xyxy, truth_xyxy, valid):
     Returns:
         (batch, N) float32 in 0..1; 0 where a picture has no valid ground truth.
     """
+    return _largest(overlaps, boxes_xyxy, truth_xyxy, valid)
+
+
+def max_share(boxes_xyxy, regions_xyxy, valid):
+    """Return the largest share of each box's area that lies in one region; as `max_iou`."""
+    return _largest(shares, boxes_xyxy, regions_xyxy, valid)
+
+
+def _largest(measure, boxes_xyxy, truth_xyxy, valid):
+    """Return the largest `measure` of each box with any valid ground truth, block by block."""
     boxes = boxes_xyxy[:, :, None]  # (batch, N, 1, 4)
 
     def best_in(truth, valid):
-        found = overlaps(boxes, truth[:, None])  # (batch, N, block)
+        found = measure(boxes, truth[:, None])  # (batch, N, block)
         return ops.max(found * ops.cast(valid[:, None], found.dtype), axis=-1)
 
     none = ops.zeros_like(boxes_xyxy[..., 0])
@@ -153,24 +172,6 @@ def _siou_penalty(offset, hull, size_p, size_t):
 
 
 LOCATION_KINDS = ("iou", "giou", "diou", "ciou", "siou")
-
-
-def at_least_one(boxes_xyxy, class_ids):
-    """Return the objects of a batch with room for one: reductions over none need no case then.
-
-    Args:
-        boxes_xyxy: (batch, M, 4).
-        class_ids: (batch, M); below 0 is padding.
-
-    Returns:
-        The boxes float32 and the ids int32; with one more, of padding, if M is 0 or not known
-        while a graph is made.
-    """
-    boxes, ids = ops.cast(boxes_xyxy, "float32"), ops.cast(class_ids, "int32")
-    if not boxes.shape[1]:
-        boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
-        ids = ops.pad(ids, ((0, 0), (0, 1)), constant_values=-1)
-    return boxes, ids
 
 
 def map_sizes(strides, image_size) -> list[tuple]:

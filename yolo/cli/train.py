@@ -159,7 +159,7 @@ def _why_not(detector, config: TrainConfig, few) -> list[str]:
     lines = []
     missed = overfit.without_anchor(config, few.train, few.classes)
     if missed:
-        lines.append(overfit.explain(missed, sum(len(s.class_ids) for s in few.train)))
+        lines.append(overfit.explain(missed, sum(len(s.learned().class_ids) for s in few.train)))
     if detector.notes.get("epoch", 0) > config.epochs - config.epochs_between_evaluations:
         lines.append("it was still learning when its steps were over: a longer run may get there")
     if getattr(detector.architecture, "head_norm", "group") == "none":

@@ -28,11 +28,12 @@ class MarkedObject:
         name: its class.
         box: xmin, ymin, xmax, ymax in the file's own convention; None where `fault` or `repair`
             says why.
-        difficult: whether evaluation after PASCAL VOC ignores it.
+        difficult: whether training and evaluation ignore it.
         truncated: whether the picture's edge cuts it.
         line: where it stands in the file, counted from 1; None where lines mean nothing.
         fault: what is wrong with it and how to mend that, or "".
         repair: what was done with it, in the same words each time, or "".
+        crowd: whether it marks a region of many; then it is ignored, too.
     """
 
     label: str
@@ -43,6 +44,7 @@ class MarkedObject:
     line: int | None = None
     fault: str = ""
     repair: str = ""
+    crowd: bool = False
 
     def place(self, file: str) -> str:
         """Name the object in messages: file, line and label."""
@@ -127,8 +129,8 @@ def check_objects(
         shares: whether boxes are shares of the picture's width and height.
 
     Returns:
-        `boxes_xyxy` (n, 4) float32, `class_ids` (n,) int32, `difficult` and `truncated` (n,)
-        bool, `lines` (n,) int32 and `origin`: the arguments of `Sample` that describe objects.
+        `boxes_xyxy` (n, 4) float32, `class_ids` (n,) int32, `difficult`, `truncated` and `crowd`
+        (n,) bool, `lines` (n,) int32 and `origin`: the arguments of `Sample` that describe objects.
 
     Example:
         >>> one, found = MarkedObject("object 1", "cat", (1, 1, 4, 3)), Findings("a")
@@ -211,8 +213,9 @@ def _arrays(
     return {
         "boxes_xyxy": np.array([box for _, box in kept], np.float32).reshape(-1, 4),
         "class_ids": np.array([ids[item.name] for item, _ in kept], np.int32),
-        "difficult": np.array([item.difficult for item, _ in kept], bool),
+        "difficult": np.array([item.difficult or item.crowd for item, _ in kept], bool),
         "truncated": np.array([item.truncated for item, _ in kept], bool),
+        "crowd": np.array([item.crowd for item, _ in kept], bool),
         "lines": np.array([item.line or 0 for item, _ in kept], np.int32),
         "origin": origin,
     }

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from yolo.boxes.labels import PADDING
 from yolo.pictures.fit import GREY, SIZE_MULTIPLE
 
 
@@ -105,10 +106,11 @@ def move_boxes(
 
     Args:
         boxes: (k, m, 4) float32 xyxy, pixels of the pictures.
-        classes: (k, m) int32, -1 for padding.
+        classes: (k, m) int32, -1 for padding; others below 0 are labels to ignore.
         window: where the k pictures lie.
         min_pixels: boxes that end up narrower or lower than this are dropped.
-        min_visible: boxes of whose area a smaller share is left are dropped.
+        min_visible: boxes of whose area a smaller share is left are dropped. What is to be ignored
+            stays, however little of it is left.
 
     Returns:
         boxes (k, m, 4) float32 xyxy in pixels of the canvases, 0 where there is none, and
@@ -122,10 +124,12 @@ def move_boxes(
     cut = tf.clip_by_value(moved, low, high)
     sides = cut[..., 2:] - cut[..., :2]  # (k, m, 2)
     full = tf.reduce_prod(moved[..., 2:] - moved[..., :2], axis=-1)
-    keep = (classes >= 0) & (tf.reduce_prod(sides, axis=-1) >= min_visible * full)
-    keep &= tf.reduce_min(sides, axis=-1) >= min_pixels
+    large = tf.reduce_prod(sides, axis=-1) >= min_visible * full
+    large &= tf.reduce_min(sides, axis=-1) >= min_pixels
+    keep = (classes >= 0) & large
+    keep |= (classes < PADDING) & (tf.reduce_min(sides, axis=-1) > 0)
     boxes = tf.where(keep[..., None], tf.cast(cut, tf.float32), 0.0)
-    return boxes, tf.where(keep, classes, -1)
+    return boxes, tf.where(keep, classes, PADDING)
 
 
 def place(

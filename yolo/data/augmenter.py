@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from yolo.boxes.labels import PADDING
 from yolo.data import augment as aug
 from yolo.data.store import Store
 from yolo.pictures.fit import SIZE_MULTIPLE
@@ -70,7 +71,7 @@ class Augmenter:
                     lambda i=image, b=boxes, a=axis: aug.flip(i, b, axis=a),
                     lambda i=image, b=boxes: (i, b),
                 )
-        return image, tf.where(classes[:, None] >= 0, boxes, 0.0), classes
+        return image, tf.where(classes[:, None] != PADDING, boxes, 0.0), classes
 
     def if_held(
         self, held: tf.Tensor | None, index: tf.Tensor, size: tf.Tensor, *rest
@@ -83,7 +84,7 @@ class Augmenter:
             # Small where the pictures of a batch are padded to the size of the largest.
             sides = [SIZE_MULTIPLE] * 2 if self.store.resize == "shorter" else size
             image = tf.zeros(tf.concat([sides, [3]], axis=0), tf.uint8)
-            return image, tf.zeros([self.room, 4]), tf.fill([self.room], -1)
+            return image, tf.zeros([self.room, 4]), tf.fill([self.room], PADDING)
 
         return tf.cond(held, lambda: self(index, size, *rest), black)
 
@@ -93,7 +94,7 @@ class Augmenter:
         return (
             image,
             tf.pad(boxes, [[0, more], [0, 0]]),
-            tf.pad(classes, [[0, more]], constant_values=-1),
+            tf.pad(classes, [[0, more]], constant_values=PADDING),
         )
 
     def _alone(self, index, size, limits, chance) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

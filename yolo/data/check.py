@@ -43,7 +43,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What one split holds: pictures, those without objects, objects, difficult ones, per class."""
+    """What one split holds: pictures, those without objects, objects, difficult ones, per class.
+
+    Difficult ones count among the objects, and for no class.
+    """
 
     pictures: int
     empty: int
@@ -182,12 +185,12 @@ def _of_annotations(findings: Findings) -> list[Problem]:
 
 
 def _count(samples: Sequence[Sample], classes: tuple[str, ...]) -> SplitCounts:
-    ids = np.concatenate([np.zeros(0, np.int32), *(sample.class_ids for sample in samples)])
-    numbers = np.bincount(ids.astype(np.int64), minlength=len(classes))
+    learned = [np.zeros(0, np.int32), *(sample.learned().class_ids for sample in samples)]
+    numbers = np.bincount(np.concatenate(learned).astype(np.int64), minlength=len(classes))
     return SplitCounts(
         pictures=len(samples),
         empty=sum(len(sample.class_ids) == 0 for sample in samples),
-        objects=len(ids),
+        objects=sum(len(sample.class_ids) for sample in samples),
         difficult=sum(int(sample.difficult.sum()) for sample in samples),
         per_class={name: int(n) for name, n in zip(classes, numbers, strict=True)},
     )

@@ -179,6 +179,9 @@ def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False)
         )
         for name in sorted({names["train"] or wanted["train"], *filter(None, names.values())})
     }  # fmt: skip
+    if config.difficult == "learn" and names["train"]:
+        learned = [sample.with_difficult_learned() for sample in read[names["train"]]]
+        read[names["train"]] = learned
     parts = {role: (name, read[name]) for role, name in names.items() if name is not None}
     divided = opened.splits(config.seed) if opened.divided else {}
     return _judged(classes, parts, divided, source)
@@ -201,6 +204,11 @@ def _judged(classes, parts: dict[str, tuple[str, list[Sample]]], divided, source
         raise DatasetError(
             f"{source}: no object is marked in the {len(train)} training pictures; "
             "is this the right folder and list?"
+        )
+    if not any(sample.learned().class_ids.size for sample in train):
+        raise DatasetError(
+            f"{source}: all objects of the {len(train)} training pictures are marked as difficult "
+            "or as crowds, which are not learned: --difficult learn takes the difficult ones"
         )
     judges = {role: parts[role] for role in ("val", "test") if role in parts}
     for role, (name, samples) in list(judges.items()):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from yolo.boxes.labels import PADDING
 from yolo.data.augmenter import Augmenter, chances, joined_pictures
 from yolo.data.sample import Sample
 from yolo.data.store import Store
@@ -115,8 +116,7 @@ def training_dataset(
     else: a run that starts later sees what an uninterrupted one sees from there on.
     Each epoch draws every picture at most once, in an order of its own, and leaves out those
     that fill no whole batch (where there are fewer pictures than a batch holds, they repeat);
-    without the plan's `drop_remainder` it draws every picture exactly once. Difficult objects are
-    learned like all others.
+    without the plan's `drop_remainder` it draws every picture exactly once.
 
     Args:
         samples: the pictures; those without objects serve as negatives.
@@ -133,8 +133,9 @@ def training_dataset(
 
     Returns:
         A dataset of (images (B, h, w, 3) uint8, {"boxes": (B, M, 4) float32 xyxy pixels of the
-        images, "classes": (B, M) int32}), class -1 being padding. M is the most that a picture
-        can get; no object is cut off.
+        images, "classes": (B, M) int32}), class -1 being padding, and -2 and -3 what is
+        to be ignored (`yolo.boxes.labels`). M is the most that a picture can get; no object is cut
+        off.
 
     Raises:
         DatasetError: there are no samples, or a picture does not have its sample's size.
@@ -300,7 +301,7 @@ def _batches(
     each = tf.autograph.experimental.do_not_convert(each)
     dataset = dataset.map(each, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if various:  # pictures of one batch may differ in size; the smaller ones are padded
-        padding = {"boxes": tf.constant(0.0), "classes": tf.constant(-1)}
+        padding = {"boxes": tf.constant(0.0), "classes": tf.constant(PADDING)}
         values = (tf.constant(GREY, tf.uint8), padding)
         dataset = dataset.padded_batch(
             batch_size,

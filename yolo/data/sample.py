@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.boxes.draw import draw_boxes
+from yolo.boxes.labels import CROWD, DIFFICULT
 from yolo.system.reading import FilePart
 
 
@@ -20,13 +21,14 @@ class Sample:
         path: the picture file, or its part of a shard.
         boxes_xyxy: (n, 4) float32 pixels, half-open, origin top-left, inside the picture.
         class_ids: (n,) int32 indices into the data set's class list.
-        difficult: (n,) bool, objects that evaluation after PASCAL VOC ignores.
+        difficult: (n,) bool, objects that training and evaluation ignore: neither right nor wrong.
         truncated: (n,) bool, objects cut by the picture's edge.
         size: (height, width) of the picture as displayed, EXIF orientation applied.
         image_id: what names the picture in results: the stem for VOC, the id for COCO.
         origin: the annotation that it was read from, as messages name it.
         lines: (n,) where each object stands in that file, 0 where lines mean nothing.
         plain_jpeg: what the file's `pictures.header.Header` says, where it was looked at.
+        crowd: (n,) bool, of the difficult ones those that mark a region of many; empty for none.
     """
 
     path: Path | FilePart
@@ -39,6 +41,11 @@ class Sample:
     origin: str = ""
     lines: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False)
     plain_jpeg: bool | None = None
+    crowd: np.ndarray = field(default_factory=lambda: np.zeros(0, bool), repr=False)
+
+    def __post_init__(self) -> None:
+        if not len(self.crowd):
+            object.__setattr__(self, "crowd", np.zeros(len(self.class_ids), bool))
 
     def with_class_ids(self, class_ids: np.ndarray) -> Sample:
         """Return the same picture with other class ids (n,) int32."""
@@ -50,7 +57,21 @@ class Sample:
             self, boxes_xyxy=self.boxes_xyxy[kept], class_ids=self.class_ids[kept],
             difficult=self.difficult[kept], truncated=self.truncated[kept],
             lines=self.lines[kept] if len(self.lines) else self.lines,
+            crowd=self.crowd[kept],
         )  # fmt: skip
+
+    def learned(self) -> Sample:
+        """Return the same picture with the objects alone that are to be learned."""
+        return self.select(~self.difficult) if self.difficult.any() else self
+
+    def with_difficult_learned(self) -> Sample:
+        """Return the same picture with difficult objects that are objects; crowds stay ignored."""
+        return replace(self, difficult=self.crowd)
+
+    def labels(self) -> np.ndarray:
+        """Return (n,) int32, what stands in a batch for each object: see `yolo.boxes.labels`."""
+        found = np.where(self.difficult, DIFFICULT, self.class_ids)
+        return np.where(self.crowd, CROWD, found).astype(np.int32)
 
     def place(self, index: int) -> str:
         """Name one object for a message: its file and line, or its number."""

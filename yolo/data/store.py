@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
+from yolo.boxes.labels import PADDING
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.files import read_image
@@ -56,7 +57,7 @@ class Store:
         self._files = [sample.path for sample in samples]
         self._in_parts = any(isinstance(path, FilePart) for path in self._files)
         boxes = [np.zeros((1, 4), np.float32), *(sample.boxes_xyxy for sample in samples)]
-        ids = [np.zeros(1, np.int32), *(sample.class_ids for sample in samples)]
+        ids = [np.zeros(1, np.int32), *(sample.labels() for sample in samples)]
         kept, starts = decoded(samples, cache_bytes)
         self.cached = int((starts >= 0).sum())
         with tf.device("CPU"):  # where tf.data runs
@@ -75,11 +76,14 @@ class Store:
         return tf.gather(self._sizes, indices)
 
     def objects(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return boxes (k, m, 4) float32 and classes (k, m) int32, padded with class -1."""
+        """Return boxes (k, m, 4) float32 and classes (k, m) int32, padded with class -1.
+
+        Other classes below 0 are labels to ignore, see `yolo.boxes.labels`.
+        """
         order = tf.range(self.most_objects, dtype=tf.int64)[None]
         there = order < tf.gather(self._counts, indices)[:, None]  # (k, m)
         rows = tf.where(there, tf.gather(self._starts, indices)[:, None] + order + 1, 0)
-        return tf.gather(self._boxes, rows), tf.where(there, tf.gather(self._ids, rows), -1)
+        return tf.gather(self._boxes, rows), tf.where(there, tf.gather(self._ids, rows), PADDING)
 
     def pixels(self, index: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """Return a window of the picture `index`, decoding little more than that.

@@ -46,6 +46,7 @@ def brief(report: DataReport) -> list[str]:
         counts = sorted(split.per_class.items(), key=lambda item: -item[1])
         shown = ", ".join(f"{c} {n}" for c, n in counts[:6])
         more = f", {len(counts) - 6} more classes" if len(counts) > 6 else ""
+        more += f", difficult {split.difficult}" if split.difficult else ""
         empty = f", {split.empty} without objects" if split.empty else ""
         lines.append(
             f"{name}: {split.pictures} pictures{empty}, {split.objects} objects ({shown}{more})"

@@ -71,6 +71,12 @@ class DataSettings:
     background: str = _option(
         "255,255,255", "R,G,B behind transparent pictures, which the model keeps", metavar="COLOUR"
     )
+    difficult: str = _option(
+        "ignore",
+        "objects that are marked as difficult: neither object nor background, as where they are "
+        "scored, or learned like all others; crowds of COCO are never learned",
+        choices=("ignore", "learn"),
+    )
     max_megapixels: float = _option(
         MAX_MEGAPIXELS,
         "refuse larger pictures, in millions of pixels, before decoding",

@@ -56,8 +56,14 @@ def anchor_recall(config: TrainConfig, samples: Sequence[Sample], classes) -> Re
         samples: the pictures to train on.
         classes: class names.
     """
-    boxes, ids = anchor_fit.network_boxes(samples, config.image_size, config.resize)
+    boxes, ids = _learned_boxes(config, samples)
     return _recall(config, model_settings(config), boxes, ids, classes)
+
+
+def _learned_boxes(config: TrainConfig, samples: Sequence[Sample]):
+    """Return boxes and classes of the objects to learn, in pixels of the network's picture."""
+    learned = [sample.learned() for sample in samples]
+    return anchor_fit.network_boxes(learned, config.image_size, config.resize)
 
 
 def _recall(
@@ -92,7 +98,7 @@ def fit_anchors(
         classes: class names.
         write: called with lines to show.
     """
-    boxes, ids = anchor_fit.network_boxes(samples, config.image_size, config.resize)
+    boxes, ids = _learned_boxes(config, samples)
     settings = model_settings(config)
     old, groups = anchor_shapes(config)
     new = anchor_fit.fit_shapes(anchor_fit.box_sizes(boxes), old, groups, seed=config.seed)

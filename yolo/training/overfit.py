@@ -32,16 +32,17 @@ def choose(samples: Sequence[Sample], count: int) -> list[Sample]:
     Raises:
         DatasetError: no picture has objects.
     """
-    left = [sample for sample in samples if len(sample.class_ids)]
+    left = [(sample, sample.learned().class_ids) for sample in samples]
+    left = [(sample, ids) for sample, ids in left if len(ids)]
     if not left:
         raise DatasetError("no training picture has an object to learn")
     chosen: list[Sample] = []
     known: set[int] = set()
     while left and len(chosen) < count:
-        best = max(left, key=lambda s: (len(set(s.class_ids.tolist()) - known), -len(s.class_ids)))
-        chosen.append(best)
-        left = [sample for sample in left if sample is not best]
-        known.update(best.class_ids.tolist())
+        best = max(left, key=lambda one: (len(set(one[1].tolist()) - known), -len(one[1])))
+        chosen.append(best[0])
+        left = [one for one in left if one is not best]
+        known.update(best[1].tolist())
     return chosen
 
 
@@ -124,7 +125,7 @@ def overfit(
     config, _ = fit_anchors.settle_anchors(config, data.train, data.classes, folder, write)
     missed = without_anchor(config, few, data.classes)
     if missed:
-        write(explain(missed, sum(len(sample.class_ids) for sample in few)))
+        write(explain(missed, sum(len(sample.learned().class_ids) for sample in few)))
     steps = max(1, -(-len(few) // config.batch_size))
     times = max(1, STEPS_AN_EPOCH // steps)
     repeated = dataclasses.replace(data, train=few * times, val=few, test=few, test_name="chosen")

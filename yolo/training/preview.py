@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.boxes.draw import class_color, outline
+from yolo.boxes.labels import PADDING
 from yolo.data import pipeline
 from yolo.data.anchor_fit import box_sizes
 from yolo.data.folder import TrainingData
@@ -18,7 +19,7 @@ from yolo.pictures.sheet import grid
 from yolo.settings import train
 from yolo.settings.train import TrainConfig
 
-ANCHOR_COLOUR = (255, 255, 255)
+ANCHOR_COLOUR, IGNORED_COLOUR = (255, 255, 255), (160, 160, 160)
 CELL = 416
 
 
@@ -87,7 +88,7 @@ def draw_batch_picture(image, boxes_xyxy, class_ids, anchors_xyxy, classes) -> n
     Args:
         image: (H, W, 3) uint8.
         boxes_xyxy: (M, 4), with padding.
-        class_ids: (M,), -1 for padding.
+        class_ids: (M,), see `yolo.boxes.labels`; what is to be ignored is drawn in grey.
         anchors_xyxy: (k, 4).
         classes: class names.
 
@@ -97,6 +98,7 @@ def draw_batch_picture(image, boxes_xyxy, class_ids, anchors_xyxy, classes) -> n
     canvas = np.array(image, np.uint8, order="C")
     order = np.argsort(-box_sizes(anchors_xyxy).prod(axis=1), kind="stable")
     outline(canvas, anchors_xyxy[order], ANCHOR_COLOUR, line=1)
+    outline(canvas, boxes_xyxy[class_ids < PADDING], IGNORED_COLOUR, line=3)
     there = class_ids >= 0
     for class_id in np.unique(class_ids[there]):
         outline(canvas, boxes_xyxy[class_ids == class_id], class_color(int(class_id)), line=3)

@@ -105,7 +105,7 @@ def _marked(
         elif crowd not in (0, 1):
             fault = f"iscrowd {shortened(crowd)}; expected 0 or 1"
         marked[picture].append(
-            MarkedObject(label, names[category], box, difficult=crowd == 1, fault=fault)
+            MarkedObject(label, names[category], box, fault=fault, crowd=crowd == 1)
         )
     return marked
 

@@ -233,13 +233,12 @@ class _Reader:
                 f"the box {shortened(', '.join(cells))}; expected four numbers: correct the line"
             )
             return MarkedObject("object", name, None, line=number, fault=fault)
-        ignored, truncated = (
-            any(self._number(row, flag) == 1 for flag in flags)
-            for flags in (("group", "difficult"), ("truncated",))
+        difficult, truncated, crowd = (
+            self._number(row, flag) == 1 for flag in ("difficult", "truncated", "group")
         )
         return MarkedObject(
-            "object", self.names.get(name, name), (x1, y1, x2, y2), ignored, truncated, number,
-            "" if name else "no class: correct the line",
+            "object", self.names.get(name, name), (x1, y1, x2, y2), difficult, truncated, number,
+            "" if name else "no class: correct the line", crowd=crowd,
         )  # fmt: skip
 
     def _number(self, row: Sequence[str], column: str) -> float | None:

@@ -46,6 +46,7 @@ SHARD_BYTES = 256 << 20
 _BEFORE, _AFTER = 12, 4
 # What the index holds of each picture: where it lies, its checksum, and what its header says.
 _PLACES = {"starts": np.int64, "lengths": np.int64, "crc32": np.uint32, "plain": np.uint8}
+_FLAGS = ("difficult", "truncated", "crowd")  # of each object
 
 
 # ---------------------------------------------------------------------------------- to read
@@ -148,7 +149,7 @@ class Shards(DataSet):
             height, width = map(int, sizes[i])
             samples.append(Sample(
                 FilePart(shards[owners[i]].path, *place), boxes, class_ids, flags[0], flags[1],
-                size=(height, width), image_id=ids[i], plain_jpeg=bool(plain[i]),
+                size=(height, width), image_id=ids[i], plain_jpeg=bool(plain[i]), crowd=flags[2],
             ))  # fmt: skip
         return samples
 
@@ -171,7 +172,7 @@ class Shards(DataSet):
         total = int(counts.sum())
         boxes = unpack(split["boxes"], np.float32, (total, 4))
         ids = unpack(split["class_ids"], np.int32, (total,))
-        flags = [unpack(split[k], np.uint8, (total,)) for k in ("difficult", "truncated")]
+        flags = [unpack(split[k], np.uint8, (total,)) for k in _FLAGS]
         limits = np.repeat(sizes[:, ::-1], counts, axis=0)  # (objects, 2), width and height
         good = (boxes[:, :2] >= 0) & (boxes[:, :2] < boxes[:, 2:]) & (boxes[:, 2:] <= limits)
         if not good.all() or not ((ids >= 0) & (ids < len(self._classes))).all():
@@ -234,7 +235,8 @@ def write_shards(
     Pictures are copied byte for byte. Each record is a `tf.train.Example` with `image/encoded`,
     `image/filename`, `image/source_id`, `image/height`, `image/width` (as displayed),
     `image/object/boxes_xyxy` (half-open pixels, 4 a box), `image/object/class/label` (from 0),
-    `image/object/class/text`, `image/object/difficult` and `image/object/truncated`.
+    `image/object/class/text`, `image/object/difficult`, `image/object/truncated` and
+    `image/object/is_crowd`.
 
     Args:
         splits: split name to its samples.
@@ -362,8 +364,7 @@ class _Split:
             "counts": pack(counts),
             "boxes": joined("boxes_xyxy", np.float32, 4),
             "class_ids": joined("class_ids", np.int32),
-            "difficult": joined("difficult", np.uint8),
-            "truncated": joined("truncated", np.uint8),
+            **{flag: joined(flag, np.uint8) for flag in _FLAGS},
         }
 
     def _example(self, sample: Sample, data: bytes) -> bytes:
@@ -388,6 +389,7 @@ class _Split:
             "image/object/class/text": texts(labels),
             "image/object/difficult": numbers(sample.difficult),
             "image/object/truncated": numbers(sample.truncated),
+            "image/object/is_crowd": numbers(sample.crowd),
         }
         example = tf.train.Example(features=tf.train.Features(feature=feature))
         return example.SerializeToString(deterministic=True)

@@ -72,8 +72,8 @@ def detection_loss(
         settings: matching, weights and normaliser.
         outputs: those of the network.
         image_size: (height, width) of the batch's pictures.
-        ground_truth: "boxes" (batch, M, 4) xyxy in pixels and "classes" (batch, M) int32, -1
-            for padding.
+        ground_truth: "boxes" (batch, M, 4) xyxy in pixels and "classes" (batch, M) int32; what
+            numbers below 0 mean is said in `yolo.boxes.labels`.
         anchor_loss: an `AnchorLoss` for the class logits.
         average: the state that `make_state` made, which takes the number of positives and
             returns its running mean; None divides by the number itself.

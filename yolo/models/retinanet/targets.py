@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes.overlap import at_least_one, map_sizes, overlaps
+from yolo.boxes.labels import CROWD, DIFFICULT, at_least_one, in_crowd
+from yolo.boxes.overlap import map_sizes, overlaps
 from yolo.models.retinanet.decode import at_most, make_anchors
 from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
 
@@ -23,7 +24,7 @@ class Targets(NamedTuple):
     Attributes:
         matched: (batch, N) int32: index of the object, `BACKGROUND` or `IGNORED`.
         boxes_xyxy: (batch, M, 4) the objects' boxes in pixels.
-        class_ids: (batch, M) int32, 0 where padding.
+        class_ids: (batch, M) int32, 0 where there is no object to learn.
     """
 
     matched: Any
@@ -36,13 +37,16 @@ def assign(
 ) -> Targets:
     """Match anchors with objects.
 
+    Difficult objects are matched like all others; the anchors that would be theirs are ignored. So
+    are those in a crowd that would be background.
+
     Args:
         config: the network's settings.
         settings: matcher and thresholds.
         image_size: (height, width) of the pictures.
         anchors: (N, 4) xyxy, of `decode.make_anchors`.
         boxes_xyxy: (batch, M, 4) pixels.
-        class_ids: (batch, M); below 0 is padding.
+        class_ids: (batch, M); below 0 is none to learn, see `yolo.boxes.labels`.
 
     Returns:
         One entry per anchor.
@@ -51,11 +55,17 @@ def assign(
         Lin et al. (2017), section 4, "Anchors".
     """
     boxes, class_ids = at_least_one(boxes_xyxy, class_ids)
-    valid = ops.logical_and(class_ids >= 0, ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1))
+    there = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+    crowd = ops.logical_and(class_ids == CROWD, there)
+    valid = ops.logical_and(ops.logical_or(class_ids >= 0, class_ids == DIFFICULT), there)
     if settings.matcher == "atss":
         matched = _by_statistics(config, image_size, anchors, boxes, valid)
     else:
         matched = _by_overlap(settings, anchors, boxes, valid)
+    owner = ops.take_along_axis(class_ids, ops.maximum(matched, 0), axis=1)
+    ignored = ops.logical_and(matched >= 0, owner == DIFFICULT)
+    crowded = ops.logical_and(matched == BACKGROUND, in_crowd(anchors[None], boxes, crowd))
+    matched = ops.where(ops.logical_or(ignored, crowded), IGNORED, matched)
     return Targets(ops.stop_gradient(matched), boxes, ops.maximum(class_ids, 0))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
+from yolo.boxes.labels import in_crowd
 from yolo.boxes.overlap import box_similarity, map_sizes, max_iou
 from yolo.errors import ConfigError
 from yolo.models.replicas import sum_over_replicas
@@ -19,6 +20,7 @@ from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss, scaled
 from yolo.models.yolov4.targets import Targets, assign, class_shares
 
 PARTS = ("location_loss", "confidence_loss", "class_loss")
+_IGNORED = -1.0  # in the place of an anchor's target
 
 
 def default_settings(config: YOLOv4Config, loss) -> YOLOv4Loss:
@@ -57,8 +59,8 @@ def detection_loss(
         settings: weights, normalisers and thresholds.
         maps: the network's outputs, {stride: (batch, h, w, anchors * (5 + C))}.
         image_size: (height, width) of the batch's pictures.
-        ground_truth: "boxes" (batch, M, 4) xyxy in pixels and "classes" (batch, M) int32, -1
-            for padding.
+        ground_truth: "boxes" (batch, M, 4) xyxy in pixels and "classes" (batch, M) int32; what
+            numbers below 0 mean is said in `yolo.boxes.labels`.
         anchor_loss: an `AnchorLoss` for the objectness logits.
 
     Returns:
@@ -96,8 +98,12 @@ def detection_loss(
     value = targets.positive
     if anchor_loss.soft_targets:
         value = ops.maximum(similarity, 1e-3) * targets.positive
-    truth = _at_anchors(targets, value, raw)
-    used = ops.cast(ops.logical_or(truth > 0, overlap <= settings.ignore_iou), "float32")
+    found = _at_anchors(targets, value, raw)
+    truth = ops.maximum(found, 0.0)
+    background = ops.logical_and(overlap <= settings.ignore_iou, found != _IGNORED)
+    crowded = in_crowd(decoded, targets.boxes_xyxy, targets.crowd)
+    background = ops.logical_and(background, ops.logical_not(crowded))
+    used = ops.cast(ops.logical_or(truth > 0, background), "float32")
     confidence, used = anchor_loss(truth, raw[..., 4], used, decoded)
     if settings.class_factors:
         factors = _at_anchors(targets, _class_factors(settings, targets) * targets.positive, raw)
@@ -201,23 +207,26 @@ def _class_factors(settings: YOLOv4Loss, targets: Targets):
 
 
 def _at_anchors(targets: Targets, value, raw):
-    """Return (batch, N): the largest value of the pairs of each anchor, 0 where it has none.
+    """Return (batch, N): the largest value of the objects that each anchor is responsible for.
+
+    Where it would be responsible for ignored ones alone it is `_IGNORED`; where for nothing, some
+    other number below 0.
 
     Args:
         targets: the pairs.
-        value: (batch, M, S), above 0 where positive.
+        value: (batch, M, S), above 0 where positive, else 0.
         raw: (batch, N, ...), of as many anchors.
     """
     shape = ops.shape(raw)
     batch, anchors = shape[0], shape[1]
     first = ops.reshape(ops.arange(batch, dtype="int32") * (anchors + 1), (-1, 1, 1))
-    # Pairs that are not positive write to one spare place behind each picture's anchors.
-    place = ops.where(targets.positive > 0, targets.anchor, anchors) + first
-    place = ops.reshape(place, (-1,))
-    total = batch * (anchors + 1)
-    found = ops.segment_max(ops.reshape(value, (-1,)), place, num_segments=total)
-    found = ops.reshape(ops.maximum(found, 0.0), (batch, anchors + 1))
-    return found[:, :anchors]
+    # Pairs that are none write to one spare place behind each picture's anchors.
+    place = ops.where(targets.positive + targets.ignored > 0, targets.anchor, anchors) + first
+    value = ops.where(targets.ignored > 0, _IGNORED, value)
+    found = ops.segment_max(
+        ops.reshape(value, (-1,)), ops.reshape(place, (-1,)), num_segments=batch * (anchors + 1)
+    )
+    return ops.reshape(found, (batch, anchors + 1))[:, :anchors]
 
 
 def _running_sums(counts):

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes.overlap import at_least_one, map_sizes, shape_iou
+from yolo.boxes.labels import CROWD, DIFFICULT, at_least_one
+from yolo.boxes.overlap import map_sizes, shape_iou
 from yolo.models.yolov4.decode import make_anchors
 from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss
 
@@ -22,17 +23,21 @@ class Targets(NamedTuple):
 
     Attributes:
         positive: (batch, M, S) float32, 1 where the anchor is responsible for the object.
+        ignored: (batch, M, S) float32, 1 where it would be, were the object not a difficult one.
         anchor: (batch, M, S) int32 index among the picture's N anchors.
         boxes_xyxy: (batch, M, 4) the objects' boxes in pixels.
-        class_ids: (batch, M) int32, 0 where padding.
-        valid: (batch, M) bool, not padding.
+        class_ids: (batch, M) int32, 0 where there is no object to learn.
+        valid: (batch, M) bool, an object, difficult ones included.
+        crowd: (batch, M) bool, a crowd.
     """
 
     positive: Any
+    ignored: Any
     anchor: Any
     boxes_xyxy: Any
     class_ids: Any
     valid: Any
+    crowd: Any
 
 
 def assign(
@@ -50,7 +55,7 @@ def assign(
             too.
         image_size: (height, width) of the pictures.
         boxes_xyxy: (batch, M, 4) pixels.
-        class_ids: (batch, M); below 0 is padding.
+        class_ids: (batch, M); below 0 is none to learn, see `yolo.boxes.labels`.
 
     Returns:
         The pairs, M objects x S slots.
@@ -60,20 +65,25 @@ def assign(
     """
     boxes, class_ids = at_least_one(boxes_xyxy, class_ids)
     sizes = boxes[..., 2:] - boxes[..., :2]  # (batch, M, 2)
-    valid = ops.logical_and(class_ids >= 0, ops.all(sizes > 0, axis=-1))
+    there = ops.all(sizes > 0, axis=-1)
+    learned = ops.logical_and(class_ids >= 0, there)
+    difficult = ops.logical_and(class_ids == DIFFICULT, there)
     slots = [anchor for mask in config.masks for anchor in mask]
     slot_sizes = np.array([config.anchors[anchor] for anchor in slots], "float32")  # (S, 2)
     overlap = shape_iou(sizes[..., None, :], ops.convert_to_tensor(slot_sizes))  # (batch, M, S)
     best = overlap >= ops.max(overlap, axis=-1, keepdims=True)
     fits = ops.logical_or(best, overlap > settings.positive_iou)
-    positive = ops.logical_and(fits, valid[..., None])
+    positive = ops.logical_and(fits, learned[..., None])
+    ignored = ops.logical_and(fits, difficult[..., None])
     anchor = _anchor_indices(config, image_size, (boxes[..., :2] + boxes[..., 2:]) / 2)
     return Targets(
         ops.cast(positive, "float32"),
+        ops.cast(ignored, "float32"),
         anchor,
         boxes,
         ops.maximum(class_ids, 0),
-        valid,
+        ops.logical_or(learned, difficult),
+        ops.logical_and(class_ids == CROWD, there),
     )
 
 

@@ -44,7 +44,7 @@ def test_pictures_without_objects_come_first_and_stay(read, instances):
     assert second.image_id == "3" and second.size == (60, 80)
     assert second.boxes_xyxy.tolist() == [[10, 5, 40.5, 30], [0, 0, 80, 60]]
     assert second.class_ids.tolist() == [1, 0]
-    assert second.difficult.tolist() == [False, True]
+    assert second.difficult.tolist() == second.crowd.tolist() == [False, True]
 
 
 def test_categories_come_in_the_order_of_their_ids(read, instances, tmp_path):

@@ -105,7 +105,7 @@ def test_every_picture_and_object_comes_back_as_it_was(splits, packed):
             assert (ours.path.name, ours.path.stem) == (theirs.path.name, theirs.path.stem)
             assert (ours.size, ours.image_id) == (theirs.size, theirs.image_id)
             assert read_header(ours.path) == read_header(theirs.path)
-            for field in ("boxes_xyxy", "class_ids", "difficult", "truncated"):
+            for field in ("boxes_xyxy", "class_ids", "difficult", "truncated", "crowd"):
                 a, b = getattr(ours, field), getattr(theirs, field)
                 assert a.dtype == b.dtype and np.array_equal(a, b)
     ours, theirs = (
