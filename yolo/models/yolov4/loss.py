@@ -100,10 +100,9 @@ def detection_loss(
         value = ops.maximum(similarity, 1e-3) * targets.positive
     found = _at_anchors(targets, value, raw)
     truth = ops.maximum(found, 0.0)
-    background = ops.logical_and(overlap <= settings.ignore_iou, found != _IGNORED)
     crowded = in_crowd(decoded, targets.boxes_xyxy, targets.crowd)
-    background = ops.logical_and(background, ops.logical_not(crowded))
-    used = ops.cast(ops.logical_or(truth > 0, background), "float32")
+    background = (overlap <= settings.ignore_iou) & (found != _IGNORED) & ~crowded
+    used = ops.cast((truth > 0) | background, "float32")
     confidence, used = anchor_loss(truth, raw[..., 4], used, decoded)
     if settings.class_factors:
         factors = _at_anchors(targets, _class_factors(settings, targets) * targets.positive, raw)
@@ -120,14 +119,19 @@ def detection_loss(
         rows, columns = sizes[0]
         area = ops.cast(rows * columns, "float32") * config.strides[0] ** 2
         confidence_weight = confidence_weight * area / 416**2
-    missing = len(sizes) - len(settings.balance)  # finer levels than it has count as its finest
-    balance = (settings.balance[:1] * missing + settings.balance)[-len(sizes) :]
+    balance = _balance(settings, len(sizes))
     weighted = [value * factor for value, factor in zip(confidence, balance, strict=True)]
     return {
         "location_loss": settings.location_weight * _divide(location, counts),
         "confidence_loss": confidence_weight * _divide(weighted, confidence_counts),
         "class_loss": settings.class_weight * _divide(classes, counts),
     }
+
+
+def _balance(settings: YOLOv4Loss, levels: int) -> tuple[float, ...]:
+    """Return the factor of each level; finer ones than `balance` has count as its finest."""
+    missing = levels - len(settings.balance)
+    return (settings.balance[:1] * missing + settings.balance)[-levels:]
 
 
 def _positive_losses(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from yolo.errors import ConfigError
@@ -82,8 +82,8 @@ class YOLOv4Config:
     new_coords: bool = option(
         False, "sizes are (2 sigmoid(t))^2 times the anchor instead of exp(t) times"
     )
-    loss_options: dict[str, Any] | None = option(
-        None, "what a cfg says of the loss, see `scaled`; None for nothing"
+    loss_options: tuple[tuple[str, Any], ...] = option(
+        (), "what a cfg says of the loss, pairs of a name and its value: see `scaled`"
     )
     cfg: str = option("", "text of the cfg file that a darknet is built from")
 
@@ -96,7 +96,12 @@ class YOLOv4Config:
             raise ConfigError(
                 f"attention belongs to yolov4-tiny; leave it at 'none' for {self.variant}"
             )
-        YOLOv4Loss(**scaled("cross-entropy", self.loss_options))  # or it is refused there
+        given = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in dict(self.loss_options).items()
+        }
+        YOLOv4Loss(**scaled("cross-entropy", given))  # or it is refused there
+        object.__setattr__(self, "loss_options", tuple(given.items()))
         used = [index for mask in self.masks for index in mask]
         if any(not mask for mask in self.masks) or not 0 <= min(used) <= max(used) < len(
             self.anchors
@@ -243,19 +248,27 @@ LOSS_SCALINGS: dict[str, dict[str, Any]] = {
 _FACTORS = ("location_weight", "confidence_weight", "class_weight")
 
 
-def scaled(scaling: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
+def scaled(
+    scaling: str, given: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()
+) -> dict[str, Any]:
     """Return the fields of a `YOLOv4Loss` that a scaling and a cfg decide.
 
     Args:
         scaling: a key of `LOSS_SCALINGS`.
         given: what the cfg says, see `cfg_words.loss_options`; its weights are factors.
 
+    Raises:
+        ConfigError: it names what no `YOLOv4Loss` has.
+
     Example:
         >>> scaled("focal", {"confidence_weight": 0.5, "iou": "giou"})
         {'confidence_weight': 2.0, 'confidence_normalizer': 'positives', 'iou': 'giou'}
     """
     found = dict(LOSS_SCALINGS[scaling])
-    for name, value in (given or {}).items():
+    known = {field_.name for field_ in fields(YOLOv4Loss)}
+    for name, value in dict(given).items():
+        if name not in known:
+            raise ConfigError(f"loss_options: the loss has no {name}")
         if name in _FACTORS:
             value = value * found.get(name, getattr(YOLOv4Loss, name))
         found[name] = value
