@@ -13,7 +13,7 @@ from yolo.settings.train import TrainConfig, notes_of
 from yolo.system.writing import replacing, unless_held
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
-from yolo.training.optimizer import averaged_variables
+from yolo.training.optimizer import averaged, averaged_variables
 
 
 class EpochEnd:
@@ -21,8 +21,9 @@ class EpochEnd:
 
     It follows the checkpoint of the epoch's last batch, so that a crash in its middle has it
     done again from there, to the same end. Of several processes the first one measures and writes,
-    and tells the others the score. Models are saved from a second detector, which takes
-    the averaged weights for measuring; the training model and its optimizer are never touched.
+    and tells the others the score. Models are saved from a second detector, which takes the
+    averaged weights for measuring; the training model has them while its validation loss is
+    computed, and is else never touched.
 
     Args:
         folder: the run folder.
@@ -70,7 +71,8 @@ class EpochEnd:
         every = config.epochs_between_evaluations
         if done == config.epochs or (every and done % every == 0):
             if validate is not None:
-                row |= validate()
+                with averaged(model):  # as those that mAP50 is measured of
+                    row |= validate()
             score = self.measure(self.shadow) if self.chief else 0.0
             row["mAP50"] = _told_by_first(strategy, score)
             self._judge(row["mAP50"], done, row.get("val_loss"))

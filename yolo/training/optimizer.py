@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from keras import ops
@@ -74,6 +76,21 @@ def use_averages(model) -> None:
     averages = averaged_variables(model.optimizer)
     for variable, average in zip(model.trainable_variables, averages or (), strict=bool(averages)):
         variable.assign(average)
+
+
+@contextlib.contextmanager
+def averaged(model) -> Iterator[None]:
+    """Give the model the averaged weights, if there are any, for as long as a block takes."""
+    if averaged_variables(model.optimizer) is None:
+        yield
+        return
+    before = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    use_averages(model)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, before, strict=True):
+            variable.assign(value)
 
 
 def refused_a_step(optimizer) -> bool:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from yolo.errors import YoloError
 from yolo.settings.train import TrainConfig
-from yolo.training import epoch_end
+from yolo.training import epoch_end, run_folder
 from yolo.training.checkpoint import State
 from yolo.training.epoch_end import EpochEnd
 from yolo.training.optimizer import make_optimizer, use_averages
@@ -208,6 +208,20 @@ def test_averaged_weights_are_measured_and_the_training_goes_on_with_its_own(tmp
     assert saved(tmp_path / "last.keras")["weight"] == model.weight() == 1
     use_averages(model)  # at the end of a phase
     assert model.weight() == 0.25
+
+
+def test_the_losses_and_the_score_of_a_row_are_of_the_same_weights(tmp_path):
+    end, model, _ = make(tmp_path, [], ema=0.1)
+    model.optimizer._model_variables_moving_average[0].assign(np.full((2, 1), 0.25, "float32"))
+    end.measure = StandIn.weight
+    model.become(1)
+    end(model, {"loss": 1.0}, lambda: {"val_loss": model.weight()})
+    (row,) = run_folder.read_results(tmp_path / "results.csv")
+    assert float(row["val_loss"]) == float(row["mAP50"]) == 0.25
+    assert saved(tmp_path / "last.keras")["weight"] == model.weight() == 1
+    with pytest.raises(YoloError):  # a validation that ends early leaves the training's own, too
+        end(model, {"loss": 1.0}, lambda: epoch_end.refuse_non_finite(np.array([np.nan]), "a"))
+    assert model.weight() == 1
 
 
 def test_weights_that_are_no_numbers_leave_the_files_as_they_are(tmp_path):
