@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from yolo.data.dataset import DataSet
 from yolo.data.findings import nearest, short_list
-from yolo.data.formats import coco, tables, tfrecords, voc, voc_layout, yolo_text
+from yolo.data.formats import coco, tables, tfrecords, tutorial_lists, voc, voc_layout, yolo_text
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
 from yolo.data.source import Source
 from yolo.errors import ConfigError, DatasetError
@@ -41,6 +41,12 @@ FORMATS = (
     Format("shards", "shards.json", tfrecords.recognise, lambda s: tfrecords.Shards(s.root)),
     Format("coco", "annotations/instances_*.json", coco.recognise, coco.open_source),
     Format("voc", "Annotations/*.xml and JPEGImages/*.jpg", voc_layout.recognise, voc.open_source),
+    Format(
+        "lists",
+        "2007_train.txt of lines picture x1,y1,x2,y2,class",
+        tutorial_lists.recognise,
+        tutorial_lists.open_source,
+    ),
     Format(
         "yolo", "data.yaml, or images/ and labels/*.txt", yolo_text.recognise, yolo_text.open_source
     ),

@@ -11,11 +11,56 @@ from typing import Any
 
 from yolo.data.annotated import Labelled, MarkedObject
 from yolo.data.dataset import DataSet, Part
+from yolo.data.formats.list_names import ListNames
+from yolo.data.formats.yolo_config import class_files, read_names
+from yolo.data.pairing import stem_and_suffix
+from yolo.data.source import Source
 from yolo.errors import DatasetError
-from yolo.system.reading import inside, printable, read_lines_of, shortened
+from yolo.system.reading import printable, read_lines_of, shortened
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"
 _BOX = re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{4}}", re.IGNORECASE)
+_WIDE = re.compile(rf"\s({_NUMBER}(?:,\s*{_NUMBER}){{4}})(?=\s|$)", re.IGNORECASE)
+
+
+def recognise(source: Source) -> bool:
+    """Tell whether a list was named, or lists lie at the top of a folder: by their first lines."""
+    if source.file is not None:
+        return source.file.suffix.lower() == ".txt" and _looks_so(source, source.file.name)
+    return bool(_list_files(source))
+
+
+def open_source(source: Source) -> DataSet:
+    """Open the list that was named, or those of a folder: 2007_train.txt, 2007_val.txt.
+
+    Raises:
+        DatasetError: a list cannot be read, or nothing says what its class numbers mean.
+    """
+    names = [source.file.name] if source.file is not None else _list_files(source)
+    paths = {stem_and_suffix(name)[0].rpartition("_")[2]: source.path(name) for name in names}
+    if len(paths) < len(names):  # 2007_train.txt and 2012_train.txt
+        paths = {stem_and_suffix(name)[0]: source.path(name) for name in names}
+    classes = source.classes
+    if classes is None:
+        files = class_files(source) or [n for n in source.names if n.endswith("_classes.txt")]
+        if not files:
+            raise DatasetError(
+                f"{printable(source.path(names[0]))}: lines of pictures and boxes, but no class "
+                "names (classes.txt): give --classes FILE, one name a line"
+            )
+        classes = read_names(source, files[0])
+    return open_lists(paths, classes)
+
+
+def _list_files(source: Source) -> list[str]:
+    return [n for n in source.with_suffix(".txt") if "/" not in n and _looks_so(source, n)]
+
+
+def _looks_so(source: Source, name: str) -> bool:
+    """Tell whether the first line of a file that is not empty has a box behind a name."""
+    text = source.head(name).decode("utf-8", "replace")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return len(first) > 8 and bool(_parts(first)[1])
 
 
 def open_lists(
@@ -26,8 +71,8 @@ def open_lists(
     """Open lists such as 2007_train.txt: `picture x1,y1,x2,y2,class x1,y1,x2,y2,class ...`.
 
     Boxes are taken as they stand, in half-open pixels, class numbers from 0. The boxes are found
-    from the right, so that the picture's path may hold blanks. A relative path starts at the
-    list's folder. A line with a picture and no boxes is a negative. No line leads out of `root`:
+    from the right, so that the picture's path may hold blanks; `ListNames` says how it is found. A
+    line with a picture and no boxes is a negative. No line leads out of `root`:
     a list that came with somebody's pictures says nothing about the rest of the disk.
 
     Args:
@@ -54,16 +99,16 @@ class _Lists(DataSet):
 
 
 def _pictures(path: Path, classes: Sequence[str], root: Any) -> list[Labelled]:
-    root = Path(path.parent if root is None else root).absolute()
+    names = ListNames(path.parent, Path(path.parent if root is None else root))
     lines = enumerate(read_lines_of(path), 1)
     return [
-        _labelled(line, f"{printable(path)}:{number}", path.parent, classes, root)
+        _labelled(line, f"{printable(path)}:{number}", names, classes)
         for number, line in lines
         if line.strip()
     ]
 
 
-def _labelled(line: str, place: str, folder: Path, classes: Sequence[str], root: Path) -> Labelled:
+def _labelled(line: str, place: str, names: ListNames, classes: Sequence[str]) -> Labelled:
     """Return the picture of a line and what is marked in it, or what is wrong with the line."""
     name, boxes = _parts(line)
     before, _, last = name.rpartition(" ")
@@ -72,7 +117,7 @@ def _labelled(line: str, place: str, folder: Path, classes: Sequence[str], root:
         fault = f"{place}: {shortened(last)}; expected x1,y1,x2,y2,class: correct the line"
     else:
         try:
-            picture = _picture(folder, name, root)
+            picture = names.find(name)
         except DatasetError as error:
             fault = f"{place}: {error}"
     return Labelled(
@@ -82,8 +127,18 @@ def _labelled(line: str, place: str, folder: Path, classes: Sequence[str], root:
 
 
 def _parts(line: str) -> tuple[str, list[str]]:
-    """Return the picture that a line names, which may hold blanks, and the boxes behind it."""
-    words = line.strip().split(" ")
+    """Return the picture that a line names, which may hold blanks, and the boxes behind it.
+
+    Boxes with blanks behind their commas are read where there are no others.
+    """
+    name, boxes = _split(line)
+    if not boxes and _WIDE.search(line):
+        return _split(_WIDE.sub(lambda box: " " + re.sub(r"\s", "", box[1]), line))
+    return name, boxes
+
+
+def _split(line: str) -> tuple[str, list[str]]:
+    words = line.strip().replace("\t", " ").split(" ")
     boxes: list[str] = []
     while len(words) > 1 and (not words[-1] or _BOX.fullmatch(words[-1])):
         boxes[:0] = filter(None, [words.pop()])
@@ -105,19 +160,3 @@ def _marked(boxes: list[str], classes: Sequence[str]) -> list[MarkedObject]:
             fault="" if known else fault,
         ))  # fmt: skip
     return marked
-
-
-def _picture(folder: Path, name: str, root: Path) -> Path:
-    """Return the path that a line names, which must not lead out of `root`."""
-    path = Path(os.path.normpath(folder / name))  # "a/.." must not depend on what a is
-    if "\0" in name or not path.absolute().is_relative_to(Path(os.path.normpath(root))):
-        raise DatasetError(
-            f"{shortened(name)} leads out of {printable(root)}: correct the line, or name the "
-            "folder of the pictures with --list-root"
-        )
-    if not inside(path, root, path.parent):
-        raise DatasetError(
-            f"{printable(path)}: a link that leads out of {printable(root)}: put the file itself "
-            "there, or make the whole folder the link"
-        )
-    return path
