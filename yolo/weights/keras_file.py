@@ -39,8 +39,7 @@ MAX_SIDE = 8192
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _FIELDS = {"family", "architecture", "classes", "image_size", "resize", "notes", "name"}
 # What JSON gives for each kind of setting
-_KINDS = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "tuple": (list,),
-          "dict": (dict, type(None))}  # fmt: skip
+_KINDS = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "tuple": (list,)}
 _OF_KERAS = {"dtype", "trainable"}  # what Keras adds to any config
 
 
@@ -308,11 +307,7 @@ def _tests(config: dict) -> Iterator[tuple[str, bool]]:
 
 
 def _is_plain(value, depth: int = 0) -> bool:
-    """Tell whether a value is a short text, a finite number, none, or a few of such by name."""
-    if value is None:
-        return depth == 0
-    if isinstance(value, dict):
-        value = [part for pair in value.items() for part in pair]
+    """Tell whether a value is a short text, a finite number or a short list of such."""
     if isinstance(value, list):
         return depth < 3 and len(value) <= 1000 and all(_is_plain(v, depth + 1) for v in value)
     if isinstance(value, str):
