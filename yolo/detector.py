@@ -20,7 +20,7 @@ from yolo.models.anchor_loss import AnchorLoss, resolve
 from yolo.models.families import FAMILIES
 from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
 from yolo.models.thresholds import Thresholds
-from yolo.pictures.fit import RESIZE_MODES, SIZE_MULTIPLE
+from yolo.pictures.fit import SIZE_MULTIPLE, checked_size
 
 # Keras's own arguments of `compile` that a saved model keeps
 COMPILE_OPTIONS = ("run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss")
@@ -94,18 +94,9 @@ class Detector(ReplicatedModel):
         super().__init__(**kwargs)
         self.architecture = architecture
         self.classes = as_names(classes)
-        sides = image_size if np.ndim(image_size) else (image_size, image_size)
-        self.image_size = tuple(int(side) for side in sides)
         self.resize = resize
         self._notes = dict(notes or {})
-        if resize not in RESIZE_MODES:
-            known = ", ".join(map(repr, RESIZE_MODES))
-            raise ValueError(f"resize must be one of {known}. Received: {resize!r}.")
-        step = 1 if resize == "shorter" else SIZE_MULTIPLE
-        if len(self.image_size) != 2 or any(side < 32 or side % step for side in self.image_size):
-            raise ValueError(
-                f"image_size must be (height, width) in multiples of 32. Received: {image_size}."
-            )
+        self.set_image_size(image_size)
         family = self._family
         self.network = family.network.build_network(architecture, len(self.classes))
         self.part_trackers = [keras.metrics.Mean(name=part) for part in family.loss.PARTS]
@@ -114,6 +105,18 @@ class Detector(ReplicatedModel):
         self._element_loss = None
         self._set_untracked("_inference", None)
         self.built = True
+
+    def set_image_size(self, image_size) -> None:
+        """Set the (height, width) of the network's picture, which larger objects or smaller want.
+
+        Raises:
+            ValueError: they are no multiples of 32; ConfigError: they do not fit its cfg.
+        """
+        cfg = getattr(self.architecture, "darknet", None)
+        sides = checked_size(image_size, self.resize, any_side=bool(cfg))
+        if cfg:  # it says which sizes its maps take; "shorter" makes all multiples of 32
+            cfg.check_size(sides if self.resize != "shorter" else (SIZE_MULTIPLE,) * 2)
+        self.image_size = sides
 
     @property
     def _family(self):

@@ -12,11 +12,13 @@ from yolo.errors import ConfigError
 from yolo.export import info
 from yolo.pictures import background
 from yolo.settings import toml
+from yolo.settings.detector import read_anchors, read_masks
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
 from yolo.system.writing import numbered
 
 EXAMPLES_SHOWN = 8
+HEADS = ("--cfg", "--anchors", "--masks")  # what `heads_given` takes
 _LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a number and .jpg
 
 
@@ -38,6 +40,7 @@ def open_model(args, weights):
 
 def _opened(args, weights):
     if args.runtime or info.runtime_of(weights):
+        refuse_idle(args, HEADS, "is for Darknet's and the tutorial's weights, not for exports")
         from yolo.export import runtimes
 
         return runtimes.open_exported(
@@ -49,7 +52,19 @@ def _opened(args, weights):
         )
     from yolo.weights import loading
 
-    return loading.load(weights, classes=class_names(args.classes), image_size=args.image_size)
+    return loading.load(
+        weights, classes=class_names(args.classes), image_size=args.image_size, **heads_given(args)
+    )
+
+
+def heads_given(args) -> dict:
+    """Return what `--cfg`, `--anchors` and `--masks` say of a Darknet or tutorial file."""
+    given = {
+        "cfg": args.cfg,
+        "anchors": args.anchors and read_anchors(args.anchors),
+        "masks": args.masks and read_masks(args.masks),
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def latest_run() -> str:

@@ -30,6 +30,7 @@ def parser() -> Parser:
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
                         help=f"network size (default: the model's; for {options.OTHERS} "
                         f"{options.SIZES})")  # fmt: skip
+    options.heads_options(parser)
     parser.add_argument("--format", choices=RUNTIMES, required=True, help="what to write")
     parser.add_argument("--dynamic", action="store_true",
                         help="leave batch, height and width free (default: one picture of the "
@@ -76,7 +77,10 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     source = catalog.locate(weights)
     keras_file = source.suffix == ".keras"
     names = common.class_names(args.classes)
-    model = loading.load(source, classes=names, image_size=None if keras_file else args.image_size)
+    model = loading.load(
+        source, classes=names, image_size=None if keras_file else args.image_size,
+        **common.heads_given(args),
+    )  # fmt: skip
     if names not in (None, model.classes):
         raise ConfigError(
             f"{printable(source)} is for {len(model.classes)} classes, of which an export has all: "

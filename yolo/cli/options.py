@@ -101,8 +101,23 @@ def model_options(parser, verb: str) -> None:
                         help=f"{verb} these classes only: {NAMES}; for {OTHERS} that are not for "
                         "COCO's or VOC's classes, all their names")  # fmt: skip
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
-                        help=f"network size for {OTHERS} (default: {SIZES}), or for an export "
-                        "with free sizes")  # fmt: skip
+                        help="size of the network's picture; larger ones show smaller objects "
+                        "(default: the model's, a cfg's, "
+                        f"{SIZES}; an export needs free sizes)")  # fmt: skip
+    heads_options(parser)
+
+
+def heads_options(parser) -> None:
+    """Add the options that say what a Darknet or tutorial file's network was made with."""
+    parser.add_argument("--cfg", metavar="FILE",
+                        help="cfg of Darknet weights (default: the one beside them, of the same "
+                        "name or alone)")  # fmt: skip
+    parser.add_argument("--anchors", metavar="FILE",
+                        help="anchors of Darknet's or the tutorial's weights, where no cfg says "
+                        "them: a file 'w,h, w,h, ...'")  # fmt: skip
+    parser.add_argument("--masks", metavar="MASKS",
+                        help="their masks, finest stride first: 0,1,2/3,4,5, custom or "
+                        "coco")  # fmt: skip
 
 
 def one_label_option(parser) -> None:

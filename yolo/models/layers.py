@@ -146,7 +146,41 @@ def leaky(x):
     return ops.leaky_relu(x, negative_slope=0.1)
 
 
-ACTIVATIONS = {"leaky": leaky, "mish": mish, "relu": ops.relu, "linear": lambda x: x}
+ACTIVATIONS = {
+    "leaky": leaky,
+    "mish": mish,
+    "swish": ops.silu,
+    "relu": ops.relu,
+    "logistic": ops.sigmoid,
+    "linear": lambda x: x,
+}
+
+
+def convolve(inputs, kernel, stride, padding):
+    """Return a convolution with `padding` cells on each side, as in Darknet and PyTorch.
+
+    Keras's "same" would pad the right and lower side only where the stride is 2.
+
+    Args:
+        inputs: (batch, h, w, channels).
+        kernel: (size, size, channels of a group, filters).
+        stride: step of the convolution.
+        padding: cells of zeros on each side.
+    """
+    kernel = ops.cast(kernel, inputs.dtype)
+    if stride == 1 and 2 * padding + 1 == kernel.shape[0]:
+        return ops.conv(inputs, kernel, padding="same")
+    if padding:
+        pads = (padding, padding)
+        inputs = ops.pad(inputs, ((0, 0), pads, pads, (0, 0)))
+    return ops.conv(inputs, kernel, strides=stride, padding="valid")
+
+
+def _convolved_shape(input_shape, layer):
+    """Return the shape of what `convolve` makes of (batch, h, w, channels)."""
+    batch, *sides, _ = input_shape
+    more = 2 * layer.pad - layer.size
+    return (batch, *(s and (s + more) // layer.stride + 1 for s in sides), layer.filters)
 
 
 class _Convolution(keras.layers.Conv2D):
@@ -163,35 +197,33 @@ class _Convolution(keras.layers.Conv2D):
 class ConvNorm(keras.layers.Layer):
     """Convolution without bias, batch norm, activation: the brick of every network here.
 
-    Padding is size // 2 on each side, also for stride 2, as in Darknet and PyTorch (Keras's
-    "same" would pad the right and lower side only). When not training, the norm is folded into
-    the kernel, so that prediction runs one convolution with a bias.
+    When not training, the norm is folded into the kernel, so that prediction runs one convolution
+    with a bias.
 
     Args:
         filters: number of output channels.
-        size: kernel height and width, odd.
+        size: kernel height and width.
         stride: step of the convolution.
+        groups: parts of the channels that are convolved each for itself.
+        padding: cells of zeros on each side; None: size // 2, whatever the stride.
         activation: a key of `ACTIVATIONS`.
-        epsilon: added to the variance in the norm.
-        frozen_norm: whether the norm is a fixed scale and shift.
-        norm_scale: what the norm's scale starts from.
+        norm: arguments of its `BatchNormalization` that are not the usual ones.
     """
 
     def __init__(
-        self, filters, size, *, stride=1, activation="leaky", epsilon=NORM_EPSILON,
-        frozen_norm=False, norm_scale=1.0, **kwargs,
+        self, filters, size, *, stride=1, activation="leaky", groups=1, padding=None, norm=None,
+        **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.filters, self.size, self.stride = filters, size, stride
+        self.pad = size // 2 if padding is None else padding
         self.activation = activation
         self.convolution = _Convolution(
-            filters, size, strides=stride, use_bias=False, dtype=self.dtype_policy,
+            filters, size, strides=stride, groups=groups, use_bias=False, dtype=self.dtype_policy,
             kernel_initializer="he_normal", name="convolution",
         )  # fmt: skip
-        self.norm = BatchNormalization(
-            epsilon=epsilon, momentum=NORM_MOMENTUM, frozen=frozen_norm, dtype=self.dtype_policy,
-            gamma_initializer=keras.initializers.Constant(norm_scale), name="norm",
-        )  # fmt: skip
+        usual = {"epsilon": NORM_EPSILON, "momentum": NORM_MOMENTUM, "dtype": self.dtype_policy}
+        self.norm = BatchNormalization(**{**usual, **(norm or {})}, name="norm")
 
     def build(self, input_shape):
         """Create kernel and norm for (batch, h, w, channels)."""
@@ -199,9 +231,8 @@ class ConvNorm(keras.layers.Layer):
         self.norm.build((None, None, None, self.filters))
 
     def compute_output_shape(self, input_shape):
-        """Return (batch, ceil(h / stride), ceil(w / stride), filters)."""
-        batch, *sides, _ = input_shape
-        return (batch, *(s and -(-s // self.stride) for s in sides), self.filters)
+        """Return (batch, h / stride, w / stride, filters)."""
+        return _convolved_shape(input_shape, self)
 
     def call(self, inputs, training=None):
         """Map (batch, h, w, channels) to (batch, h / stride, w / stride, filters)."""
@@ -216,21 +247,53 @@ class ConvNorm(keras.layers.Layer):
         return ACTIVATIONS[self.activation](outputs)
 
     def _convolve(self, inputs, kernel):
-        kernel = ops.cast(kernel, inputs.dtype)
-        if self.stride == 1:
-            return ops.conv(inputs, kernel, padding="same")
-        pad = self.size // 2
-        inputs = ops.pad(inputs, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-        return ops.conv(inputs, kernel, strides=self.stride, padding="valid")
+        return convolve(inputs, kernel, self.stride, self.pad)
+
+
+class ConvBias(_Convolution):
+    """Convolution with a bias and an activation, padded as `ConvNorm` is.
+
+    Args:
+        filters: number of output channels.
+        size: kernel height and width.
+        stride: step of the convolution.
+        groups: parts of the channels that are convolved each for itself.
+        padding: cells of zeros on each side.
+        activation: a key of `ACTIVATIONS`.
+        **kwargs: as in Keras.
+    """
+
+    def __init__(self, filters, size, *, stride=1, groups=1, padding, activation, **kwargs):
+        super().__init__(filters, size, strides=stride, groups=groups, **kwargs)
+        self.size, self.stride, self.pad = size, stride, padding
+        self.activate = ACTIVATIONS[activation]
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, h / stride, w / stride, filters)."""
+        return _convolved_shape(input_shape, self)
+
+    def call(self, inputs):
+        """Map (batch, h, w, channels) to (batch, h / stride, w / stride, filters)."""
+        outputs = convolve(inputs, self.kernel, self.stride, self.pad)
+        return self.activate(outputs + ops.cast(self.bias, outputs.dtype))
 
 
 class ChannelSplit(keras.layers.Layer):
-    """Keep the second half of the channels (Darknet: route with groups=2, group_id=1)."""
+    """Keep one of equal groups of channels (Darknet's route with groups and group_id).
+
+    Args:
+        groups: how many there are.
+        group: the one to keep, from 0 on.
+    """
+
+    def __init__(self, groups=2, group=1, **kwargs):
+        super().__init__(**kwargs)
+        self.groups, self.group = groups, group
 
     def call(self, inputs):
-        """Map (batch, h, w, channels) to (batch, h, w, channels // 2)."""
+        """Map (batch, h, w, channels) to (batch, h, w, channels // groups)."""
         # Not a slice: TensorFlow takes seven times as long for the gradient of one.
-        return ops.split(inputs, 2, axis=-1)[1]
+        return ops.split(inputs, self.groups, axis=-1)[self.group]
 
 
 class Enlarge(keras.layers.Layer):
@@ -238,18 +301,25 @@ class Enlarge(keras.layers.Layer):
 
     As `UpSampling2D`, but the number of channels stays known where height and width are not:
     LiteRT's converter refuses a convolution over a map whose channels it cannot count.
+
+    Args:
+        times: how often each is repeated.
     """
 
+    def __init__(self, times=2, **kwargs):
+        super().__init__(**kwargs)
+        self.times = times
+
     def compute_output_shape(self, input_shape):
-        """Return (batch, 2 h, 2 w, channels)."""
+        """Return (batch, times * h, times * w, channels)."""
         batch, height, width, channels = input_shape
-        return (batch, height and 2 * height, width and 2 * width, channels)
+        return (batch, height and self.times * height, width and self.times * width, channels)
 
     def call(self, inputs):
-        """Map (batch, h, w, channels) to (batch, 2 h, 2 w, channels)."""
+        """Map (batch, h, w, channels) to (batch, times * h, times * w, channels)."""
         _, height, width, channels = ops.shape(inputs)
-        repeated = ops.repeat(ops.repeat(inputs, 2, axis=1), 2, axis=2)
-        return ops.reshape(repeated, (-1, 2 * height, 2 * width, channels))
+        repeated = ops.repeat(ops.repeat(inputs, self.times, axis=1), self.times, axis=2)
+        return ops.reshape(repeated, (-1, self.times * height, self.times * width, channels))
 
 
 def spatial_pyramid_pooling(x):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from yolo.errors import ConfigError
+from yolo.models.darknet_cfg import cfg as darknet_cfg
 from yolo.models.retinanet.settings import RetinaNetConfig, from_profile
+from yolo.models.yolov4.from_cfg import config_of, is_cfg
 from yolo.models.yolov4.settings import YOLOV4_TINY_ANCHORS, YOLOv4Config
 
 # What each name builds: the settings of its family, and those that are its own. A RetinaNet's
@@ -29,11 +32,15 @@ ZOO: dict[str, tuple[type[YOLOv4Config | RetinaNetConfig], dict[str, Any]]] = {
 }
 
 
+# Fields that a network's builder or its cfg sets, and no user.
+_OF_A_CFG = {"variant", "strides", "scales_xy", "new_coords", "loss_options", "cfg"}
+
+
 def kind_of(name: str) -> type[YOLOv4Config | RetinaNetConfig]:
     """Return the settings of a model's family, which tell its `family` and its `usual_loss`.
 
     Args:
-        name: a key of `ZOO`.
+        name: a key of `ZOO`, or a Darknet cfg file.
 
     Raises:
         ConfigError: no such model.
@@ -42,12 +49,14 @@ def kind_of(name: str) -> type[YOLOv4Config | RetinaNetConfig]:
         >>> kind_of("retinanet-r18").family
         'retinanet'
     """
+    if is_cfg(name):
+        return YOLOv4Config
     if name not in ZOO:
         near = get_close_matches(name, ZOO, 1)
         raise ConfigError(
             f"no model is called {name!r}; "
             + (f"did you mean {near[0]}? " if near else "")
-            + f"there are {', '.join(ZOO)}"
+            + f"there are {', '.join(ZOO)}, and Darknet's .cfg files"
         )
     return ZOO[name][0]
 
@@ -56,18 +65,22 @@ def settings_of(name: str, **options: Any) -> YOLOv4Config | RetinaNetConfig:
     """Return the settings of a model without building it.
 
     Args:
-        name: a key of `ZOO`.
+        name: a key of `ZOO`, or a Darknet cfg file.
         **options: as for `build`.
 
     Raises:
         ConfigError: no such model or option.
     """
     kind = kind_of(name)
-    known = {field.name for field in fields(kind)} - {"variant"}
+    known = {field.name for field in fields(kind)} - _OF_A_CFG
+    if is_cfg(name):
+        known = {"anchors", "masks", "prior"}
     unknown = set(options) - known
     if unknown:
         raise ConfigError(
             f"{name} has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
         )
+    if is_cfg(name):
+        return config_of(darknet_cfg.read(Path(name)), **options)
     make = from_profile if kind is RetinaNetConfig else kind
     return make(**{**ZOO[name][1], **options})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,32 @@ from yolo.pictures.files import cv2
 GREY = 128
 RESIZE_MODES = ("letterbox", "stretch", "shorter")
 SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
+
+
+def checked_size(
+    image_size: int | Sequence[int], resize: str, *, any_side: bool = False
+) -> tuple[int, int]:
+    """Return the size of a network's picture, unless it is none.
+
+    Args:
+        image_size: (height, width) in pixels, or both in one number.
+        resize: one of `RESIZE_MODES`; with "shorter" sides need be no multiples of 32.
+        any_side: whether that holds of the others, too.
+
+    Raises:
+        ValueError: there is no such size, or no such mode.
+    """
+    if resize not in RESIZE_MODES:
+        known = ", ".join(map(repr, RESIZE_MODES))
+        raise ValueError(f"resize must be one of {known}. Received: {resize!r}.")
+    both = np.broadcast_to(image_size, 2) if np.ndim(image_size) == 0 else image_size
+    sides = tuple(int(side) for side in np.asarray(both))
+    step = 1 if any_side or resize == "shorter" else SIZE_MULTIPLE
+    if len(sides) != 2 or any(side < 32 or side % step for side in sides):
+        raise ValueError(
+            f"image_size must be (height, width) in multiples of 32. Received: {sides}."
+        )
+    return sides[0], sides[1]
 
 
 @dataclass(frozen=True)

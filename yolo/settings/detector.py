@@ -25,7 +25,7 @@ def model_options(config: TrainConfig) -> dict:
     if anchors and anchors != AUTO:
         options["anchors"] = read_anchors(anchors)
     if masks:
-        options["masks"] = _masks(masks)
+        options["masks"] = read_masks(masks)
     if config.family == "retinanet" and not config.weights:  # fresh statistics are none to keep
         options.setdefault("frozen_norm", False)
     return options
@@ -44,8 +44,12 @@ def model_settings(config: TrainConfig) -> YOLOv4Config | RetinaNetConfig:
     return settings_of(config.model, **model_options(config))
 
 
-def _masks(text: str) -> str | tuple[tuple[int, ...], ...]:
-    """Return masks from "0,1,2/3,4,5"; a name is passed on."""
+def read_masks(text: str) -> str | tuple[tuple[int, ...], ...]:
+    """Return masks from "0,1,2/3,4,5"; a name is passed on.
+
+    Raises:
+        ConfigError: it is neither.
+    """
     if text.isalpha():
         return text
     try:

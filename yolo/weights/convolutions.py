@@ -37,8 +37,13 @@ class Convolution:
 
     @property
     def has_norm(self) -> bool:
-        """Whether batch norm follows; heads have a bias instead."""
+        """Whether batch norm follows; heads, and some layers of a cfg, have a bias instead."""
         return hasattr(self.layer, "norm")
+
+    @property
+    def is_head(self) -> bool:
+        """Whether its outputs are boxes, which its builder notes on its layer."""
+        return hasattr(self.layer, "outputs_per_anchor")
 
     @property
     def plain(self) -> Any:
@@ -47,7 +52,7 @@ class Convolution:
 
     @property
     def anchors(self) -> int:
-        """A head's anchors of a cell, which the network's builder notes on its layer."""
+        """A head's anchors of a cell."""
         return self.filters // self.layer.outputs_per_anchor
 
     @property
@@ -56,19 +61,26 @@ class Convolution:
         return self.filters * ((4 if self.has_norm else 1) + self.inputs * self.size**2)
 
 
+def backbone_of(model) -> str | None:
+    """Return whose backbone a RetinaNet has, None for a network that is Darknet's altogether."""
+    network = getattr(model, "network", model)
+    count = sum("_conv_" in layer.name for layer in network.layers)
+    return BACKBONES.get(count) if network.name.startswith("retinanet") else None
+
+
 def convolutions_of(model) -> list[Convolution]:
     """Return the convolutions of a model or its network in the order of Darknet's file.
 
     Raises:
-        WeightsError: it is another network than YOLOv4 or YOLOv4-tiny.
+        WeightsError: it is no YOLOv4, YOLOv4-tiny or network of a cfg.
     """
     network = getattr(model, "network", model)
     found = [layer for layer in network.layers if "_conv_" in layer.name]
     found.sort(key=lambda layer: int(layer.name.rsplit("_", 1)[1]))
-    if len(found) not in {**WHOLE, **BACKBONES}:
+    if not found or (network.name != "darknet" and len(found) not in {**WHOLE, **BACKBONES}):
         raise WeightsError(
-            "Darknet weights fit yolov4, yolov4-tiny and RetinaNets with their backbones; this "
-            f"model is {network.name!r} with {len(found)} numbered convolutions"
+            "Darknet weights fit yolov4, yolov4-tiny, models of a cfg and RetinaNets with their "
+            f"backbones; this model is {network.name!r} with {len(found)} numbered convolutions"
         )
     convolutions = []
     for layer in found:

@@ -9,6 +9,7 @@ each); the kernel (out, in, height, width). Reference: darknet/src/parser.c.
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,13 @@ import numpy as np
 
 from yolo.classes import COCO_CLASSES
 from yolo.errors import WeightsError
+from yolo.models.darknet_cfg.cfg import Cfg
+from yolo.models.darknet_cfg.known import KNOWN
 from yolo.models.yolov4.settings import YOLOV4_TINY_ANCHORS
-from yolo.system.reading import read_regular
+from yolo.system.reading import printable, read_regular
 from yolo.system.writing import write_bytes
 from yolo.weights import convolutions as numbered
-from yolo.weights.convolutions import BACKBONES, Convolution
+from yolo.weights.convolutions import BACKBONES, Convolution, backbone_of
 from yolo.weights.description import Description
 
 log = logging.getLogger("yolo")
@@ -28,23 +31,20 @@ log = logging.getLogger("yolo")
 # Convolutions in the files that end early: darknet's `partial` command names them by the number
 # of layers they keep (yolov4-tiny.conv.29; csdarknet53-omega's conv.105, yolov4.conv.137).
 PARTIAL_FILES = {21: (17,), 110: (72, 92)}
-_HEADER = np.array([0, 2, 5], "<i4").tobytes() + bytes(8)
-# Floats of a whole file: without any class, and for each class (3 anchors on each head).
-_FLOATS = {
-    "yolov4": (64_429_405 - 80 * 3 * (257 + 513 + 1025), 3 * (257 + 513 + 1025)),
-    "yolov4-tiny": (6_062_814 - 80 * 3 * (257 + 513), 3 * (257 + 513)),
-}
+HEADER = np.array([0, 2, 5], "<i4").tobytes() + bytes(8)
 _USUAL_SIZES = "257717640 bytes for yolov4 or 24251276 for yolov4-tiny with 80 classes"
 _PARTIAL_FLOATS = {"yolov4": (170_038_676 - 20) // 4, "yolov4-tiny": (19_789_716 - 20) // 4}
+OURS = ("yolov4", "yolov4-tiny")
+HEADER_NOTE = "darknet_header"  # of a model that was opened from a file: its header in hex
 
 
 def load(model, path: str | Path) -> int:
-    """Load a Darknet weights file into a YOLOv4 or YOLOv4-tiny model.
+    """Load a Darknet weights file into a YOLOv4 or YOLOv4-tiny model, or one of a cfg.
 
     Args:
         model: a `Detector` or its `network`.
         path: `yolov4.weights`, `yolov4-tiny.weights`, `yolov4.conv.137`, `yolov4-tiny.conv.29`
-            or one of the same layout.
+            or the file of a model's cfg, whole or cut off behind any convolution.
 
     Returns:
         The number of convolutions loaded.
@@ -65,8 +65,9 @@ def read(path: str | Path) -> DarknetFile:
         WeightsError: the file cannot be read, or is none of Darknet's.
     """
     data = read_regular(path, error=WeightsError)
-    floats = np.frombuffer(data, "<f4", offset=_header_bytes(path, data))
-    return DarknetFile(Path(path), floats, len(data))
+    start = _header_bytes(path, data)
+    floats = np.frombuffer(data, "<f4", offset=start)
+    return DarknetFile(Path(path), floats, data[:start])
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,46 +77,83 @@ class DarknetFile:
     Args:
         path: where it lies.
         floats: (N,) float32, what stands behind its header.
-        size: its bytes.
+        header: the bytes before them: its version, and how many pictures it has seen.
     """
 
     path: Path
     floats: np.ndarray
-    size: int
+    header: bytes
 
-    def describe(self) -> Description | None:
+    @property
+    def size(self) -> int:
+        """The file's bytes."""
+        return len(self.header) + 4 * len(self.floats)
+
+    def describe(self, cfg: Cfg | None = None) -> Description | None:
         """Return the detector that a whole file holds, None for one that was cut off.
 
-        It is used as Darknet does: pictures are stretched, not letterboxed.
+        It is used as Darknet does: pictures are stretched, not letterboxed, unless its cfg says so.
+
+        Args:
+            cfg: what it was trained with. Without it a file whose size admits one of our two
+                networks and no other is taken for that one's.
 
         Raises:
-            WeightsError: the size fits no network that we know.
+            WeightsError: the size fits not the cfg, or no network that we know.
         """
+        if cfg is not None:
+            return self._of_cfg(cfg)
         if len(self.floats) in _PARTIAL_FLOATS.values():
             return None
-        for name in _FLOATS:
-            count = self._classes_of(name)
-            if count:
-                break
-        else:
-            raise WeightsError(
-                f"{self.path}: expected {_USUAL_SIZES} (other class counts have other sizes), "
-                f"found {self.size} bytes, which fit no class count of either; the file is "
-                "damaged or belongs to another network"
-            )
+        found = {name: count for name in KNOWN if (count := self._classes_of(name))}
+        name = next(iter(found), "")
+        if len(found) != 1 or name not in OURS:
+            raise WeightsError(f"{self.path}: {self._unknown(found)}")
         options = {"resize": "stretch"}
         if name == "yolov4-tiny":
             # Darknet's COCO file was trained with yolov4-tiny.cfg; its author's advice for one's
             # own data is yolov4-tiny-custom.cfg.
-            options["masks"] = "coco" if count == len(COCO_CLASSES) else "custom"
-        return Description(name, count, (COCO_CLASSES,), options=options)
+            options["masks"] = "coco" if found[name] == len(COCO_CLASSES) else "custom"
+        return Description(name, found[name], (COCO_CLASSES,), options=options)
+
+    def is_of(self, cfg: Cfg) -> bool:
+        """Tell whether its size is that of a cfg's weights, whole or cut off."""
+        return len(self.floats) in np.cumsum(cfg.floats())
+
+    def _of_cfg(self, cfg: Cfg) -> Description | None:
+        ends = np.cumsum(cfg.floats())
+        if len(self.floats) == ends[-1]:
+            return Description(cfg, cfg.classes, (COCO_CLASSES,), cfg.image_size)
+        if len(self.floats) in ends:
+            return None
+        others = [n for n in range(1, 1001) if sum(cfg.floats(classes=n)) == len(self.floats)]
+        raise WeightsError(
+            f"{printable(self.path)}: expected {len(self.header) + 4 * ends[-1]} bytes for "
+            f"{cfg.place} with {cfg.classes} classes, found {self.size}"
+            + (f", which are of {others[0]} classes; " if others else "; ")
+            + "give the cfg that it was trained with, --cfg FILE"
+        )
+
+    def _unknown(self, found: dict[str, int]) -> str:
+        """Return why a file cannot be opened without its cfg."""
+        if found:
+            kinds = " or ".join(f"{name} with {count} classes" for name, count in found.items())
+            return (
+                f"{self.size} bytes are those of {kinds}; give its cfg with --cfg FILE, or lay it "
+                "beside the weights under the same name"
+            )
+        return (
+            f"expected {_USUAL_SIZES} (other class counts have other sizes), found {self.size} "
+            "bytes, which fit no class count of either; the file is damaged or belongs to another "
+            "network, whose cfg is wanted: --cfg FILE"
+        )
 
     def fill(self, model) -> int:
-        """Give a YOLOv4 or YOLOv4-tiny all that the file has for it, or nothing.
+        """Give a YOLOv4, a YOLOv4-tiny or the network of a cfg all that the file has for it.
 
         A whole file of another class count gives everything but the class logits of the heads,
         which start fresh; a partial file gives the layers that it has. The log says which. All
-        is checked before the first weight changes.
+        is checked before the first weight changes, else nothing does.
 
         Args:
             model: a `Detector` or its `network`.
@@ -128,10 +166,12 @@ class DarknetFile:
                 network has (not finite, a negative variance).
         """
         convolutions = numbered.convolutions_of(model)
-        if len(convolutions) in BACKBONES:
+        if backbone_of(model):
             return self._fill_backbone(convolutions)
         ends = np.cumsum([convolution.floats for convolution in convolutions])
-        known = PARTIAL_FILES[len(convolutions)]
+        known = PARTIAL_FILES.get(len(convolutions), ())
+        if getattr(model, "network", model).name == "darknet":  # cut off behind any convolution
+            known = tuple(range(1, len(convolutions)))
         partial = [n for n in known if ends[n - 1] == len(self.floats)]
         file_classes = None
         if partial:
@@ -166,15 +206,15 @@ class DarknetFile:
 
     def _classes_of(self, network: str) -> int:
         """Return for how many classes it is a whole file of a network, 0 if it is none."""
-        base, per_class = _FLOATS[network]
-        classes, left = divmod(len(self.floats) - base, per_class)
+        known = KNOWN[network]
+        classes, left = divmod(len(self.floats) - known.floats, known.floats_per_class)
         return 0 if left else max(classes, 0)
 
     def _class_count(self, convolutions: list[Convolution]) -> int:
         """Return for how many classes it is, or explain why it is for none."""
-        heads = [convolution for convolution in convolutions if not convolution.has_norm]
-        rest = sum(convolution.floats for convolution in convolutions if convolution.has_norm)
-        per_output = sum(head.anchors * (head.inputs + 1) for head in heads)
+        heads = [convolution for convolution in convolutions if convolution.is_head]
+        rest = sum(convolution.floats for convolution in convolutions if not convolution.is_head)
+        per_output = sum(head.anchors * (head.inputs * head.size**2 + 1) for head in heads)
         classes, left = divmod(len(self.floats) - rest - 5 * per_output, per_output)
         if left or classes < 1:
             expected = sum(convolution.floats for convolution in convolutions)
@@ -199,7 +239,7 @@ class DarknetFile:
             n, names = convolution.filters, ["beta", "gamma", "mean", "variance"]
             if not convolution.has_norm:
                 names = ["beta"]
-                if file_classes is not None:
+                if convolution.is_head and file_classes is not None:
                     n = convolution.anchors * (5 + file_classes)
             arrays = {name: take(n) for name in names}
             kernel = take(n, convolution.inputs, convolution.size, convolution.size)
@@ -223,7 +263,7 @@ class DarknetFile:
         everything = numbered.convolutions_of(model)
         fresh = [convolution.layer.name for convolution in everything[len(loaded) :]]
         extra = numbered.attention_layers(model)
-        heads = [convolution for convolution in everything if not convolution.has_norm]
+        heads = [convolution for convolution in everything if convolution.is_head]
         classes = heads[0].layer.outputs_per_anchor - 5
         if file_classes not in (None, classes):
             fresh = [f"{head.layer.name} (class logits)" for head in heads]
@@ -264,27 +304,42 @@ def _header_bytes(path: str | Path, data: bytes) -> int:
 def save(model, path: str | Path) -> None:
     """Write a model as a Darknet weights file, complete or not at all.
 
+    A model that was opened from such a file has the file's own header.
+
     Args:
-        model: a YOLOv4 `Detector` or its `network`.
+        model: a YOLOv4 `Detector`, or one of a cfg, or its `network`.
         path: the file to write; it is replaced only when the new one is complete.
 
     Raises:
         WeightsError: the network has parts that Darknet's format has no place for.
         YoloError: the file cannot be written.
     """
-    convolutions = numbered.convolutions_of(model)
-    if len(convolutions) in BACKBONES:
+    write_bytes(path, to_bytes(model, path))
+
+
+def to_bytes(model, path: str | Path) -> bytes:
+    """Return what `save` writes; for arguments and errors see there."""
+    if backbone_of(model):
         raise WeightsError(f"{path}: Darknet has no RetinaNet; save the model as .keras")
+    convolutions = numbered.convolutions_of(model)
     attention = numbered.attention_layers(model)
     if attention:
         raise WeightsError(
             f"{path}: Darknet's format has no place for attention ({', '.join(attention)}); "
             "save the model as .keras"
         )
-    parts = [_HEADER]
+    parts = [_header_of(model)]
     for convolution in convolutions:
         parts += [np.ascontiguousarray(array, "<f4").tobytes() for array in _arrays(convolution)]
-    write_bytes(path, b"".join(parts))
+    return b"".join(parts)
+
+
+def _header_of(model) -> bytes:
+    """Return the header that a model was opened with, or a usual one."""
+    noted = getattr(model, "notes", {}).get(HEADER_NOTE, "")
+    if isinstance(noted, str) and re.fullmatch(r"(?:[0-9a-f]{32}|[0-9a-f]{40})", noted):
+        return bytes.fromhex(noted)
+    return HEADER
 
 
 def _arrays(convolution: Convolution) -> list[np.ndarray]:

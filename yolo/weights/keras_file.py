@@ -24,6 +24,7 @@ import numpy as np
 
 from yolo.detector import Detector
 from yolo.errors import WeightsError, YoloError
+from yolo.models.darknet_cfg.sections import MAX_BYTES
 from yolo.models.families import FAMILIES
 from yolo.models.thresholds import notes_fit
 from yolo.pictures.background import WHITE, is_color
@@ -284,7 +285,8 @@ def _tests(config: dict) -> Iterator[tuple[str, bool]]:
         "architecture",
         good
         and all(
-            type(value) in _KINDS[known[name]] and _is_plain(value)
+            type(value) in _KINDS[known[name]]
+            and (_is_plain(value) or (name == "cfg" and len(value) <= MAX_BYTES))
             for name, value in architecture.items()
         ),
     )

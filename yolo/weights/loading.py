@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +12,18 @@ from yolo import zoo
 from yolo.detector import Detector
 from yolo.errors import ConfigError, WeightsError
 from yolo.models.backbones import applications
-from yolo.weights import catalog, darknet, keras_file, torchvision, tutorial
+from yolo.models.darknet_cfg import cfg as darknet_cfg
+from yolo.models.darknet_cfg.cfg import Cfg
+from yolo.models.darknet_cfg.known import name_of
+from yolo.models.yolov4.from_cfg import left_out
+from yolo.weights import beside, catalog, darknet, keras_file, torchvision, tutorial
 from yolo.weights.darknet import DarknetFile
+from yolo.weights.description import Description
 from yolo.weights.keras_file import KerasFile
 from yolo.weights.torchvision import TorchvisionFile
 from yolo.weights.tutorial import TutorialFile
+
+log = logging.getLogger("yolo")
 
 
 def load(
@@ -23,34 +31,121 @@ def load(
     *,
     classes: Sequence[str] | None = None,
     image_size: tuple[int, int] | None = None,
+    cfg: str | Path | None = None,
+    anchors: Sequence[tuple[float, float]] | None = None,
+    masks: str | Sequence[Sequence[int]] | None = None,
 ) -> Detector:
     """Return a detector from a file of ours or of another program's.
 
     The others say how many classes they have, not which: 80 are COCO's, as Darknet orders them,
-    91 COCO's category numbers, and 20 in the tutorial's files are VOC's.
+    91 COCO's category numbers, and 20 in the tutorial's files are VOC's. Of a Darknet file the cfg
+    beside it counts: of the same name, or the only one there; and so do the names, in a `.names` or
+    `.data` file. The log says what was taken.
 
     Args:
         weights: `.keras`, a whole Darknet `.weights`, torchvision's RetinaNet, the tutorial's
             `.h5`, or a name such as "yolov4-tiny-coco", which is downloaded once.
         classes: class names for a file of another program that is for other classes; not used
             for ours.
-        image_size: (height, width) for a file of another program.
+        image_size: (height, width) of the network's picture, in the place of the file's own.
+        cfg: of a Darknet file, in the place of the one beside it.
+        anchors: (width, height) in pixels, for a Darknet or tutorial file made with others.
+        masks: for each stride, finest first, the indices of its anchors, likewise.
 
     Returns:
         A `Detector`, not compiled; a file of ours brings its classes, anchors and size.
 
     Raises:
         WeightsError: the file is missing or damaged, or cannot be used for prediction.
-        ConfigError: `image_size` contradicts what a file of ours says itself.
+        ConfigError: the network cannot take pictures of `image_size`, the cfg cannot be built, or
+            an option is for files of another kind.
     """
     file = open_file(weights)
+    heads = {"anchors": anchors, "masks": masks}
+    heads = {name: value for name, value in heads.items() if value is not None}
+    _refuse_idle(file, cfg, heads)
     if isinstance(file, KerasFile):
-        own = tuple(file.config["image_size"])
-        if image_size and tuple(image_size) != own:
-            sides = "x".join(str(side) for side in own)
-            raise ConfigError(f"{file.path}: knows its own size, {sides}; leave out --image-size")
-        return file.detector()
-    found = file.describe()
+        model = file.detector()
+        if image_size:
+            model.set_image_size(image_size)
+        return model
+    if isinstance(file, DarknetFile):
+        return _from_darknet(file, cfg, classes, image_size, heads)
+    return _built(file, file.describe(), classes, image_size, heads)
+
+
+def _refuse_idle(file, cfg: str | Path | None, heads: dict) -> None:
+    """Refuse what a file of its kind has no use for."""
+    if cfg is not None and not isinstance(file, DarknetFile):
+        raise ConfigError(f"{file.path}: --cfg is for Darknet's weights; leave it out")
+    if heads and not isinstance(file, DarknetFile | TutorialFile):
+        word = next(iter(heads))
+        raise ConfigError(
+            f"{file.path}: knows its own anchors; --{word} is for files of Darknet and of the "
+            "tutorial"
+        )
+
+
+def _from_darknet(
+    file: DarknetFile, cfg: str | Path | None, classes, image_size, heads: dict
+) -> Detector:
+    """Return the detector of a Darknet file, with what lies beside it, and say what was taken."""
+    found_cfg = darknet_cfg.read(cfg) if cfg is not None else beside.find_cfg(file.path)
+    if found_cfg is not None and cfg is None and not file.is_of(found_cfg):
+        log.warning("%s lies beside the weights, but is for other ones", found_cfg.place)
+        found_cfg = None
+    found = file.describe(found_cfg)
+    names = None
+    if found is not None and not classes:
+        names = beside.find_names(file.path, found_cfg, found.num_classes)
+    model = _built(file, found, classes or (names and names[0]), image_size, heads)
+    model.notes = {**model.notes, darknet.HEADER_NOTE: file.header.hex()}
+    source = f"names from {names[1]}" if names else ""
+    for line in taken(model, found_cfg, source, assumed=not heads):
+        log.info("%s", line)
+    return model
+
+
+def taken(model: Detector, cfg: Cfg | None, names: str, *, assumed: bool) -> list[str]:
+    """Return the lines that say what a Darknet file was taken for.
+
+    Args:
+        model: its detector.
+        cfg: its cfg, None for one of our two networks.
+        names: where the class names are from, "" where they were given or are COCO's.
+        assumed: without a cfg, whether nobody gave anchors or masks.
+    """
+    settings = model.architecture
+    masks = dict(zip(settings.strides, settings.masks, strict=True))
+    strides = settings.strides
+    if cfg is not None:
+        strides = tuple(int(cfg.layers[number].stride) for number in cfg.heads)
+    told = [",".join(map(str, masks[stride])) for stride in strides]
+    what = model.network.name.replace("_", "-")
+    if cfg is not None:
+        single = sum(cfg.floats(classes=1))
+        step = sum(cfg.floats(classes=2)) - single
+        what = f"{name_of(single - step, step) or Path(cfg.place).stem} from {cfg.place}"
+    parts = [
+        f"{what}: {len(model.classes)} classes",
+        "x".join(map(str, model.image_size)),
+        f"{len(told)} head{'s' * (len(told) > 1)}",
+        f"masks {' and '.join(told)}",
+        *([names] if names else []),
+    ]
+    lines = [", ".join(parts)]
+    if cfg is not None:
+        return [*lines, *left_out(cfg, training=False)]
+    if assumed:
+        lines.append(
+            f"no cfg given: the anchors and masks are assumed to be those of {what}; if boxes are "
+            "off, give the cfg with --cfg FILE, or --anchors FILE and --masks"
+        )
+    return lines
+
+
+def _built(file, found: Description | None, classes, image_size, heads: dict) -> Detector:
+    """Return the detector of another program's file."""
     if found is None:
         raise WeightsError(
             f"{file.path}: holds the first layers only, as a start for training "
@@ -64,7 +159,7 @@ def load(
             "give the class list with --classes FILE"
         )
     size = image_size or found.image_size
-    model = zoo.build(found.model, classes=names, image_size=size, **found.options)
+    model = zoo.build(found.model, classes=names, image_size=size, **{**found.options, **heads})
     file.fill(model)
     return model
 

@@ -36,7 +36,7 @@ class NumberedConvolutions:
         """Apply the next convolution to (batch, h, w, channels)."""
         layer = ConvNorm(
             filters, size, stride=stride, activation=self.activation,
-            frozen_norm=self.frozen_norm, name=self.name(part),
+            norm={"frozen": self.frozen_norm}, name=self.name(part),
         )  # fmt: skip
         return layer(x)
 

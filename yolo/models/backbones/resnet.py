@@ -42,10 +42,14 @@ def resnet(
     weight = sum(blocks) ** -0.5
 
     def conv(x, filters, size, part, *, stride=1, activation="relu", scale=1.0):
+        norm = {
+            "epsilon": epsilon,
+            "frozen": frozen_norm,
+            "gamma_initializer": keras.initializers.Constant(scale),
+        }
         return ConvNorm(
-            filters, size, stride=stride, activation=activation, epsilon=epsilon,
-            frozen_norm=frozen_norm, norm_scale=scale, name=f"backbone_{part}",
-        )(x)  # fmt: skip
+            filters, size, stride=stride, activation=activation, norm=norm, name=f"backbone_{part}"
+        )(x)
 
     x = conv(images, 64, 7, "conv1", stride=2)
     x = keras.layers.ZeroPadding2D(1, name="backbone_pad")(x)  # after ReLU 0 is the least value

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 
 from keras_focal import PriorProbability
+from yolo.errors import ConfigError
 from yolo.models.backbones.csp_darknet import NumberedConvolutions, csp_darknet_53, csp_darknet_tiny
+from yolo.models.darknet_cfg import network as darknet_network
 from yolo.models.layers import Enlarge
 from yolo.models.necks.pan import pan
 from yolo.models.yolov4.attention import ATTENTION
@@ -56,6 +58,13 @@ def build_network(config: YOLOv4Config, num_classes: int) -> keras.Model:
     Reference:
         Bochkovskiy et al. (2020), YOLOv4; darknet/cfg/yolov4.cfg and yolov4-tiny.cfg.
     """
+    if config.variant == "darknet":
+        if config.darknet is None:
+            raise ConfigError("a network of the variant darknet is built from a cfg")
+        return darknet_network.build(
+            config.darknet, config.masks, num_classes,
+            head_bias=lambda outputs: HeadBias(config.prior, outputs),
+        )  # fmt: skip
     outputs_per_anchor = 5 + num_classes
     images = keras.Input((None, None, 3), name="images", dtype="float32")
     x = keras.layers.Rescaling(1 / 255, name="rescale", dtype="float32")(images)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from yolo.errors import ConfigError
+from yolo.models.darknet_cfg.cfg import Cfg, from_text
 from yolo.models.option import check, option
 from yolo.models.thresholds import Thresholds
 
@@ -111,6 +113,19 @@ class YOLOv4Config:
                 f"received {self.masks}"
             )
 
+        if self.cfg and self.variant != "darknet":
+            raise ConfigError("a cfg's text belongs to the variant darknet")
+        if self.darknet and (self.strides, self.new_coords) != (
+            self.darknet.strides,
+            self.darknet.of_heads("new_coords")[0],
+        ):
+            raise ConfigError("strides and new_coords are those of the cfg")
+
+    @functools.cached_property
+    def darknet(self) -> Cfg | None:
+        """The cfg that the network is built from, None for those that are written by hand."""
+        return from_text(self.cfg, "its cfg") if self.cfg else None
+
     def _named_masks(self) -> tuple[tuple[int, ...], ...]:
         name: Any = self.masks
         if self.variant != "yolov4-tiny" or name not in TINY_MASKS:
@@ -155,12 +170,13 @@ class YOLOv4Config:
         return self.anchors, self.masks
 
     def least_parameters(self, num_classes: int) -> int:
-        """Return how many the last convolutions have at least: each output has 128 channels.
+        """Return how many the network has at least.
 
-        What a cfg describes may have a single one.
+        What a cfg describes is counted; else each output of the last convolutions has 128 channels.
         """
-        channels = 1 if self.variant == "darknet" else 128
-        return channels * num_classes * sum(len(mask) for mask in self.masks)
+        if self.darknet:
+            return sum(self.darknet.floats(self.masks, num_classes))
+        return 128 * num_classes * sum(len(mask) for mask in self.masks)
 
 
 @dataclass(frozen=True)
