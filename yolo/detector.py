@@ -17,7 +17,7 @@ from yolo.models import (
     schedules,  # noqa: F401  registers the schedule that saved optimizers carry
 )
 from yolo.models.anchor_loss import AnchorLoss, resolve
-from yolo.models.families import FAMILIES
+from yolo.models.families import FAMILIES, Decode
 from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
 from yolo.models.thresholds import Thresholds
 from yolo.pictures.fit import SIZE_MULTIPLE, checked_size
@@ -30,31 +30,6 @@ _MAKING = threading.Lock()
 
 # Weights that a forward pass in training moves, whatever becomes of the step
 MOVED_BY_CALLS = ("/moving_mean", "/moving_variance", "/mean")
-
-
-class Decode(keras.layers.Layer):
-    """Turns raw outputs into boxes and scores inside the compiled prediction graph."""
-
-    def __init__(self, family, architecture, num_classes, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
-        self.num_classes = num_classes
-        self._decode = lambda outputs, size: family.decode.decode(architecture, outputs, size)
-
-    def call(self, outputs, images):
-        """Map the network's outputs to {"boxes": (B, N, 4), "scores": (B, N, C)}.
-
-        Args:
-            outputs: the raw outputs.
-            images: (B, H, W, 3) what they were computed from; only its size is used.
-        """
-        return self._decode(outputs, tuple(ops.shape(images)[1:3]))
-
-    def compute_output_spec(self, outputs, images):
-        """Return the shapes; JAX cannot follow anchors of a picture of unknown size."""
-        return {
-            "boxes": keras.KerasTensor((None, None, 4)),
-            "scores": keras.KerasTensor((None, None, self.num_classes)),
-        }
 
 
 @keras.saving.register_keras_serializable(package="yolo")

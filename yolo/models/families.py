@@ -1,9 +1,12 @@
-"""The families of detectors, and what each brings."""
+"""The families of detectors, what each brings, and its decoding as a layer."""
 
 from __future__ import annotations
 
 from types import ModuleType
 from typing import NamedTuple
+
+import keras
+from keras import ops
 
 from yolo.models.retinanet import decode as retinanet_decode
 from yolo.models.retinanet import loss as retinanet_loss
@@ -51,3 +54,28 @@ FAMILIES = {
         RetinaNetLoss,
     ),  # fmt: skip
 }
+
+
+class Decode(keras.layers.Layer):
+    """Turns raw outputs into boxes and scores inside the compiled prediction graph."""
+
+    def __init__(self, family, architecture, num_classes, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.num_classes = num_classes
+        self._decode = lambda outputs, size: family.decode.decode(architecture, outputs, size)
+
+    def call(self, outputs, images):
+        """Map the network's outputs to {"boxes": (B, N, 4), "scores": (B, N, C)}.
+
+        Args:
+            outputs: the raw outputs.
+            images: (B, H, W, 3) what they were computed from; only its size is used.
+        """
+        return self._decode(outputs, tuple(ops.shape(images)[1:3]))
+
+    def compute_output_spec(self, outputs, images):
+        """Return the shapes; JAX cannot follow anchors of a picture of unknown size."""
+        return {
+            "boxes": keras.KerasTensor((None, None, 4)),
+            "scores": keras.KerasTensor((None, None, self.num_classes)),
+        }
