@@ -179,7 +179,9 @@ def _of_tar(file: io.BufferedReader, limit: int) -> Iterator[_Member]:
     start = file.peek(8)
     opener = next((o for magic, o in _COMPRESSED.items() if start.startswith(magic)), None)
     plain = _Bounded(opener(file) if opener else file, 2 * limit + _TAR_HEADER)
-    with tarfile.open(fileobj=plain, mode="r:", errors="surrogateescape") as archive:
+    with tarfile.open(
+        fileobj=plain, mode="r:", encoding="utf-8", errors="surrogateescape"
+    ) as archive:
         for item in archive:
             fault = ""
             if item.issym() or item.islnk():

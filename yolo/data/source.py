@@ -15,7 +15,7 @@ from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, key_of, nfc, stem_
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES
-from yolo.system.reading import inside, open_regular, printable
+from yolo.system.reading import LITTER, inside, open_regular, printable
 
 log = logging.getLogger("yolo")
 
@@ -157,7 +157,7 @@ class Source:
                         "name the folder of the data set itself"
                     )
                 name = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.name.startswith("._"):
+                if entry.name.startswith(LITTER):
                     self.litter += 1
                 elif entry.name in _LITTER:
                     continue

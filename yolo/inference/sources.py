@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -12,6 +13,10 @@ from urllib.request import url2pathname
 
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES, READ_SUFFIXES
+from yolo.system.reading import LITTER
+from yolo.system.terminal import counted
+
+log = logging.getLogger("yolo")
 
 VIDEO_SUFFIXES = frozenset(
     ".3gp .avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .webm .wmv".split()
@@ -140,8 +145,14 @@ def _read_list(path: Path) -> list[Path]:
 
 
 def _pictures(paths) -> list[Path]:
+    """Return those of some paths that are called as pictures or videos are, sorted."""
     known = {*PICTURE_SUFFIXES, *VIDEO_SUFFIXES}
-    pictures = [path for path in paths if path.suffix.lower() in known and path.is_file()]
+    # What is no regular file is the reader's to report.
+    found = [path for path in paths if path.suffix.lower() in known and not path.is_dir()]
+    pictures = [path for path in found if not path.name.startswith(LITTER)]
+    if len(pictures) < len(found):
+        passed_over = counted(len(found) - len(pictures), "file")
+        log.info("%s that macOS leaves behind (%s*) passed over", passed_over, LITTER)
     return sorted(pictures, key=_natural)
 
 

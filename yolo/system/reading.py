@@ -22,6 +22,7 @@ ZIP_DAMAGE = (
 )  # fmt: skip
 MAX_BYTES = 1 << 30
 MAX_WHOLE_BYTES = 1 << 40  # of a file of which parts are read
+LITTER = "._"  # what names begin with that macOS leaves on the disks of other systems
 _SHOWN = 60
 
 

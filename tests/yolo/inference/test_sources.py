@@ -112,7 +112,7 @@ def test_nothing_found_names_the_argument(folder, monkeypatch, argument, message
 def test_what_is_no_regular_file_is_left_to_the_reader(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "a.jpg").write_bytes(b"")
-    assert names(find_sources([str(tmp_path)])) == ["a.jpg"]
+    assert names(find_sources([str(tmp_path)])) == ["a.jpg", "pipe.jpg"]
     assert names(find_sources([str(tmp_path / "pipe.jpg")])) == ["pipe.jpg"]
 
 
@@ -168,3 +168,15 @@ def test_a_tilde_that_names_no_home_is_part_of_the_name(folder, monkeypatch):
     assert names(find_sources(["~$photo.jpg", "a.jpg"])) == ["~$photo.jpg", "a.jpg"]
     assert names(find_sources(["list.txt"])) == ["~$photo.jpg", "~x.jpg"]
     assert names(find_sources(["~$p*.jpg"])) == ["~$photo.jpg"]
+
+
+def test_what_macos_leaves_behind_is_passed_over_and_a_pipe_is_not(tmp_path, caplog):
+    caplog.set_level("INFO", "yolo")
+    for name in ("a.jpg", "._a.jpg", "b.png", "._b.png"):
+        (tmp_path / name).write_bytes(b"")
+    found = [tmp_path / "a.jpg", tmp_path / "b.png"]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "c.jpg")  # to be reported by what reads it
+        found.append(tmp_path / "c.jpg")
+    assert find_sources([str(tmp_path)]) == found
+    assert caplog.text.count("2 files that macOS leaves behind (._*) passed over") == 1
