@@ -11,7 +11,7 @@ from keras import ops
 
 from yolo.boxes.detections import Detections
 from yolo.classes import as_names
-from yolo.data import unknown_ids
+from yolo.data.door import Door
 from yolo.models import (
     postprocess,
     schedules,  # noqa: F401  registers the schedule that saved optimizers carry
@@ -146,10 +146,11 @@ class Detector(ReplicatedModel):
         self._set_untracked("_compile_options", options)
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """Train as Keras's `fit` does, and end at a class id that the model does not have.
+        """Train as Keras's `fit` does, and refuse what no detector can learn from.
 
         Args:
-            x: a `tf.data.Dataset` of (images, {"boxes": ..., "classes": ...}), or images.
+            x: a `tf.data.Dataset`, a generator or a `keras.utils.PyDataset` of (images,
+                {"boxes": ..., "classes": ...}), or images.
             y: {"boxes": ..., "classes": ...} for images: (B, M, 4) xyxy pixels and (B, M) ids.
                 Below 0 an id is no class: -1 is padding, -2 an object that is neither right nor
                 wrong, -3 a region of many; what lies on these two is no background. See
@@ -158,23 +159,24 @@ class Detector(ReplicatedModel):
             **kwargs: as in Keras; `validation_data` is looked at, too.
 
         Raises:
-            ValueError: a `tf.data.Dataset` or an array holds such an id; the message names it.
+            ValueError: what was received, what is expected and what to write; before the first
+                update where it is in the first batch. `yolo.data.door` says what is looked at.
         """
+        door = Door(len(self.classes))
         if kwargs.get("validation_data") is not None:
             data = kwargs["validation_data"]
-            kwargs["validation_data"] = unknown_ids.checked(data, len(self.classes))
-        with unknown_ids.explained():
-            return super().fit(*self._checked(x, y), *args, **kwargs)
+            if isinstance(data, tuple | list):
+                door.checked(*data[:2])
+            else:
+                kwargs["validation_data"], _ = door.checked(data)
+        with door.explained():
+            return super().fit(*door.checked(x, y), *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Return the losses as Keras's `evaluate` does; for arguments and errors see `fit`."""
-        with unknown_ids.explained():
-            return super().evaluate(*self._checked(x, y), *args, **kwargs)
-
-    def _checked(self, x, y):
-        if y is None:
-            return unknown_ids.checked(x, len(self.classes)), None
-        return unknown_ids.checked((x, y), len(self.classes))
+        door = Door(len(self.classes))
+        with door.explained():
+            return super().evaluate(*door.checked(x, y), *args, **kwargs)
 
     def train_step(self, *arguments):
         """Take Keras's step; on JAX, one that the optimizer refuses leaves all weights.

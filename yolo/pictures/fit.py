@@ -12,6 +12,7 @@ from yolo.pictures.files import cv2
 
 GREY = 128
 RESIZE_MODES = ("letterbox", "stretch", "shorter")
+NORMALISED_END = 10  # no deviation of a colour is so small that a picture would reach further
 SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
 
 
@@ -141,16 +142,33 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
         The same shape, uint8.
 
     Raises:
-        ValueError: these are no numbers, not finite, integers outside 0..255 (a 16-bit picture),
-            or floats of 0..1.
+        ValueError: these are no pictures, see `check_pixels`.
 
     Example:
         >>> to_uint8(np.array([[[-3.0, 0.6, 259.0]]])).tolist()
         [[[0, 1, 255]]]
     """
     images = np.asarray(images)
+    check_pixels(images)
     if images.dtype == np.uint8 or not images.size:
         return images.astype(np.uint8, copy=False)
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)
+
+
+def check_pixels(images: np.ndarray) -> None:
+    """Refuse values that are no picture's; of uint8 there are none.
+
+    Args:
+        images: any shape.
+
+    Raises:
+        ValueError: these are no numbers, not finite, integers outside 0..255 (a 16-bit picture),
+            or floats of 0..1 or otherwise normalised.
+    """
+    if images.dtype == np.uint8 or not images.size:
+        return
+    if images.dtype.name == "bfloat16":  # no kind of number to NumPy
+        images = images.astype(np.float32)
     if images.dtype.kind not in "biuf":
         raise ValueError(f"pictures hold numbers in 0..255. Received: dtype {images.dtype}.")
     low, high = images.min(), images.max()
@@ -161,9 +179,35 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
             f"pictures hold numbers in 0..255. Received: {images.dtype} up to {high}, as of 0..1; "
             "multiply by 255."
         )
+    if images.dtype.kind == "f" and low < 0 and high <= NORMALISED_END:
+        raise ValueError(
+            f"pictures hold numbers in 0..255. Received: {low:g} to {high:g}, as of normalised "
+            "ones; leave the normalisation out."
+        )
     if images.dtype.kind in "iu" and (low < 0 or high > 255):
         raise ValueError(f"pictures hold numbers in 0..255. Received: {low}..{high}; scale them.")
-    return np.clip(np.rint(images), 0, 255).astype(np.uint8)
+
+
+def check_sides(size: tuple) -> None:
+    """Refuse sizes of the network's input that its coarsest level does not divide.
+
+    Args:
+        size: (height, width); None where one is not known.
+
+    Raises:
+        ValueError: a side is no multiple of 32.
+    """
+    if any(side is not None and (side % SIZE_MULTIPLE or not side) for side in size):
+        height, width = size
+        fitting = [
+            None if side is None else max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE
+            for side in size
+        ]
+        raise ValueError(
+            f"the network takes heights and widths in multiples of {SIZE_MULTIPLE}, received "
+            f"{height}x{width} (height x width); resize pictures and boxes to "
+            f"{fitting[0]}x{fitting[1]}, with fit_image of yolo.pictures.fit for example"
+        )
 
 
 def fit_image(

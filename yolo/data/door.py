@@ -1,0 +1,143 @@
+"""A user's own data, looked at before a detector learns from it, in whatever form it comes.
+
+The objects of every batch are looked at, which takes a tenth of a millisecond; the values of the
+pictures only in the first `FIRST` batches of a pass, or of the first `PICTURES` of an array: that
+is a walk over them, and none where they are uint8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from yolo.data.one_batch import check_batch, check_structure
+
+FIRST = 2
+PICTURES = 32
+
+
+class Door:
+    """Looks at data on its way to a detector, and keeps what it found wrong.
+
+    TensorFlow carries an exception out of a data set as text within an error of its own; the one
+    kept here is what `explained` raises.
+
+    Args:
+        num_classes: K.
+    """
+
+    def __init__(self, num_classes: int):
+        self.num_classes = num_classes
+        self.fault: ValueError | None = None
+
+    def checked(self, data: Any, truth: Any = None) -> tuple[Any, Any]:
+        """Return what `fit` and `evaluate` are given, made to fail at what is wrong in it.
+
+        Args:
+            data: images, a `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator of
+                (images, truth); anything else that comes without truth is returned as it is.
+            truth: {"boxes": ..., "classes": ...} for images.
+
+        Raises:
+            ValueError: arrays hold what is no picture, box or class id, or the form is another.
+        """
+        tf = sys.modules.get("tensorflow")
+        if truth is not None or hasattr(data, "shape") or isinstance(data, dict | list | tuple):
+            self._check_arrays((data, truth))
+        elif tf is not None and isinstance(data, tf.data.Dataset):
+            check_structure(data.element_spec)
+            data = data.enumerate().map(self._look_in_graph)
+        elif isinstance(data, keras.utils.PyDataset):
+            data = _Watched(data, self)
+        elif isinstance(data, types.GeneratorType):
+            data = self._watched(data)
+        return data, truth
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise what was found in a data set as it was found, a ValueError of one line."""
+        tf = sys.modules.get("tensorflow")
+        of_data = (ValueError, *(() if tf is None else (tf.errors.OpError,)))
+        try:
+            yield
+        except of_data as error:
+            raise (self.fault or error) from None
+
+    def look(self, number: int, element: Any) -> None:
+        """Look at a batch of a pass.
+
+        Args:
+            number: which one of the pass, from 0.
+            element: (images, truth).
+
+        Raises:
+            ValueError: see `one_batch`.
+        """
+        try:
+            check_structure(element)
+            images, truth = element[:2]
+            self._check(images, truth, pixels=number < FIRST)
+        except ValueError as error:
+            self.fault = error
+            raise
+
+    def _check_arrays(self, element: tuple) -> None:
+        check_structure(element)
+        images, truth = element
+        self._check(images[:PICTURES], truth, pixels=True)
+
+    def _check(self, images: Any, truth: Any, *, pixels: bool) -> None:
+        images, boxes, classes = map(_numpy, (images, truth["boxes"], truth["classes"]))
+        check_batch(images, boxes, classes, self.num_classes, pixels=pixels)
+
+    def _look_in_graph(self, number: Any, element: tuple) -> tuple:
+        import tensorflow as tf
+
+        def look(number, images, boxes, classes):
+            self.look(number, (images, {"boxes": boxes, "classes": classes}))
+            return True
+
+        images, truth = element[:2]
+        tf.numpy_function(look, [number, images, truth["boxes"], truth["classes"]], tf.bool)
+        return element
+
+    def _watched(self, batches: Iterator) -> Iterator:
+        for number, element in enumerate(batches):
+            self.look(number, element)
+            yield element
+
+
+class _Watched(keras.utils.PyDataset):
+    """A `PyDataset` whose batches are looked at."""
+
+    def __init__(self, source: keras.utils.PyDataset, door: Door):
+        super().__init__(
+            workers=source.workers,
+            use_multiprocessing=source.use_multiprocessing,
+            max_queue_size=source.max_queue_size,
+        )
+        self.source, self.door = source, door
+
+    @property
+    def num_batches(self):
+        return self.source.num_batches
+
+    def __getitem__(self, index):
+        element = self.source[index]
+        self.door.look(index, element)
+        return element
+
+    def on_epoch_begin(self):
+        self.source.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.source.on_epoch_end()
+
+
+def _numpy(value: Any) -> Any:
+    return keras.ops.convert_to_numpy(value)

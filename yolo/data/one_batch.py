@@ -1,0 +1,212 @@
+"""What a batch for a detector must hold, and where it does not: received, expected, what to write.
+
+The network's own arithmetic cannot say so: in a compiled step an id out of range is clamped, a box
+that is none is left out, and the model learns something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from yolo.boxes.labels import LOWEST, PADDING
+from yolo.pictures.fit import check_pixels, check_sides
+
+EXPECTED = (
+    'expected (images, {"boxes": (B, M, 4) x1, y1, x2, y2 in pixels, "classes": (B, M) ids, -1 for '
+    "padding})"
+)
+# No picture holds only objects that end before its second pixel, nor boxes one picture away.
+SHARES_END = 1.5
+
+
+def check_structure(element: Any) -> None:
+    """Refuse batches that are built otherwise, such as those of other libraries.
+
+    Args:
+        element: (images, truth), or what was given in its place; arrays, tensors or their specs.
+
+    Raises:
+        ValueError: it is not (images, {"boxes": ..., "classes": ...}), or a shape does not fit.
+    """
+    if isinstance(element, Mapping):
+        names = list(element)
+        images = next((name for name in names if "image" in str(name)), "images")
+        truth = next((name for name in names if name != images), "bounding_boxes")
+        raise _other_form(
+            f"a dictionary of {_listed(names)}",
+            f'data.map(lambda d: (d["{images}"], {{"boxes": d["{truth}"]["boxes"], '
+            f'"classes": d["{truth}"]["classes"]}}))',
+        )
+    if not isinstance(element, tuple | list) or len(element) not in (2, 3):
+        raise _other_form(_kind(element), "fit(images, truth) or a data set of such pairs")
+    images, truth = element[:2]
+    _check_truth_form(truth)
+    image_shape = _shape(images, "images")
+    if image_shape is not None:
+        if len(image_shape) == 3:
+            raise _other_form(f"single pictures {image_shape}", "data.batch(8)")
+        if len(image_shape) != 4 or image_shape[-1] not in (3, None):
+            raise _other_form(f"images {image_shape}", "images (batch, height, width, 3)")
+        check_sides(image_shape[1:3])
+    boxes, classes = (_shape(truth[name], name) for name in ("boxes", "classes"))
+    if boxes is not None and (len(boxes) != 3 or boxes[-1] not in (4, None)):
+        raise _other_form(f"boxes {boxes}", "boxes (B, M, 4)")
+    if classes is not None and len(classes) != 2:
+        raise _other_form(
+            f"classes {classes}",
+            'class numbers: {"classes": np.argmax(classes, -1)} where they are one-hot',
+        )
+    shapes = [shape[:2] for shape in (boxes, classes) if shape is not None]
+    if len(shapes) == 2 and any(a != b for a, b in zip(*shapes, strict=True) if None not in (a, b)):
+        raise _other_form(f"boxes {boxes} and classes {classes}", "one class id for each box")
+
+
+def check_batch(images: Any, boxes: Any, classes: Any, num_classes: int, *, pixels: bool) -> None:
+    """Refuse values that no picture, box or class id has.
+
+    Args:
+        images: (B, H, W, 3).
+        boxes: (B, M, 4).
+        classes: (B, M).
+        num_classes: K.
+        pixels: whether to look at the pictures' values, too, which takes a walk over them.
+
+    Raises:
+        ValueError: what was received, what is expected and what to write.
+    """
+    check_structure((images, {"boxes": boxes, "classes": classes}))
+    if pixels:
+        check_pixels(images)
+    _check_classes(classes, num_classes)
+    _check_boxes(np.asarray(boxes, np.float64), classes != PADDING, images.shape[1:3])
+
+
+def _check_classes(classes: np.ndarray, num_classes: int) -> None:
+    if not classes.size:
+        return
+    wrong = ~((classes >= LOWEST) & (classes < num_classes) & (classes == np.floor(classes)))
+    if wrong.any():
+        count = f"{num_classes} class" + "es" * (num_classes != 1)
+        raise ValueError(
+            f"class id {classes[wrong].max()} in the data, but the model has {count}: ids 0 to "
+            f"{num_classes - 1}, -1 for padding"
+        )
+
+
+def _check_boxes(boxes: np.ndarray, real: np.ndarray, size: tuple[int, int]) -> None:
+    """Refuse boxes (B, M, 4) that are no corners in pictures of (height, width)."""
+    _refuse(
+        boxes,
+        ~np.isfinite(boxes).all(-1),
+        "finite numbers",
+        "boxes[np.isfinite(boxes).all(-1)] for each picture, and the same for its ids",
+    )
+    if not real.any():
+        return
+    height, width = size
+    objects = boxes[real]
+    if objects.min() > -SHARES_END and objects.max() <= SHARES_END:
+        raise ValueError(
+            f"boxes: expected pixels, received {objects.min():g} to {objects.max():g}, as of 0..1; "
+            f"write boxes * [{width}, {height}, {width}, {height}]"
+        )
+    turned = real & (boxes[..., 2:] < boxes[..., :2]).any(-1)
+    _refuse(boxes, turned, "corners x1 <= x2, y1 <= y2", _remedy(objects, size))
+    ends = np.array([width, height])
+    outside = (boxes[..., :2] >= ends) | (boxes[..., 2:] <= 0)
+    far = (boxes[..., :2] < -ends) | (boxes[..., 2:] > 2 * ends)
+    _refuse(
+        boxes, real & (outside | far).any(-1), f"boxes in pictures of {width}x{height}",
+        _remedy(objects, size),
+    )  # fmt: skip
+
+
+def _remedy(objects: np.ndarray, size: tuple[int, int]) -> str:
+    """Return what to write for boxes (n, 4) that are no corners, by what would make them some."""
+    height, width = size
+    limits = np.array([width, height, width, height]) + 1
+
+    def fits(corners: np.ndarray) -> bool:
+        inside = (corners >= -1).all() and (corners <= limits).all()
+        return bool(inside and (corners[:, 2:] >= corners[:, :2]).all())
+
+    first, last = objects[:, :2], objects[:, 2:]
+    if fits(objects[:, [1, 0, 3, 2]]):
+        return "boxes[..., [1, 0, 3, 2]] if they are y1, x1, y2, x2"
+    if (last >= 0).all() and fits(np.concatenate([first, first + last], 1)):
+        return (
+            "np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1) if they are "
+            "x, y, width, height"
+        )
+    if (last >= 0).all() and fits(np.concatenate([first - last / 2, first + last / 2], 1)):
+        return (
+            "np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + "
+            "boxes[..., 2:] / 2], -1) if they are centre x, centre y, width, height"
+        )
+    return "boxes as x1, y1, x2, y2 in pixels of the pictures as they are given"
+
+
+def _refuse(boxes: np.ndarray, wrong: np.ndarray, expected: str, write: str) -> None:
+    if wrong.any():
+        picture, row = np.argwhere(wrong)[0]
+        box = ", ".join(f"{side:g}" for side in boxes[picture, row])
+        raise ValueError(
+            f"boxes: expected {expected}, received ({box}) for object {row} of picture {picture}"
+            f"; write {write}"
+        )
+
+
+def _check_truth_form(truth: Any) -> None:
+    if isinstance(truth, tuple | list) and len(truth) == 2:
+        raise _other_form(
+            f"({_kind(truth[0])}, {_kind(truth[1])}) for the objects",
+            '{"boxes": truth[0], "classes": truth[1]}',
+        )
+    if not isinstance(truth, Mapping):
+        raise _other_form(
+            f"{_kind(truth)} for the objects",
+            '{"boxes": truth[..., :4], "classes": truth[..., 4]} where the class is the fifth '
+            "column",
+        )
+    lacking = [name for name in ("boxes", "classes") if name not in truth]
+    if lacking:
+        others = [str(name) for name in truth if name not in ("boxes", "classes")]
+        found = {"boxes": "boxes", "classes": "classes"}
+        for name in lacking:
+            like = ("box",) if name == "boxes" else ("label", "class", "categor", "id")
+            guess = [other for other in others if any(word in other.lower() for word in like)]
+            found[name] = guess[0] if guess else "..."
+        raise _other_form(
+            f"a dictionary of {_listed(truth)} for the objects",
+            f'{{"boxes": truth["{found["boxes"]}"], "classes": truth["{found["classes"]}"]}}',
+        )
+
+
+def _shape(value: Any, name: str) -> tuple | None:
+    """Return a static shape with None where a length is not known; None where the rank is not."""
+    if "Ragged" in type(value).__name__:
+        fill = "-1" if name == "classes" else ""
+        raise _other_form(f"a ragged tensor of {name}", f'truth["{name}"].to_tensor({fill})')
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        raise _other_form(f"{_kind(value)} of {name}", f"np.array({name})")
+    if getattr(shape, "rank", 0) is None:
+        return None
+    return tuple(shape)
+
+
+def _kind(value: Any) -> str:
+    if hasattr(value, "shape"):
+        return f"an array {tuple(value.shape)}" if value.shape != () else "a number"
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _other_form(received: str, write: str) -> ValueError:
+    return ValueError(f"received {received}; {EXPECTED}; write {write}")
