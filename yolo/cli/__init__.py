@@ -25,6 +25,7 @@ COMMANDS = {
     "models": "list the models, their sizes and their weights",
     "check": "report what a data set holds and what is wrong with it",
     "anchors": "fit anchors to a data set",
+    "convert": "write a data set in another format",
     "shards": "copy a data set into TFRecord shards",
 }
 

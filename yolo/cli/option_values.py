@@ -15,6 +15,9 @@ from yolo.pictures.header import LARGEST_MEGAPIXELS
 # What `--save` can name, the writers of inference.writers. The first is always written.
 SAVE_KINDS = ("json", "csv", "coco", "voc", "yolo", "crops", "counts")
 
+# What `convert --to` can name, `data.convert.FORMATS`.
+CONVERT_FORMATS = ("voc", "coco", "yolo", "tfrecord")
+
 
 def image_size(text: str) -> tuple[int, int]:
     """Return (height, width), multiples of 32, from "416" or "320x416"."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from yolo.errors import YoloError
+from yolo.errors import ConfigError, YoloError
 from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")
@@ -53,14 +53,27 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     Raises:
         YoloError: the file cannot be written, or the text holds a name that is not UTF-8.
     """
+    write_bytes(path, _encoded(path, text))
+
+
+def add_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 into a folder that `write_folder` fills; its folder is made.
+
+    Raises:
+        YoloError: the text holds a name that is not UTF-8.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_encoded(path, text))
+
+
+def _encoded(path: str | os.PathLike, text: str) -> bytes:
     try:
-        data = text.encode("utf-8")
+        return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise YoloError(
             f"{printable(path)}: cannot write {error.object[error.start : error.end]!r}, a name "
             "that is not UTF-8; rename that file or folder"
         ) from error
-    write_bytes(path, data)
 
 
 def write_json(path: str | os.PathLike, value: object) -> None:
@@ -98,6 +111,22 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)  # still there after an error or an interrupt
 
 
+def free_folder(path: str | os.PathLike) -> Path:
+    """Return the path of a folder to make; an empty one that stands there is taken away.
+
+    Raises:
+        ConfigError: something stands there.
+    """
+    path = Path(path)
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+    if path.exists() or path.is_symlink():
+        raise ConfigError(
+            f"{printable(path)}: is there already; name another folder, or remove it first"
+        )
+    return path
+
+
 def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary folder beside `path`, then put it in its place.
 
@@ -119,9 +148,12 @@ def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> No
     try:
         temporary.mkdir(parents=True)
         write(temporary)
-        for file in temporary.iterdir():
-            _sync(file)
-        _sync(temporary)
+        if any(file.is_dir() for file in temporary.iterdir()) and hasattr(os, "sync"):
+            os.sync()  # all at once: a folder of folders may have many small files
+        else:
+            for file in temporary.iterdir():
+                _sync(file)
+            _sync(temporary)
         with contextlib.suppress(FileNotFoundError):
             _patiently(lambda: path.rename(old))
         _patiently(lambda: temporary.rename(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,12 @@ from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import nearest, short_list
 from yolo.data.formats.coco_json import parsed
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
+from yolo.data.sample import Sample
 from yolo.data.source import Source
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
 from yolo.system.reading import printable
+from yolo.system.writing import add_text
 
 # Names of files that say nothing about which split they describe.
 _PLAIN = {"_annotations.coco", "annotations", "instances", "labels", "result", "coco", "data"}
@@ -174,6 +177,88 @@ class CocoFiles(DataSet):
 
 
 # --------------------------------------------------------------------------------- to write
+
+
+def picture_place(split: str, name: str) -> str:
+    """Return where a picture lies in a folder as `write_labels` lays it out."""
+    return f"images/{name}"
+
+
+def write_labels(
+    folder: Path, splits: Mapping[str, Sequence[tuple[str, Sample]]], classes: Sequence[str]
+) -> dict[str, int]:
+    """Write an instances file for each split.
+
+    A difficult object has "ignore", as in the COCO form of PASCAL VOC; a region of many is a crowd.
+
+    Args:
+        folder: of the data set.
+        splits: split name to its samples, each with the name of its picture.
+        classes: class names in the order of their ids.
+
+    Returns:
+        How much of what the format cannot hold.
+    """
+    every = [one.image_id for samples in splits.values() for _, one in samples]
+    numbered = all(key.isascii() and key.isdigit() for key in every)
+    numbers = {key: int(key) if numbered else n for n, key in enumerate(dict.fromkeys(every), 1)}
+    truncated = 0
+    for split, samples in splits.items():
+        file = Instances(classes)
+        for name, one in samples:
+            key = numbers[one.image_id] if len(numbers) == len(every) else len(file.images) + 1
+            file.add(key, name, one.size, one)
+            truncated += int(one.truncated.sum())
+        add_text(folder / "annotations" / f"instances_{split}.json", file.text())
+    return {"marks of truncation": truncated}
+
+
+class Instances:
+    """An instances file that is being written; categories count from 1.
+
+    Args:
+        classes: class names in the order of their ids.
+    """
+
+    def __init__(self, classes: Sequence[str]):
+        self.images: list[dict] = []
+        self.annotations: list[dict] = []
+        self._categories = [
+            {"id": n, "name": name, "supercategory": ""} for n, name in enumerate(classes, 1)
+        ]
+
+    def add(self, key: int, name: str, size: tuple[int, int], objects: Sample | Detections) -> None:
+        """Add a picture and its objects.
+
+        Args:
+            key: its id.
+            name: its file.
+            size: (height, width).
+            objects: what is marked in it, or was found.
+        """
+        image = {"id": key, "file_name": name, "width": size[1], "height": size[0]}
+        self.images.append(image)
+        boxes = objects.boxes_xyxy.tolist()
+        for i, (class_id, box) in enumerate(zip(objects.class_ids.tolist(), boxes, strict=True)):
+            x1, y1, x2, y2 = (round(value, 4) for value in box)
+            width, height = round(x2 - x1, 4), round(y2 - y1, 4)
+            entry = {
+                "id": len(self.annotations) + 1, "image_id": key, "category_id": class_id + 1,
+                "bbox": [x1, y1, width, height], "area": round(width * height, 4), "iscrowd": 0,
+            }  # fmt: skip
+            if isinstance(objects, Detections):
+                entry["score"] = round(float(objects.scores[i]), 6)
+            elif objects.crowd[i]:
+                entry["iscrowd"] = 1
+            elif objects.difficult[i]:
+                entry["ignore"] = 1
+            self.annotations.append(entry)
+
+    def text(self) -> str:
+        """Return the file's text."""
+        return json.dumps({
+            "images": self.images, "annotations": self.annotations, "categories": self._categories,
+        }, ensure_ascii=False)  # fmt: skip
 
 
 def results(

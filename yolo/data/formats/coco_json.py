@@ -104,8 +104,9 @@ def _marked(
             fault = f"bbox {shortened(item.get('bbox'))}; expected [x, y, width, height]"
         elif crowd not in (0, 1):
             fault = f"iscrowd {shortened(crowd)}; expected 0 or 1"
+        ignored = item.get("ignore") == 1  # difficult objects in the COCO form of PASCAL VOC
         marked[picture].append(
-            MarkedObject(label, names[category], box, fault=fault, crowd=crowd == 1)
+            MarkedObject(label, names[category], box, ignored, fault=fault, crowd=crowd == 1)
         )
     return marked
 

@@ -36,7 +36,7 @@ from yolo.system.reading import (
     regular_file,
     shortened,
 )
-from yolo.system.writing import write_folder, write_text
+from yolo.system.writing import free_folder, write_folder, write_text
 
 INDEX, FORMAT = "shards.json", "keras-focal shards 1"
 MEND = "write the shards again (python -m yolo shards)"
@@ -259,7 +259,7 @@ def write_shards(
             raise ConfigError(
                 f"the split {name!r} cannot name files: rename its list (letters, digits, _ . -)"
             )
-    out = _free_folder(out)
+    out = free_folder(out)
     total, done, counts = sum(map(len, splits.values())), itertools.count(1), {}
     tell = on_progress or (lambda done, total: None)
 
@@ -276,18 +276,6 @@ def write_shards(
 
     write_folder(out, write)
     return counts
-
-
-def _free_folder(out: str | os.PathLike) -> Path:
-    """Return the path of a folder to make; an empty one that stands there is taken away."""
-    out = Path(out)
-    if out.is_dir() and not any(out.iterdir()):
-        out.rmdir()
-    if out.exists() or out.is_symlink():
-        raise ConfigError(
-            f"{printable(out)}: is there already; name another --out, or remove it first"
-        )
-    return out
 
 
 def plan_shards(

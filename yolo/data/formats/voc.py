@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
@@ -22,11 +23,16 @@ from yolo.data.formats.safe_xml import read_xml
 from yolo.data.formats.voc_layout import Member, find_layout
 from yolo.data.formats.voc_object import objects_of
 from yolo.data.frames import are_shares
+from yolo.data.sample import Sample
 from yolo.data.source import Source
 from yolo.errors import DatasetError
-from yolo.system.reading import printable
+from yolo.system.reading import printable, read_lines_of
+from yolo.system.writing import add_text
 
 log = logging.getLogger("yolo")
+
+CLASS_LIST = "classes.txt"  # beside the folders; the format itself has no order of classes
+LEAST_SIDE = 1.001  # pixels; a box of one would begin and end at the same coordinate
 
 # ---------------------------------------------------------------------------------- to read
 
@@ -66,7 +72,7 @@ class VocFolder(DataSet):
             {name: [self._labelled(key) for key in keys] for name, keys in lists.items()}
             if lists
             else [self._labelled(key) for key in sorted(members)],
-            sorted({item.name for _, item in self._objects() if item.name}),
+            _in_order(source, {item.name for _, item in self._objects() if item.name}),
             f"VOC XML{note}",
         )
         self._first: int | None = None
@@ -137,6 +143,15 @@ class VocFolder(DataSet):
         return self._first
 
 
+def _in_order(source: Source, found: set[str]) -> list[str]:
+    """Return class names in the order of a classes.txt that has them all, else sorted."""
+    listed = list[str]()
+    if CLASS_LIST in source.names and not source.leads_out(CLASS_LIST):
+        lines = read_lines_of(source.path(CLASS_LIST), max_bytes=1 << 20)
+        listed = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    return listed if found and found.issubset(listed) else sorted(found)
+
+
 class Annotation(NamedTuple):
     """One annotation file.
 
@@ -185,10 +200,10 @@ def _size_of(element: Element) -> tuple[int, int] | None:
 
 
 class LabelledObject(NamedTuple):
-    """One object: class name, half-open box in whole pixels, and the VOC flags."""
+    """One object: class name, half-open box in pixels, and the VOC flags."""
 
     name: str
-    box: tuple[int, int, int, int]
+    box: Sequence[float]
     truncated: bool = False
     difficult: bool = False
 
@@ -199,8 +214,8 @@ def annotation_xml(filename: str, size: tuple[int, int], objects: Iterable) -> s
     Args:
         filename: of the picture, without a folder.
         size: (height, width) of the picture.
-        objects: what it shows, each with `name`, `box` (half-open, whole pixels), `truncated`
-            and `difficult`, as a `LabelledObject` has them.
+        objects: what it shows, each with `name`, `box` (half-open pixels, four decimals are
+            kept), `truncated` and `difficult`, as a `LabelledObject` has them.
 
     Returns:
         The XML text.
@@ -225,10 +240,64 @@ def annotation_xml(filename: str, size: tuple[int, int], objects: Iterable) -> s
             "    <pose>Unspecified</pose>",
             f"    <truncated>{item.truncated:d}</truncated>",
             f"    <difficult>{item.difficult:d}</difficult>",
-            f"    <bndbox>\n      <xmin>{x1 + 1}</xmin>\n      <ymin>{y1 + 1}</ymin>",
-            f"      <xmax>{x2}</xmax>\n      <ymax>{y2}</ymax>\n    </bndbox>\n  </object>",
+            "    <bndbox>",
+            f"      <xmin>{_shown(x1 + 1)}</xmin>\n      <ymin>{_shown(y1 + 1)}</ymin>",
+            f"      <xmax>{_shown(x2)}</xmax>\n      <ymax>{_shown(y2)}</ymax>",
+            "    </bndbox>\n  </object>",
         ]
     return "\n".join([*lines, "</annotation>", ""])
+
+
+def _shown(value: float) -> str:
+    """Return a coordinate as text, with four decimals at most: 12, 12.5."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def picture_place(split: str, name: str) -> str:
+    """Return where a picture lies in a folder in VOC format."""
+    return f"JPEGImages/{name}"
+
+
+def write_labels(
+    folder: Path, splits: Mapping[str, Sequence[tuple[str, Sample]]], classes: Sequence[str]
+) -> dict[str, int]:
+    """Write annotations, lists, and the order of the classes.
+
+    Args:
+        folder: of the data set.
+        splits: split name to its samples, each with the name of its picture.
+        classes: class names in the order of their ids.
+
+    Returns:
+        How much of what the format cannot hold. Readers take boxes of a pixel for slips of the
+        mouse.
+    """
+    written, small, crowds = set(), 0, 0
+    for split, samples in splits.items():
+        stems = [name.rpartition(".")[0] for name, _ in samples]
+        lines = "".join(f"{stem}\n" for stem in stems)
+        add_text(folder / "ImageSets" / "Main" / f"{split}.txt", lines)
+        for stem, (name, sample) in zip(stems, samples, strict=True):
+            if name in written:
+                continue
+            written.add(name)
+            boxes = sample.boxes_xyxy.tolist()
+            objects = [
+                LabelledObject(classes[i], box, bool(truncated), bool(difficult))
+                for i, box, truncated, difficult in zip(
+                    sample.class_ids, boxes, sample.truncated, sample.difficult, strict=True
+                )
+                if box[2] - box[0] > LEAST_SIDE and box[3] - box[1] > LEAST_SIDE
+            ]
+            small += len(boxes) - len(objects)
+            crowds += int(sample.crowd.sum())
+            text = annotation_xml(name, sample.size, objects)
+            add_text(folder / "Annotations" / f"{stem}.xml", text)
+    add_text(folder / CLASS_LIST, "".join(f"{name}\n" for name in classes))
+    return {
+        "boxes of a pixel a side or less, left out": small,
+        "regions of many, written as difficult objects": crowds,
+    }
 
 
 def detections_xml(found: Detections, filename: str, size: tuple[int, int]) -> str:

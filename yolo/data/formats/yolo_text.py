@@ -22,7 +22,7 @@ from yolo.data.source import Source
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, read_lines_of, shortened
-from yolo.system.writing import write_text
+from yolo.system.writing import add_text
 
 log = logging.getLogger("yolo")
 
@@ -266,25 +266,39 @@ def _by_folder(source: Source) -> dict[str, list]:
 # --------------------------------------------------------------------------------- to write
 
 
-def label_place(split: str, picture: str) -> str:
-    """Return where the labels of a picture lie in a folder in YOLO's layout."""
-    return f"labels/{split}/{Path(picture).stem}.txt"
+def picture_place(split: str, name: str) -> str:
+    """Return where a picture lies in a folder in YOLO's layout."""
+    return f"images/{split}/{name}"
 
 
 def write_labels(
     folder: Path, splits: Mapping[str, Sequence[tuple[str, Sample]]], classes: Sequence[str]
-) -> None:
-    """Write label files and data.yaml; the pictures belong into images/<split>/.
+) -> dict[str, int]:
+    """Write label files and data.yaml.
 
     Args:
         folder: of the data set.
         splits: split name to its samples, each with the name of its picture.
         classes: class names in the order of their ids.
+
+    Returns:
+        How much of what the format cannot hold.
     """
+    regions, marks = "regions of many, left out", "marks of truncation"
+    lost = dict.fromkeys((regions, "difficult objects, written as others", marks), 0)
     for split, samples in splits.items():
-        for name, sample in samples:
-            found = Detections(sample.boxes_xyxy, np.ones(len(sample.class_ids)), sample.class_ids)
-            text = found.to_yolo_text(sample.size, digits=9)
-            write_text(folder / label_place(split, name), text)
-    values = {split: f"images/{split}" for split in splits} | {"names": dict(enumerate(classes))}
-    write_text(folder / "data.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+        for name, whole in samples:
+            one = whole.select(~whole.crowd)
+            found = Detections(one.boxes_xyxy, np.ones(len(one.class_ids)), one.class_ids)
+            label = folder / "labels" / split / f"{name.rpartition('.')[0]}.txt"
+            add_text(label, found.to_yolo_text(one.size, digits=9))
+            for what, flags in zip(lost, (whole.crowd, one.difficult, one.truncated), strict=True):
+                lost[what] += int(flags.sum())
+    add_text(folder / "data.yaml", data_yaml({n: f"images/{n}" for n in splits}, classes))
+    return lost
+
+
+def data_yaml(splits: Mapping[str, str], classes: Sequence[str]) -> str:
+    """Return the text of a data.yaml: the folder of each split, and the class names."""
+    values = {**splits, "names": dict(enumerate(classes))}
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

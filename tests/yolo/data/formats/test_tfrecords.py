@@ -194,7 +194,7 @@ def test_pictures_in_shards_are_compared_and_decoded_in_children(splits, packed)
 
 def test_what_is_there_is_not_written_over(splits, packed):
     before = {path.name: path.read_bytes() for path in packed.iterdir()}
-    with pytest.raises(ConfigError, match="is there already; name another --out"):
+    with pytest.raises(ConfigError, match="is there already; name another folder"):
         write_shards(splits, CLASSES, packed)
     assert before == {path.name: path.read_bytes() for path in packed.iterdir()}
     (packed.parent / "file").write_text("mine", encoding="utf-8")
