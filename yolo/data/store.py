@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -183,22 +185,58 @@ def decoded(samples: Sequence[Sample], budget: int) -> tuple[np.ndarray, np.ndar
     return pixels, starts
 
 
-def find_damaged(samples: Sequence[Sample]) -> None:
-    """Find the picture at which a pipeline stopped: TensorFlow's JPEG decoder does not name it.
+def find_damaged(
+    samples: Sequence[Sample],
+    *,
+    seconds: float = math.inf,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[dict[int, str], int]:
+    """Decode pictures with every decoder that training and measuring use, in threads.
 
-    Raises:
-        DatasetError: the first picture that cannot be decoded.
+    TensorFlow's JPEG decoder refuses some files that OpenCV reads, and does not name them.
+
+    Args:
+        samples: the pictures.
+        seconds: those that are not decoded by then are left out.
+        on_progress: called with the pictures done and their number.
+
+    Returns:
+        What is wrong with each bad picture, by its place in `samples`, and how many were decoded.
     """
-    for sample in samples:
-        read_image(sample.path)
+    end = time.monotonic() + seconds
+    faults, done = {}, 0
+
+    def look(sample: Sample) -> str | None:
+        return _fault(sample) if time.monotonic() < end else None
+
+    with ThreadPoolExecutor() as pool:
+        for number, fault in enumerate(pool.map(look, samples)):
+            if fault is None:
+                break
+            done += 1
+            if fault:
+                faults[number] = fault
+            if on_progress is not None:
+                on_progress(done, len(samples))
+    return faults, done
+
+
+def _fault(sample: Sample) -> str:
+    """Return why a picture cannot be decoded, "" if it can."""
+    try:
+        image = read_image(sample.path)
+        if image.shape[:2] != tuple(sample.size):
+            raise _another_size(sample, *image.shape[:2])
         if _is_plain(replace(sample, plain_jpeg=None)):
-            try:
-                tf.io.decode_jpeg(read_regular(sample.path), dct_method=_DCT)
-            except tf.errors.InvalidArgumentError:
-                raise DatasetError(
-                    f"{printable(sample.path)}: a damaged JPEG picture (its data end early): "
-                    "save it again or remove it"
-                ) from None
+            tf.io.decode_jpeg(read_regular(sample.path), dct_method=_DCT)
+    except DatasetError as error:
+        return str(error)
+    except tf.errors.InvalidArgumentError:
+        return (
+            f"{printable(sample.path)}: a damaged JPEG picture (its data end early): save it again "
+            "or remove it"
+        )
+    return ""
 
 
 def _is_plain(sample: Sample) -> bool:

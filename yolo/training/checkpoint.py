@@ -67,7 +67,7 @@ def save(folder: Path, state: State, model) -> Path:
     Raises:
         YoloError: it cannot be written, or a number in it is not finite; older ones stand.
     """
-    arrays: dict[str, Any] = _arrays(model)
+    arrays: dict[str, Any] = arrays_of(model)
     path = checkpoint_path(folder, state.step)
     if not model.distribute_strategy.extended.should_checkpoint:
         return path
@@ -168,7 +168,12 @@ def _variables(model) -> dict:
     return {f"{kind}-{i:05d}": v for kind, found in kinds.items() for i, v in enumerate(found)}
 
 
-def _arrays(model) -> dict[str, np.ndarray]:
+def arrays_of(model) -> dict[str, np.ndarray]:
+    """Return all that a checkpoint keeps of a compiled model, by the names that it has there.
+
+    Raises:
+        YoloError: a number is not finite.
+    """
     arrays = {}
     for name, variable in _variables(model).items():
         array = arrays[name] = ops.convert_to_numpy(variable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 
 from yolo.data import check, decoding, folder
@@ -13,6 +14,9 @@ from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.settings.train import TrainConfig
 from yolo.training import fit_anchors
+
+FIRST_PICTURES = 300  # of train, decoded before the first step; later ones when it is their turn
+LOOK_SECONDS = 60.0
 
 
 def read_and_check(
@@ -53,6 +57,40 @@ def read_and_check(
     )  # fmt: skip
     report = report.with_anchors(fit_anchors.anchor_recall(config, data.train, data.classes))
     return data, report.strict() if config.strict else report
+
+
+def decode_first(
+    data: TrainingData, source: str, *, write: Callable, live: bool, seconds: float = LOOK_SECONDS
+) -> None:
+    """Decode what is measured on, and the first pictures to learn from, before the first step.
+
+    Args:
+        data: the pictures of a run.
+        source: names them in messages.
+        write: called with lines of progress.
+        live: whether a line can be replaced by the next.
+        seconds: the most time to take.
+
+    Raises:
+        DatasetError: with the first 20 pictures that cannot be decoded, one a line.
+    """
+    from yolo.data.store import find_damaged  # which needs TensorFlow
+
+    chosen = {s.path: s for s in [*data.val, *data.train[:FIRST_PICTURES], *data.test]}
+    samples, shown = list(chosen.values()), time.monotonic()
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > 0.1 and live:
+            shown = time.monotonic()
+            write(f"decoding pictures: {done} of {total}", end="\r")
+
+    found, done = find_damaged(samples, seconds=seconds, on_progress=on_progress)
+    if found:
+        raise DatasetError(faults(source, list(found.values())))
+    which = f"val, test and the first {FIRST_PICTURES} of train"
+    if done < len(samples):
+        write(f"decoded {done} of {len(samples)} pictures of {which} in {seconds:g} s: all right")
 
 
 def splits_of(data: TrainingData, config: TrainConfig) -> dict[str, list[Sample]]:

@@ -178,6 +178,7 @@ def _train(
     if resume or not chief:
         return once(config), data, report
     run_report.write_findings(folder, report)
+    data_check.decode_first(data, report.source, write=write, live=live)
     config, fit = fit_anchors.settle_anchors(config, data.train, data.classes, folder, write)
     if fit is not None and fit.better:
         report = report.with_anchors(fit.after)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tensorflow as tf
@@ -25,6 +26,10 @@ from yolo.training.checkpoint import State
 from yolo.training.devices import read_tf_config
 from yolo.training.epoch_end import EpochEnd
 from yolo.training.run_folder import checkpoint_steps
+
+log = logging.getLogger("yolo")
+
+LEFT_OUT_SHARE = 0.01  # of the training pictures; more damaged ones stop a run
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Run:
     live: bool
     stop: Stop
     more: Sequence = ()
+    left_out: int = 0  # pictures that turned out to be damaged
 
     def phase(self, model: Detector, phase: Phase, arrays: dict | None) -> None:
         """Train from where the run is to the end of a phase.
@@ -84,18 +90,65 @@ class Run:
                 + ("pictures, backbone frozen" if phase.frozen else "pictures")
                 + (f", going on after step {state.batch}" if state.batch else "")
             )
-            if state.batch:  # the rest of an epoch is a fit of its own, with fewer steps
-                self._fit(model, phase, steps, state.epoch + 1, validate, arrays)
-            if state.epoch < phase.last and not self.end.stopped:
-                self._fit(model, phase, steps, phase.last, validate, None)
+            while state.epoch < phase.last and not self.end.stopped:
+                try:
+                    if state.batch:  # the rest of an epoch is a fit of its own, with fewer steps
+                        self._fit(model, phase, steps, state.epoch + 1, validate, arrays)
+                        arrays = None
+                    else:
+                        self._fit(model, phase, steps, phase.last, validate, None)
+                except tf.errors.OpError as error:
+                    if not self._leave_out_damaged(phase, error):
+                        raise
+                    arrays = checkpoint.arrays_of(model)
 
-    def _fit(self, model, phase, steps, last, validate, arrays) -> None:
-        state, config = self.state, self.config
-        skipped = state.batch
-        plan = pipeline.BatchPlan(
+    def _plan(self, phase: Phase) -> pipeline.BatchPlan:
+        config = self.config
+        return pipeline.BatchPlan(
             phase.batch_size, train.augmentation(config), config.epochs, config.seed,
             config.drop_remainder, config.multi_scale,
         )  # fmt: skip
+
+    def _leave_out_damaged(self, phase: Phase, error: tf.errors.OpError) -> bool:
+        """Put others in the place of the pictures at which the next batch failed, if there are any.
+
+        Their number stays, and with it the order of all others.
+
+        Raises:
+            DatasetError: too many are damaged by now.
+        """
+        samples, state = self.data.train, self.state
+        if isinstance(error, tf.errors.ResourceExhaustedError) or read_tf_config()[1] > 1:
+            return False
+        paths = pipeline.pictures_of_batch(samples, self._plan(phase), state.epoch, state.batch)
+        places = [i for i, sample in enumerate(samples) if sample.path in paths]
+        found, _ = find_damaged([samples[i] for i in places])
+        if not found:
+            return False
+        bad = {samples[places[i]].path for i in found}
+        good = [sample for sample in samples if sample.path not in bad]
+        self.left_out += len(bad)
+        count = f"{self.left_out} of {len(samples)} training pictures cannot be decoded"
+        first = next(iter(found.values()))
+        if not good or self.left_out > max(1, LEFT_OUT_SHARE * len(samples)):
+            raise DatasetError(
+                f"{first}; {count}, which is too many to go on without them: "
+                "python -m yolo check names them all"
+            ) from error
+        for fault in found.values():
+            log.warning("%s; left out from here on (%s)", fault, count)
+        self.data = replace(
+            self.data,
+            train=[
+                sample if sample.path not in bad else good[i % len(good)]
+                for i, sample in enumerate(samples)
+            ],
+        )
+        return True
+
+    def _fit(self, model, phase, steps, last, validate, arrays) -> None:
+        state, config = self.state, self.config
+        skipped, plan = state.batch, self._plan(phase)
 
         def batches(context):
             return training_batches(config, self.data.train, plan, (state.epoch, skipped), context)
@@ -171,7 +224,9 @@ def _errors_named(run: Run, phase: Phase):
         why = f"TensorFlow could not go on ({type(error).__name__}: {words[-1]})"
         if read_tf_config()[1] > 1:  # it may well tell of another process
             raise YoloError(f"{why}; end all processes and start them again with {way}") from error
-        find_damaged([*run.data.train, *run.data.val])
+        faults, _ = find_damaged([*run.data.train, *run.data.val])
+        if faults:
+            raise DatasetError(next(iter(faults.values()))) from error
         # Whatever it was may have passed, as faults of a network disk do.
         raise YoloError(f"{why}; all pictures can be read now. Try again with {way}") from error
 

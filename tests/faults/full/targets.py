@@ -162,7 +162,9 @@ def training(folder: Path) -> Target:
                 found = re.search(r"DatasetError: ([^\n]+)", str(error))
                 if found:
                     raise DatasetError(found[1]) from None
-                find_damaged([sample])
+                faults, _ = find_damaged([sample])
+                if faults:
+                    raise DatasetError(faults[0]) from None
                 raise
 
         return read, path.name
