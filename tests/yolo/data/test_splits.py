@@ -92,9 +92,9 @@ def test_pictures_without_a_label_file_where_the_seed_divides(ten, caplog):
     assert len(lines) == 1 and "left out (--unlabelled background" in lines[0]
     assert ": 5 (" in lines[0] and "a.jpg" in lines[0]
     opened = open_folder(ten.root, unlabelled="background")
-    after = opened.splits()
+    after = opened.splits(7)
     assert sorted(sum(after.values(), [])) == sorted("0123456789abcde")
-    for name, ids in open_folder(ten.root).splits().items():
+    for name, ids in open_folder(ten.root).splits(7).items():
         assert set(ids) <= set(after[name])
     read = [sample for name in opened.names for sample in opened.read(name)]
     assert sum(len(sample.class_ids) == 0 for sample in read) == 5
