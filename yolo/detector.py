@@ -133,10 +133,12 @@ class Detector(ReplicatedModel):
             **kwargs: as in Keras; those named in `COMPILE_OPTIONS` are saved with the model.
 
         Raises:
-            ValueError: `loss` is nothing that can be called element by element.
+            ValueError: `loss` does not work element by element; the message names what to take.
         """
         source = resolve(self.architecture.usual_loss if loss is None else loss)
-        self._element_loss = AnchorLoss(source)
+        element_loss = AnchorLoss(source)
+        element_loss.check(1 if "confidence_loss" in self._family.loss.PARTS else len(self.classes))
+        self._element_loss = element_loss
         self.loss_settings = loss_settings or self._family.loss.default_settings(
             self.architecture, source
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 import keras
+import numpy as np
 from keras import ops
 
 import keras_focal
@@ -14,6 +17,17 @@ NAMED_LOSSES = {
     "binary_focal_crossentropy": keras.losses.BinaryFocalCrossentropy,
     "mean_squared_error": keras.losses.MeanSquaredError,
 }
+
+# What to take instead of a loss that looks at several values at once.
+INSTEAD = {
+    keras_focal.CategoricalFocalLoss: "keras_focal.FocalLoss()",
+    keras_focal.SparseCategoricalFocalLoss: "keras_focal.FocalLoss()",
+    keras.losses.CategoricalFocalCrossentropy: "keras.losses.BinaryFocalCrossentropy()",
+    keras.losses.CategoricalCrossentropy: "keras.losses.BinaryCrossentropy()",
+    keras.losses.SparseCategoricalCrossentropy: "keras.losses.BinaryCrossentropy()",
+    keras.losses.CosineSimilarity: "keras.losses.MeanSquaredError()",
+}
+ANY = "keras_focal.FocalLoss() or keras.losses.BinaryCrossentropy()"
 
 
 def resolve(loss):
@@ -59,6 +73,49 @@ class AnchorLoss:
         self.loss = source
         if isinstance(source, keras.losses.Loss):
             self.loss, self.on_probabilities = _for_logits(source)
+
+    def check(self, classes: int) -> None:
+        """Try the loss on a few values, and refuse one that does not work element by element.
+
+        Each loss must move with its own logit, and with no other.
+
+        Args:
+            classes: the length of the last axis that it will meet.
+
+        Raises:
+            ValueError: it does not; the message names what to take instead.
+        """
+        last = classes if isinstance(self.loss, keras_focal.ElementLoss) else 1
+        logits = np.linspace(-0.7, 0.6, 2 * last, dtype="float32")
+        truth = np.arange(2 * last, dtype="float32").reshape(1, 2, last) % 2
+
+        def values(logits):
+            found = self._elements(
+                ops.convert_to_tensor(truth), ops.convert_to_tensor(logits.reshape(truth.shape))
+            )
+            return ops.convert_to_numpy(found).ravel()
+
+        if type(self.loss) in INSTEAD:
+            raise self._refused("one for all classes together")
+        tf = sys.modules.get("tensorflow")
+        faults = () if tf is None else (tf.errors.InvalidArgumentError,)
+        try:
+            before = values(logits)
+            if before.size != logits.size:
+                raise self._refused(f"{before.size} for {logits.size}")
+            for moved in sorted({0, 1, logits.size - 1}):
+                here = np.arange(logits.size) == moved
+                if ((values(logits + np.float32(0.5) * here) != before) != here).any():
+                    raise self._refused("some that depend on the logits of others, or on none")
+        except faults:
+            raise self._refused("an error") from None
+
+    def _refused(self, received: str) -> ValueError:
+        name = getattr(self.loss, "__name__", type(self.loss).__name__)
+        return ValueError(
+            "loss: expected one that works element by element, a value for each logit; received "
+            f"{received} from {name}; write loss={INSTEAD.get(type(self.loss), ANY)}"
+        )
 
     def __call__(self, truth, logits, used, boxes_xyxy):
         """Return the loss of each anchor and which anchors count.
