@@ -14,7 +14,7 @@ from yolo.errors import YoloError
 from yolo.pictures.header import printable
 from yolo.system.terminal import SECONDS_BETWEEN_LINES, duration
 from yolo.training import checkpoint
-from yolo.training.optimizer import refused_a_step
+from yolo.training.optimizer import finish_group, refused_a_step
 
 PICTURES_NAMED = 8
 SECONDS_BETWEEN_CHECKPOINTS = 600
@@ -127,6 +127,25 @@ class Progress(keras.callbacks.Callback):
         if step < self.steps:
             text += f"  {step}/{self.steps}"
         return f"{text}  {duration(elapsed)}" + (f", {duration(left)} left" if left >= 1 else "")
+
+
+class LastGroup(keras.callbacks.Callback):
+    """Lets the last batches of a phase count where they do not fill a group of `--accumulate`.
+
+    Args:
+        state: where the run is.
+        steps: batches an epoch.
+        last: the phase's last epoch, counted from 1.
+    """
+
+    def __init__(self, state, *, steps: int, last: int):
+        super().__init__()
+        self.state, self.steps, self.last = state, steps, last
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Take the step behind the last batch; before it is counted, and saved."""
+        if (self.state.epoch + 1, self.state.batch + 1) == (self.last, self.steps):
+            finish_group(self.model)
 
 
 class Checkpoints(keras.callbacks.Callback):

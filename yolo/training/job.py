@@ -7,12 +7,13 @@ import dataclasses
 import functools
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yolo.errors import ConfigError
+from yolo.errors import ConfigError, YoloError
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
@@ -231,6 +232,15 @@ def _last_line(folder: Path, program: str) -> str:
     return f"stopped; go on with: {program} --resume {quoted(folder)}"
 
 
+def _note_end(handler: logging.Handler, error: BaseException | None) -> None:
+    """Write what ended a run into its log alone: whoever started it says it, too."""
+    if error is None:
+        return
+    text = str(error) if isinstance(error, YoloError) else f"{type(error).__name__}: {error}"
+    record = logging.LogRecord(log.name, logging.ERROR, __file__, 0, "%s", (text,), None)
+    handler.handle(record)
+
+
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Write the package's log to a file, with every repaired annotation by name."""
@@ -252,6 +262,7 @@ def _log_file(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        _note_end(handler, sys.exc_info()[1])
         log.setLevel(level)
         log.propagate, log.handlers[:] = before
         with contextlib.suppress(OSError):

@@ -66,6 +66,35 @@ def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
     return optimizer
 
 
+def finish_group(model) -> None:
+    """Take the step of accumulated gradients whose group is not full, as their mean.
+
+    Args:
+        model: a compiled detector whose phase is over.
+    """
+    optimizer, strategy = model.optimizer, model.distribute_strategy
+    size = optimizer.gradient_accumulation_steps
+    # `iterations` counts groups.
+    count = int(ops.convert_to_numpy(optimizer._iterations)) % size if size else 0
+    if not count:
+        return
+    # Each device has the sum over all of them, and `apply` sums once more; it unscales, too.
+    scale = optimizer.scale if optimizer.dynamic_scale else 1.0
+    factor = scale / (count * strategy.num_replicas_in_sync)
+
+    def step():
+        gradients = [total * factor for total in optimizer._accumulated_gradients]
+        optimizer.apply(gradients, model.trainable_variables)
+
+    optimizer.gradient_accumulation_steps = None
+    try:
+        strategy.run(step)
+    finally:
+        optimizer.gradient_accumulation_steps = size
+    for total in optimizer._accumulated_gradients:
+        total.assign(ops.zeros_like(total))
+
+
 def averaged_variables(optimizer):
     """Return the optimizer's averages of the trainable variables, in their order, or None."""
     return optimizer._model_variables_moving_average if optimizer.use_ema else None

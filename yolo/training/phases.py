@@ -16,12 +16,12 @@ from yolo.data.folder import TrainingData
 from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
-from yolo.errors import DatasetError, OutOfMemory, YoloError
+from yolo.errors import ConfigError, DatasetError, OutOfMemory, YoloError
 from yolo.settings import train
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
 from yolo.training import checkpoint
-from yolo.training.callbacks import Checkpoints, Progress, StopOnNonFinite
+from yolo.training.callbacks import Checkpoints, LastGroup, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State
 from yolo.training.devices import read_tf_config
 from yolo.training.epoch_end import EpochEnd
@@ -48,6 +48,24 @@ def phases(config: TrainConfig) -> list[Phase]:
     frozen = Phase(config.init_epoch, cut, config.freeze_batch_size or config.batch_size, True)
     free = Phase(max(cut, config.init_epoch), config.epochs, config.batch_size, False)
     return [phase for phase in (frozen, free) if phase.last > phase.first]
+
+
+def refuse_idle_accumulation(config: TrainConfig, pictures: int) -> None:
+    """Refuse to gather more batches for an update than a phase has.
+
+    Raises:
+        ConfigError: a phase would end before its first update.
+    """
+    for phase in phases(config):
+        steps = (phase.last - phase.first) * pipeline.steps_per_epoch(
+            pictures, phase.batch_size, drop_remainder=config.drop_remainder
+        )
+        if config.accumulate > steps:
+            raise ConfigError(
+                f"--accumulate {config.accumulate}: epochs {phase.first + 1} to {phase.last} have "
+                f"{steps} batches of {phase.batch_size}, fewer than make one update: lower "
+                "--accumulate or --batch-size, or train for more epochs"
+            )
 
 
 @dataclass
@@ -167,6 +185,7 @@ class Run:
                 StopOnNonFinite(state, pictures),
                 Progress(self.write, live=self.live, steps=steps, batch_size=phase.batch_size,
                          last_epoch=config.epochs, skipped=skipped),
+                LastGroup(state, steps=steps, last=phase.last),
                 Checkpoints(self.folder, state, steps=steps, stop=self.stop, arrays=arrays,
                             finish_epoch=lambda model, logs: self.end(model, logs, validate)),
                 *self.more,

@@ -28,7 +28,7 @@ from yolo.training.epoch_end import EpochEnd, save_model
 from yolo.training.label_notes import label_notes
 from yolo.training.optimizer import make_optimizer, peak_learning_rate, use_averages
 from yolo.training.origin import origin, refuse_differences
-from yolo.training.phases import Phase, Run, phases
+from yolo.training.phases import Phase, Run, phases, refuse_idle_accumulation
 from yolo.training.precision import choose_precision, make_repeatable
 from yolo.training.watching import watchers
 from yolo.weights import loading
@@ -74,6 +74,7 @@ def train(
     devices, chief = strategy.num_replicas_in_sync, strategy.extended.should_checkpoint
     stop.take_back()
     refuse_uneven(devices, (phase.batch_size for phase in phases(config)))
+    refuse_idle_accumulation(config, len(data.train))
     if chief:
         run_folder.sweep(folder)
     make_repeatable(config.seed)

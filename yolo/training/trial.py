@@ -91,14 +91,17 @@ def serve() -> None:
     config, data = pickle.load(sys.stdin.buffer)  # noqa: S301, from our own parent
     allow_megapixels(config.max_megapixels)
     background.show_on(background.parse_color(config.background))
+    from yolo.data.pipeline import steps_per_epoch
     from yolo.training import run_folder, trainer
 
     frozen = min(config.freeze_epochs, 1)
+    sizes = (config.batch_size, config.freeze_batch_size or config.batch_size)
+    steps = min(steps_per_epoch(len(data.train), size) for size in sizes)
     with tempfile.TemporaryDirectory() as folder:
         config = dataclasses.replace(
             config, freeze_epochs=frozen, epochs=frozen + 1, init_epoch=0, save_dir=folder,
             name="trial", epochs_between_evaluations=min(config.epochs_between_evaluations, 1),
-            tensorboard=False,
+            tensorboard=False, accumulate=min(config.accumulate, steps),
         )  # fmt: skip
         try:
             trainer.train(config, data, run_folder.create(config))

@@ -125,6 +125,18 @@ def test_a_start_that_saved_nothing_is_removed(here, stand_in):
     assert everything(here) == [] and not folder.exists()
 
 
+def test_what_ends_a_run_is_in_its_log_and_shown_once(here, caplog):
+    faults = (
+        (ConfigError("data: 1 fault: a.xml: no box"), "ERROR data: 1 fault: a.xml: no box\n"),
+        (ValueError("of Keras"), "ERROR ValueError: of Keras\n"),
+    )
+    for error, expected in faults:
+        with pytest.raises(type(error)), job._log_file(here / "log.txt"):
+            raise error
+        assert (here / "log.txt").read_text(encoding="utf-8").endswith(expected)
+    assert not caplog.records
+
+
 def test_the_log_file_holds_all_and_other_logs_what_they_asked_for(here, caplog):
     log = logging.getLogger("yolo")
     log.setLevel(logging.NOTSET)

@@ -1,16 +1,25 @@
 """Learning rates by hand, and what the optimizer decays, averages and accumulates."""
 
 import math
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from yolo import zoo
+from yolo.errors import ConfigError
 from yolo.models.schedules import WarmupDecay
 from yolo.settings.train import TrainConfig
 from yolo.training import trainer
-from yolo.training.optimizer import averaged_variables, make_optimizer, peak_learning_rate
+from yolo.training.optimizer import (
+    averaged_variables,
+    finish_group,
+    make_optimizer,
+    peak_learning_rate,
+)
+from yolo.training.phases import refuse_idle_accumulation
 
 
 def rates(schedule, *steps):
@@ -176,6 +185,39 @@ def test_accumulation_makes_one_update_of_the_mean_gradient():
     np.testing.assert_array_equal(weights[1].numpy(), 1)
     optimizer.apply([np.full(2, 3, "float32")] * 4, weights)
     np.testing.assert_allclose(weights[1].numpy(), 1 - 0.1 * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_the_last_group_counts_although_it_is_not_full(precision):
+    weights = variables()
+    optimizer = optimizer_for(
+        weights, accumulate=3, momentum=0, weight_decay=0, clip_norm=0, precision=precision
+    )
+    optimizer.build(weights)
+    scale = float(optimizer.scale.numpy()) if optimizer.dynamic_scale else 1.0
+    model = SimpleNamespace(
+        optimizer=optimizer, trainable_variables=weights,
+        distribute_strategy=tf.distribute.get_strategy(),
+    )  # fmt: skip
+    finish_group(model)  # nothing yet
+    for gradient in (1, 2, 3, 5, 9):
+        optimizer.apply([np.full(2, gradient * scale, "float32")] * 4, weights)
+    np.testing.assert_allclose(weights[1].numpy(), 1 - 0.1 * 2, rtol=1e-6)
+    finish_group(model)
+    np.testing.assert_allclose(weights[1].numpy(), 1 - 0.1 * (2 + 7), rtol=1e-6)
+    assert all((total.numpy() == 0).all() for total in optimizer._accumulated_gradients)
+    assert optimizer.gradient_accumulation_steps == 3
+    before = weights[1].numpy()
+    optimizer.gradient_accumulation_steps = None
+    finish_group(model)
+    np.testing.assert_array_equal(weights[1].numpy(), before)
+
+
+def test_more_batches_than_a_phase_has_are_refused():
+    config = TrainConfig(epochs=3, freeze_epochs=1, batch_size=8, accumulate=4)
+    refuse_idle_accumulation(config, 33)
+    with pytest.raises(ConfigError, match="--accumulate 4: epochs 1 to 1 have 2 batches of 8, few"):
+        refuse_idle_accumulation(config, 16)
 
 
 # -------------------------------------------------------------------------------- phases

@@ -22,10 +22,10 @@ from yolo.system.signals import Stopped
 from yolo.training import checkpoint, run_folder, trainer
 
 # Seven pictures: the last of an epoch's batches leaves the second device without any. The norm of
-# the gradient is cut at every step, and two batches make an update.
+# the gradient is cut at every step, and four batches make an update, the last two of six another.
 COMMON = {
     "image_size": (64, 64), "epochs": 3, "batch_size": 6, "precision": "float32",
-    "epochs_between_evaluations": 2, "accumulate": 2, "clip_norm": 0.05, "learning_rate": 0.05,
+    "epochs_between_evaluations": 2, "accumulate": 4, "clip_norm": 0.05, "learning_rate": 0.05,
     "sync_norm": True,
 }  # fmt: skip
 
