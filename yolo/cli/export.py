@@ -31,7 +31,9 @@ def parser() -> Parser:
                         help=f"network size (default: the model's; for {options.OTHERS} "
                         f"{options.SIZES})")  # fmt: skip
     options.heads_options(parser)
-    parser.add_argument("--format", choices=RUNTIMES, required=True, help="what to write")
+    parser.add_argument(
+        "--format", choices=(*RUNTIMES, "darknet"), required=True, help="what to write"
+    )
     parser.add_argument("--dynamic", action="store_true",
                         help="leave batch, height and width free (default: one picture of the "
                         "model's size)")  # fmt: skip
@@ -64,6 +66,10 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     weights = args.weights or common.latest_run()
     if runtime_of(weights):
         raise ConfigError(f"{weights} is an export already; name the weights it was made from")
+    if args.format == "darknet":
+        idle = {"--dynamic", "--quantize", "--data", "--picture", "--no-nms", "--score", "--iou",
+                "--max-detections"}  # fmt: skip
+        common.refuse_idle(args, idle, "is for other runtimes; Darknet's files hold the network")
     if args.picture and args.quantize != "int8":
         common.refuse_idle(args, ["--data"], "is for int8 beside --picture")
     if args.quantize == "int8" and args.format == "litert" and not args.data:
@@ -75,6 +81,8 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     from yolo.weights import catalog, loading
 
     source = catalog.locate(weights)
+    if args.format == "darknet":
+        return _write_darknet(args, source, screen)
     keras_file = source.suffix == ".keras"
     names = common.class_names(args.classes)
     model = loading.load(
@@ -116,6 +124,21 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     screen.write(f"written: {printable(target)} ({_megabytes(target):.1f} MB)")
     predict = common.sibling(args.prog, "predict")
     screen.write(f"use it: {predict} PICTURE --weights {terminal.quoted(printable(target))}")
+    return 0
+
+
+def _write_darknet(args, source: Path, screen: terminal.Screen) -> int:
+    """Write Darknet's own files and return the exit code."""
+    from yolo.export import darknet
+    from yolo.weights import loading
+
+    model = loading.load(
+        source, classes=common.class_names(args.classes), image_size=args.image_size,
+        **common.heads_given(args),
+    )  # fmt: skip
+    folder = Path(args.out) if args.out else source.parent
+    for path in darknet.write(model, folder, source.stem):
+        screen.write(f"written: {printable(path)}")
     return 0
 
 

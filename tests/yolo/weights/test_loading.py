@@ -146,12 +146,25 @@ def test_a_darknet_file_of_unknown_classes_asks_for_their_names(model, tmp_path)
     assert "is for 2 classes, 3 names" in refused(weights, classes=("a", "b", "c"))
 
 
-def test_options_that_a_file_of_ours_answers_itself(path):
-    model = loading.load(path, classes=("dog", "cat"), image_size=(64, 96))
-    assert model.classes == CLASSES
-    assert "knows its own size, 64x96; leave out --image-size" in refused(
-        path, ConfigError, image_size=(64, 64)
-    )
+def test_a_file_of_ours_has_its_classes_and_takes_another_size(path):
+    model = loading.load(path, classes=("dog", "cat"), image_size=(96, 160))
+    assert model.classes == CLASSES and model.image_size == (96, 160)
+    found = model.detect(np.zeros((50, 40, 3), np.uint8), score_threshold=0.0)
+    assert len(found) == 1
+    with pytest.raises(ValueError, match="multiples of 32"):
+        loading.load(path, image_size=(100, 160))
+
+
+@pytest.mark.parametrize(
+    "option, words",
+    [
+        ({"cfg": "a.cfg"}, "--cfg is for Darknet's weights"),
+        ({"anchors": [(1, 2)]}, "knows its own anchors; --anchors is for"),
+        ({"masks": "coco"}, "--masks is for"),
+    ],
+)
+def test_options_that_a_file_of_ours_answers_itself(path, option, words):
+    assert words in refused(path, ConfigError, **option)
 
 
 # ------------------------------------------------------------------------- each file once
