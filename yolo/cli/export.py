@@ -66,10 +66,6 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     weights = args.weights or common.latest_run()
     if runtime_of(weights):
         raise ConfigError(f"{weights} is an export already; name the weights it was made from")
-    if args.format == "darknet":
-        idle = {"--dynamic", "--quantize", "--data", "--picture", "--no-nms", "--score", "--iou",
-                "--max-detections"}  # fmt: skip
-        common.refuse_idle(args, idle, "is for other runtimes; Darknet's files hold the network")
     if args.picture and args.quantize != "int8":
         common.refuse_idle(args, ["--data"], "is for int8 beside --picture")
     if args.quantize == "int8" and args.format == "litert" and not args.data:
@@ -78,22 +74,12 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         )
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.export import exporter
-    from yolo.weights import catalog, loading
+    from yolo.weights import catalog
 
     source = catalog.locate(weights)
     if args.format == "darknet":
         return _write_darknet(args, source, screen)
-    keras_file = source.suffix == ".keras"
-    names = common.class_names(args.classes)
-    model = loading.load(
-        source, classes=names, image_size=None if keras_file else args.image_size,
-        **common.heads_given(args),
-    )  # fmt: skip
-    if names not in (None, model.classes):
-        raise ConfigError(
-            f"{printable(source)} is for {len(model.classes)} classes, of which an export has all: "
-            f"{', '.join(model.classes)}; leave out --classes"
-        )
+    model = _opened(args, source)
     seed = common.split_seed(model, source)
     if seed is not None:
         model.notes = {**model.notes, "split_seed": seed}
@@ -127,17 +113,31 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     return 0
 
 
+def _opened(args, source: Path):
+    """Return the detector to export, with all the classes that it has."""
+    from yolo.weights import loading
+
+    names = common.class_names(args.classes)
+    model = loading.load(
+        source, classes=names, image_size=args.image_size, **common.heads_given(args)
+    )
+    if names not in (None, model.classes):
+        raise ConfigError(
+            f"{printable(source)} is for {len(model.classes)} classes, of which an export has all: "
+            f"{', '.join(model.classes)}; leave out --classes"
+        )
+    return model
+
+
 def _write_darknet(args, source: Path, screen: terminal.Screen) -> int:
     """Write Darknet's own files and return the exit code."""
     from yolo.export import darknet
-    from yolo.weights import loading
 
-    model = loading.load(
-        source, classes=common.class_names(args.classes), image_size=args.image_size,
-        **common.heads_given(args),
-    )  # fmt: skip
+    idle = {"--dynamic", "--quantize", "--data", "--picture", "--no-nms", "--score", "--iou",
+            "--max-detections", "--one-label"}  # fmt: skip
+    common.refuse_idle(args, idle, "is for other runtimes; Darknet's files hold the network alone")
     folder = Path(args.out) if args.out else source.parent
-    for path in darknet.write(model, folder, source.stem):
+    for path in darknet.write(_opened(args, source), folder, source.stem):
         screen.write(f"written: {printable(path)}")
     return 0
 
