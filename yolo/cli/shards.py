@@ -36,7 +36,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     from yolo.data.formats.tfrecords import write_shards
     from yolo.training import data_check
 
-    data = data_check.accepted(*data_check.read_and_check(config))
+    data = data_check.accepted(*data_check.read_and_check(config, to_train=False))
     splits = data_check.splits_of(data, config)
     progress = terminal.Progress(screen, None, "pictures")
     counts = write_shards(

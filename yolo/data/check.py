@@ -93,6 +93,10 @@ class DataReport:
         problems = [replace(p, severity=hard.get(p.severity, p.severity)) for p in self.problems]
         return replace(self, problems=_sorted(problems))
 
+    def with_problems(self, problems: list[Problem]) -> DataReport:
+        """Return the report with more of them."""
+        return replace(self, problems=_sorted([*self.problems, *problems]))
+
     def with_anchors(self, recall: Recall) -> DataReport:
         """Return the report with what the anchors reach, and a note where that is little."""
         problems = [problem for problem in self.problems if problem.kind != NO_ANCHOR]

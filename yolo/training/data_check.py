@@ -10,6 +10,7 @@ from yolo.data import check, decoding, folder
 from yolo.data.check import DataReport
 from yolo.data.findings import Findings, faults
 from yolo.data.folder import TrainingData
+from yolo.data.lost import lost_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.settings.train import TrainConfig
@@ -23,6 +24,7 @@ def read_and_check(
     config: TrainConfig,
     *,
     decode: bool = False,
+    to_train: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[TrainingData | None, DataReport]:
     """Read the data of a run and report on it; what was repaired is logged, too.
@@ -30,6 +32,7 @@ def read_and_check(
     Args:
         config: the settings; with `strict`, repairs and warnings are errors in the report.
         decode: decode every picture; without it only headers and annotations are read.
+        to_train: look for what a training at the picture's size of these settings cannot learn.
         on_progress: called with the pictures decoded and their number.
 
     Returns:
@@ -55,6 +58,8 @@ def read_and_check(
         image_size=config.image_size, resize=config.resize,
         decode=functools.partial(decoding.decode_all, on_progress=on_progress) if decode else None,
     )  # fmt: skip
+    if to_train:
+        report = report.with_problems(lost_objects(config, data.train))
     report = report.with_anchors(fit_anchors.anchor_recall(config, data.train, data.classes))
     return data, report.strict() if config.strict else report
 
