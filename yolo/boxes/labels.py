@@ -10,48 +10,5 @@
 
 from __future__ import annotations
 
-from keras import ops
-
-from yolo.boxes.overlap import max_share
-
 PADDING, DIFFICULT, CROWD = -1, -2, -3
 LOWEST = CROWD
-CROWD_SHARE = 0.5  # of a box's area; where more of it lies in a crowd, it is no background
-
-
-def at_least_one(boxes_xyxy, class_ids):
-    """Return the objects of a batch with room for one: reductions over none need no case then.
-
-    Args:
-        boxes_xyxy: (batch, M, 4).
-        class_ids: (batch, M), see above.
-
-    Returns:
-        The boxes float32 and the ids int32; with one more, of padding, if M is 0 or not known
-        while a graph is made.
-    """
-    boxes, ids = ops.cast(boxes_xyxy, "float32"), ops.cast(class_ids, "int32")
-    if not boxes.shape[1]:
-        boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
-        ids = ops.pad(ids, ((0, 0), (0, 1)), constant_values=PADDING)
-    return boxes, ids
-
-
-def in_crowd(boxes_xyxy, truth_xyxy, crowd):
-    """Tell which boxes lie in a crowd, `CROWD_SHARE` of their area or more in one region.
-
-    Args:
-        boxes_xyxy: (batch or 1, N, 4).
-        truth_xyxy: (batch, M, 4) all labels.
-        crowd: (batch, M) bool, which of them are crowds.
-
-    Returns:
-        (batch, N) bool. Where a batch has no crowd, nothing is compared.
-    """
-    nowhere = ops.logical_and(boxes_xyxy[..., 0] != boxes_xyxy[..., 0], crowd[:, :1])
-
-    def compare():
-        share = max_share(boxes_xyxy + 0.0 * truth_xyxy[:, :1], truth_xyxy, crowd)
-        return share >= CROWD_SHARE
-
-    return ops.cond(ops.any(crowd), compare, lambda: nowhere)

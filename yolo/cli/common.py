@@ -170,3 +170,22 @@ def sibling(prog: str, word: str) -> str:
         ('python predict.py', 'python -m yolo predict')
     """
     return f"python {word}.py" if prog.endswith(".py") else f"python -m yolo {word}"
+
+
+def show_scores(of_voc, of_coco: dict, screen: terminal.Screen, json: str | None) -> None:
+    """Show the tables of average precision, and write the figures where a file is named.
+
+    Args:
+        of_voc: what `evaluation.voc.evaluate_voc` returned.
+        of_coco: what `evaluation.coco.evaluate_coco` returned.
+        screen: where to show them.
+        json: the file to write, or None.
+    """
+    from yolo.evaluation import coco, voc
+    from yolo.system.writing import write_json
+
+    screen.write(voc.table(of_voc))
+    screen.write(coco.table(of_coco))
+    if json:
+        write_json(json, {"voc": voc.to_json(of_voc), "coco": of_coco})
+        screen.write(f"written: {json}")

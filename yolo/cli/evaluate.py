@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yolo.cli import common, options
+from yolo.cli import common, options, score_results
 from yolo.cli.option_values import Parser, count, make_parser, share
 from yolo.errors import ConfigError
 from yolo.models.thresholds import MATCH_IOU, RANKED, RANKED_FROM
@@ -63,20 +63,23 @@ def parser() -> Parser:
                         "left out always)")  # fmt: skip
     options.limit_option(parser)
     parser.add_argument("--json", metavar="FILE", help="also write the results here")
-    parser.add_argument("--results", metavar="FILE",
-                        help="score this COCO results file against the --data file instead of "
-                        "running a model")  # fmt: skip
+    parser.add_argument("--results", metavar="PATH",
+                        help="score these instead of running a model: a file in COCO's results "
+                        "format, a folder of text files (class score left top right bottom), or "
+                        "the tutorial's map_out; --data may then be such a folder of ground "
+                        "truth, too")  # fmt: skip
     return parser
 
 
 def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
     if args.results:
-        return _score_results(args, screen)
+        return score_results.score(args, screen)
     weights = args.weights or common.latest_run()
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.data import folder
+    from yolo.evaluation import coco, voc
     from yolo.inference import predictor
 
     allow_megapixels(args.max_megapixels)
@@ -103,10 +106,11 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
             f"best {settings.max_detections} count (--max-detections)"
         )
     found = [_of_classes(one, model.classes, classes) for one in found]
-    show_scores(
-        found, samples, classes, screen, json=args.json, match_iou=args.match_iou,
+    result = voc.evaluate_voc(
+        found, samples, classes, iou_threshold=args.match_iou,
         inclusive_pixels=args.inclusive_pixels,
     )  # fmt: skip
+    common.show_scores(result, coco.evaluate_coco(found, samples, classes), screen, args.json)
     return 0
 
 
@@ -190,49 +194,3 @@ def _of_classes(one, classes: tuple[str, ...], chosen: tuple[str, ...]):
     if isinstance(one, Detections):
         return dataclasses.replace(one[kept], class_ids=ids[kept], class_names=chosen)
     return one.select(kept).with_class_ids(ids[kept])
-
-
-def show_scores(
-    found, samples, classes, screen: terminal.Screen, *, json: str | None, match_iou: float,
-    inclusive_pixels: bool,
-) -> None:  # fmt: skip
-    """Score detections, show the tables, and write the figures where a file is named.
-
-    Args:
-        found: one `Detections` per sample.
-        samples: the labelled pictures.
-        classes: class names.
-        screen: where to show them.
-        json: the file to write, or None.
-        match_iou: overlap that is a hit, for VOC.
-        inclusive_pixels: whether 1 is added to widths and heights.
-    """
-    from yolo.evaluation import coco, voc
-    from yolo.system.writing import write_json
-
-    result = voc.evaluate_voc(
-        found, samples, classes, iou_threshold=match_iou, inclusive_pixels=inclusive_pixels
-    )
-    coco_result = coco.evaluate_coco(found, samples, classes)
-    screen.write(voc.table(result))
-    screen.write(coco.table(coco_result))
-    if json:
-        write_json(json, {"voc": voc.to_json(result), "coco": coco_result})
-        screen.write(f"written: {json}")
-
-
-def _score_results(args, screen: terminal.Screen) -> int:
-    """Score a results file in COCO's format, mask areas and crowds as COCO's tools do."""
-    from yolo.evaluation import coco
-    from yolo.system.writing import write_json
-
-    rest = args.typed - {"--results", "--data", "--json", "--verbose"}
-    common.refuse_idle(args, rest, "does not go with --results, which are scored as they are")
-    if not args.data:
-        raise ConfigError("--results needs --data FILE.json, the COCO file to score against")
-    result = coco.evaluate_coco_files(Path(args.data), Path(args.results))
-    screen.write(coco.table(result))
-    if args.json:
-        write_json(args.json, {"coco": result})
-        screen.write(f"written: {args.json}")
-    return 0

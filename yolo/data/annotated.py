@@ -34,6 +34,7 @@ class MarkedObject:
         fault: what is wrong with it and how to mend that, or "".
         repair: what was done with it, in the same words each time, or "".
         crowd: whether it marks a region of many; then it is ignored, too.
+        area: of its mask in square pixels; 0 for none, which leaves the box's.
     """
 
     label: str
@@ -45,6 +46,7 @@ class MarkedObject:
     fault: str = ""
     repair: str = ""
     crowd: bool = False
+    area: float = 0.0
 
     def place(self, file: str) -> str:
         """Name the object in messages: file, line and label."""
@@ -130,7 +132,8 @@ def check_objects(
 
     Returns:
         `boxes_xyxy` (n, 4) float32, `class_ids` (n,) int32, `difficult`, `truncated` and `crowd`
-        (n,) bool, `lines` (n,) int32 and `origin`: the arguments of `Sample` that describe objects.
+        (n,) bool, `areas` (n,) float64, `lines` (n,) int32 and `origin`: the arguments of `Sample`
+        that describe objects.
 
     Example:
         >>> one, found = MarkedObject("object 1", "cat", (1, 1, 4, 3)), Findings("a")
@@ -210,12 +213,16 @@ def _cut(box: Box, size: tuple[int, int]) -> Box | None:
 def _arrays(
     kept: Sequence[tuple[MarkedObject, Box]], ids: Mapping[str, int], origin: str
 ) -> dict[str, Any]:
+    boxes = np.array([box for _, box in kept], np.float32).reshape(-1, 4)
+    masks = np.array([item.area for item, _ in kept], np.float64)
+    of_boxes = np.prod(boxes[:, 2:].astype(np.float64) - boxes[:, :2], axis=1)
     return {
-        "boxes_xyxy": np.array([box for _, box in kept], np.float32).reshape(-1, 4),
+        "boxes_xyxy": boxes,
         "class_ids": np.array([ids[item.name] for item, _ in kept], np.int32),
         "difficult": np.array([item.difficult or item.crowd for item, _ in kept], bool),
         "truncated": np.array([item.truncated for item, _ in kept], bool),
         "crowd": np.array([item.crowd for item, _ in kept], bool),
+        "areas": np.where(masks > 0, masks, of_boxes),
         "lines": np.array([item.line or 0 for item, _ in kept], np.int32),
         "origin": origin,
     }

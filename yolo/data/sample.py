@@ -29,6 +29,7 @@ class Sample:
         lines: (n,) where each object stands in that file, 0 where lines mean nothing.
         plain_jpeg: what the file's `pictures.header.Header` says, where it was looked at.
         crowd: (n,) bool, of the difficult ones those that mark a region of many; empty for none.
+        areas: (n,) float64 square pixels, of the masks where there are such; empty for the boxes'.
     """
 
     path: Path | FilePart
@@ -42,10 +43,14 @@ class Sample:
     lines: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False)
     plain_jpeg: bool | None = None
     crowd: np.ndarray = field(default_factory=lambda: np.zeros(0, bool), repr=False)
+    areas: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
 
     def __post_init__(self) -> None:
         if not len(self.crowd):
             object.__setattr__(self, "crowd", np.zeros(len(self.class_ids), bool))
+        if not len(self.areas):
+            boxes = np.asarray(self.boxes_xyxy, np.float64).reshape(-1, 4)
+            object.__setattr__(self, "areas", np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
 
     def with_class_ids(self, class_ids: np.ndarray) -> Sample:
         """Return the same picture with other class ids (n,) int32."""
@@ -57,7 +62,7 @@ class Sample:
             self, boxes_xyxy=self.boxes_xyxy[kept], class_ids=self.class_ids[kept],
             difficult=self.difficult[kept], truncated=self.truncated[kept],
             lines=self.lines[kept] if len(self.lines) else self.lines,
-            crowd=self.crowd[kept],
+            crowd=self.crowd[kept], areas=self.areas[kept],
         )  # fmt: skip
 
     def learned(self) -> Sample:

@@ -1,8 +1,7 @@
 """Average precision and recall after COCO, computed by faster-coco-eval.
 
-COCO ranks sizes by the area of an object's mask. Labelled pictures (`Sample`) have boxes only, so
-`evaluate_coco` takes the area of the box, and its figures for small, medium and large objects
-differ from published ones. `evaluate_coco_files` keeps the areas that the annotation file gives.
+COCO ranks sizes by the area of an object's mask, which its files give. Labelled pictures of other
+formats have boxes only; there the area of the box is taken.
 
 Difficult objects of a `Sample` are crowd regions here (COCO's readers mark crowds as difficult,
 too): whatever is found mostly inside one counts neither way, any number of times.
@@ -17,11 +16,12 @@ import numpy as np
 
 from yolo.boxes.detections import Detections
 from yolo.data.formats.coco_json import read_instances
+from yolo.data.formats.coco_results import are_numbers, key_of, read_results
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.evaluation import align_classes
 from yolo.evaluation.text_table import number, text_table
-from yolo.system.reading import read_json, shortened
+from yolo.system.reading import shortened
 
 METRICS = (
     "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",
@@ -55,16 +55,17 @@ def evaluate_coco(detections: list[Detections], samples: list[Sample], classes) 
     aligned = align_classes(detections, samples, classes)
     for image_id, (found, sample) in enumerate(zip(aligned, samples, strict=True), 1):
         found = _counted(found)
-        for box, class_id, crowd in zip(
-            _to_xywh(sample.boxes_xyxy), sample.class_ids, sample.difficult, strict=True
-        ):
+        for box, class_id, crowd, area in zip(
+            _to_xywh(sample.boxes_xyxy), sample.class_ids, sample.difficult, sample.areas,
+            strict=True,
+        ):  # fmt: skip
             truth.append(
                 {
                     "id": len(truth) + 1,
                     "image_id": image_id,
                     "category_id": int(class_id) + 1,
                     "bbox": box,
-                    "area": box[2] * box[3],
+                    "area": float(area),
                     "iscrowd": int(crowd),
                 }
             )
@@ -88,13 +89,14 @@ def evaluate_coco(detections: list[Detections], samples: list[Sample], classes) 
     return _evaluate({"images": images, "annotations": truth, "categories": categories}, results)
 
 
-def evaluate_coco_files(ground_truth: Path, results: Path) -> dict:
+def evaluate_coco_files(ground_truth: Path, results: Path | list[dict]) -> dict:
     """Score a COCO results file against a COCO instances file, mask areas and crowds included.
 
     Args:
         ground_truth: instances JSON: `images`, `annotations`, `categories`. An annotation without
             `area` has that of its box, one without `iscrowd` is no crowd.
-        results: a JSON list of `image_id`, `category_id`, `bbox` (x, y, width, height), `score`.
+        results: a JSON list of `image_id`, `category_id`, `bbox` (x, y, width, height), `score`;
+            its file, or itself as `coco_results.read_results` returned it.
 
     Returns:
         As `evaluate_coco`. What has a category that the instances file does not list counts
@@ -104,10 +106,19 @@ def evaluate_coco_files(ground_truth: Path, results: Path) -> dict:
         DatasetError: a file is not what it should be, a result has an unknown picture, or two
             categories have one id or one name.
     """
-    truth, found = read_instances(ground_truth), read_json(results)
+    truth, source = read_instances(ground_truth), ""
+    if isinstance(results, list):
+        found = [dict(entry) for entry in results]
+    else:
+        found, source = read_results(results), f"{results}: "
     _check_truth(truth, ground_truth)
     images, categories = (_renumber(truth[kind]) for kind in ("images", "categories"))
-    _check_results(found, results, images, ground_truth)
+    for i, entry in enumerate(found):
+        if key_of(entry["image_id"]) not in images:
+            raise DatasetError(
+                f"{source}result {i} has image_id {shortened(entry['image_id'])}, "
+                f"which {ground_truth} does not list."
+            )
     truth["annotations"] = _relabelled(truth["annotations"], images, categories)
     # COCO's code takes the id 0 for "none", and of annotations with one id the last.
     for new_id, entry in enumerate(truth["annotations"], 1):
@@ -194,7 +205,7 @@ def _check_truth(truth: dict, path: Path) -> None:
             if not isinstance(entry.get("name", ""), str):
                 raise DatasetError(f"{path}: {key}, entry {i}: a name that is no text.")
     for name in ("id", "name"):
-        counts = Counter(_key(category[name]) for category in truth["categories"])
+        counts = Counter(key_of(category[name]) for category in truth["categories"])
         twice, count = next(iter(counts.most_common(1)), ("", 0))
         if count > 1:
             raise DatasetError(
@@ -207,12 +218,12 @@ def _check_truth(truth: dict, path: Path) -> None:
 
 def _check_annotation(entry: dict, label: str) -> None:
     """Refuse an annotation whose box, area or mark of a crowd is none."""
-    if not _are_numbers(entry["bbox"], 4):
+    if not are_numbers(entry["bbox"], 4):
         raise DatasetError(
             f"{label}: bbox {shortened(entry['bbox'])}; expected [x, y, width, height]."
         )
     area, crowd = entry.get("area", 0), entry.get("iscrowd", 0)
-    if not _are_numbers([area], 1) or area < 0:
+    if not are_numbers([area], 1) or area < 0:
         raise DatasetError(
             f"{label}: area {shortened(area)}; expected square pixels, or none for the box's own."
         )
@@ -220,49 +231,16 @@ def _check_annotation(entry: dict, label: str) -> None:
         raise DatasetError(f"{label}: iscrowd {shortened(crowd)}; expected 0 or 1.")
 
 
-def _check_results(found, path: Path, images: dict[str, int], ground_truth: Path) -> None:
-    """Refuse results that are none, or of a picture that the ground truth does not list."""
-    wanted = {"image_id", "category_id", "bbox", "score"}
-    if not isinstance(found, list):
-        raise DatasetError(f"{path}: expected a JSON list of results, received an object.")
-    for i, entry in enumerate(found):
-        if not isinstance(entry, dict) or not wanted <= entry.keys():
-            raise DatasetError(
-                f"{path}: result {i} lacks one of {', '.join(sorted(wanted))}. "
-                f"Received: {str(entry)[:80]}"
-            )
-        if not _are_numbers(entry["bbox"], 4) or not _are_numbers([entry["score"]], 1):
-            raise DatasetError(
-                f"{path}: result {i}: bbox {shortened(entry['bbox'])}, score "
-                f"{shortened(entry['score'])}; expected four numbers and one."
-            )
-        if _key(entry["image_id"]) not in images:
-            raise DatasetError(
-                f"{path}: result {i} has image_id {shortened(entry['image_id'])}, "
-                f"which {ground_truth} does not list."
-            )
-        if not isinstance(entry["category_id"], int | float | str):
-            raise DatasetError(
-                f"{path}: result {i} has category_id {shortened(entry['category_id'])}; "
-                "expected a number."
-            )
-
-
-def _key(value) -> str:
-    """Return an id as text; 5, 5.0 and "5" are one."""
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
-
-
 def _renumber(entries: list[dict]) -> dict[str, int]:
     """Give entries the ids 1, 2, ... in the order of their own, which need be no numbers.
 
     Returns:
-        The new id by the `_key` of the old one.
+        The new id by the `key_of` of the old one.
     """
-    keys = sorted({_key(entry["id"]) for entry in entries}, key=lambda key: (len(key), key))
+    keys = sorted({key_of(entry["id"]) for entry in entries}, key=lambda key: (len(key), key))
     new_ids = {key: new_id for new_id, key in enumerate(keys, 1)}
     for entry in entries:
-        entry["id"] = new_ids[_key(entry["id"])]
+        entry["id"] = new_ids[key_of(entry["id"])]
     return new_ids
 
 
@@ -270,20 +248,12 @@ def _relabelled(entries: list[dict], images: dict[str, int], categories: dict[st
     """Return the entries under the new ids, without those of another picture or category."""
     kept = []
     for entry in entries:
-        image = images.get(_key(entry["image_id"]))
-        category = categories.get(_key(entry["category_id"]))
+        image = images.get(key_of(entry["image_id"]))
+        category = categories.get(key_of(entry["category_id"]))
         if image is not None and category is not None:
             entry["image_id"], entry["category_id"] = image, category
             kept.append(entry)
     return kept
-
-
-def _are_numbers(values, count: int) -> bool:
-    return (
-        isinstance(values, list)
-        and len(values) == count
-        and all(isinstance(n, int | float) and abs(n) < 1e15 for n in values)
-    )
 
 
 def _silent(*_):

@@ -19,7 +19,7 @@ import numpy as np
 
 from yolo.boxes.detections import CSV_COLUMNS, Detections
 from yolo.classes import COCO_CATEGORY_IDS, COCO_CLASSES
-from yolo.data.formats import coco, voc
+from yolo.data.formats import coco_results, voc
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.pictures.files import encode_image, write_image
 from yolo.pictures.header import read_header
@@ -188,8 +188,8 @@ class CocoFile:
 
     It is for scoring, and holds the ranking that `evaluate.py` looks at, far below what is shown.
     COCO names its pictures by their ids (000000000139.jpg is picture 139); others are named by
-    their stems. Categories are COCO's own ids where the detector knows COCO's 80 classes, else
-    class id + 1.
+    their stems, and all by their file's name beside it. Categories are COCO's own ids where the
+    detector knows COCO's 80 classes, else class id + 1 with the name beside it.
     """
 
     def __init__(self, out: Path, classes):
@@ -202,7 +202,10 @@ class CocoFile:
         stem = result.stem if result.path is None else result.path.stem
         image_id = int(stem) if stem.isascii() and stem.isdigit() else stem
         found = result.found if result.ranked is None else result.ranked
-        for entry in coco.results(found, image_id, category_ids=self._categories):
+        name = "" if result.path is None else printable(result.path.name)
+        for entry in coco_results.results(
+            found, image_id, category_ids=self._categories, file_name=name
+        ):
             self._file.write(self._separator + json.dumps(entry, ensure_ascii=False))
             self._separator = ", "
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo.boxes.labels import CROWD, DIFFICULT, PADDING, at_least_one, in_crowd
+from yolo.boxes.ignored import at_least_one, in_crowd
+from yolo.boxes.labels import CROWD, DIFFICULT, PADDING
 
 
 def test_the_numbers_are_those_that_the_pages_name():

@@ -124,9 +124,9 @@ def test_classes_that_the_model_does_not_know(measured, names, words):
     "arguments, words",
     [
         (["--images", "p"], "p: no such folder (--images)"),
-        (["--results", "r", "--match-iou", "0.6"], "--match-iou does not go with --results"),
+        (["--results", "r", "--uncut"], "--uncut does not go with --results"),
         (["--results", "r"], "--weights does not go with --results"),
-        (["--results=r", "--classes=a"], "--classes does not go with --results"),
+        (["--results=r", "--iou=0.4"], "--iou does not go with --results"),
     ],
 )
 def test_options_without_effect_are_refused(measured, arguments, words):
@@ -144,13 +144,14 @@ def test_a_results_file_is_scored_against_its_data_file(tmp_path, outcome):
     near = {"image_id": 5, "category_id": 3, "bbox": [0, 0, 50, 40], "score": 0.5}  # IoU 0.8
     results.write_text(json.dumps([near]))
     code, _, err = outcome(cli.evaluate_main, "--results", results)
-    assert code == 2 and "--results needs --data FILE.json" in err
+    assert code == 2 and "--results needs --data" in err
     code, out, _ = outcome(
         cli.evaluate_main, "--results", results, "--data", truth, "--json", scores
     )
     assert code == 0 and "AP 0.7000  AP50 1.0000  AP75 1.0000" in out
-    found = json.loads(scores.read_text(encoding="utf-8"))["coco"]
-    assert found["AP"] == pytest.approx(0.7) and found["APm"] == pytest.approx(0.7)
+    found = json.loads(scores.read_text(encoding="utf-8"))
+    assert found["coco"]["AP"] == pytest.approx(0.7) and found["coco"]["APm"] == pytest.approx(0.7)
+    assert found["voc"]["map_all_point"] == 1
 
 
 def test_one_file_is_one_list(measured, place, outcome):

@@ -17,7 +17,7 @@ import pytest
 from yolo.boxes.detections import Detections
 from yolo.classes import COCO_CLASSES
 from yolo.data.folder import open_folder
-from yolo.data.formats import coco
+from yolo.data.formats import coco_results
 from yolo.errors import ConfigError, YoloError
 from yolo.inference import writers
 from yolo.inference.writers import WRITERS, Result
@@ -110,6 +110,7 @@ def test_coco_ids(tmp_path):
     writer.close()
     entries = json.loads(writer.path.read_text(encoding="utf-8"))
     assert [(e["image_id"], e["category_id"]) for e in entries] == [(139, 90), ("street", 90)]
+    assert [e["file_name"] for e in entries] == ["000000000139.jpg", "street.jpg"]
 
 
 def test_voc_goes_back_into_training(results, tmp_path, caplog):
@@ -224,7 +225,11 @@ def test_lists_that_grow_are_those_written_at_once(results, tmp_path, count):
     entries = [
         entry
         for result in results[:count]
-        for entry in coco.results(result.found, result.path.stem if result.path else result.stem)
+        for entry in coco_results.results(
+            result.found,
+            result.path.stem if result.path else result.stem,
+            file_name=result.path.name if result.path else "",
+        )
     ]
     text = json.dumps(entries, ensure_ascii=False) + "\n"  # fmt: skip
     assert written("coco", results[:count], tmp_path).read_bytes() == text.encode()

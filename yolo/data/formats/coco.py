@@ -1,4 +1,4 @@
-"""The COCO format as tools lay it out: read, and written; results files, written."""
+"""The COCO format as tools lay it out: read, and written."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from yolo.boxes.detections import Detections
 from yolo.classes import UNUSED_NAMES, common_name
@@ -163,6 +161,10 @@ class CocoFiles(DataSet):
             self._parts[name] = parsed(path, self._source.pictures, file.folders)
         return self._parts[name]
 
+    def file(self, name: str) -> Path:
+        """Return the instances file of a split."""
+        return self._source.path(self._files[name].name)
+
     def _ids(self, part: Part, classes: tuple[str, ...]) -> dict[str, int]:
         known = {common_name(name) for name in part.classes}
         missing = [
@@ -259,31 +261,3 @@ class Instances:
         return json.dumps({
             "images": self.images, "annotations": self.annotations, "categories": self._categories,
         }, ensure_ascii=False)  # fmt: skip
-
-
-def results(
-    found: Detections, image_id: int | str, *, category_ids: Sequence[int] | None = None
-) -> list[dict]:
-    """Return what was found in a picture as entries of a results file.
-
-    Args:
-        found: the detections, in pixels of the picture.
-        image_id: the picture's id in the ground truth.
-        category_ids: the category of each class id; class id + 1 without it, as
-            `evaluation.coco` counts.
-
-    Example:
-        >>> results(Detections([[1, 2, 4, 8]], [0.5], [0]), 7)
-        [{'image_id': 7, 'category_id': 1, 'bbox': [1.0, 2.0, 3.0, 6.0], 'score': 0.5}]
-    """
-    corners = found.boxes_xyxy
-    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    return [
-        {
-            "image_id": image_id,
-            "category_id": int(category_ids[i] if category_ids is not None else i + 1),
-            "bbox": [round(float(value), 2) for value in box],
-            "score": round(float(score), 6),
-        }
-        for box, score, i in zip(boxes, found.scores, found.class_ids, strict=True)
-    ]

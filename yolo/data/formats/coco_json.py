@@ -7,14 +7,16 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolo.data.annotated import Box, Labelled, MarkedObject
-from yolo.data.dataset import Part
-from yolo.data.findings import short_list
+from yolo.data.annotated import Box, Labelled, MarkedObject, check_objects
+from yolo.data.dataset import Part, class_ids
+from yolo.data.findings import Findings, short_list
+from yolo.data.sample import Sample
 from yolo.data.source import Pictures, plain_name
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, read_json, shortened
 
 MAX_JSON_BYTES = 1 << 31
+_ANY_SIDE = 1 << 30  # of a picture whose size nobody says
 
 
 def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
@@ -37,6 +39,31 @@ def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
         for key, entry in entries.items()
     ]
     return Part(file, found, _classes(data, names), faults)
+
+
+def category_names(path: Path) -> dict[str, str]:
+    """Return the name of each category of an instances file, by its id as text."""
+    return {str(key): name for key, name in _categories(read_instances(path), path).items()}
+
+
+def without_pictures(part: Part, classes: Sequence[str]) -> list[Sample]:
+    """Return the samples of a file whose pictures are not there, by the sizes that it gives.
+
+    What is wrong with an annotation goes without saying: COCO's own tools take them as they are.
+
+    Args:
+        part: the file, parsed.
+        classes: class names; objects of others are left out.
+    """
+    ids, samples = class_ids(part.classes, classes), []
+    for picture in part.pictures:
+        known = all(isinstance(side, int) and side > 0 for side in picture.size)
+        size = picture.size if known else (_ANY_SIDE, _ANY_SIDE)
+        objects = [one for one in picture.objects if one.name in ids]
+        arrays = check_objects(objects, ids, size, file=picture.place, findings=Findings(part.what))
+        name = Path(picture.before or picture.image_id)
+        samples.append(Sample(name, size=size, image_id=picture.image_id, **arrays))
+    return samples
 
 
 def _labelled(
@@ -106,9 +133,23 @@ def _marked(
             fault = f"iscrowd {shortened(crowd)}; expected 0 or 1"
         ignored = item.get("ignore") == 1  # difficult objects in the COCO form of PASCAL VOC
         marked[picture].append(
-            MarkedObject(label, names[category], box, ignored, fault=fault, crowd=crowd == 1)
+            MarkedObject(
+                label,
+                names[category],
+                box,
+                ignored,
+                fault=fault,
+                crowd=crowd == 1,
+                area=_area(item),
+            )  # fmt: skip
         )
     return marked
+
+
+def _area(item: dict) -> float:
+    """Return the area of an annotation's mask, 0 where it gives none that is one."""
+    area = item.get("area")
+    return float(area) if isinstance(area, int | float) and 0 < area < 1e15 else 0.0
 
 
 def _corners(bbox: object) -> Box | None:

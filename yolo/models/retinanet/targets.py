@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes.labels import CROWD, DIFFICULT, at_least_one, in_crowd
+from yolo.boxes.ignored import at_least_one, in_crowd
+from yolo.boxes.labels import CROWD, DIFFICULT
 from yolo.boxes.overlap import map_sizes, overlaps
 from yolo.models.retinanet.decode import at_most, make_anchors
 from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss

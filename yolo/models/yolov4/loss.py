@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from yolo.boxes.labels import in_crowd
+from yolo.boxes.ignored import in_crowd
 from yolo.boxes.overlap import box_similarity, map_sizes, max_iou
 from yolo.errors import ConfigError
 from yolo.models.replicas import sum_over_replicas

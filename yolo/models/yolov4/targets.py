@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from yolo.boxes.labels import CROWD, DIFFICULT, at_least_one
+from yolo.boxes.ignored import at_least_one
+from yolo.boxes.labels import CROWD, DIFFICULT
 from yolo.boxes.overlap import map_sizes, shape_iou
 from yolo.models.yolov4.decode import make_anchors
 from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from yolo.boxes.detections import Detections
 from yolo.data.folder import open_folder
 from yolo.data.formats import coco
 from yolo.errors import DatasetError
@@ -107,16 +106,6 @@ def test_real_pictures(shared):
     samples = opened.read(file.stem)
     assert len(samples) == 128 and sum(len(s.class_ids) for s in samples) == 903
     assert len(opened.classes) == 80 and opened.classes[0] == "person"
-
-
-def test_coco_results():
-    found = Detections([[0, 0, 1, 2], [3.123, 4, 5, 6]], [0.9, 0.12345678], [1, 0])
-    one, two = coco.results(found, 139, category_ids=[17, 18])
-    assert one == {
-        "image_id": 139, "category_id": 18, "bbox": [0.0, 0.0, 1.0, 2.0], "score": 0.9,
-    }  # fmt: skip
-    assert (two["category_id"], two["bbox"]) == (17, [3.12, 4.0, 1.88, 2.0])
-    assert json.loads(json.dumps([one, two])) == [one, two]
 
 
 def test_where_a_picture_is_looked_for_is_said(instances, voc_folder, tmp_path):

@@ -1,0 +1,150 @@
+"""Text files of boxes, one a picture, as Cartucho's mAP tool and the tutorial's map_out have them.
+
+A line of `detection-results/` is `class score left top right bottom`, one of `ground-truth/` is
+`class left top right bottom`, with `difficult` behind it where the object is. A class's name may
+hold blanks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from yolo.data.sample import Sample
+from yolo.errors import DatasetError
+from yolo.system.reading import printable, read_lines_of, shortened
+
+RESULTS, TRUTH = "detection-results", "ground-truth"
+_LOOKED_AT = 20  # files by which a folder is recognised
+
+Line = tuple[str, tuple[float, ...]]
+
+
+def folder_of(path: Path, name: str) -> Path | None:
+    """Return the folder of text files that is meant: itself, or one of that name in it."""
+    for folder in (path / name, path / "input" / name, path):
+        if folder.is_dir() and _files(folder):
+            return folder
+    return None
+
+
+def is_truth(path: Path) -> bool:
+    """Tell whether a folder holds ground truth in this form.
+
+    YOLO's labels look alike, but their numbers are shares: one above 1 tells.
+    """
+    folder = folder_of(path, TRUTH)
+    if folder is None:
+        return False
+    found = []
+    for file in _files(folder)[:_LOOKED_AT]:
+        try:
+            found += [_objects(line) for line in read_lines_of(file) if line.strip()]
+        except DatasetError:
+            return False
+    return bool(found) and all(found) and any(one and max(one[1]) > 1 for one in found)
+
+
+def read_truth(path: Path) -> tuple[list[Sample], tuple[str, ...]]:
+    """Read ground truth; there are no pictures, and a picture's size is as far as its boxes reach.
+
+    Args:
+        path: the folder, or one that holds it as `ground-truth`.
+
+    Returns:
+        One sample a file, in the order of their names, and the class names, sorted.
+
+    Raises:
+        DatasetError: a line is none; the message names it.
+    """
+    files = {}
+    for file in _files(folder_of(path, TRUTH) or path):
+        expected = "class left top right bottom [difficult]"
+        files[file] = list(_lines(file, _objects, expected))
+    marked = [name for lines in files.values() for name, _ in lines]
+    classes = tuple(sorted(set(marked)))
+    if not classes:
+        raise DatasetError(f"{printable(path)}: no object in its text files")
+    return [_sample(file, lines, classes) for file, lines in files.items()], classes
+
+
+def read_detections(path: Path) -> Iterator[tuple[str, str, float, tuple[float, ...]]]:
+    """Read what was found.
+
+    Args:
+        path: the folder, or one that holds it as `detection-results`.
+
+    Yields:
+        The picture's name without suffix, the class, the score, and left, top, right, bottom.
+
+    Raises:
+        DatasetError: there are no files, or a line is none; the message names it.
+    """
+    folder = folder_of(path, RESULTS)
+    if folder is None:
+        raise DatasetError(
+            f"{printable(path)}: no results; expected a JSON file in COCO's results format, or "
+            "text files of lines 'class score left top right bottom', one a picture"
+        )
+    for file in _files(folder):
+        for name, numbers in _lines(file, _found, "class score left top right bottom"):
+            yield file.stem, name, numbers[0], numbers[1:]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        file for file in folder.glob("*.txt")
+        if file.is_file() and not file.name.startswith("._") and file.name != "classes.txt"
+    )  # fmt: skip
+
+
+def _lines(file: Path, parse, expected: str) -> Iterator[Line]:
+    for number, line in enumerate(read_lines_of(file), 1):
+        if not line.strip():
+            continue
+        found = parse(line)
+        if found is None:
+            raise DatasetError(
+                f"{printable(file)}:{number}: {shortened(line)}; expected '{expected}': correct "
+                "the line"
+            )
+        yield found
+
+
+def _objects(line: str) -> Line | None:
+    """Return class and corners, with a fifth number, 1, for a difficult object."""
+    words = line.split()
+    difficult = words[-1] == "difficult"
+    found = _parsed(words[:-1] if difficult else words, 4)
+    return found and (found[0], (*found[1], float(difficult)))
+
+
+def _found(line: str) -> Line | None:
+    found = _parsed(line.split(), 5)
+    return found if found and 0 <= found[1][0] <= 1 else None
+
+
+def _parsed(words: list[str], count: int) -> Line | None:
+    """Return a class and the numbers behind it, None where they are no box."""
+    try:
+        numbers = tuple(float(word) for word in words[-count:])
+    except ValueError:
+        return None
+    name = " ".join(words[:-count])
+    if not name or len(numbers) < count or not all(map(math.isfinite, numbers)):
+        return None
+    left, top, right, bottom = numbers[-4:]
+    return (name, numbers) if left <= right and top <= bottom else None
+
+
+def _sample(file: Path, lines: list[Line], classes: tuple[str, ...]) -> Sample:
+    numbers = np.array([numbers for _, numbers in lines], np.float64).reshape(-1, 5)
+    boxes, difficult = numbers[:, :4].astype(np.float32), numbers[:, 4] > 0
+    right, bottom = np.ceil(boxes[:, 2:].max(axis=0, initial=1)).astype(int)
+    return Sample(
+        file, boxes, np.array([classes.index(name) for name, _ in lines], np.int32), difficult,
+        np.zeros(len(lines), bool), (int(bottom) + 1, int(right) + 1), file.stem,
+    )  # fmt: skip
