@@ -15,7 +15,7 @@ _part = partial(taken, YOLOv4Loss, group="loss")
 
 
 def _of_scaling(name: str, **about: Any) -> Any:
-    """Return a field of the loss that the scaling decides where the user does not say."""
+    """Return a field of the loss that scaling and cfg decide where the user does not say."""
     usual = getattr(YOLOv4Loss(), name)
     others = [
         f"{scaling} {value[name]:.4g}" if isinstance(value[name], float) else
@@ -50,11 +50,11 @@ class LossOptions:
         choices=("auto", *(name for name in LOSS_SCALINGS if name != "mining")),
         only="yolov4",
     )
-    iou: str = _part("iou", only="yolov4")
+    iou: str | None = _of_scaling("iou", only="yolov4")
     positive_iou: float | None = _of_scaling("positive_iou", only="yolov4")
     location_weight: float | None = _of_scaling("location_weight")
     confidence_weight: float | None = _of_scaling("confidence_weight", only="yolov4")
     class_weight: float | None = _of_scaling("class_weight")
     confidence_normalizer: str | None = _of_scaling("confidence_normalizer", only="yolov4")
-    ignore_iou: float = _part("ignore_iou", only="yolov4")
-    label_smoothing: float = _part("label_smoothing", only="yolov4")
+    ignore_iou: float | None = _of_scaling("ignore_iou", only="yolov4")
+    label_smoothing: float | None = _of_scaling("label_smoothing", only="yolov4")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from yolo.errors import ConfigError
-from yolo.models.names import kind_of
-from yolo.models.retinanet.settings import PROFILES, RetinaNetLoss
-from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Loss
+from yolo.models.names import kind_of, settings_of
+from yolo.models.retinanet.settings import PROFILES, RetinaNetConfig, RetinaNetLoss
+from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss, scaled
 from yolo.pictures.background import WHITE, parse_color
 from yolo.settings.augmentation import AugmentationSettings, AugmentConfig
 from yolo.settings.data import DataSettings
@@ -82,11 +82,20 @@ def augmentation(config: TrainConfig) -> AugmentConfig:
     return AugmentConfig(**shared(config, AugmentConfig))
 
 
-def loss_settings(config: TrainConfig) -> YOLOv4Loss | RetinaNetLoss:
-    """Return the weights of the loss's parts: the named set, then what the user changed."""
+def loss_settings(
+    config: TrainConfig, architecture: YOLOv4Config | RetinaNetConfig | None = None
+) -> YOLOv4Loss | RetinaNetLoss:
+    """Return the weights of the loss's parts: the named set, a cfg's own, what the user changed.
+
+    Args:
+        config: a run's settings.
+        architecture: those of its network; None takes the ones that its model's name stands for.
+    """
     if config.family == "retinanet":
         return RetinaNetLoss(**{**PROFILES[config.profile].loss, **shared(config, RetinaNetLoss)})
-    return YOLOv4Loss(**{**LOSS_SCALINGS[_scaling(config)], **shared(config, YOLOv4Loss)})
+    network = architecture or settings_of(config.model)
+    own = network.loss_options if isinstance(network, YOLOv4Config) else ()
+    return YOLOv4Loss(**{**scaled(_scaling(config), own), **shared(config, YOLOv4Loss)})
 
 
 def _scaling(config: TrainConfig) -> str:

@@ -78,7 +78,7 @@ def matched_anchors(
         For each picture (k, 4) float32 xyxy.
     """
     family = FAMILIES[architecture.family]
-    loss = train.loss_settings(config)
+    loss = train.loss_settings(config, architecture)
     return family.targets.matched_anchors(architecture, loss, image_size, boxes_xyxy, class_ids)
 
 

@@ -172,7 +172,7 @@ def _compile(model, config: TrainConfig, phase: Phase, pictures: int):
         loss=keras_focal.FocalLoss(alpha=config.focal_alpha, gamma=config.focal_gamma)
         if config.loss == "focal"
         else config.loss,
-        loss_settings=settings.loss_settings(config),
+        loss_settings=settings.loss_settings(config, model.architecture),
         run_eagerly=config.eager,
         auto_scale_loss=False,  # the optimizer does
     )

@@ -53,6 +53,18 @@ def test_a_scaling_by_name_wins_over_the_loss_and_a_setting_over_both():
     assert found == replace(YOLOv4Loss(**LOSS_SCALINGS["tutorial"]), positive_iou=0.3, iou="giou")
 
 
+def test_a_cfgs_loss_stands_between_the_scaling_and_what_is_asked_for():
+    network = YOLOv4Config(
+        "darknet", ((9, 9),), ((0,),), strides=(32,),
+        loss_options={"iou": "mse", "ignore_iou": 0.7, "location_weight": 2.0, "class_focal": True},
+    )  # fmt: skip
+    config = TrainConfig(loss="focal", ignore_iou=0.6)
+    assert train.loss_settings(config, network) == YOLOv4Loss(
+        **LOSS_SCALINGS["focal"], iou="mse", ignore_iou=0.6, location_weight=2.0, class_focal=True
+    )
+    assert train.loss_settings(replace(config, iou="diou"), network).iou == "diou"
+
+
 @pytest.mark.parametrize(
     "name, value",
     [
