@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 from yolo.pictures.header import LARGEST_MEGAPIXELS
 
 # What `--save` can name, the writers of inference.writers. The first is always written.
-SAVE_KINDS = ("json", "csv", "coco", "voc", "yolo", "crops", "counts")
+SAVE_KINDS = (
+    "json", "csv", "coco-results", "voc", "yolo", "coco", "label-studio", "cvat", "crops", "counts"
+)  # fmt: skip
 
 # What `convert --to` can name, `data.convert.FORMATS`.
 CONVERT_FORMATS = ("voc", "coco", "yolo", "tfrecord")

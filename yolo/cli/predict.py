@@ -150,7 +150,9 @@ class _Run:
         self.args, self.model, self.settings, self.screen = args, model, settings, screen
         asked = {name: settings[name] for name in ("score_threshold", "max_detections")}
         self.shown = predictor.shown(model, tile=args.tile).chosen(**asked)
-        if "coco" in args.save:  # to be scored, which takes the ranking below what is shown, too
+        if (
+            "coco-results" in args.save
+        ):  # to be scored, which takes the ranking below what is shown, too
             ranked = predictor.ranked(model, tile=args.tile).chosen(**asked)
             settings.update({name: getattr(ranked, name) for name in asked})
         self.stop, self.ended = stop, lambda: stop.requested
@@ -257,7 +259,8 @@ class _Run:
     def _take(self, image, found, *, video=None, drawn=None, **about) -> bool:
         """Draw, show and write one result; tell whether to go on."""
         from yolo.inference import window
-        from yolo.inference.writers import MARK, Result
+        from yolo.inference.results import Result
+        from yolo.inference.writers import MARK
         from yolo.pictures.files import write_image
 
         picture = None

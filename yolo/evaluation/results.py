@@ -1,4 +1,4 @@
-"""What another program or `predict.py --save coco` found, laid beside labelled pictures."""
+"""What another program or `predict.py --save coco-results` found, laid beside labelled pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What prediction leaves on the disk: JSON, tables, annotations, crops; one class for each form."""
+"""What prediction leaves on the disk: JSON, tables, crops, and `prelabels`; a class for each."""
 
 from __future__ import annotations
 
@@ -8,97 +8,26 @@ import io
 import json
 import logging
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from yolo.boxes.detections import CSV_COLUMNS, Detections
+from yolo.boxes.detections import CSV_COLUMNS
 from yolo.classes import COCO_CATEGORY_IDS, COCO_CLASSES
-from yolo.data.formats import coco_results, voc
-from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.pictures.files import encode_image, write_image
-from yolo.pictures.header import read_header
+from yolo.data.formats import coco_results
+from yolo.errors import DatasetError, YoloError
+from yolo.inference import prelabels
+from yolo.inference.results import GrowingFile, Result
+from yolo.pictures.files import write_image
 from yolo.system.reading import open_regular, printable
-from yolo.system.writing import numbered, replacing, write_bytes, write_text
+from yolo.system.writing import numbered
 
 log = logging.getLogger("yolo")
 
 _FORBIDDEN = '<>:"/\\|?*'  # in names of folders, on one system or another
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What was found in one picture or one frame.
-
-    Args:
-        source: what was looked at, as it is written down.
-        stem: a name for its files that no other result of the run has.
-        image: (H, W, 3) uint8 RGB.
-        found: in pixels of `image`; what is shown.
-        ranked: what is scored, where that is more.
-        path: the picture file; None for a frame.
-        frame: the number of the frame in its video, from 0; None for a picture.
-        drawn: where it was drawn, or None.
-    """
-
-    source: str
-    stem: str
-    image: np.ndarray
-    found: Detections
-    path: Path | None = None
-    frame: int | None = None
-    drawn: Path | None = None
-    ranked: Detections | None = None
-
-    def to_json(self) -> dict:
-        """Return `file`, `width`, `height`, `objects`; `frame` and `drawn` where there are such."""
-        height, width = self.image.shape[:2]
-        entry = {"file": self.source, "width": int(width), "height": int(height)}
-        if self.frame is not None:
-            entry["frame"] = self.frame
-        entry["objects"] = self.found.to_json()
-        if self.drawn is not None:
-            entry["drawn"] = printable(self.drawn)
-        return entry
-
-
-class _Growing:
-    """A text file that grows under another name, and takes its place when it is closed.
-
-    Args:
-        path: the file.
-        start: what it begins with.
-    """
-
-    def __init__(self, path: Path, start: str):
-        self.path, self._start = path, start
-        self._file: TextIO | None = None
-        self._place = contextlib.ExitStack()
-
-    def write(self, text: str) -> None:
-        """Add text; an error ends the file, and what has its name stays as it was."""
-        with self._place as place:
-            if self._file is None:
-                temporary = place.enter_context(replacing(self.path))
-                self._file = place.enter_context(
-                    temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-                )
-                self._file.write(self._start)
-            self._file.write(text)
-            self._place = place.pop_all()
-
-    def close(self, end: str = "") -> bool:
-        """End the file with `end`, and tell whether it stands: not after an error in between."""
-        if self._file is not None and self._file.closed:
-            return False
-        self.write(end)
-        self._place.close()
-        return True
 
 
 class JsonFile:
@@ -110,7 +39,7 @@ class JsonFile:
 
     def __init__(self, out: Path, classes):
         self.path = out / "predictions.json"
-        self._whole, self._separator = _Growing(self.path, "["), ""
+        self._whole, self._separator = GrowingFile(self.path, "["), ""
         self._lines: BinaryIO | None = None
 
     def add(self, result: Result) -> None:
@@ -169,7 +98,7 @@ class CsvFile:
 
     def __init__(self, out: Path, classes):
         self.path = out / "predictions.csv"
-        self._file = _Growing(self.path, _csv_line(["file", "frame", *CSV_COLUMNS]))
+        self._file = GrowingFile(self.path, _csv_line(["file", "frame", *CSV_COLUMNS]))
 
     def add(self, result: Result) -> None:
         """Take over one result."""
@@ -183,7 +112,7 @@ class CsvFile:
         self._file.close()
 
 
-class CocoFile:
+class CocoResultsFile:
     """`coco_results.json`: COCO's results format; a picture's id is its number if it is named so.
 
     It is for scoring, and holds the ranking that `evaluate.py` looks at, far below what is shown.
@@ -194,7 +123,7 @@ class CocoFile:
 
     def __init__(self, out: Path, classes):
         self.path = out / "coco_results.json"
-        self._file, self._separator = _Growing(self.path, "["), ""
+        self._file, self._separator = GrowingFile(self.path, "["), ""
         self._categories = COCO_CATEGORY_IDS if tuple(classes) == COCO_CLASSES else None
 
     def add(self, result: Result) -> None:
@@ -212,61 +141,6 @@ class CocoFile:
     def close(self) -> None:
         """Write the file, whole or not at all."""
         self._file.close("]\n")
-
-
-class _ToCorrect:
-    """A folder of annotations, to correct in a labelling tool, and the list of their classes.
-
-    Raises:
-        ConfigError: it holds annotations already, which may have been corrected by hand.
-    """
-
-    folder = labels = ""  # its name, and where in it the annotations lie
-
-    def __init__(self, out: Path, classes):
-        self.path = out / self.folder
-        self._classes = classes
-        if any(self.path.glob(self.labels)):
-            raise ConfigError(
-                f"{printable(self.path)}: holds annotations already, perhaps corrected by hand; "
-                "move that folder away or name another --out"
-            )
-
-    def close(self) -> None:
-        """Write the class list."""
-        write_text(self.path / "classes.txt", "".join(f"{name}\n" for name in self._classes))
-
-
-class VocFolder(_ToCorrect):
-    """`voc/`: Annotations and JPEGImages, which one can also train on."""
-
-    folder, labels = "voc", "Annotations/*.xml"
-
-    def add(self, result: Result) -> None:
-        """Write the annotation and, beside it, the picture: its file as it is, or the frame."""
-        pictures = self.path / "JPEGImages"
-        path = result.path
-        if path is None:
-            name = f"{result.stem}.jpg"
-            write_bytes(pictures / name, encode_image(result.image, ".jpg"))
-        else:
-            kind = read_header(path).kind
-            name = f"{result.stem}.{'jpg' if kind == 'jpeg' else kind}"
-            with replacing(pictures / name) as temporary:
-                shutil.copyfile(path, temporary)
-        text = voc.detections_xml(result.found, name, result.image.shape[:2])
-        write_text(self.path / "Annotations" / f"{result.stem}.xml", text)
-
-
-class YoloFolder(_ToCorrect):
-    """`yolo/`: labels as text files, and the class list that their numbers index."""
-
-    folder, labels = "yolo", "labels/*.txt"
-
-    def add(self, result: Result) -> None:
-        """Write the label file; an empty one says that nothing was found."""
-        text = result.found.to_yolo_text(result.image.shape[:2])
-        write_text(self.path / "labels" / f"{result.stem}.txt", text)
 
 
 class Crops:
@@ -296,7 +170,7 @@ class CountsFile:
 
     def __init__(self, out: Path, classes):
         self.path, self._classes = out / "counts.csv", classes
-        self._file = _Growing(self.path, _csv_line(["file", "frame", *classes, "all"]))
+        self._file = GrowingFile(self.path, _csv_line(["file", "frame", *classes, "all"]))
         self._total: Counter[int] = Counter()
 
     def add(self, result: Result) -> None:
@@ -318,9 +192,8 @@ class CountsFile:
 WRITERS: dict[str, Callable[..., Any]] = {
     "json": JsonFile,
     "csv": CsvFile,
-    "coco": CocoFile,
-    "voc": VocFolder,
-    "yolo": YoloFolder,
+    "coco-results": CocoResultsFile,
+    **prelabels.WRITERS,
     "crops": Crops,
     "counts": CountsFile,
 }

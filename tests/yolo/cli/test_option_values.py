@@ -38,7 +38,7 @@ def test_what_can_be_saved_is_what_there_are_writers_for():
 
 @pytest.mark.parametrize(
     "text, words",
-    [("cvs", "no 'cvs'; did you mean csv"), ("xlsx", "expected some of json,csv,coco,voc")],
+    [("cvs", "no 'cvs'; did you mean csv"), ("xlsx", "expected some of json,csv,coco-results,voc")],
 )
 def test_what_cannot_be_saved(text, words):
     with pytest.raises(Exception, match=words):

@@ -14,6 +14,7 @@ import pytest
 
 from yolo import cli
 from yolo.cli import common
+from yolo.cli.option_values import SAVE_KINDS
 from yolo.inference import window
 from yolo.inference.video import Video, VideoWriter
 from yolo.pictures.files import read_image, write_image
@@ -52,7 +53,7 @@ def entries(out):
 
 def test_pictures_and_videos_with_every_kind_of_file(predict, tmp_path, spots, clip):
     write_image(tmp_path / "a.png", spots((96, 128), [BOX, (5, 5, 95, 20)]))
-    code, out, err = predict("a.png", clip, "--save", "csv,coco,voc,yolo,crops,counts",
+    code, out, err = predict("a.png", clip, "--save", ",".join(SAVE_KINDS[1:]),
                              "--out", "o")  # fmt: skip
     assert (code, err) == (0, "")
     assert "a.png: 1 dog, 1 cat" in out and "clip.mp4: 6 frames, in all of them 6 cat" in out

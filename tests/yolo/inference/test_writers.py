@@ -20,10 +20,11 @@ from yolo.data.folder import open_folder
 from yolo.data.formats import coco_results
 from yolo.errors import ConfigError, YoloError
 from yolo.inference import writers
-from yolo.inference.writers import WRITERS, Result
+from yolo.inference.results import Result
+from yolo.inference.writers import WRITERS
 
 NAMES = ("cat", "a/b", "猫")
-LISTS = ("json", "csv", "coco", "counts")  # files that hold all pictures
+LISTS = ("json", "csv", "coco-results", "counts")  # files that hold all pictures
 
 
 def picture(size=(60, 80)):
@@ -104,7 +105,7 @@ def test_counts(results, tmp_path):
 def test_coco_ids(tmp_path):
     found = Detections([[1, 2, 3, 4]], [0.5], [79], COCO_CLASSES)
     pictures = [tmp_path / name for name in ("000000000139.jpg", "street.jpg")]
-    writer = WRITERS["coco"](tmp_path, COCO_CLASSES)
+    writer = WRITERS["coco-results"](tmp_path, COCO_CLASSES)
     for path in pictures:  # the drawn picture may have another name
         writer.add(Result(str(path), f"{path.stem}_2", picture(), found, path=path))
     writer.close()
@@ -176,7 +177,7 @@ def test_a_full_disk_is_one_line(results, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    for kind in ("json", "csv", "coco", "counts", "voc", "crops"):
+    for kind in WRITERS:
         with pytest.raises(YoloError, match="cannot be written"):
             written(kind, results, tmp_path / "out")
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
@@ -193,7 +194,7 @@ def test_a_disk_that_fills_on_the_way_leaves_the_old_list(tmp_path, kind):
     code = (
         "import resource, sys\nimport numpy as np\nfrom pathlib import Path\n"
         "from yolo.errors import YoloError\nfrom yolo.boxes.detections import Detections\n"
-        "from yolo.inference.writers import WRITERS, Result\n"
+        "from yolo.inference.writers import WRITERS\nfrom yolo.inference.results import Result\n"
         "found = Detections([[1, 2, 3, 4]] * 10, [0.5] * 10, [0] * 10, ('a',))\n"
         "def add(writer, count):\n"
         "    for n in range(count):\n"
@@ -232,7 +233,7 @@ def test_lists_that_grow_are_those_written_at_once(results, tmp_path, count):
         )
     ]
     text = json.dumps(entries, ensure_ascii=False) + "\n"  # fmt: skip
-    assert written("coco", results[:count], tmp_path).read_bytes() == text.encode()
+    assert written("coco-results", results[:count], tmp_path).read_bytes() == text.encode()
     assert len(list(tmp_path.glob("*.json*"))) == 2, "and no lines remain"
 
 
