@@ -20,7 +20,8 @@ from yolo.models.anchor_loss import AnchorLoss, resolve
 from yolo.models.families import FAMILIES, Decode
 from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
 from yolo.models.thresholds import Thresholds
-from yolo.pictures.fit import SIZE_MULTIPLE, checked_size
+from yolo.pictures.fit import SIZE_MULTIPLE, check_sides, checked_size
+from yolo.pictures.given import as_batch
 
 # Keras's own arguments of `compile` that a saved model keeps
 COMPILE_OPTIONS = ("run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss")
@@ -89,9 +90,17 @@ class Detector(ReplicatedModel):
         """
         cfg = getattr(self.architecture, "darknet", None)
         sides = checked_size(image_size, self.resize, any_side=bool(cfg))
-        if cfg:  # it says which sizes its maps take; "shorter" makes all multiples of 32
-            cfg.check_size(sides if self.resize != "shorter" else (SIZE_MULTIPLE,) * 2)
+        self.check_sides(sides if self.resize != "shorter" else (SIZE_MULTIPLE,) * 2)
         self.image_size = sides
+
+    def check_sides(self, size) -> None:
+        """Refuse a batch's (height, width) that the network's levels do not divide.
+
+        Raises:
+            ValueError: they are no multiples of 32; ConfigError: they do not fit its cfg.
+        """
+        cfg = getattr(self.architecture, "darknet", None)
+        cfg.check_size(size) if cfg else check_sides(size)  # "shorter" makes multiples of 32
 
     @property
     def _family(self):
@@ -164,7 +173,7 @@ class Detector(ReplicatedModel):
             ValueError: what was received, what is expected and what to write; before the first
                 update where it is in the first batch. `yolo.data.door` says what is looked at.
         """
-        door = Door(len(self.classes))
+        door = Door(len(self.classes), self.check_sides)
         if kwargs.get("validation_data") is not None:
             data = kwargs["validation_data"]
             if isinstance(data, tuple | list):
@@ -176,7 +185,7 @@ class Detector(ReplicatedModel):
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Return the losses as Keras's `evaluate` does; for arguments and errors see `fit`."""
-        door = Door(len(self.classes))
+        door = Door(len(self.classes), self.check_sides)
         with door.explained():
             return super().evaluate(*door.checked(x, y), *args, **kwargs)
 
@@ -295,8 +304,14 @@ class Detector(ReplicatedModel):
         """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.
 
         Args:
-            images: (B, H, W, 3) of any size in multiples of 32; boxes are in its pixels.
+            images: (B, H, W, 3) of any size in multiples of 32, 0..255 RGB; boxes are in its
+                pixels.
+
+        Raises:
+            ValueError: `images` have another shape, or values that are no picture's.
         """
+        images = as_batch(images)
+        self.check_sides(images.shape[1:3])
         return self.inference_model().predict_on_batch(images)
 
     @property
@@ -313,8 +328,9 @@ class Detector(ReplicatedModel):
         What is not said is the model's own, its `thresholds`.
 
         Args:
-            images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB. Pictures of another size
-                than the model's are resized as `resize` says.
+            images: a path, a picture of Pillow, an array (H, W), (H, W, 1), (H, W, 3) RGB or
+                (H, W, 4) RGBA of 0..255, a batch of these, or a list, each of its own size.
+                What is not of the model's size is resized as `resize` says.
             score_threshold: report objects that score at least this, in 0..1.
             iou_threshold: of two boxes of a class that overlap more, the better one stays.
             max_detections: at most this many objects a picture.
@@ -327,7 +343,8 @@ class Detector(ReplicatedModel):
             For each picture its `Detections`, boxes in pixels of the picture given.
 
         Raises:
-            ValueError: `images` has another shape, or values that are no picture's.
+            ValueError: these are no pictures, or the model's weights are not numbers.
+            DatasetError: a file cannot be read.
         """
         return postprocess.detect(
             self, images, clip=clip, score_threshold=score_threshold, one_label=one_label,

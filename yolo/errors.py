@@ -25,6 +25,10 @@ class WeightsError(YoloError):
     exit_code = 4
 
 
+class NoNumbers(WeightsError, ValueError):
+    """A model computes NaN."""
+
+
 class OutOfMemory(YoloError, MemoryError):
     """The work at hand does not fit into memory.
 

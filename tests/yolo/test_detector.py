@@ -14,13 +14,12 @@ import tensorflow as tf
 
 import keras_focal
 import yolo
-from tests.yolo.helpers import seen_from_threads, squares
+from tests.yolo.helpers import squares
 from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.folder import open_folder
 from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
 from yolo.inference.predictor import detect_samples
-from yolo.models import postprocess
 from yolo.models.yolov4.settings import YOLOv4Loss
 from yolo.pictures.files import read_image
 from yolo.settings.train import TrainConfig, loss_settings
@@ -241,59 +240,6 @@ def test_two_replicas_take_the_step_of_one(two_replicas):
     assert [loss for loss, _, _ in lines] == ["focal", "cross-entropy"]
     for _, weights, logs in lines:
         assert float(weights) < 1e-5 and float(logs) < 1e-4
-
-
-@pytest.mark.parametrize("shape", [(64, 64, 3), (1, 64, 64, 3), (2, 100, 50, 3)])
-def test_detect_takes_pictures_of_any_size(shape):
-    found = _model().detect(np.zeros(shape, "uint8"), score_threshold=0.0)
-    height, width = shape[-3:-1]
-    assert len(found) == (shape[0] if len(shape) == 4 else 1)
-    for one in found:
-        assert 0 < len(one) <= 100
-        assert one.boxes_xyxy.min() >= 0
-        assert (one.boxes_xyxy <= [width, height, width, height]).all()
-
-
-def test_boxes_reach_over_the_edge_unless_they_are_cut():
-    model, picture = _model(), np.zeros((1, 64, 64, 3), "uint8")
-    whole = model.detect(picture, score_threshold=0.0, clip=False)[0].boxes_xyxy
-    assert whole.min() < 0 and whole.max() > 64
-    cut = model.detect(picture, score_threshold=0.0)[0].boxes_xyxy
-    np.testing.assert_array_equal(cut, np.clip(whole, 0, 64))
-
-
-@pytest.mark.parametrize("dtype", ["int32", "int64", "uint16", "float16", "float32", "float64"])
-@pytest.mark.parametrize("size", [(96, 128), (192, 192)])
-def test_detect_takes_pictures_of_any_kind_of_numbers(spot_finder, dtype, size):
-    picture = np.full((*size, 3), 30, "uint8")
-    picture[40:60, 50:80] = (255, 0, 0)
-    expected, found = (
-        postprocess.detect(spot_finder(), p, score_threshold=0.5)[0]
-        for p in (picture, picture.astype(dtype))
-    )
-    assert len(expected) == 1
-    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
-
-
-def test_threads_share_one_trace_and_find_what_one_does():
-    pictures = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), np.uint8)
-    model, alone = _model(), _model()
-    expected = [alone.predict_raw(picture[None]) for picture in pictures]
-    for answers in seen_from_threads(model, pictures):
-        for found, wanted in zip(answers, expected, strict=True):
-            for key in ("boxes", "scores"):
-                np.testing.assert_array_equal(found[key], wanted[key])
-    assert model.inference_model().predict_function.experimental_get_tracing_count() == 1
-
-
-def test_detect_of_nothing():
-    assert _model().detect(np.zeros((0, 64, 64, 3), "uint8")) == []
-
-
-@pytest.mark.parametrize("shape", [(64, 64), (1, 64, 64, 1), (1, 0, 64, 3)])
-def test_detect_refuses_what_is_no_picture(shape):
-    with pytest.raises(ValueError, match="RGB pictures"):
-        _model().detect(np.zeros(shape, "uint8"))
 
 
 @pytest.mark.parametrize(

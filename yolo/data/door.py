@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -29,10 +29,11 @@ class Door:
 
     Args:
         num_classes: K.
+        check_sides: refuses a (height, width) that the network does not take.
     """
 
-    def __init__(self, num_classes: int):
-        self.num_classes = num_classes
+    def __init__(self, num_classes: int, check_sides: Callable[[tuple], None]):
+        self.num_classes, self.check_sides = num_classes, check_sides
         self.fault: ValueError | None = None
 
     def checked(self, data: Any, truth: Any = None) -> tuple[Any, Any]:
@@ -50,7 +51,7 @@ class Door:
         if truth is not None or hasattr(data, "shape") or isinstance(data, dict | list | tuple):
             self._check_arrays((data, truth))
         elif tf is not None and isinstance(data, tf.data.Dataset):
-            check_structure(data.element_spec)
+            self._check_form(data.element_spec)
             data = data.enumerate().map(self._look_in_graph)
         elif isinstance(data, keras.utils.PyDataset):
             data = _Watched(data, self)
@@ -79,15 +80,21 @@ class Door:
             ValueError: see `one_batch`.
         """
         try:
-            check_structure(element)
+            self._check_form(element)
             images, truth = element[:2]
             self._check(images, truth, pixels=number < FIRST)
         except ValueError as error:
             self.fault = error
             raise
 
-    def _check_arrays(self, element: tuple) -> None:
+    def _check_form(self, element: Any) -> None:
         check_structure(element)
+        shape = element[0].shape
+        if getattr(shape, "rank", 4) == 4 and None not in tuple(shape[1:3]):
+            self.check_sides(tuple(shape[1:3]))
+
+    def _check_arrays(self, element: tuple) -> None:
+        self._check_form(element)
         images, truth = element
         self._check(images[:PICTURES], truth, pixels=True)
 

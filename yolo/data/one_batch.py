@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from yolo.boxes.labels import LOWEST, PADDING
-from yolo.pictures.fit import check_pixels, check_sides
+from yolo.pictures.fit import check_pixels
 
 EXPECTED = (
     'expected (images, {"boxes": (B, M, 4) x1, y1, x2, y2 in pixels, "classes": (B, M) ids, -1 for '
@@ -50,7 +50,6 @@ def check_structure(element: Any) -> None:
             raise _other_form(f"single pictures {image_shape}", "data.batch(8)")
         if len(image_shape) != 4 or image_shape[-1] not in (3, None):
             raise _other_form(f"images {image_shape}", "images (batch, height, width, 3)")
-        check_sides(image_shape[1:3])
     boxes, classes = (_shape(truth[name], name) for name in ("boxes", "classes"))
     if boxes is not None and (len(boxes) != 3 or boxes[-1] not in (4, None)):
         raise _other_form(f"boxes {boxes}", "boxes (B, M, 4)")

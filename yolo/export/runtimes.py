@@ -22,6 +22,8 @@ from yolo.export.info import (
 )  # fmt: skip
 from yolo.models import postprocess
 from yolo.models.thresholds import Thresholds
+from yolo.pictures.fit import check_sides
+from yolo.pictures.given import as_batch
 from yolo.system.optional import import_optional
 from yolo.system.reading import reason
 
@@ -123,7 +125,17 @@ class ExportedDetector:
         ]
 
     def _in_batches(self, images, outputs, **thresholds):
-        images = np.asarray(images, np.float32)
+        images = as_batch(images)
+        sides = images.shape[1:3]
+        if not self.info.dynamic and sides != self.info.image_size:
+            height, width = self.info.image_size
+            raise ValueError(
+                f"{self.path}: takes pictures of {height}x{width} (height x width), received "
+                f"{sides[0]}x{sides[1]}; write detect(images), or export with --dynamic"
+            )
+        if self.info.dynamic:
+            check_sides(sides)
+        images = images.astype(np.float32, copy=False)
         size = max(len(images), 1) if self.info.dynamic else 1
         parts = [
             self._run(images[i : i + size], outputs, **thresholds)

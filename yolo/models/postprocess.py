@@ -8,22 +8,27 @@ pixels of `images`, "scores": (B, N, C)} as NumPy, and with `classes`, `image_si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 import numpy as np
 
 from yolo.boxes.detections import Detections
 from yolo.boxes.nms import class_wise_nms
-from yolo.pictures.fit import Fit, fit_image, to_uint8
+from yolo.errors import NoNumbers
+from yolo.pictures.background import background_of
+from yolo.pictures.fit import Fit, fit_image
+from yolo.pictures.given import as_pictures
+
+MOST_TOGETHER = 32  # pictures of one size that go through the network at once
 
 
 def detect(model, images, *, clip: bool = True, **asked) -> list[Detections]:
-    """Find objects in pictures of one size: fit them, and `find_objects` in them.
+    """Find objects in pictures: fit them, and `find_objects` in those of one size together.
 
     Args:
         model: see above.
-        images: (B, H, W, 3) or one picture (H, W, 3), 0..255 RGB.
+        images: one picture or several in any form that `yolo.pictures.given.as_pictures` takes.
         clip: cut boxes at the picture's edge and drop those outside it.
         **asked: instead of the model's `Thresholds`; None leaves one as it is.
 
@@ -31,21 +36,20 @@ def detect(model, images, *, clip: bool = True, **asked) -> list[Detections]:
         For each picture its `Detections`, boxes in pixels of the picture given.
 
     Raises:
-        ValueError: `images` has another shape, or values that are no picture's: see
-            `yolo.pictures.fit.to_uint8`, through which they go.
+        ValueError: these are no pictures; or see `find_objects`.
+        DatasetError: a file cannot be read.
     """
-    images = np.asarray(images)
-    if images.ndim == 3:
-        images = images[None]
-    if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:3]:
-        raise ValueError(
-            f"detect needs RGB pictures (batch, height, width, 3). Received: shape {images.shape}."
-        )
-    if len(images) == 0:
-        return []
-    views = [fit_image(one, model.image_size, resize=model.resize) for one in to_uint8(images)]
-    found = find_objects(model, *zip(*views, strict=True), **asked)
-    return [one.clipped(images.shape[1:3]) for one in found] if clip else found
+    pictures = as_pictures(images, background_of(getattr(model, "notes", {})))
+    views = [fit_image(one, model.image_size, resize=model.resize) for one in pictures]
+    found: list[Detections] = []
+    while len(found) < len(views):
+        rest = views[len(found) : len(found) + MOST_TOGETHER]
+        size = rest[0][0].shape  # with "shorter" each picture has a size of its own
+        together = list(takewhile(lambda view: view[0].shape == size, rest))  # noqa: B023
+        found += find_objects(model, *zip(*together, strict=True), **asked)
+    if not clip:
+        return found
+    return [one.clipped(picture.shape[:2]) for one, picture in zip(found, pictures, strict=True)]
 
 
 def find_objects(
@@ -62,10 +66,18 @@ def find_objects(
 
     Returns:
         For each picture its `Detections`, boxes in pixels of the picture that was fitted.
+
+    Raises:
+        NoNumbers: scores are NaN, as of weights that a training destroyed.
     """
     thresholds = model.thresholds.chosen(**asked)._asdict()
     black = [np.zeros_like(pictures[0])] * (batch_size - len(pictures))
     raw = model.predict_raw(np.stack([*pictures, *black]))
+    if not np.isfinite(raw["scores"].max(initial=0)):  # one walk that finds NaN, too
+        raise NoNumbers(
+            "the model gives scores that are no numbers (NaN): its weights are damaged, or a "
+            "training whose loss was NaN destroyed them; load those from before"
+        )
     results = []
     for i, fit in enumerate(fits):
         boxes, scores, class_ids = class_wise_nms(raw["boxes"][i], raw["scores"][i], **thresholds)

@@ -188,25 +188,22 @@ def check_pixels(images: np.ndarray) -> None:
         raise ValueError(f"pictures hold numbers in 0..255. Received: {low}..{high}; scale them.")
 
 
-def check_sides(size: tuple) -> None:
-    """Refuse sizes of the network's input that its coarsest level does not divide.
+def check_sides(size: tuple[int, int]) -> None:
+    """Refuse a size of the network's input that its coarsest level does not divide.
 
     Args:
-        size: (height, width); None where one is not known.
+        size: (height, width).
 
     Raises:
         ValueError: a side is no multiple of 32.
     """
-    if any(side is not None and (side % SIZE_MULTIPLE or not side) for side in size):
+    if any(side % SIZE_MULTIPLE or not side for side in size):
         height, width = size
-        fitting = [
-            None if side is None else max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE
-            for side in size
-        ]
+        rows, columns = (max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in size)
         raise ValueError(
             f"the network takes heights and widths in multiples of {SIZE_MULTIPLE}, received "
-            f"{height}x{width} (height x width); resize pictures and boxes to "
-            f"{fitting[0]}x{fitting[1]}, with fit_image of yolo.pictures.fit for example"
+            f"{height}x{width} (height x width); resize pictures and boxes to {rows}x{columns}, "
+            "with fit_image of yolo.pictures.fit for example"
         )
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 import yolo
 from yolo.data.door import FIRST, Door
 from yolo.data.one_batch import check_batch, check_structure
+from yolo.pictures.fit import check_sides
 
 BOX = np.float32([8, 8, 40, 40])
 
@@ -49,7 +50,7 @@ def model():
 
 
 def drawn(data, classes=3):
-    door = Door(classes)
+    door = Door(classes, check_sides)
     with door.explained():
         return [truth["classes"].numpy().ravel().tolist() for _, truth in door.checked(data)[0]]
 
@@ -57,13 +58,13 @@ def drawn(data, classes=3):
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.float32])
 def test_good_data_pass_as_they_are(dtype):
     data, (images, truth) = batches(0, 2, -1, 1, -1, -2, -3, dtype=dtype)
-    checked, none = Door(3).checked(data)
+    checked, none = Door(3, check_sides).checked(data)
     assert checked.element_spec == data.element_spec and none is None
     assert checked.cardinality() == data.cardinality()
     assert drawn(data) == [[0, 2], [-1, 1], [-1, -2], [-3]]
-    assert Door(3).checked(images, truth) == (images, truth)
+    assert Door(3, check_sides).checked(images, truth) == (images, truth)
     for other in (None, iter(())):
-        assert Door(3).checked(other) == (other, None)
+        assert Door(3, check_sides).checked(other) == (other, None)
 
 
 def test_the_first_id_too_high_is_named():
@@ -72,7 +73,7 @@ def test_the_first_id_too_high_is_named():
     with pytest.raises(ValueError, match=words):
         drawn(data)
     with pytest.raises(ValueError, match=words):
-        Door(3).checked(images, truth)
+        Door(3, check_sides).checked(images, truth)
     assert drawn(data.take(1)) == [[0, 1]], "what comes before is not lost"
     with pytest.raises(ValueError, match="class id 1 .* the model has 1 class: ids 0 to 0,"):
         drawn(data, 1)
@@ -100,9 +101,9 @@ def test_values_of_pictures_are_looked_at_in_the_first_batches_only():
     bright, dark = (np.full((1, 64, 64, 3), level, np.float32) for level in (200, 0.5))
     truth = {"boxes": BOX[None, None], "classes": np.int32([[0]])}
     late = [(bright, truth)] * FIRST + [(dark, truth)]
-    assert len(list(Door(1).checked(pair for pair in late)[0])) == FIRST + 1
+    assert len(list(Door(1, check_sides).checked(pair for pair in late)[0])) == FIRST + 1
     with pytest.raises(ValueError, match=r"as of 0\.\.1; multiply by 255"):
-        list(Door(1).checked(pair for pair in late[1:])[0])
+        list(Door(1, check_sides).checked(pair for pair in late[1:])[0])
 
 
 def wrong(rng):
