@@ -20,7 +20,7 @@ REASONS = (
 
 # What `--help` shows, on one screen of 24 lines.
 USUAL = {
-    "--data DIR": "pictures and labels in VOC's or COCO's layout, or shards "
+    "--data PATH": "labelled pictures as a tool left them: folder, archive or file "
     "(default: VOCdevkit/ here, else a data set that is drawn)",
     "--classes FILE": "class names, one a line (default: those annotated)",
     "--model NAME": f"python -m yolo models lists them (default: {TrainConfig.model})",
@@ -38,7 +38,7 @@ USUAL = {
 def parser() -> Parser:
     """Return the parser of the command's options."""
     parser = make_parser(
-        "Train a detector on pictures labelled in VOC format. Without --data it trains on "
+        "Train a detector on labelled pictures of any usual format. Without --data it trains on "
         "VOCdevkit/ in the current folder, or on a data set that it draws itself.",
         USUAL,
     )

@@ -64,7 +64,7 @@ def tar_of(path, name, kind=tarfile.REGTYPE, link=""):
         file.addfile(item, io.BytesIO())
 
 
-NAMES = ["../out.txt", "/tmp/out.txt", "a/../../out.txt", "C:\\out.txt", "..\\out.txt", "\\out.txt"]
+NAMES = ["../out.txt", "/srv/out.txt", "a/../../out.txt", "C:\\out.txt", "..\\out.txt", "\\out.txt"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,13 +13,13 @@ from yolo.boxes.detections import Detections
 from yolo.classes import UNUSED_NAMES, common_name
 from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import nearest, short_list
-from yolo.data.formats.coco_json import parsed
+from yolo.data.formats.coco_json import MAX_JSON_BYTES, parsed
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
 from yolo.data.sample import Sample
 from yolo.data.source import Source
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
-from yolo.system.reading import printable
+from yolo.system.reading import printable, regular_file
 from yolo.system.writing import add_text
 
 # Names of files that say nothing about which split they describe.
@@ -79,6 +79,7 @@ def open_file(annotation_json: str | os.PathLike, images: str | os.PathLike) -> 
         images: the folder that holds the pictures under their `file_name`.
     """
     path = Path(annotation_json)
+    regular_file(path, max_bytes=MAX_JSON_BYTES)
     source = Source(path, images=images)
     return CocoFiles(source, {path.stem: _File(path.name, ("",))}, "COCO JSON")
 

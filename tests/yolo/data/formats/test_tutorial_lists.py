@@ -104,7 +104,7 @@ def test_a_list_in_a_sibling_folder_and_one_that_leads_out(voc_folder, write, mo
         "JPEGImages/a%20b%20(1).jpg 1,2,30,40,0", "JPEGImages\\a b (1).jpg 1,2,30,40,0",
         "D:\\data\\VOC2007\\JPEGImages\\a b (1).jpg 1,2,30,40,0",
         "D:/data/JPEGImages/a b (1).jpg 1,2,30,40,0",
-        "/home/me/VOC2007/JPEGImages/a b (1).jpg 1,2,30,40,0",
+        "/data/me/VOC2007/JPEGImages/a b (1).jpg 1,2,30,40,0",
         "JPEGImages/a b (1).jpg 1, 2, 30, 40, 0", "JPEGImages/a b (1).jpg\t1,2,30,40,0",
         "JPEGImages/A B (1).JPG 1,2,30,40,0",
     ],
