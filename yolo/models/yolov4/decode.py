@@ -16,7 +16,8 @@ class Grid(NamedTuple):
 
     Attributes:
         cells_xy: (N, 2) column and row of the anchor's cell.
-        strides: (N,) pixels between cells.
+        strides: (N, 2) pixels between cells, across and down: the level's stride, but where that
+            does not divide the picture, over which Darknet spreads the cells.
         sizes: (N, 2) width and height of the anchor in pixels.
         scales_xy: (N,) Darknet's scale_x_y of its level.
     """
@@ -27,31 +28,42 @@ class Grid(NamedTuple):
     scales_xy: Any
 
 
-def make_grid(config: YOLOv4Config, grid_sizes) -> Grid:
+def make_grid(config: YOLOv4Config, image_size) -> Grid:
     """Return the anchors of all levels.
 
     Args:
         config: strides, anchors and masks.
-        grid_sizes: (rows, columns) of each level, finest first; numbers or scalar tensors.
+        image_size: (height, width) of the network's picture; numbers or scalar tensors.
     """
     parts = []
-    levels = zip(config.strides, config.masks, config.scales_xy, grid_sizes, strict=True)
-    for stride, mask, scale, (rows, columns) in levels:
+    grid_sizes = map_sizes(config.strides, image_size)
+    levels = zip(config.masks, config.scales_xy, grid_sizes, strict=True)
+    for mask, scale, (rows, columns) in levels:
         count = len(mask)
         column, row = ops.meshgrid(ops.arange(columns), ops.arange(rows))
         cells = ops.stack([ops.reshape(column, (-1,)), ops.reshape(row, (-1,))], axis=-1)
         cells = ops.cast(ops.repeat(cells, count, axis=0), "float32")  # (rows * columns * count, 2)
         ones = ops.ones_like(cells[:, 0])
+        across, down = cell_size(image_size, rows, columns)
+        strides = ops.stack([ones * across, ones * down], axis=-1)
         sizes = np.array([config.anchors[index] for index in mask], "float32")
         sizes = ops.tile(ops.convert_to_tensor(sizes), (rows * columns, 1))
-        parts.append((cells, ones * stride, sizes, ones * scale))
+        parts.append((cells, strides, sizes, ones * scale))
     return Grid(*(ops.concatenate(columns, axis=0) for columns in zip(*parts, strict=True)))
+
+
+def cell_size(image_size, rows, columns) -> tuple:
+    """Return the (width, height) in pixels of the cells of a map of a picture (height, width)."""
+    height, width, rows, columns = (
+        ops.cast(side, "float32") for side in (*image_size, rows, columns)
+    )
+    return width / columns, height / rows
 
 
 def make_anchors(config: YOLOv4Config, image_size):
     """Return every anchor of a picture around its cell's centre, (N, 4) xyxy pixels."""
-    grid = make_grid(config, map_sizes(config.strides, image_size))
-    centres = (grid.cells_xy + 0.5) * grid.strides[:, None]
+    grid = make_grid(config, image_size)
+    centres = (grid.cells_xy + 0.5) * grid.strides
     return to_xyxy(ops.concatenate([centres, grid.sizes], axis=-1))
 
 
@@ -99,7 +111,7 @@ def encode_boxes(boxes_xyxy, grid: Grid, *, new_coords: bool = False):
     Reference:
         darknet/src/yolo_layer.c, delta_yolo_box, the case MSE.
     """
-    centre = (boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2 / grid.strides[..., None]
+    centre = (boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2 / grid.strides
     ratio = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]) / grid.sizes
     ratio = ops.maximum(ratio, 1e-7)  # of padding, too, which has no size
     size = ops.sqrt(ratio / 4.0) if new_coords else ops.log(ratio)
@@ -124,7 +136,7 @@ def decode_boxes(raw_boxes, grid: Grid, *, new_coords: bool = False):
         darknet/src/yolo_layer.c, get_yolo_box; with `new_coords=1` the logistic that a cfg puts
         into the convolution before is taken here.
     """
-    centre = (_places(raw_boxes, grid) + grid.cells_xy) * grid.strides[..., None]
+    centre = (_places(raw_boxes, grid) + grid.cells_xy) * grid.strides
     if new_coords:
         size = 4.0 * ops.square(ops.sigmoid(raw_boxes[..., 2:4])) * grid.sizes
     else:
@@ -152,7 +164,7 @@ def decode(config: YOLOv4Config, maps, image_size) -> dict:
         objectness times class probability.
     """
     raw = flatten(config, maps)
-    grid = make_grid(config, map_sizes(config.strides, image_size))
+    grid = make_grid(config, image_size)
     boxes = decode_boxes(raw[..., :4], grid, new_coords=config.new_coords)
     scores = ops.sigmoid(raw[..., 4:5]) * ops.sigmoid(raw[..., 5:])
     return {"boxes": boxes, "scores": scores}

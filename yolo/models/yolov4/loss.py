@@ -76,7 +76,7 @@ def detection_loss(
             f"class_factors has a number for each of the {raw.shape[-1] - 5} classes, or none; "
             f"received {len(settings.class_factors)}"
         )
-    grid = make_grid(config, sizes)
+    grid = make_grid(config, image_size)
     targets = assign(config, settings, image_size, ground_truth["boxes"], ground_truth["classes"])
     location, classes, similarity = _positive_losses(
         config, settings, raw, grid, targets, image_size

@@ -10,7 +10,7 @@ from keras import ops
 from yolo.boxes.ignored import at_least_one
 from yolo.boxes.labels import CROWD, DIFFICULT
 from yolo.boxes.overlap import map_sizes, shape_iou
-from yolo.models.yolov4.decode import make_anchors
+from yolo.models.yolov4.decode import cell_size, make_anchors
 from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss
 
 _BLOCK = 32  # objects compared at once in `class_shares`
@@ -162,9 +162,10 @@ def matched_anchors(
 def _anchor_indices(config, image_size, centres):
     """Return (batch, M, S): the index of each slot's anchor in the cell that holds the centre."""
     indices, offset = [], 0
-    levels = zip(config.strides, config.masks, map_sizes(config.strides, image_size), strict=True)
-    for stride, mask, (rows, columns) in levels:
-        cell = ops.cast(ops.floor(centres / stride), "int32")
+    levels = zip(config.masks, map_sizes(config.strides, image_size), strict=True)
+    for mask, (rows, columns) in levels:
+        sides = ops.stack(cell_size(image_size, rows, columns))
+        cell = ops.cast(ops.floor(centres / sides), "int32")
         column = ops.clip(cell[..., 0], 0, columns - 1)
         row = ops.clip(cell[..., 1], 0, rows - 1)
         first = offset + (row * columns + column) * len(mask)

@@ -14,7 +14,7 @@ def _sigmoid(x):
 
 def test_one_box_by_hand():
     grid = Grid(
-        np.array([[3.0, 2.0]]), np.array([16.0]), np.array([[23.0, 27.0]]), np.array([1.05])
+        np.array([[3.0, 2.0]]), np.array([[16.0, 16.0]]), np.array([[23.0, 27.0]]), np.array([1.05])
     )
     raw = np.array([[0.4, -1.2, 0.1, -0.3]], "float32")
     cx = (_sigmoid(0.4) * 1.05 - 0.025 + 3) * 16
@@ -25,13 +25,13 @@ def test_one_box_by_hand():
 
 
 def test_grid_of_a_picture_that_is_wider_than_high():
-    grid = make_grid(CONFIG, [(2, 4), (1, 2)])
+    grid = make_grid(CONFIG, (32, 64))
     assert tuple(grid.cells_xy.shape) == (2 * 4 * 3 + 1 * 2 * 3, 2)
     cells = np.array(grid.cells_xy)
     np.testing.assert_array_equal(cells[:3], [[0, 0]] * 3)  # the anchors of a cell are neighbours
     np.testing.assert_array_equal(cells[3], [1, 0])  # then the next column
     np.testing.assert_array_equal(cells[12], [0, 1])  # then the next row
-    np.testing.assert_array_equal(np.array(grid.strides)[[0, 23, 24, 29]], [16, 16, 32, 32])
+    np.testing.assert_array_equal(np.array(grid.strides)[[0, 23, 24, 29], 0], [16, 16, 32, 32])
     np.testing.assert_array_equal(np.array(grid.sizes)[:3], YOLOV4_TINY_ANCHORS[:3])
     np.testing.assert_array_equal(np.array(grid.sizes)[-1], YOLOV4_TINY_ANCHORS[5])
 
@@ -64,3 +64,14 @@ def test_any_finite_map_gives_finite_boxes():
             32: np.full((1, 1, 1, 21), value, "float32"),
         }
         assert np.isfinite(decode(CONFIG, maps, (32, 32))["boxes"]).all()
+
+
+def test_cells_are_spread_over_a_picture_that_no_stride_divides():
+    """In Darknet a centre is a share of the grid, whatever its cells measure in pixels."""
+    config = YOLOv4Config("darknet", ((20, 24),), ((0,),), strides=(16,))
+    maps = {16: np.zeros((1, 6, 7, 6), "float32")}
+    boxes = np.array(decode(config, maps, (88, 104))["boxes"][0]).reshape(6, 7, 4)
+    x, y = (boxes[..., 0] + boxes[..., 2]) / 2, (boxes[..., 1] + boxes[..., 3]) / 2
+    np.testing.assert_allclose(x[3], (np.arange(7) + 0.5) / 7 * 104, rtol=1e-6)
+    np.testing.assert_allclose(y[:, 3], (np.arange(6) + 0.5) / 6 * 88, rtol=1e-6)
+    np.testing.assert_allclose(boxes[..., 2] - boxes[..., 0], 20, rtol=1e-5)

@@ -35,7 +35,7 @@ def test_heads_come_in_any_order():
     config = _config()
     assert config.strides == (32, 64) and config.scales_xy == (1.5, 2.0)
     assert config.masks == ((0, 1, 2, 3), (4, 5, 6, 7)) and config.mask(64) == (4, 5, 6, 7)
-    grid = make_grid(config, [(2, 4), (1, 2)])
+    grid = make_grid(config, (64, 128))
     assert np.array(grid.sizes)[[0, 3, 32, 35]].tolist() == [
         [13, 17],
         [61, 45],
@@ -89,7 +89,7 @@ def test_a_box_of_new_coords_by_hand():
 
 @pytest.mark.parametrize("new_coords", [False, True])
 def test_encoding_undoes_decoding(new_coords):
-    grid = make_grid(_config(), [(2, 3), (1, 2)])
+    grid = make_grid(_config(), (64, 96))
     raw = np.random.default_rng(0).normal(0, 1.5, (2, 32, 4)).astype("float32")
     boxes = decode_boxes(raw, grid, new_coords=new_coords)
     codes = codes_of(raw, grid, new_coords=new_coords)
@@ -99,7 +99,7 @@ def test_encoding_undoes_decoding(new_coords):
 
 
 def test_codes_of_padding_are_finite():
-    grid = Grid(np.zeros((1, 2)), np.array([32.0]), np.array([[9.0, 9.0]]), np.array([1.0]))
+    grid = Grid(np.zeros((1, 2)), np.array([[32.0, 32.0]]), np.array([[9.0, 9.0]]), np.array([1.0]))
     for new_coords in (False, True):
         assert np.isfinite(encode_boxes(np.zeros((1, 4)), grid, new_coords=new_coords)).all()
 

@@ -54,9 +54,8 @@ def _loss(maps, boxes=BOXES, ids=IDS, *, loss="cross-entropy", settings=None):
 
 def _reference(maps, settings, cell_loss):
     """Return the three parts by loops over pictures, objects and anchors."""
-    sizes = [(4, 6), (2, 3)]
     raw = np.array(flatten(CONFIG, maps), "float64")
-    grid = make_grid(CONFIG, sizes)
+    grid = make_grid(CONFIG, SIZE)
     decoded = np.array(decode_boxes(raw[..., :4].astype("float32"), grid), "float64")
     targets = assign(CONFIG, settings, SIZE, BOXES, IDS)
     positive, anchor = np.array(targets.positive), np.array(targets.anchor)
@@ -128,7 +127,7 @@ def test_ignored_anchors_have_no_gradient():
         value = _loss(dict(zip((16, 32), sources, strict=True)), settings=settings)
     gradient = tape.gradient(value["confidence_loss"], sources)
     objectness = np.concatenate([g.numpy().reshape(2, -1, 8)[..., 4] for g in gradient], axis=1)
-    grid = make_grid(CONFIG, [(4, 6), (2, 3)])
+    grid = make_grid(CONFIG, (64, 96))
     decoded = np.array(decode_boxes(flatten(CONFIG, maps)[..., :4], grid))
     targets = assign(CONFIG, settings, SIZE, BOXES, IDS)
     for b in range(2):
@@ -264,7 +263,7 @@ def test_soft_targets_are_the_overlap_of_the_predicted_box():
     maps = _maps()
     _loss(maps, loss=Recorder(), settings=settings)
     truth = np.array(recorded["truth"])[..., 0]
-    grid = make_grid(CONFIG, [(4, 6), (2, 3)])
+    grid = make_grid(CONFIG, (64, 96))
     decoded = np.array(decode_boxes(flatten(CONFIG, maps)[..., :4], grid))
     targets = assign(CONFIG, settings, SIZE, BOXES, IDS)
     b, m, s = np.argwhere(np.array(targets.positive) > 0)[0]
