@@ -77,7 +77,7 @@ def find_format(source: Source, name: str | None = None) -> Found | None:
     """
     formats = FORMATS if name is None else (_named(name),)
     if source.file is not None:
-        return _of(source, formats)
+        return _of(source.with_pictures(), formats)
     if (whole := _whole_of(source)) is not None and (found := _of(whole, formats)):
         log.info(
             "%s is a part of the data set in %s, which is taken",

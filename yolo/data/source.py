@@ -59,6 +59,25 @@ class Source:
         self._links: set[str] = set()
         self._odd: list[str] = []
 
+    @property
+    def named(self) -> str:
+        """The relative name of `file`; "" where a folder was named."""
+        return "" if self.file is None else self.file.relative_to(self.root).as_posix()
+
+    def with_pictures(self) -> Source:
+        """Return this, or for a file in a folder of labels alone the source of the folder above."""
+        around = self.root.absolute()
+        if (
+            self.file is None
+            or self.images is not None
+            or around.name.lower() not in LABEL_FOLDERS | PICTURE_FOLDERS
+            or len(self.pictures)
+        ):
+            return self
+        whole = Source(self.file.absolute(), classes=self.classes)
+        whole.root = around.parent
+        return whole
+
     @cached_property
     def _listed(self) -> tuple[list[str], frozenset[str]]:
         folders = set[str]()

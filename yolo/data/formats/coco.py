@@ -42,7 +42,7 @@ class _File(NamedTuple):
 def recognise(source: Source) -> bool:
     """Tell whether a data set has instances files, by the names or the first bytes of a few."""
     if source.file is not None:
-        return source.file.suffix.lower() == ".json" and _looks_so(source, source.file.name)
+        return source.file.suffix.lower() == ".json" and _looks_so(source, source.named)
     return bool(_names(source))
 
 
@@ -57,7 +57,7 @@ def open_source(source: Source) -> CocoFiles:
     Raises:
         DatasetError: two files describe one split.
     """
-    names = [source.file.name] if source.file is not None else _names(source)
+    names = [source.named] if source.file is not None else _names(source)
     files = dict[str, _File]()
     for name in names:
         split = _split(name)

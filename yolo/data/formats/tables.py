@@ -99,7 +99,7 @@ def open_source(source: Source) -> DataSet:
 def _tables(source: Source) -> dict[str, _Table]:
     """Return the tables of labels by their relative names."""
     if source.file is not None:
-        names = [source.file.name] if source.file.suffix.lower() in (".csv", ".tsv") else []
+        names = [source.named] if source.file.suffix.lower() in (".csv", ".tsv") else []
     else:
         names = [name for name in source.with_suffix(".csv", ".tsv") if name.count("/") < 2]
     found = {name: _table(source.head(name, 1 << 14)) for name in names}

@@ -26,7 +26,7 @@ _WIDE = re.compile(rf"\s({_NUMBER}(?:,\s*{_NUMBER}){{4}})(?=\s|$)", re.IGNORECAS
 def recognise(source: Source) -> bool:
     """Tell whether a list was named, or lists lie at the top of a folder: by their first lines."""
     if source.file is not None:
-        return source.file.suffix.lower() == ".txt" and _looks_so(source, source.file.name)
+        return source.file.suffix.lower() == ".txt" and _looks_so(source, source.named)
     return bool(_list_files(source))
 
 
@@ -36,7 +36,7 @@ def open_source(source: Source) -> DataSet:
     Raises:
         DatasetError: a list cannot be read, or nothing says what its class numbers mean.
     """
-    names = [source.file.name] if source.file is not None else _list_files(source)
+    names = [source.named] if source.file is not None else _list_files(source)
     paths = {stem_and_suffix(name)[0].rpartition("_")[2]: source.path(name) for name in names}
     if len(paths) < len(names):  # 2007_train.txt and 2012_train.txt
         paths = {stem_and_suffix(name)[0]: source.path(name) for name in names}

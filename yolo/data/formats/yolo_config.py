@@ -51,7 +51,7 @@ def find_config(source: Source) -> str | None:
         DatasetError: there are several, none of them with a usual name.
     """
     if source.file is not None:
-        name = source.file.name
+        name = source.named
         return name if name.lower().endswith((".yaml", ".yml", ".data")) else None
     yamls = [name for name in source.with_suffix(".yaml", ".yml") if "/" not in name]
     found = [name for name in yamls if _YAML.search(source.head(name))]

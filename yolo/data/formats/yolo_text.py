@@ -22,6 +22,7 @@ from yolo.data.source import Source
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, read_lines_of, shortened
+from yolo.system.terminal import counted
 from yolo.system.writing import add_text
 
 log = logging.getLogger("yolo")
@@ -72,15 +73,18 @@ def open_source(source: Source) -> DataSet:
     labels = _Labels(source, config)
     pictures = {split: labels.of(names) for split, names in splits.items()}
     labels.tell()
-    return YoloLabels(source.file or source.root, pictures, config)
+    return YoloLabels(source, pictures, config)
 
 
 class YoloLabels(DataSet):
     """YOLO's labels, opened; without class names their numbers are counted in those asked for."""
 
-    def __init__(self, root: Path, pictures: Mapping, config: YoloConfig):
+    def __init__(self, source: Source, pictures: Mapping, config: YoloConfig):
+        root = source.file or source.root
         super().__init__(root, pictures, config.names or (), config.kind)
         self._numbered = config.names is None
+        texts = len(source.with_suffix(".txt"))
+        self._seen = f"{counted(len(source.pictures), 'picture')}, {texts} .txt"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -91,8 +95,9 @@ class YoloLabels(DataSet):
         """
         if self._numbered:
             raise DatasetError(
-                f"{printable(self.root)}: YOLO labels, but no class names (data.yaml, classes.txt "
-                "or obj.names): give --classes FILE, one name a line"
+                f"{printable(self.root)}: {self._seen} whose lines look like YOLO labels, but no "
+                "class names (data.yaml, classes.txt, obj.names): give --classes FILE, one name a "
+                "line"
             )
         return super().classes
 

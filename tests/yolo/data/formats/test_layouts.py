@@ -25,3 +25,26 @@ def test_same_pictures_classes_and_boxes(write, tmp_path):
             assert found == [name for name, _ in one.objects]
             boxes = np.array([box for _, box in one.objects], np.float32).reshape(-1, 4)
             np.testing.assert_allclose(sample.boxes_xyxy, boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "write, name",
+    [
+        (layouts.yolo_ultralytics, "mine.yaml"),
+        (layouts.yolo_darknet, "obj.data"),
+        (layouts.coco_own, "annotations/instances_train2017.json"),
+        (layouts.coco_cvat, "annotations/instances_train.json"),
+        (layouts.csv_tensorflow, "data/train_labels.csv"),
+        (layouts.csv_open_images, "train-annotations-bbox.csv"),
+    ],
+)
+def test_the_file_that_describes_them_may_be_named(write, name, tmp_path, monkeypatch):
+    write(tmp_path / "mine")
+    folder, _, last = f"mine/{name}".rpartition("/")
+    monkeypatch.chdir(tmp_path / folder)
+    for path in (tmp_path / "mine" / name, last):
+        opened = open_folder(path)
+        assert opened.classes == layouts.CLASSES
+        found = [one.path.name for one in opened.read("train")]
+        drawn = [one.name for one in layouts.DRAWN if one.split == "train"]
+        assert set(found) | {"b 1.png"} == set(drawn)

@@ -84,7 +84,7 @@ def test_a_faulty_line_is_named_by_file_and_number(labelled, line, words):
 
 def test_without_class_names_the_option_is_named_and_its_names_are_counted(labelled):
     opened = labelled("1 0.5 0.5 0.25 0.5\n", yaml=None)
-    with pytest.raises(DatasetError, match="no class names.*give --classes FILE"):
+    with pytest.raises(DatasetError, match="1 picture, 1 .txt whose lines look.*give --classes"):
         _ = opened.classes
     assert read_one(opened, classes=("a", "b")).class_ids.tolist() == [1]
     with pytest.raises(DatasetError, match=r"a\.txt:1: object: class '1' .* not among a"):
