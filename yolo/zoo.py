@@ -39,8 +39,8 @@ def build(
             without letter_box=1, as Darknet does.
         **options: fields of the model's settings to change. YOLOv4: e.g. `anchors`, `masks` (for
             yolov4-tiny also "custom" or "coco"), `attention`, `prior`. RetinaNet: `profile`
-            ("paper", "torchvision-v1", "torchvision-v2", "detectron2", "fizyr") and the fields
-            of `RetinaNetConfig`, e.g. `backbone`, `frozen_norm`, `frozen_stages`.
+            ("paper", "torchvision-v1", "torchvision-v2") and the fields of
+            `RetinaNetConfig`, e.g. `backbone`, `frozen_norm`, `frozen_stages`.
 
     Returns:
         A `Detector`, not compiled.

@@ -1,9 +1,9 @@
 """Train on one device and on two replicas; print by how much weights and logs then differ.
 
 A program of its own, since devices are divided before TensorFlow starts. Its arguments are a
-model, a learning rate, and losses for YOLOv4, profiles for RetinaNet; a line for each of these.
-The first is trained as a graph, the others step by step, which is quicker for two steps; the
-networks are small, as it is the loss that knows of replicas.
+model, a learning rate, and losses for YOLOv4, profiles or normalizers for RetinaNet; a line for
+each of these. The first is trained as a graph, the others step by step, which is quicker for two
+steps; the networks are small, as it is the loss that knows of replicas.
 """
 
 import os
@@ -16,6 +16,7 @@ import tensorflow as tf
 import yolo
 from tests.faults.full import small
 from yolo.models.retinanet import network as retinanet
+from yolo.models.retinanet.settings import PROFILES
 from yolo.models.yolov4 import network as yolov4
 
 
@@ -34,7 +35,8 @@ def train(strategy, name, rate, kind, eager):
     """Return weights and history of two steps."""
     loss, options = kind, {}
     if name.startswith("retinanet"):
-        loss, options = "focal", {"profile": kind, "frozen_norm": True, "channels": 32}
+        loss, options = "focal", {"frozen_norm": True, "channels": 32}
+        options["profile" if kind in PROFILES else "normalizer"] = kind
     with strategy.scope():
         keras.utils.set_random_seed(1)
         model = yolo.build(name, classes=["a", "b"], image_size=(64, 64), **options)

@@ -17,6 +17,7 @@ import numpy as np
 
 from yolo.classes import COCO_CATEGORIES
 from yolo.errors import WeightsError
+from yolo.models.retinanet.settings import from_profile
 from yolo.system.reading import (
     MAX_BYTES,
     ZIP_DAMAGE,
@@ -35,6 +36,8 @@ SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
 # torchvision runs its first published COCO weights with batch norm's epsilon at 0
 # (models/detection/retinanet.py, `overwrite_eps(model, 0.0)`); all others with 1e-5.
 EPSILON_0 = re.compile(r"retinanet_resnet50_fpn_coco")
+# Fields of the settings that say which boxes the outputs mean
+_MEANING = ("anchor_offset", "rounded_anchors", "p6_from")
 _HEADER_LIMIT = 100 * 2**20
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
 
@@ -110,6 +113,8 @@ class TorchvisionFile:
                 f"{network.name} with another backbone"
             )
         classes, tensors = self._class_outputs(), dict(self.tensors)
+        if classes is not None:
+            self._refuse_other_anchors(model)
         layers = [layer for layer in network.layers if layer.weights]
         fresh = []
         if classes is None:
@@ -133,6 +138,27 @@ class TorchvisionFile:
             self.path.name, len(layers), ", ".join(fresh) or "none",
         )  # fmt: skip
         return len(layers)
+
+    def _refuse_other_anchors(self, model) -> None:
+        """Refuse a RetinaNet whose outputs mean other boxes than those of the file.
+
+        A ResNet alone fits every profile: all have torchvision's.
+
+        Raises:
+            WeightsError: its anchors stand elsewhere, or P6 is made from another map.
+        """
+        found, architecture = self.describe(), getattr(model, "architecture", None)
+        if found is None or architecture is None:
+            return
+        profile = found.options["profile"]
+        theirs = from_profile(profile)
+        wrong = [name for name in _MEANING if getattr(architecture, name) != getattr(theirs, name)]
+        if wrong:
+            raise WeightsError(
+                f"{printable(self.path)}: is of the profile {profile}, whose {wrong[0]} is "
+                f"{getattr(theirs, wrong[0])!r}, not {getattr(architecture, wrong[0])!r}: choose "
+                f"--profile {profile}"
+            )
 
     def _class_outputs(self) -> int | None:
         """Return the outputs that predict classes, 9 for each; None for a ResNet alone."""

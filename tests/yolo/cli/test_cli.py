@@ -94,7 +94,7 @@ def test_lists_of_the_tutorial(tmp_path, monkeypatch, outcome, arguments, words)
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--profile", "fizyr"], "--profile belongs to RetinaNet, not yolov4-tiny"),
+        (["--profile", "torchvision-v1"], "--profile belongs to RetinaNet, not yolov4-tiny"),
         (["--model", "retinanet", "--iou", "giou"], "--iou belongs to YOLOv4, not retinanet"),
         (["--model", "retinanet", "--attention", "none", "--profile", "paper"], "no such folder"),
     ],

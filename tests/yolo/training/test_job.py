@@ -75,7 +75,7 @@ def test_unknown_settings_are_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="no setting 'epoch'; did you mean 'epochs'?"):
         yolo.train(epoch=3)
     with pytest.raises(ConfigError, match="--profile belongs to RetinaNet"):
-        yolo.train(TrainConfig(profile="fizyr"))
+        yolo.train(TrainConfig(profile="torchvision-v1"))
 
 
 # ----------------------------------------------------------------------- around a training

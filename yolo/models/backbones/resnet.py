@@ -16,10 +16,7 @@ RESNET_STAGES = {
 }
 
 
-def resnet(
-    images, name: str, *, stride_in_1x1: bool = False, epsilon: float = 1e-5,
-    frozen_norm: bool = False,
-) -> dict:  # fmt: skip
+def resnet(images, name: str, *, epsilon: float = 1e-5, frozen_norm: bool = False) -> dict:
     """Return {8, 16, 32: (batch, h, w, channels)}, C3 to C5 by stride.
 
     A layer is called backbone_ and torchvision's name for it, with _ for the dots.
@@ -27,8 +24,6 @@ def resnet(
     Args:
         images: (batch, h, w, 3), preprocessed as the weights want it.
         name: key of `RESNET_STAGES`.
-        stride_in_1x1: whether a bottleneck steps in its first convolution (He et al.) or in
-            its second (torchvision).
         epsilon: of the batch norm.
         frozen_norm: whether the batch norm is a fixed scale and shift.
 
@@ -60,9 +55,9 @@ def resnet(
             stride = 2 if stage > 1 and block == 0 else 1
             part, width = f"layer{stage}_{block}", 32 * 2**stage
             if bottleneck:
-                first, second = (stride, 1) if stride_in_1x1 else (1, stride)
-                y = conv(x, width, 1, f"{part}_conv1", stride=first)
-                y = conv(y, width, 3, f"{part}_conv2", stride=second)
+                # He et al. step in the first convolution, torchvision's weights in the second.
+                y = conv(x, width, 1, f"{part}_conv1")
+                y = conv(y, width, 3, f"{part}_conv2", stride=stride)
                 y = conv(y, 4 * width, 1, f"{part}_conv3", activation="linear", scale=weight)
             else:
                 y = conv(x, width, 3, f"{part}_conv1", stride=stride)

@@ -29,8 +29,6 @@ def cell_anchors(config: RetinaNetConfig, level: int) -> np.ndarray:
         scales = np.floor(scales + 1e-6)
     scales = scales.astype("float32")
     widths, heights = np.outer(1 / root, scales), np.outer(root, scales)  # (ratios, scales)
-    if config.anchor_order == "scale-major":
-        widths, heights = widths.T, heights.T
     corners = np.stack([-widths, -heights, widths, heights], axis=-1).reshape(-1, 4) / 2
     return np.round(corners) if config.rounded_anchors else corners
 
@@ -38,7 +36,8 @@ def cell_anchors(config: RetinaNetConfig, level: int) -> np.ndarray:
 def make_anchors(config: RetinaNetConfig, image_size):
     """Return every anchor of a picture: (N, 4) float32 xyxy pixels, finest level first.
 
-    Within a level they go row by row, column by column, and in a cell in the profile's order.
+    Within a level they go row by row, column by column, and in a cell all scales of a ratio stand
+    together.
 
     Args:
         config: the network's settings.
@@ -64,39 +63,32 @@ def make_anchors(config: RetinaNetConfig, image_size):
     return ops.concatenate(parts, axis=0)
 
 
-def encode_boxes(config: RetinaNetConfig, boxes_xyxy, anchors):
+def encode_boxes(boxes_xyxy, anchors):
     """Return the numbers that `decode_boxes` turns into these boxes.
 
     Args:
-        config: coding and its deviation.
         boxes_xyxy: (..., N, 4) with an area.
         anchors: (N, 4) xyxy.
 
     Returns:
-        (..., N, 4): for "centre" the offset of the centre over the anchor's size and the
-        logarithm of the size's ratio; for "corner" the offsets of the corners over it.
+        (..., N, 4): the offset of the centre over the anchor's size and the logarithm of the size's
+        ratio.
 
     Reference:
-        Girshick et al. (2014), appendix C; fizyr's keras-retinanet, `bbox_transform`.
+        Girshick et al. (2014), appendix C.
     """
     size = anchors[..., 2:] - anchors[..., :2]
-    if config.box_coding == "corner":
-        coded = (boxes_xyxy - anchors) / ops.concatenate([size, size], axis=-1)
-    else:
-        box_size = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]
-        offset = (
-            boxes_xyxy[..., 2:] + boxes_xyxy[..., :2] - anchors[..., 2:] - anchors[..., :2]
-        ) / 2
-        ratio = ops.log(ops.maximum(box_size, 1e-3) / size)
-        coded = ops.concatenate([offset / size, ratio], axis=-1)
-    return coded / config.box_std
+    box_size = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]
+    offset = (boxes_xyxy[..., 2:] + boxes_xyxy[..., :2] - anchors[..., 2:] - anchors[..., :2]) / 2
+    ratio = ops.log(ops.maximum(box_size, 1e-3) / size)
+    return ops.concatenate([offset / size, ratio], axis=-1)
 
 
 def decode_boxes(config: RetinaNetConfig, deltas, anchors):
     """Return corners in pixels of the network's picture; finite for any finite input.
 
     Args:
-        config: coding, its deviation and its limit.
+        config: the limit.
         deltas: (..., N, 4) raw outputs.
         anchors: (N, 4) xyxy.
 
@@ -104,9 +96,6 @@ def decode_boxes(config: RetinaNetConfig, deltas, anchors):
         (..., N, 4) xyxy.
     """
     size = anchors[..., 2:] - anchors[..., :2]
-    deltas = deltas * config.box_std
-    if config.box_coding == "corner":
-        return anchors + deltas * ops.concatenate([size, size], axis=-1)
     centre = (anchors[..., 2:] + anchors[..., :2]) / 2 + deltas[..., :2] * size
     ratio = ops.minimum(deltas[..., 2:], config.max_log_scale)
     return to_xyxy(ops.concatenate([centre, ops.exp(ratio) * size], axis=-1))

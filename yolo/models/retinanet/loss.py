@@ -137,7 +137,7 @@ def _box_losses(config, settings: RetinaNetLoss, deltas, boxes, truth, anchors):
     """Return the box loss of every anchor, (batch, N)."""
     if settings.box_loss == "giou":
         return 1.0 - box_similarity(boxes, truth, "giou")
-    error = ops.abs(deltas - encode_boxes(config, truth, anchors))
+    error = ops.abs(deltas - encode_boxes(truth, anchors))
     if settings.box_loss == "smooth_l1":
         beta = settings.beta
         error = ops.where(error < beta, 0.5 * ops.square(error) / beta, error - 0.5 * beta)

@@ -14,33 +14,19 @@ from yolo.models.retinanet.settings import DARKNETS, RESNETS, RetinaNetConfig
 
 SUBNET_DEPTH = 4
 _PROBE = 256  # pixels; any multiple of 32 shows at which stride a layer works
-# Means and deviations of ImageNet's channels: RGB over 255, and BGR as Caffe's models and
-# detectron2 subtract them.
-PREPROCESSING = {
-    "torch": {"mean": (0.485, 0.456, 0.406), "deviation": (0.229, 0.224, 0.225), "unit": 255.0},
-    "caffe": {"mean": (103.939, 116.779, 123.68), "deviation": (1.0, 1.0, 1.0), "bgr": True},
-    "detectron2": {"mean": (103.53, 116.28, 123.675), "deviation": (1.0, 1.0, 1.0), "bgr": True},
-}
+# Means and deviations of ImageNet's channels, RGB over 255, as torchvision's weights want them.
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Normalize(keras.layers.Layer):
-    """Subtracts a mean from each channel and divides it by a deviation.
+    """Subtracts `MEAN` from each channel, over 255, and divides it by `DEVIATION`."""
 
-    Args:
-        mean: of each channel.
-        deviation: of each channel.
-        unit: grey levels that mean and deviation count as 1.
-        bgr: whether the channels are turned round first.
-    """
-
-    def __init__(self, mean, deviation, unit=1.0, bgr=False, **kwargs):
+    def __init__(self, **kwargs):
         super().__init__(dtype="float32", **kwargs)
-        self.mean, self.deviation, self.unit, self.bgr = mean, deviation, unit, bgr
 
     def call(self, images):
         """Map (batch, h, w, 3), 0..255 RGB, to the same shape."""
-        images = images[..., ::-1] if self.bgr else images
-        return (images / self.unit - ops.array(self.mean)) / ops.array(self.deviation)
+        return (images / 255.0 - ops.array(MEAN)) / ops.array(DEVIATION)
 
 
 class Output(keras.layers.Layer):
@@ -134,11 +120,10 @@ def freeze(config: RetinaNetConfig, network: keras.Model) -> None:
 
 def _backbone(config: RetinaNetConfig, images) -> dict:
     if config.backbone in RESNETS:
-        x = Normalize(**PREPROCESSING[config.preprocessing], name="preprocess")(images)
+        x = Normalize(name="preprocess")(images)
         return resnet(
-            x, config.backbone, stride_in_1x1=config.stride_in_1x1, epsilon=config.norm_epsilon,
-            frozen_norm=config.frozen_norm,
-        )  # fmt: skip
+            x, config.backbone, epsilon=config.norm_epsilon, frozen_norm=config.frozen_norm
+        )
     if config.backbone in DARKNETS:
         x = keras.layers.Rescaling(1 / 255, name="preprocess", dtype="float32")(images)
         tiny = config.backbone == "csp-darknet-tiny"

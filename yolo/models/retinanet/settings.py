@@ -35,13 +35,11 @@ class Profile(NamedTuple):
 _TORCHVISION = {
     "anchor_offset": 0.0,
     "rounded_anchors": True,
-    "stride_in_1x1": False,
     "normalizer": "picture",
 }
-# torchvision 0.28 (models/detection/retinanet.py, anchor_utils.py, _utils.py), detectron2 0.6
-# (modeling/meta_arch/retinanet.py, config/defaults.py, configs/Base-RetinaNet.yaml) and fizyr's
-# keras-retinanet 1.0.0 (utils/anchors.py, losses.py, layers/_misc.py). The paper leaves centres
-# and order open; they are fizyr's.
+# torchvision 0.28 (models/detection/retinanet.py, anchor_utils.py, _utils.py). The paper leaves
+# centres and order of anchors open; they are keras-retinanet's. All have torchvision's ResNet: of
+# no other program are its weights read.
 PROFILES = {
     "paper": Profile({}, {}),
     "torchvision-v1": Profile(
@@ -51,16 +49,6 @@ PROFILES = {
         _TORCHVISION | {"head_norm": "group", "frozen_norm": False},
         {"box_loss": "giou", "force_match": True},
     ),
-    "detectron2": Profile(
-        {
-            "anchor_offset": 0.0,
-            "anchor_order": "scale-major",
-            "preprocessing": "detectron2",
-            "normalizer": "average",
-        },
-        {"box_loss": "l1", "force_match": True},
-    ),
-    "fizyr": Profile({"box_coding": "corner", "box_std": 0.2, "preprocessing": "caffe"}, {}),
 }
 
 
@@ -102,11 +90,6 @@ class RetinaNetConfig:
         "cut sizes to whole pixels, round corners, and take the stride as picture side // cells, "
         "as torchvision does",
     )
-    anchor_order: str = option(
-        "ratio-major",
-        "of a cell: all scales of a ratio together, or all ratios of a scale",
-        choices=("ratio-major", "scale-major"),
-    )
     anchors: tuple[tuple[float, float], ...] = option(
         (),
         "(width, height) in pixels, as many for each of P3 to P7, finest first, instead of those "
@@ -125,25 +108,7 @@ class RetinaNetConfig:
         "group: group norm in the subnets, which learn sooner with it",
         choices=("none", "group"),
     )
-    box_coding: str = option(
-        "centre",
-        "offsets of the centre over the anchor's size and logarithms of the size's ratio, or "
-        "offsets of the corners over the anchor's size",
-        choices=("centre", "corner"),
-    )
-    box_std: float = option(1.0, "what the coded numbers are divided by")
-    max_log_scale: float = option(MAX_LOG_SCALE, "limit on the decoded logarithm, for centre")
-    preprocessing: str = option(
-        "torch",
-        "of the pictures of a ResNet: RGB / 255, less mean, by deviation; BGR less mean; the same "
-        "with detectron2's means. Other backbones have their own",
-        choices=("torch", "caffe", "detectron2"),
-    )
-    stride_in_1x1: bool = option(
-        True,
-        "let a ResNet's bottleneck step in its first 1x1 convolution, as in the original model, "
-        "or in its 3x3, as torchvision does",
-    )
+    max_log_scale: float = option(MAX_LOG_SCALE, "limit on the decoded logarithm")
     norm_epsilon: float = option(1e-5, "added to the variance in a ResNet's batch norm")
     frozen_norm: bool = option(True, "keep the backbone's batch norm as loaded")
     frozen_stages: int = option(

@@ -54,9 +54,7 @@ def _reference(outputs, settings, normalizer="batch"):
             truth = np.zeros(CLASSES)
             if matched[b, n] >= 0:
                 truth[IDS[b, matched[b, n]]] = 1
-                coded = np.array(
-                    encode_boxes(CONFIG, BOXES[b, matched[b, n]][None], ANCHORS[n][None])
-                )
+                coded = np.array(encode_boxes(BOXES[b, matched[b, n]][None], ANCHORS[n][None]))
                 error = np.abs(deltas[b, n] - coded[0])
                 beta = settings.beta
                 location[b] += np.where(
@@ -139,7 +137,7 @@ def test_giou_is_zero_for_perfect_boxes_and_l1_counts_the_coded_distance():
     matched = np.array(assign(CONFIG, settings, SIZE, ANCHORS, BOXES, IDS).matched)
     truth = np.stack([BOXES[b][np.maximum(matched[b], 0)] for b in range(2)])
     truth = np.where(matched[..., None] >= 0, truth, ANCHORS)
-    exact = np.array(encode_boxes(CONFIG, truth, ANCHORS))
+    exact = np.array(encode_boxes(truth, ANCHORS))
     outputs = {**_outputs(), "box_deltas": tf.constant(exact)}
     assert float(_loss(outputs, settings=settings)["location_loss"]) == pytest.approx(0, abs=1e-4)
     shifted = {**outputs, "box_deltas": tf.constant(exact + 0.25)}
@@ -202,9 +200,8 @@ def test_soft_targets_are_the_overlap_of_the_predicted_box():
 
 
 def test_the_running_mean_divides_both_parts():
-    config = from_profile("detectron2")
+    config = from_profile(normalizer="average")
     settings = default_settings(config, None)
-    assert settings.box_loss == "l1" and settings.force_match
     parts = _loss(_outputs(), config=config, settings=settings, average=lambda count: 50.0)
     again = _loss(_outputs(), config=config, settings=settings, average=lambda count: 100.0)
     for name in parts:

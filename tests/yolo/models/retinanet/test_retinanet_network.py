@@ -34,7 +34,7 @@ def test_the_number_of_weights_is_torchvisions(options, trainable, total):
 
 
 def test_the_number_of_weights_is_keras_retinanets():
-    model = yolo.build("retinanet-r50", classes=CLASSES_91[:80], profile="fizyr")
+    model = yolo.build("retinanet-r50", classes=CLASSES_91[:80])
     assert model.count_params() == 38_021_812
     assert weights_of(model.network.trainable_weights) == 37_915_572
 
@@ -212,7 +212,7 @@ def test_frozen_norm_learns_nothing(backbone):
         ({"anchor_sizes": (32, 64)}, "anchor_sizes has one side for each of P3 to P7"),
         ({"anchors": ((9, 9),) * 4}, "equally many for each of P3 to P7; received 4"),
         ({"anchors": ((9, 0),) * 5}, "anchors of a RetinaNet are pairs above 0"),
-        ({"box_coding": "polar"}, "box_coding is one of .*, not 'polar'"),
+        ({"normalizer": "object"}, "normalizer is one of .*, not 'object'"),
         ({"channels": 100}, "channels is a multiple of 32, not 100"),
         ({"prior": 1.0}, "prior lies below 1, not 1.0"),
         ({"frozen_stages": 6}, "frozen_stages lies in 0 to 5, not 6"),

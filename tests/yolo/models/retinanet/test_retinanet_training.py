@@ -51,7 +51,7 @@ def test_a_fitted_retinanet_finds_what_it_was_shown_and_survives_saving(tmp_path
 
 def test_the_running_number_of_positives_is_part_of_the_model(tmp_path):
     images, truth = squares(2, rows=2, sides=(26, 40))
-    model = _model(profile="detectron2")
+    model = _model(normalizer="average")
     model.compile("sgd", loss="focal")
     assert float(model.loss_state.mean) == 100.0
     model.evaluate(images, truth, verbose=0)
@@ -68,7 +68,7 @@ def test_the_running_number_of_positives_is_part_of_the_model(tmp_path):
 
 def test_two_replicas_take_the_step_of_one(two_replicas):
     """N_pos, and its running mean, are those of the whole batch, however it is shared out."""
-    profiles = ("detectron2", "paper", "torchvision-v1")
+    profiles = ("average", "paper", "torchvision-v1")
     # The first is trained as a graph: the one with a variable that all replicas read.
     lines = two_replicas("retinanet-csp-tiny", 0.1, *profiles)
     assert [name for name, _, _ in lines] == list(profiles)
