@@ -128,7 +128,7 @@ def evaluate_coco_files(ground_truth: Path, results: Path | list[dict]) -> dict:
 
 
 def table(result: dict) -> str:
-    """Return COCO's numbers as lines of plain text: per class, then all twelve.
+    """Return COCO's numbers as lines of plain text: per class with objects, then all twelve.
 
     Args:
         result: what `evaluate_coco` or `evaluate_coco_files` returned.
@@ -139,6 +139,7 @@ def table(result: dict) -> str:
     rows = [
         [name, number(entry["AP"]), number(entry["AP50"])]
         for name, entry in result["per_class"].items()
+        if entry["AP"] >= 0  # a class without objects has none
     ]
     rows.append(["all", number(result["AP"]), number(result["AP50"])])
     twelve = [f"{key} {number(result[key])}" for key in METRICS]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import unicodedata
 
+_NAMED = 6
+
 
 def text_table(header: list[str], rows: list[list[str]]) -> str:
     """Return a table: the first column to the left, the others to the right, two spaces between.
@@ -30,6 +32,20 @@ def text_table(header: list[str], rows: list[list[str]]) -> str:
         first, *others = zip(line, gaps, strict=True)
         texts.append("  ".join([first[0] + first[1], *(gap + cell for cell, gap in others)]))
     return "\n".join(text.rstrip() for text in texts)
+
+
+def without_objects(names: list[str]) -> str:
+    """Return a line for the classes of which there is nothing to score, "" for none.
+
+    Example:
+        >>> without_objects(["cat"]), without_objects(list("abcdefgh"))
+        ('without objects: cat', 'without objects, 8 classes: a, b, c, d, e, f, ...')
+    """
+    if not names:
+        return ""
+    count = f", {len(names)} classes" if len(names) > 1 else ""
+    more = ", ..." if len(names) > _NAMED else ""
+    return f"without objects{count}: {', '.join(names[:_NAMED])}{more}"
 
 
 def columns(text: str) -> int:

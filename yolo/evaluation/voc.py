@@ -21,7 +21,7 @@ from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
 from yolo.evaluation.average_precision import average_precision
-from yolo.evaluation.text_table import number, text_table
+from yolo.evaluation.text_table import number, text_table, without_objects
 from yolo.models.thresholds import MATCH_IOU
 
 SCORES = np.linspace(0, 1, 201)  # where F1 is looked at
@@ -255,6 +255,7 @@ def table(result: VocResult) -> str:
     rows = [
         [entry.name, str(entry.objects), *(number(getattr(entry, key)) for key in _FIGURES)]
         for entry in result.classes
+        if entry.objects
     ]
     objects = str(sum(entry.objects for entry in result.classes))
     means = [number(result.map_11_point), number(result.map_all_point)]
@@ -262,9 +263,11 @@ def table(result: VocResult) -> str:
     header = ["class", "objects", "AP 11-point", "AP all-point", "precision", "recall"]
     rules = ["x2 - x1", "x2 - x1 + 1"]
     chosen, other = rules[result.inclusive_pixels], rules[not result.inclusive_pixels]
+    without = without_objects([entry.name for entry in result.classes if not entry.objects])
     return "\n".join(
         [
             text_table(header, rows),
+            *([without] if without else []),
             f"IoU {result.iou_threshold:g}, widths {chosen}; precision and recall at score "
             f"{result.score_threshold:g}",
             f"with widths {other}: mean AP 11-point {result.other_rule[0]:.4f}, "

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from yolo.data.check import DataReport
-from yolo.evaluation.text_table import number
+from yolo.evaluation.text_table import number, without_objects
 from yolo.models.thresholds import MATCH_IOU
 from yolo.reports import check_report, html
 from yolo.settings.toml import read_toml
@@ -222,6 +222,7 @@ def _class_table(result: dict) -> str:
         [entry["class"], str(entry["objects"]),
          *(number(entry[key]) for key in ("ap_all_point", "ap_11_point", "precision", "recall"))]
         for entry in sorted(result["classes"], key=lambda e: e["ap_all_point"] or 0)
+        if entry["objects"]
     ]  # fmt: skip
     rows.append(["mean", "", number(result["map_all_point"]), number(result["map_11_point"]),
                  "", ""])  # fmt: skip
@@ -229,7 +230,9 @@ def _class_table(result: dict) -> str:
         f"IoU {result['iou_threshold']:g}; precision and recall at score "
         f"{result['score_threshold']:g}; the worst class first"
     )
-    return html.table(header, rows) + html.paragraph(note, kind="soft")
+    without = without_objects([one["class"] for one in result["classes"] if not one["objects"]])
+    notes = [html.paragraph(line, kind="soft") for line in (note, without) if line]
+    return html.table(header, rows) + "".join(notes)
 
 
 def _rows(path: Path) -> list[dict]:

@@ -119,9 +119,9 @@ def test_is_silent(capfd):
 def test_table():
     text = table(evaluate_coco([detections([LARGE], [0.9])], [sample([LARGE])], CLASSES))
     lines = [line.split() for line in text.splitlines()]
-    assert lines[1] == ["cat", "1.0000", "1.0000"] and lines[2] == ["dog", "-", "-"]
-    assert lines[4] == ["AP", "1.0000", "AP50", "1.0000", "AP75", "1.0000"]
-    assert lines[5] == ["APs", "-", "APm", "-", "APl", "1.0000"]
+    assert lines[1] == ["cat", "1.0000", "1.0000"] and lines[2] == ["all", "1.0000", "1.0000"]
+    assert lines[3] == ["AP", "1.0000", "AP50", "1.0000", "AP75", "1.0000"]
+    assert lines[4] == ["APs", "-", "APm", "-", "APl", "1.0000"]
 
 
 def test_published_figures_with_masks_and_crowds(shared):

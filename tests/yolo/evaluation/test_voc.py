@@ -253,8 +253,8 @@ def test_table_and_json():
     result = evaluate_voc([found], [sample([A, B])], names)
     lines = table(result).splitlines()
     assert lines[1].split() == ["猫", "2", "0.5455", "0.5000", "1.0000", "0.5000"]
-    assert lines[2].split() == ["dog", "0", "-", "-", "-", "-"]
-    assert lines[3].split() == ["mean", "2", "0.5455", "0.5000"]
+    assert lines[2].split() == ["mean", "2", "0.5455", "0.5000"]
+    assert lines[3] == "without objects: dog"
     assert "x2 - x1 + 1" in lines[5] and "0.5000" in lines[5]
     data = json.loads(json.dumps(to_json(result), allow_nan=False))
     assert data["map_all_point"] == 0.5 and data["classes"][1]["ap_all_point"] is None

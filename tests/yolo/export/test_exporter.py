@@ -14,6 +14,7 @@ import pytest
 
 import yolo
 from tests.yolo.helpers import seen_from_threads
+from tests.yolo.measured import check_scores_agree
 from yolo.errors import ConfigError, YoloError
 from yolo.export import compare, exporter, formats
 from yolo.export import info as exported
@@ -193,6 +194,13 @@ def test_suppression_lies_beside_files_that_have_none(files, picture, name):
     (ours,) = found.detect(picture[:64, :96], score_threshold=0.05, clip=False)
     np.testing.assert_array_equal(boxes, ours.boxes_xyxy)
     np.testing.assert_array_equal(scores, ours.scores)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_prediction_scored_later_scores_as_the_file_does(
+    files, picture, tmp_path, monkeypatch, name
+):
+    check_scores_agree(files(name)[1], [picture, picture[::-1]], tmp_path, monkeypatch)
 
 
 def test_names_of_inputs_and_outputs(files):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import yolo
+from tests.yolo.measured import check_scores_agree
 from yolo.errors import ConfigError
 from yolo.export import compare, exporter
 from yolo.export.graph import _float_layers
@@ -38,7 +39,7 @@ def outspoken(*, box_spread=0.3, **options):
     return model, image.repeat(10, axis=0).repeat(10, axis=1)  # (120, 200, 3)
 
 
-def test_onnx_computes_what_keras_does(tmp_path):
+def test_onnx_computes_what_keras_does(tmp_path, monkeypatch):
     for package in ("onnx", "tf2onnx", "onnxruntime"):
         pytest.importorskip(package, reason='needs pip install -e ".[export]"')
     model, image = outspoken()
@@ -53,6 +54,7 @@ def test_onnx_computes_what_keras_does(tmp_path):
     np.testing.assert_allclose(answer.scores, expected.scores, atol=1e-4)
     np.testing.assert_allclose(answer.boxes_xyxy, expected.boxes_xyxy, atol=0.05)
     assert len(answer) == 9
+    check_scores_agree(found, [image], tmp_path, monkeypatch)
 
 
 def test_openvino_does_not_sort_what_nobody_asked_to_be_sorted(tmp_path):
