@@ -38,7 +38,7 @@ USUAL = {
 def parser() -> Parser:
     """Return the parser of the command's options."""
     parser = make_parser(
-        "Train a detector on labelled pictures of any usual format. Without --data it trains on "
+        "Train a detector on labelled pictures. Without --data it trains on "
         "VOCdevkit/ in the current folder, or on a data set that it draws itself.",
         USUAL,
     )
