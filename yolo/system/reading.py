@@ -59,7 +59,10 @@ class FilePart(os.PathLike):
 
 def printable(path: str | os.PathLike) -> str:
     """Return a path as one line that any terminal can print, whatever bytes its name holds."""
-    text = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    text = os.fspath(path)
+    if text.isprintable():
+        return text
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -96,7 +99,7 @@ def regular_file(
             a socket, a device) or it is larger than `max_bytes`.
     """
     try:
-        status = Path(path).stat()
+        status = os.stat(path)  # noqa: PTH116 (a path of its own for each file takes time)
     except (OSError, ValueError) as fault:
         words = getattr(fault, "strerror", None) or str(fault)
         raise error(f"{printable(path)}: cannot be opened: {words}") from None
@@ -143,10 +146,13 @@ def read_regular(
         return _read_part(path, max_bytes, error)
     with open_regular(path, max_bytes=max_bytes, error=error) as file:
         try:
-            data = file.read(max_bytes + 1)
+            size = min(os.fstat(file.fileno()).st_size, max_bytes)
+            data = file.read(size + 1)  # room for no more than there is
+            if len(data) > size:  # it grew meanwhile, or its system does not tell its size
+                data += file.read(max_bytes + 1 - len(data))
         except OSError as fault:
             raise error(f"{printable(path)}: cannot be read: {fault.strerror}") from None
-    if len(data) > max_bytes:  # it grew meanwhile, or its system does not tell its size
+    if len(data) > max_bytes:
         raise error(f"{printable(path)}: more than {max_bytes} bytes, the most that is taken")
     return data
 

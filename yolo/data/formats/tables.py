@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -165,14 +163,18 @@ class _Reader:
             raise DatasetError(fault)
         self.path, self.beside = source.path(name), name.rpartition("/")[0]
         self.file, self.split = printable(self.path), _split(name)
+        columns = table.columns
+        self.corners = [columns[corner] for corner in ("x1", "y1", "x2", "y2")]
+        self.flags = [(flag, columns.get(flag)) for flag in ("difficult", "truncated", "group")]
         self.folders = list(dict.fromkeys((
             self.beside, self.split, f"images/{self.split}", "images", "",
         )))  # fmt: skip
 
     def pictures(self) -> list[Labelled]:
         """Return the pictures with their objects, and what is wrong with lines."""
-        found, marked = dict[str, Labelled | None](), defaultdict[str, list[MarkedObject]](list)
+        found, marked = dict[str, Labelled | None](), dict[str, list[MarkedObject]]()
         faults, needed = [], max(self.table.columns.values())
+        picture = self.table.columns["picture"]
         for number, row in rows_of(self.path, self.table.delimiter):
             if not any(row) or (self.table.header and number == 1):
                 continue
@@ -181,20 +183,23 @@ class _Reader:
                 fault = f"{place}: {len(row)} columns; expected {needed + 1}: correct the line"
                 faults.append(Labelled(None, place, place, faults=(fault,)))
                 continue
-            name = row[self.table.columns["picture"]].strip()
+            name = row[picture].strip()
             if name not in found:
-                found[name] = self._picture(name, row, number)
+                marked[name] = []  # grows while lines of this picture come
+                found[name] = self._picture(name, row, number, marked[name])
             if found[name] is not None and (item := self._object(row, number)) is not None:
                 marked[name].append(item)
-        there = {name: one for name, one in found.items() if one is not None}
+        there = [one for one in found.values() if one is not None]
         if len(there) < len(found):
             log.info(
                 "%s: %d of its %d pictures are here, the others are passed over",
                 self.file, len(there), len(found),
             )  # fmt: skip
-        return [*faults, *(replace(one, objects=marked[name]) for name, one in there.items())]
+        return [*faults, *there]
 
-    def _picture(self, name: str, row: Sequence[str], number: int) -> Labelled | None:
+    def _picture(
+        self, name: str, row: Sequence[str], number: int, objects: list[MarkedObject]
+    ) -> Labelled | None:
         """Return the picture of a line; None where Open Images describes one that is not here."""
         pictures, place = self.source.pictures, f"{self.file}:{number}"
         known = stem_and_suffix(name.replace("\\", "/"))[1] in PICTURE_SUFFIXES
@@ -215,26 +220,24 @@ class _Reader:
         size = [self._number(row, side) for side in ("height", "width")]
         return Labelled(
             pictures.path(found), pictures.id_of(found), self.file,
-            (), (size[0], size[1]), place if size[0] is not None else "",
+            objects, (size[0], size[1]), place if size[0] is not None else "",
             faults=(fault,) if fault else (), shares=self.table.shares,
         )  # fmt: skip
 
     def _object(self, row: Sequence[str], number: int) -> MarkedObject | None:
         """Return the object of a line, None where it says that there is none."""
-        columns = self.table.columns
-        cells = [row[columns[corner]] for corner in ("x1", "y1", "x2", "y2")]
-        name = row[columns["name"]].strip()
+        cells = [row[i] for i in self.corners]
+        name = row[self.table.columns["name"]].strip()
         if not any(cells):
             return None
-        corners = [self._number(row, corner) for corner in ("x1", "y1", "x2", "y2")]
-        x1, y1, x2, y2 = corners
-        if x1 is None or y1 is None or x2 is None or y2 is None:
-            fault = (
-                f"the box {shortened(', '.join(cells))}; expected four numbers: correct the line"
-            )
+        try:
+            x1, y1, x2, y2 = (float("no number" if "_" in text else text) for text in cells)
+        except ValueError:
+            shown = shortened(", ".join(cells))
+            fault = f"the box {shown}; expected four numbers: correct the line"
             return MarkedObject("object", name, None, line=number, fault=fault)
         difficult, truncated, crowd = (
-            self._number(row, flag) == 1 for flag in ("difficult", "truncated", "group")
+            place is not None and self._number(row, flag) == 1 for flag, place in self.flags
         )
         return MarkedObject(
             "object", self.names.get(name, name), (x1, y1, x2, y2), difficult, truncated, number,

@@ -151,7 +151,7 @@ class _Labels:
             place = printable(path)
             return Labelled(path, image_id, place, faults=(fault,) if fault else (),
                             unlabelled=True)  # fmt: skip
-        label = self._source.path(file)
+        label = f"{self._source.root}/{file}"  # no Path: there are many
         fault, objects = fault or self._source.leads_out(file), []
         if not fault:
             try:
@@ -162,21 +162,19 @@ class _Labels:
             path, image_id, printable(label), objects, faults=(fault,) if fault else (), shares=True
         )
 
-    def _objects(self, label: Path) -> list[MarkedObject]:
-        found = []
-        for number, line in enumerate(read_lines_of(label), 1):
-            if fields := line.split():
-                found.append(self._object(number, fields))
-        return found
+    def _objects(self, label: str) -> list[MarkedObject]:
+        lines = enumerate(read_lines_of(label), 1)
+        return [self._object(number, line) for number, line in lines if line and not line.isspace()]
 
-    def _object(self, number: int, fields: list[str]) -> MarkedObject:
+    def _object(self, number: int, line: str) -> MarkedObject:
         """Return the object of a line, or what is wrong with it."""
+        fields = line.split()
         try:
-            values = [float(text) for text in fields]
+            values = [] if "_" in line else [float(text) for text in fields]
         except ValueError:
             values = []
         box, fault = None, ""
-        if not values or any("_" in text for text in fields):
+        if not values:
             fault = (
                 f"{shortened(' '.join(fields))}; expected a class number and shares of the picture"
             )
@@ -197,7 +195,7 @@ class _Labels:
 
     def _box(self, values: list[float]) -> tuple[Box | None, str]:
         """Return the corners of a box, or of that around a polygon, as shares; or a fault."""
-        if any(value < -1 or value > 2 for value in values):
+        if values and (min(values) < -1 or max(values) > 2):
             return None, f"{max(values, key=abs):g} is no share of the picture, 0 to 1"
         if len(values) in (4, 4 + self._config.keypoints):
             x, y, width, height = values[:4]
