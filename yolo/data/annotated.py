@@ -16,6 +16,9 @@ MANY_OBJECTS = 500
 # Pixels by which a box leaves its picture where the program that wrote it rounded its numbers
 ROUNDED = 0.01
 
+# The repair of every format that has such boxes
+ROTATED = "rotated boxes taken as the upright boxes around them"
+
 Box = tuple[float, float, float, float]
 
 

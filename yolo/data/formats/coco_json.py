@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolo.data.annotated import Box, Labelled, MarkedObject, check_objects
+from yolo.data.annotated import ROTATED, Box, Labelled, MarkedObject, check_objects, rotated
 from yolo.data.dataset import Part, class_ids
 from yolo.data.findings import Findings, short_list
 from yolo.data.sample import Sample
@@ -131,6 +132,9 @@ def _marked(
             fault = f"bbox {shortened(item.get('bbox'))}; expected [x, y, width, height]"
         elif crowd not in (0, 1):
             fault = f"iscrowd {shortened(crowd)}; expected 0 or 1"
+        degrees = _rotation(item)
+        if box is not None and degrees:
+            box = rotated(box, math.radians(degrees))
         ignored = item.get("ignore") == 1  # difficult objects in the COCO form of PASCAL VOC
         marked[picture].append(
             MarkedObject(
@@ -139,11 +143,20 @@ def _marked(
                 box,
                 ignored,
                 fault=fault,
+                repair=ROTATED if degrees else "",
                 crowd=crowd == 1,
                 area=_area(item),
             )  # fmt: skip
         )
     return marked
+
+
+def _rotation(item: dict) -> float:
+    """Return by how many degrees CVAT has an annotation's box turned about its middle."""
+    attributes = item.get("attributes")
+    found = attributes.get("rotation") if isinstance(attributes, dict) else None
+    known = isinstance(found, int | float) and math.isfinite(found)
+    return float(found) % 360 if found is not None and known else 0.0
 
 
 def _area(item: dict) -> float:

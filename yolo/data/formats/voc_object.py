@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from yolo.data.annotated import Box, MarkedObject, hull, rotated
+from yolo.data.annotated import ROTATED, Box, MarkedObject, hull, rotated
 from yolo.system.reading import shortened
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # What tools write for a flag, besides a number that is 0 or not
 _WORDS = {"": False, "false": False, "no": False, "unspecified": False, "true": True, "yes": True}
-ROTATED = "rotated boxes taken as the upright boxes around them"
 POLYGON = "polygons taken as the upright boxes around them"
 DELETED = "objects marked as deleted left out"
 ODD_FLAG = "flags that are neither yes nor no, taken as no"

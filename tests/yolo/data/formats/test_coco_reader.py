@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from yolo.data.folder import open_folder
@@ -89,6 +90,21 @@ def test_pictures_that_are_not_in_the_folder_are_refused(read, instances, name):
 def test_files_that_are_no_instances_are_refused(read, text):
     with pytest.raises(DatasetError, match="instances.json: no "):
         read(text)
+
+
+@pytest.mark.parametrize(
+    "rotation, box",
+    [(90.0, [12.75, 2.25, 37.75, 32.75]), (-270, [12.75, 2.25, 37.75, 32.75]),
+     (0.0, [10, 5, 40.5, 30]), (360, [10, 5, 40.5, 30]), ("left", [10, 5, 40.5, 30]),
+     (None, [10, 5, 40.5, 30])],
+)  # fmt: skip
+def test_cvats_rotation(read, instances, caplog, rotation, box):
+    instances["annotations"][0]["attributes"] = {"occluded": False, "rotation": rotation}
+    (_, sample) = read(instances)
+    dog = sample.boxes_xyxy[sample.class_ids == 1][0]
+    np.testing.assert_allclose(dog, box, atol=1e-5)
+    turned = rotation in (90.0, -270)
+    assert ("rotated boxes taken as the upright boxes around them: 1" in caplog.text) == turned
 
 
 def test_a_box_without_area_is_dropped_and_a_wrong_size_noted(read, instances, caplog):

@@ -6,9 +6,9 @@ from xml.etree.ElementTree import fromstring
 import numpy as np
 import pytest
 
-from yolo.data.annotated import hull, rotated
+from yolo.data.annotated import ROTATED, hull, rotated
 from yolo.data.folder import open_folder
-from yolo.data.formats.voc_object import DELETED, ODD_FLAG, POLYGON, ROTATED, objects_of
+from yolo.data.formats.voc_object import DELETED, ODD_FLAG, POLYGON, objects_of
 
 BOX = "<bndbox><xmin>10</xmin><ymin>20</ymin><xmax>50</xmax><ymax>40</ymax></bndbox>"
 OTHER = BOX.replace(">10<", ">60<").replace(">50<", ">70<")
