@@ -10,6 +10,8 @@ import tensorflow as tf
 from yolo.boxes.labels import PADDING
 from yolo.pictures.fit import GREY, SIZE_MULTIPLE
 
+THINNEST = 0.01  # pixels; of less, nothing may be left where numbers have seven digits
+
 
 class Window(NamedTuple):
     """Which whole pixels of a picture are seen, and where on the canvas they go.
@@ -126,8 +128,8 @@ def move_boxes(
     full = tf.reduce_prod(moved[..., 2:] - moved[..., :2], axis=-1)
     large = tf.reduce_prod(sides, axis=-1) >= min_visible * full
     large &= tf.reduce_min(sides, axis=-1) >= min_pixels
-    keep = (classes >= 0) & large
-    keep |= (classes < PADDING) & (tf.reduce_min(sides, axis=-1) > 0)
+    keep = ((classes >= 0) & large) | (classes < PADDING)
+    keep &= tf.reduce_min(sides, axis=-1) >= THINNEST
     boxes = tf.where(keep[..., None], tf.cast(cut, tf.float32), 0.0)
     return boxes, tf.where(keep, classes, PADDING)
 

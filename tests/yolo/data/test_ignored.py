@@ -141,3 +141,17 @@ def test_nothing_changes_where_nothing_is_ignored(mixed):
     dataset = evaluation_dataset([plain], image_size=SIZE, batch_size=1)
     assert take(dataset, 1)[0][2].tolist() == [[1]]
     assert NOT_AUGMENTED.min_box_pixels == 0
+
+
+def test_what_is_left_has_an_area_whatever_may_be_dropped():
+    window = augment.visible_window(
+        np.array([[100.0, 100.0]]), np.array([[100.0, 100.0]]), np.array([[0.0, -90.0]]),
+        np.array([[100.0, 100.0]]),
+    )  # fmt: skip
+    boxes = np.float32([[[0, 0, 90 + beyond, 50] for beyond in (-20, 0, 1e-5, 0.02)]] * 2)
+    classes = np.int32([[0] * 4, [CROWD] * 4])
+    moved, found = augment.move_boxes(boxes[:1], classes[:1], window)
+    _, ignored = augment.move_boxes(boxes[1:], classes[1:], window)
+    assert found.numpy().tolist() == [[PADDING] * 3 + [0]]
+    assert ignored.numpy().tolist() == [[PADDING] * 3 + [CROWD]]
+    assert (moved[0, 3, 2:] > moved[0, 3, :2]).numpy().all()
