@@ -83,6 +83,29 @@ class Coco:
         return open_folder(self.root)
 
 
+class Yolo:
+    """Writes a folder with YOLO's text labels, whose boxes are shares of a size."""
+
+    def __init__(self, root):
+        self.root, self.count = root, 0
+        for name in ("images/train", "labels/train"):
+            (root / name).mkdir(parents=True)
+
+    def add(self, picture, box, size):
+        self.count += 1
+        (self.root / f"images/train/{self.count}.jpg").write_bytes(picture)
+        (x1, y1, x2, y2), (height, width) = box, size
+        middle = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height)
+        numbers = (*middle, (x2 - x1) / width, (y2 - y1) / height)
+        text = f"0 {' '.join(map(str, numbers))}\n"
+        (self.root / f"labels/train/{self.count}.txt").write_text(text, encoding="utf-8")
+
+    def open(self):
+        text = "path: .\ntrain: images/train\nval: images/train\nnames: [cat]\n"
+        (self.root / "data.yaml").write_text(text, encoding="utf-8")
+        return open_folder(self.root)
+
+
 @pytest.fixture(params=[Voc, Coco])
 def folder(request, tmp_path):
     return request.param(tmp_path / "set")
@@ -139,6 +162,19 @@ def test_boxes_tell_before_the_size(folder, size, on, telling):
 @pytest.mark.parametrize("orientation", [2, 3, 4, 6])
 def test_where_nothing_tells_the_picture_as_shown_is_meant_and_that_is_said(folder, orientation):
     folder.add(drawn(orientation, BOX, "shown"), BOX, None)
+    opened = folder.open()
+    assert lie_on_their_objects(opened.read("train"))
+    assert "boxes taken as drawn on the picture as EXIF turns it, which nothing tells" in kinds(
+        opened
+    )
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_shares_lie_on_the_picture_as_shown(tmp_path, orientation):
+    """A format of shares gives no size, and its boxes fit every form."""
+    folder = Yolo(tmp_path / "set")
+    size = STORED[::-1] if orientation >= 5 else STORED
+    folder.add(drawn(orientation, BOX, "shown"), BOX, size)
     opened = folder.open()
     assert lie_on_their_objects(opened.read("train"))
     assert "boxes taken as drawn on the picture as EXIF turns it, which nothing tells" in kinds(
