@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from pathlib import Path
 
@@ -58,6 +59,9 @@ def parser() -> Parser:
     look.add_argument("--overfit", type=count, metavar="N",
                       help="train on N pictures until they are learned, say whether they were, "
                       "and end; 8 is a good number")  # fmt: skip
+    parser.add_argument("--cfg", dest="model", metavar="FILE", default=argparse.SUPPRESS,
+                        help="Darknet's cfg of the network to train, in the place of --model; "
+                        "--weights may be a .conv.N of it, or whole ones")  # fmt: skip
     options.settings_options(parser)
     return parser
 
@@ -66,6 +70,8 @@ def run(args, screen: terminal.Screen, stop: Stop) -> int:
     """Run the command and return its exit code."""
     from yolo.training import job
 
+    if {"--cfg", "--model"} <= args.typed:
+        raise ConfigError("--cfg takes the place of --model; give one of them")
     given = common.settings_given(args)
     resume = True if args.go_on else args.resume
     if args.check or args.show_batches or args.overfit:

@@ -7,6 +7,7 @@ from pathlib import Path
 from yolo.errors import ConfigError
 from yolo.models.names import kind_of, settings_of
 from yolo.models.retinanet.settings import RetinaNetConfig
+from yolo.models.yolov4.from_cfg import is_cfg
 from yolo.models.yolov4.settings import YOLOv4Config
 from yolo.pictures.fit import SIZE_MULTIPLE
 from yolo.settings.train import TrainConfig, shared
@@ -22,6 +23,8 @@ def model_options(config: TrainConfig) -> dict:
     """
     options = shared(config, kind_of(config.model))
     anchors, masks = options.pop("anchors", None), options.pop("masks", None)
+    if is_cfg(config.model) and options.get("attention") == "none":
+        del options["attention"]  # which is for yolov4-tiny alone
     if anchors and anchors != AUTO:
         options["anchors"] = read_anchors(anchors)
     if masks:

@@ -19,7 +19,12 @@ _loss = partial(taken, RetinaNetLoss, group="retinanet", only="retinanet")
 class ModelSettings:
     """The network and its input."""
 
-    model: str = _option("yolov4-tiny", "name in the zoo", choices=tuple(ZOO))
+    model: str = _option(
+        "yolov4-tiny",
+        f"{', '.join(ZOO)}, or a Darknet .cfg file, whose layers before each [yolo] are made for "
+        "the classes at hand",
+        metavar="NAME",
+    )
     weights: str | None = _option(
         None,
         "start from this file: Darknet .weights or .conv.N, torchvision's .pth, .safetensors "

@@ -15,7 +15,24 @@ from yolo.system.cache import cache_folder
 from yolo.weights import download
 
 _DARKNET = "https://github.com/AlexeyAB/darknet/releases/download"
+_PRE = f"{_DARKNET}/darknet_yolo_v4_pre"
 _TORCH = "https://download.pytorch.org/models"
+_REDMON = "https://pjreddie.com/media/files"
+_TUTORIAL = "https://github.com/bubbliiiing"
+# Darknet's cfgs at a commit, and their SHA-256
+_CFGS = "https://raw.githubusercontent.com/AlexeyAB/darknet/59596d7880f6504768df41d6daa586f5cb2b932f/cfg"
+CFG_SUMS = {
+    "yolov3": "370c7b08d2350fd105a79af9b106c02217d659cd2a5c1e8319a65fa4ced610fa",
+    "yolov3-spp": "7a4ec2d7427340fb12059f2b0ef76d6fcfcac132cc287cbbf0be5e3abaa856fd",
+    "yolov3-tiny": "84eb7a675ef87c906019ff5a6e0effe275d175adb75100dcb47f0727917dc2c7",
+    "yolov4-csp": "768acad80dee117ff72aa5c3912ee6641fc19ee86ffdb5c04bb5d7a64105996f",
+    "yolov4-csp-swish": "cbc3273749d68120dbf02e08cb8ee7b1a5d7d4cebfeefcc9832291cd491dbba8",
+    "yolov4x-mish": "c26cdc3a9761c9876044665f07a9af1b98724b37ba318ec750195031dd81b802",
+    "yolov4-p5": "7901747024b8414bf4ba7a4401e5d5cd397043620bbb7059eda4130a345fbe0b",
+    "yolov4-p6": "6e7dc303cf8b455d6e9e6f993138dfe8460e7de0310c351e83fc0d6b1238ce97",
+    "yolov7-tiny": "9fbd49151721a52d23112717c0d66552363c899befb8920a7c6857f4d9d8ba46",
+    "yolov7": "16e66fa7a47b371be3c1f6afb9a8a8bcdad6edf2443b036691868a25f56b0cb2",
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,8 @@ class Entry:
         size: bytes, None where they are not known.
         sha256: its SHA-256 in hex; its first digits where only these are published (PyTorch
             puts eight of them in the file's name), None where nothing is known.
+        cfg: the Darknet cfg that it cannot be used without, which is fetched with it.
+        licence: that of the project which publishes it.
     """
 
     url: str
@@ -36,6 +55,8 @@ class Entry:
     models: tuple[str, ...]
     size: int | None = None
     sha256: str | None = None
+    cfg: str | None = None
+    licence: str = "public domain"
 
     @property
     def file_name(self) -> str:
@@ -54,7 +75,21 @@ def _torchvision(
     file: str, about: str, models: tuple[str, ...], size: int | None = None,
     sha256: str | None = None,
 ) -> Entry:  # fmt: skip
-    return Entry(f"{_TORCH}/{file}", about, models, size, sha256 or file[:-4].rpartition("-")[2])
+    digits = sha256 or file[:-4].rpartition("-")[2]
+    return Entry(f"{_TORCH}/{file}", about, models, size, digits, licence="BSD-3-Clause")
+
+
+def _of_cfg(
+    cfg: str, whole: str, size: int, start: str = "", start_size: int | None = None
+) -> dict[str, Entry]:
+    """Return the published weights of one of Darknet's cfgs, and those to start from."""
+    models = (f"{cfg}.cfg",)
+    found = {f"{cfg}-coco": Entry(whole, f"{cfg}, COCO, 80 classes", models, size, cfg=cfg)}
+    if start:
+        url = f"{whole.rpartition('/')[0]}/{start}"
+        about = f"{cfg} without its heads, a start for training"
+        found[f"{cfg}-backbone"] = Entry(url, about, models, start_size)
+    return found
 
 
 _FULL, _TINY = ("yolov4", "retinanet-csp-53"), ("yolov4-tiny", "retinanet-csp-tiny")
@@ -116,6 +151,32 @@ CATALOG = {
     "resnet-152-v2-imagenet": _torchvision(
         "resnet152-f82ba261.pth", "ResNet-152, ImageNet, newer recipe", ("retinanet-r152",)
     ),
+    "yolov4-tutorial-coco": Entry(
+        f"{_TUTORIAL}/yolov4-tf2/releases/download/v1.0/yolo4_weight.h5",
+        "the tutorial's YOLOv4, COCO, 80 classes", ("yolov4",), licence="MIT",
+    ),
+    "yolov4-tiny-tutorial-coco": Entry(
+        f"{_TUTORIAL}/yolov4-tiny-keras/releases/download/v1.1/yolov4_tiny_weights_coco.h5",
+        "the tutorial's YOLOv4-tiny, COCO, 80 classes", ("yolov4-tiny",), licence="MIT",
+    ),
+    # Counted from their cfgs, which no file of another size would fit
+    **_of_cfg("yolov3", f"{_REDMON}/yolov3.weights", 248_007_048, "darknet53.conv.74", 162_482_580),
+    **_of_cfg("yolov3-spp", f"{_REDMON}/yolov3-spp.weights", 252_209_544),
+    **_of_cfg("yolov3-tiny", f"{_REDMON}/yolov3-tiny.weights", 35_434_956),
+    **_of_cfg("yolov4-csp", f"{_PRE}/yolov4-csp.weights", 211_944_840,
+              "yolov4-csp.conv.142", 146_548_116),
+    **_of_cfg("yolov4-csp-swish", f"{_PRE}/yolov4-csp-swish.weights", 211_944_840,
+              "yolov4-csp-swish.conv.164", 185_312_660),
+    **_of_cfg("yolov4x-mish", f"{_PRE}/yolov4x-mish.weights", 399_388_168,
+              "yolov4x-mish.conv.166", 277_307_668),
+    **_of_cfg("yolov4-p5", f"{_PRE}/yolov4-p5.weights", 283_669_892,
+              "yolov4-p5.conv.232", 256_427_412),
+    **_of_cfg("yolov4-p6", f"{_PRE}/yolov4-p6.weights", 510_868_180,
+              "yolov4-p6.conv.289", 463_340_948),
+    **_of_cfg("yolov7-tiny", f"{_DARKNET}/yolov4/yolov7-tiny.weights", 24_967_560,
+              "yolov7-tiny.conv.87", 17_843_092),
+    **_of_cfg("yolov7", f"{_DARKNET}/yolov4/yolov7.weights", 147_898_248,
+              "yolov7.conv.132", 121_266_068),
 }  # fmt: skip
 
 
@@ -162,6 +223,8 @@ def fetch(name: str) -> Path:
     """
     entry = CATALOG[name]
     path = cache_folder() / entry.file_name
+    if entry.cfg is not None and not (beside := path.with_name(f"{entry.cfg}.cfg")).is_file():
+        download.download(f"{_CFGS}/{beside.name}", beside, sha256=CFG_SUMS[entry.cfg])
     if path.is_file() and entry.size in (None, path.stat().st_size):
         return path  # its sum was checked before it got this name
     download.download(entry.url, path, size=entry.size, sha256=entry.sha256)

@@ -3,6 +3,7 @@
 import keras
 import pytest
 
+from tests.yolo.models.darknet_cfg.cfgs import MINI
 from yolo import cli
 from yolo.cli.models import multiply_adds
 from yolo.zoo import build
@@ -34,9 +35,23 @@ def test_the_table_of_models(capsys, monkeypatch):
     row = capsys.readouterr().out.splitlines()[-1].split()
     assert row[:2] == ["yolov4-tiny", "6,062,814"] and "16, 32" in " ".join(row)
     assert float(row[2]) == pytest.approx(6.910 * 320 / 416, abs=0.01)
-    assert row[-2:] == ["yolov4-tiny-coco,", "yolov4-tiny-backbone"]
+    names = "yolov4-tiny-coco, yolov4-tiny-backbone, yolov4-tiny-tutorial-coco"
+    assert row[-3:] == names.split()
     assert cli.main(["models", "yolov4-tiny", "--num-classes", "3"]) == 0
     fewer = 77 * 3 * (512 + 1 + 256 + 1)  # outputs of both heads, with their biases
     assert f"{6_062_814 - fewer:,}" in capsys.readouterr().out
     assert cli.main(["models", "yolov9"]) == 2
     assert "no model is called 'yolov9'; there are yolov4, " in capsys.readouterr().err
+
+
+def test_the_table_of_well_known_cfgs(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("yolo.system.terminal.import_tensorflow_quietly", lambda **_: None)
+    assert cli.main(["models", "yolov4-csp", "yolov7-tiny"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert rows[0][:6] == ["yolov4-csp", "52,986,205", "77.0", "512x512", "46.2", "64.8"]
+    assert rows[0][-2:] == ["yolov4-csp-coco,", "yolov4-csp-backbone"]
+    assert rows[1][:2] == ["yolov7-tiny", "6,241,885"]
+    (tmp_path / "my.cfg").write_text(MINI, encoding="utf-8")
+    assert cli.main(["models", str(tmp_path / "my.cfg"), "--num-classes", "2"]) == 0
+    row = capsys.readouterr().out.splitlines()[-1].split()
+    assert row[0].endswith("my.cfg") and "4, 8" in " ".join(row)

@@ -231,9 +231,33 @@ def test_names_that_are_nearly_one(cache):
 
 
 def test_every_model_has_weights_in_the_catalogue_and_these_name_no_other():
+    from yolo.models.darknet_cfg.known import KNOWN
     from yolo.models.names import ZOO
 
-    assert {name for entry in catalog.CATALOG.values() for name in entry.models} == set(ZOO)
+    named = {name for entry in catalog.CATALOG.values() for name in entry.models}
+    assert {name for name in named if not name.endswith(".cfg")} == set(ZOO)
+    assert {name.removesuffix(".cfg") for name in named - set(ZOO)} <= set(KNOWN)
+
+
+def test_weights_of_a_cfg_have_the_size_that_it_asks_for():
+    from yolo.models.darknet_cfg.known import KNOWN
+
+    for name, entry in catalog.CATALOG.items():
+        if entry.cfg is not None:
+            assert name == f"{entry.cfg}-coco" and entry.cfg in catalog.CFG_SUMS
+            assert entry.size == 20 + 4 * KNOWN[entry.cfg].parameters()
+
+
+def test_a_cfg_is_fetched_with_its_weights(cache, monkeypatch):
+    with serving() as (url, kind):
+        entry = catalog.Entry(url, "test", ("my.cfg",), SIZE, SHA, cfg="my")
+        monkeypatch.setitem(catalog.CATALOG, "my-coco", entry)
+        monkeypatch.setattr(catalog, "_CFGS", url.rpartition("/")[0])
+        monkeypatch.setitem(catalog.CFG_SUMS, "my", "0" * 64)
+        with pytest.raises(WeightsError, match="my.cfg"):
+            catalog.locate("my-coco")
+        (cache / "my.cfg").write_text("[net]", encoding="utf-8")
+        assert catalog.locate("my-coco") == cache / "file.bin"
 
 
 def test_the_catalogue_is_plausible():

@@ -80,7 +80,9 @@ def _differences(model, oracle, size) -> Differences:
         part = slice(start, start := start + len(theirs))
         shares = decoded["boxes"][part] / np.array([*size[::-1], *size[::-1]])
         centre, sides = (shares[:, :2] + shares[:, 2:]) / 2, shares[:, 2:] - shares[:, :2]
-        boxes = max(boxes, np.abs(np.hstack([centre, sides]) - theirs[:, :4]).max())
+        # Seeded weights make boxes of thousands of pictures' sides: of those a share counts.
+        off = np.abs(np.hstack([centre, sides]) - theirs[:, :4])
+        boxes = max(boxes, (off / np.maximum(1.0, np.abs(theirs[:, :4]))).max())
         ours = decoded["scores"][part]
         shown = theirs[:, 5:] > 0  # those that are not above 0.2 are 0
         scores = max(scores, np.abs(ours - theirs[:, 5:])[shown].max(initial=0.0))
