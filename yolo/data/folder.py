@@ -221,7 +221,8 @@ def _judged(classes, parts: dict[str, tuple[str, list[Sample]]], divided, source
     if not judges:
         log.warning("%s: measuring on the training pictures instead", source)
     elif "val" not in judges:
-        log.warning("%s has no list 'val'; measuring on %r instead", source, judges["test"][0])
+        lacks = ":" if "val" in parts else " has no list 'val';"
+        log.warning("%s%s measuring on %r instead", source, lacks, judges["test"][0])
     val = judges.get("val") or judges.get("test") or (train_name, train)
     test_name, test = judges.get("test") or val
     return TrainingData(classes, train, val[1], test, test_name, divided)

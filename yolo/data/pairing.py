@@ -12,7 +12,7 @@ from yolo.pictures.header import PICTURE_SUFFIXES
 # What the folders of labels and of pictures are called, in small letters. They say nothing about
 # which picture it is: labels/cam1/a.xml belongs to images/cam1/a.jpg.
 LABEL_FOLDERS = frozenset(
-    "annotations annotation annots annot anns labels label xmls xml txt voc yolo".split()
+    "annotations annotation annots annot anns ann labels label xmls xml txt voc yolo".split()
 )
 PICTURE_FOLDERS = frozenset(
     "jpegimages images image imgs img pictures photos pics frames data obj_train_data".split()
@@ -100,7 +100,7 @@ def _find_otherwise(
         folded[key_of(name).casefold()].append(name)
         stems[_stem(name)].append(name)
     for label in labels:
-        label_stems[_stem(label)].append(label)
+        label_stems[_without_picture_suffix(_stem(label))].append(label)
     for label in missing:
         key = key_of(label).casefold()
         for one in (key, _without_picture_suffix(key)):
@@ -108,7 +108,7 @@ def _find_otherwise(
                 found[label] = folded[one]
                 break
         else:
-            stem = _stem(label)
+            stem = _without_picture_suffix(_stem(label))
             if len(stems[stem]) == len(label_stems[stem]) == 1:
                 found[label] = stems[stem]
 

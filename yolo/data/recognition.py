@@ -13,6 +13,7 @@ from yolo.data.formats import coco, tables, tfrecords, tutorial_lists, voc, voc_
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
 from yolo.data.source import Source
 from yolo.errors import ConfigError, DatasetError
+from yolo.settings.data import DATA_FORMATS
 from yolo.system.reading import printable
 
 log = logging.getLogger("yolo")
@@ -89,11 +90,12 @@ def find_format(source: Source, name: str | None = None) -> Found | None:
 
 def unknown(source: Source, name: str | None = None) -> DatasetError:
     """Return the error of a source that is in no known format: what was seen, what was expected."""
-    wanted = FORMATS if name is None else (_named(name),)
-    layouts = ", or ".join(f"{one.layout} ({one.name})" for one in wanted[::-1])
+    wanted = [_named(one) for one in ([name] if name else DATA_FORMATS)]
+    layouts = ", or ".join(f"{one.layout} ({one.name})" for one in wanted)
     place = printable(source.root if source.file is None else source.file)
     seen = "this file is none" if source.file else f"this folder holds {source.seen()}"
-    return DatasetError(f"{place}: no data set: {seen}; expected {layouts}")
+    hint = "" if source.file else voc_layout.hint(source)
+    return DatasetError(f"{place}: no data set: {seen}; expected {layouts}{hint}")
 
 
 def _named(name: str) -> Format:

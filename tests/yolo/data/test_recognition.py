@@ -91,3 +91,44 @@ def test_folders_that_are_links_to_where_one_is_are_not_followed(mine):
     (mine / "VOC2007" / "again").symlink_to(mine)
     (mine / "VOC2007" / "self").symlink_to(mine / "VOC2007" / "self")
     assert len(open_folder(mine).read("train")) == 3
+
+
+def test_what_lies_beside_the_split_folders_moves_nothing_into_them(tmp_path):
+    layouts_voc.voc_beside(tmp_path)
+    before = open_folder(tmp_path).splits()
+    shutil.copy(tmp_path / "train" / "a.jpg", tmp_path / "cover.jpg")
+    (tmp_path / "metadata.xml").write_text("<metadata/>", encoding="utf-8")
+    (tmp_path / "more").mkdir()
+    for name in ("c.jpg", "c.xml"):
+        shutil.copy(tmp_path / "valid" / name, tmp_path / "more")
+        shutil.copy(tmp_path / "valid" / name, tmp_path)
+    after = open_folder(tmp_path).splits()
+    assert {name: after[name] for name in before} == before
+    assert (after["more"], after[""]) == (["more/c"], ["c"])
+
+
+@pytest.mark.parametrize("annotations, pictures, suffix", [
+    ("ann", "img", ".jpg.xml"), ("mine", "theirs", ".xml"), ("mine", "theirs/part 1", ".jpg.xml"),
+])  # fmt: skip
+def test_folders_of_any_name_are_paired_by_the_names_of_files(
+    tmp_path, annotations, pictures, suffix
+):
+    one = layouts_voc.DRAWN[0]
+    one.draw(tmp_path / pictures / one.name)
+    layouts_voc.text(tmp_path / annotations / f"{one.stem}{suffix}", layouts_voc.xml(one))
+    (sample,) = open_folder(tmp_path).read("train")
+    assert sample.path.name == one.name and len(sample.class_ids) == 2
+
+
+def test_of_several_annotations_of_one_picture_the_first_is_read(tmp_path, caplog):
+    layouts_voc.flat(tmp_path, "images", "annotations")
+    layouts_voc.flat(tmp_path, "images", "labels")
+    opened = open_folder(tmp_path)
+    assert sum(len(opened.read(split)) for split in opened.names) == len(layouts_voc.DRAWN)
+    assert "several annotations for one picture, the first taken" in caplog.text
+
+
+def test_cvats_own_xml_is_named(tmp_path):
+    (tmp_path / "annotations.xml").write_text("<annotations><version>1.1</version></annotations>")
+    with pytest.raises(DatasetError, match="no data set: .*CVAT's own XML is not read: export"):
+        open_folder(tmp_path)

@@ -88,7 +88,7 @@ class VocFolder(DataSet):
 
     def _labelled(self, key: str) -> Labelled:
         """Return what is known of an id; a list can name nothing but what the folders hold."""
-        name, pictures = self._layout.members.get(key, Member(None, ()))
+        name, pictures, others = self._layout.members.get(key, Member(None, ()))
         places, faults, repairs = self._source.pictures, list[str](), []
         annotation = self._annotations.get(key, NOTHING)
         wanted = printable(self._source.path(name or f"{self._layout.folder}{key}.xml"))
@@ -103,6 +103,9 @@ class VocFolder(DataSet):
         elif len(pictures) > 1:
             names = short_list(printable(picture) for picture in pictures)
             repairs.append(("several pictures for one annotation, the first taken", names))
+        for other in others:
+            place = f"{wanted}, not {printable(other)}"
+            repairs.append(("several annotations for one picture, the first taken", place))
         if isinstance(annotation, str):
             faults.append(annotation)
             annotation = NOTHING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,10 +24,12 @@ class Member(NamedTuple):
     Args:
         annotation: the file, None where the picture has none.
         pictures: the one to take first; () where the annotation has none.
+        others: further annotations of the same picture, which are not read.
     """
 
     annotation: str | None
     pictures: Sequence[str]
+    others: tuple[str, ...] = ()
 
 
 class Layout(NamedTuple):
@@ -68,7 +71,15 @@ def recognise(source: Source) -> bool:
 def is_annotation(source: Source, name: str) -> bool:
     """Tell by the first bytes of an XML file whether it is an annotation."""
     head = source.head(name).replace(b"\0", b"")  # UTF-16, too
-    return b"<annotation" in head or b":annotation" in head
+    return re.search(rb"[<:]annotation[\s>/]", head) is not None
+
+
+def hint(source: Source) -> str:
+    """Return what to do with XML files that are no annotations, where they are CVAT's own."""
+    names = source.with_suffix(".xml")[:SNIFFED]
+    if any(re.search(rb"<annotations[\s>]", source.head(name)) for name in names):
+        return "; CVAT's own XML is not read: export Pascal VOC or COCO from it"
+    return ""
 
 
 def find_layout(source: Source) -> Layout:
@@ -85,9 +96,15 @@ def find_layout(source: Source) -> Layout:
         )
     found = pair(source.with_suffix(".xml"), pictures.names)
     members: dict[str, Member] = {}
+    of_picture: dict[str, str] = {}
     for name, own in found.pictures.items():
-        if own or _in_label_folder(name) or is_annotation(source, name):
-            members[_free_id(name, members)] = Member(name, own)
+        if own and own[0] in of_picture:
+            first = members[of_picture[own[0]]]
+            members[of_picture[own[0]]] = first._replace(others=(*first.others, name))
+        elif own or _in_label_folder(name) or is_annotation(source, name):
+            key = _free_id(name, members)
+            members[key] = Member(name, own)
+            of_picture |= {picture: key for picture in own[:1]}
     for name in found.alone:
         members[_free_id(name, members)] = Member(None, (name,))
     lists, note = read_lists(source, members)
@@ -119,10 +136,19 @@ def _free_id(name: str, taken: dict[str, Member]) -> str:
 
 
 def _split_folders(members: dict[str, Member]) -> dict[str, list[str]]:
-    """Return the ids by their first folder, if that is what divides them: train/, valid/, test/."""
+    """Return the ids by their first folder, if that is what divides them: train/, valid/, test/.
+
+    What lies beside these folders is in the list "", or with the first if nobody labelled it.
+    """
     found: dict[str, list[str]] = defaultdict(list)
-    for one in members:
-        found[one.partition("/")[0] if "/" in one else ""].append(one)
-    if "" in found or not any(role_of(name) == "train" for name in found):
+    for key, member in members.items():
+        if member.annotation:
+            found[key.partition("/")[0] if "/" in key else ""].append(key)
+    train = next((name for name in found if role_of(name) == "train"), None)
+    if train is None:
         return {}
+    for key, member in members.items():
+        if not member.annotation:
+            folder = key.partition("/")[0] if "/" in key else ""
+            found[folder if folder in found or role_of(folder) else train].append(key)
     return dict(found)
