@@ -17,11 +17,13 @@ from yolo.models import (
     schedules,  # noqa: F401  registers the schedule that saved optimizers carry
 )
 from yolo.models.anchor_loss import AnchorLoss, resolve
-from yolo.models.families import FAMILIES, Decode
+from yolo.models.families import FAMILIES, with_decoding
+from yolo.models.keras_export import KerasExport, refuse_export
 from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
 from yolo.models.thresholds import Thresholds
 from yolo.pictures.fit import SIZE_MULTIPLE, check_sides, checked_size
 from yolo.pictures.given import as_batch
+from yolo.system import forks
 
 # Keras's own arguments of `compile` that a saved model keeps
 COMPILE_OPTIONS = ("run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss")
@@ -34,7 +36,7 @@ MOVED_BY_CALLS = ("/moving_mean", "/moving_variance", "/mean")
 
 
 @keras.saving.register_keras_serializable(package="yolo")
-class Detector(ReplicatedModel):
+class Detector(KerasExport, ReplicatedModel):
     """A one-stage detector whose confidence or classification loss is what `compile` gets.
 
     `yolo.build` makes one by name. Class names, anchors, input size and resize mode travel in
@@ -67,6 +69,7 @@ class Detector(ReplicatedModel):
     def __init__(
         self, architecture, *, classes, image_size, resize="letterbox", notes=None, **kwargs
     ):
+        forks.used()
         super().__init__(**kwargs)
         self.architecture = architecture
         self.classes = as_names(classes)
@@ -75,6 +78,7 @@ class Detector(ReplicatedModel):
         self.set_image_size(image_size)
         family = self._family
         self.network = family.network.build_network(architecture, len(self.classes))
+        object.__setattr__(self.network, "export", refuse_export)
         self.part_trackers = [keras.metrics.Mean(name=part) for part in family.loss.PARTS]
         self.loss_settings = self._family.loss_settings()
         self.loss_state = family.loss.make_state(architecture)
@@ -174,12 +178,7 @@ class Detector(ReplicatedModel):
                 update where it is in the first batch. `yolo.data.door` says what is looked at.
         """
         door = Door(len(self.classes), self.check_sides)
-        if kwargs.get("validation_data") is not None:
-            data = kwargs["validation_data"]
-            if isinstance(data, tuple | list):
-                door.checked(*data[:2])
-            else:
-                kwargs["validation_data"], _ = door.checked(data)
+        kwargs = door.validation_checked(kwargs)
         with door.explained():
             return super().fit(*door.checked(x, y), *args, **kwargs)
 
@@ -289,16 +288,11 @@ class Detector(ReplicatedModel):
         if self._inference is None:
             with _MAKING:
                 if self._inference is None:
-                    self._make_inference()
+                    kept = self._family, self.architecture, self.network, len(self.classes)
+                    model = with_decoding(*kept)
+                    model.make_predict_function()  # or each thread would make one of its own
+                    self._set_untracked("_inference", lambda: model)  # hidden from saving, too
         return self._inference()
-
-    def _make_inference(self):
-        decode = Decode(self._family, self.architecture, len(self.classes), name="decode")
-        # The functional graph keeps the outputs as they were given, keyed by stride.
-        found = decode(self.network(self.network.input), self.network.input)
-        model = keras.Model(self.network.input, found)
-        model.make_predict_function()  # here, or each thread would make and trace one of its own
-        self._set_untracked("_inference", lambda: model)  # hidden from Keras's saving, too
 
     def predict_raw(self, images) -> dict:
         """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.
@@ -310,6 +304,7 @@ class Detector(ReplicatedModel):
         Raises:
             ValueError: `images` have another shape, or values that are no picture's.
         """
+        forks.refuse()
         images = as_batch(images)
         self.check_sides(images.shape[1:3])
         return self.inference_model().predict_on_batch(images)

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from yolo.data.one_batch import check_batch, check_structure
+from yolo.system import forks
 
 FIRST = 2
 PICTURES = 32
@@ -30,9 +31,13 @@ class Door:
     Args:
         num_classes: K.
         check_sides: refuses a (height, width) that the network does not take.
+
+    Raises:
+        YoloError: this process was forked after a detector was made.
     """
 
     def __init__(self, num_classes: int, check_sides: Callable[[tuple], None]):
+        forks.refuse()
         self.num_classes, self.check_sides = num_classes, check_sides
         self.fault: ValueError | None = None
 
@@ -54,10 +59,26 @@ class Door:
             self._check_form(data.element_spec)
             data = data.enumerate().map(self._look_in_graph)
         elif isinstance(data, keras.utils.PyDataset):
-            data = _Watched(data, self)
+            if data.use_multiprocessing:  # its batches are made elsewhere
+                self.look(0, data[0])
+            else:
+                data = _Watched(data, self)
         elif isinstance(data, types.GeneratorType):
             data = self._watched(data)
         return data, truth
+
+    def validation_checked(self, options: dict) -> dict:
+        """Return the options of `fit` with its `validation_data` looked at.
+
+        Raises:
+            ValueError: see `checked`.
+        """
+        data = options.get("validation_data")
+        if isinstance(data, tuple | list):
+            self.checked(*data[:2])
+        elif data is not None:
+            options = {**options, "validation_data": self.checked(data)[0]}
+        return options
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
@@ -123,11 +144,7 @@ class _Watched(keras.utils.PyDataset):
     """A `PyDataset` whose batches are looked at."""
 
     def __init__(self, source: keras.utils.PyDataset, door: Door):
-        super().__init__(
-            workers=source.workers,
-            use_multiprocessing=source.use_multiprocessing,
-            max_queue_size=source.max_queue_size,
-        )
+        super().__init__(workers=source.workers, max_queue_size=source.max_queue_size)
         self.source, self.door = source, door
 
     @property

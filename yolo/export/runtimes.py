@@ -24,6 +24,7 @@ from yolo.models import postprocess
 from yolo.models.thresholds import Thresholds
 from yolo.pictures.fit import check_sides
 from yolo.pictures.given import as_batch
+from yolo.system import forks
 from yolo.system.optional import import_optional
 from yolo.system.reading import reason
 
@@ -48,13 +49,15 @@ class ExportedDetector:
         WeightsError: the file cannot be read, or its description is missing.
         ConfigError: `image_size` for a file whose size is fixed, or a precision that its runtime
             cannot choose.
-        YoloError: the runtime is not installed.
+        YoloError: the runtime is not installed, or this process was forked after a detector was
+            made.
     """
 
     def __init__(
         self, path: str | Path, *, image_size: tuple[int, int] | None = None,
         precision: str = "float32",
     ):  # fmt: skip
+        forks.used()
         self.path = Path(path)
         if not self.path.exists():
             raise WeightsError(f"{self.path}: no such file; python -m yolo export writes it")
@@ -125,6 +128,7 @@ class ExportedDetector:
         ]
 
     def _in_batches(self, images, outputs, **thresholds):
+        forks.refuse()
         images = as_batch(images)
         sides = images.shape[1:3]
         if not self.info.dynamic and sides != self.info.image_size:

@@ -73,9 +73,31 @@ class Decode(keras.layers.Layer):
         """
         return self._decode(outputs, tuple(ops.shape(images)[1:3]))
 
+    def get_config(self):
+        """Refuse to be saved: the detector is what a file holds."""
+        raise ValueError(
+            "a file of the decoding network could not be opened; write detector.save(path)"
+        )
+
     def compute_output_spec(self, outputs, images):
         """Return the shapes; JAX cannot follow anchors of a picture of unknown size."""
         return {
             "boxes": keras.KerasTensor((None, None, 4)),
             "scores": keras.KerasTensor((None, None, self.num_classes)),
         }
+
+
+def with_decoding(
+    family: Family, architecture, network: keras.Model, num_classes: int
+) -> keras.Model:
+    """Return a network with its decoding: images to {"boxes": ..., "scores": ...}.
+
+    Args:
+        family: the network's.
+        architecture: its settings.
+        network: from images to raw outputs; its weights are shared.
+        num_classes: that the scores are of.
+    """
+    decode = Decode(family, architecture, num_classes, name="decode")
+    # The functional graph keeps the outputs as they were given, keyed by stride.
+    return keras.Model(network.input, decode(network(network.input), network.input))
