@@ -74,4 +74,4 @@ def check_scores_agree(model, pictures, folder, monkeypatch, *arguments):
     of_voc = [{one["class"]: one for one in scores["voc"]["classes"] if one["objects"]}
               for scores in (model_scores, file_scores)]  # fmt: skip
     assert of_voc[0] == of_voc[1] and of_voc[0]
-    assert 0 < model_scores["voc"]["map_all_point"] < 1, "else this shows nothing"
+    assert 0 < model_scores["coco"]["AP"] < 1, "else this shows nothing"

@@ -150,14 +150,14 @@ class _Run:
         self.args, self.model, self.settings, self.screen = args, model, settings, screen
         asked = {name: settings[name] for name in ("score_threshold", "max_detections")}
         self.shown = predictor.shown(model, tile=args.tile).chosen(**asked)
-        if (
-            "coco-results" in args.save
-        ):  # to be scored, which takes the ranking below what is shown, too
+        kinds = dict.fromkeys(("json", *args.save))
+        if "coco" in kinds:  # whose data set is to correct: what is to be scored lies beside it
+            kinds["coco-results"] = None
+        if "coco-results" in kinds:  # which has the ranking below what is shown, too
             ranked = predictor.ranked(model, tile=args.tile).chosen(**asked)
             settings.update({name: getattr(ranked, name) for name in asked})
         self.stop, self.ended = stop, lambda: stop.requested
         self.out = Path(args.out)
-        kinds = dict.fromkeys(("json", *args.save))
         self.writers = [WRITERS[kind](self.out, model.classes) for kind in kinds]
         self.failed, self.looked_at, self.counts = [], Counter(), Counter()
         self.names: set[str] = set()

@@ -114,7 +114,7 @@ def place(
         else:
             rows[index].append((*one.box, one.score, ids[label]))
     if found and not rows:
-        raise DatasetError(_nothing_fits(found[0], strangers, samples, classes, source))
+        raise DatasetError(_nothing_fits(strangers, others, samples, classes, source))
     return Placed(
         [_detections(rows[i], tuple(classes), source) for i in range(len(samples))],
         indices, strangers, others,
@@ -143,14 +143,10 @@ def _detections(rows: list, classes: tuple[str, ...], source: Path) -> Detection
     return Detections(values[:, :4], scores, values[:, 5].astype(np.int32), classes)
 
 
-def _nothing_fits(first: Found, strangers: Counter, samples, classes, source) -> str:
-    if strangers:
-        known = shortened(samples[0].path.stem) if samples else "none"
-        return (
-            f"{printable(source)}: no result is of a picture of the data: it names "
-            f"{shortened(first.names[0])}, the data {known}"
-        )
+def _nothing_fits(strangers: Counter, others: Counter, samples, classes, source) -> str:
+    names = [sample.path.stem for sample in samples]
+    what, theirs, known = ("class", others, classes) if others else ("picture", strangers, names)
     return (
-        f"{printable(source)}: no result is of a class of the data: it names "
-        f"{shortened(first.label or first.category)}, the data {shortened(classes[0])}"
+        f"{printable(source)}: no result is of a {what} of the data: it names "
+        f"{shortened(next(iter(theirs)))}, the data {shortened(next(iter(known), None))}"
     )

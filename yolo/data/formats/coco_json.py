@@ -62,7 +62,7 @@ def without_pictures(part: Part, classes: Sequence[str]) -> list[Sample]:
         size = picture.size if known else (_ANY_SIDE, _ANY_SIDE)
         objects = [one for one in picture.objects if one.name in ids]
         arrays = check_objects(objects, ids, size, file=picture.place, findings=Findings(part.what))
-        name = Path(picture.before or picture.image_id)
+        name = Path(picture.size_place)  # its file_name
         samples.append(Sample(name, size=size, image_id=picture.image_id, **arrays))
     return samples
 
