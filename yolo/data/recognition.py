@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from yolo.data.dataset import DataSet
 from yolo.data.findings import nearest, short_list
-from yolo.data.formats import coco, tables, tfrecords, tutorial_lists, voc, voc_layout, yolo_text
+from yolo.data.formats import (
+    coco,
+    cvat,
+    tables,
+    tfrecords,
+    tutorial_lists,
+    voc,
+    voc_layout,
+    yolo_text,
+)
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
 from yolo.data.source import Source
 from yolo.errors import ConfigError, DatasetError
@@ -41,6 +50,7 @@ class Format(NamedTuple):
 FORMATS = (
     Format("shards", "shards.json", tfrecords.recognise, lambda s: tfrecords.Shards(s.root)),
     Format("coco", "annotations/instances_*.json", coco.recognise, coco.open_source),
+    Format("cvat", "annotations.xml of CVAT", cvat.recognise, cvat.open_source),
     Format("voc", "Annotations/*.xml and JPEGImages/*.jpg", voc_layout.recognise, voc.open_source),
     Format(
         "lists",

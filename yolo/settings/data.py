@@ -9,7 +9,7 @@ from yolo.models.option import option
 from yolo.pictures.header import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
 
 # The names of `yolo.data.recognition.FORMATS`, which --help lists without loading it.
-DATA_FORMATS = ("voc", "coco", "yolo", "csv", "lists", "shards")
+DATA_FORMATS = ("voc", "coco", "yolo", "csv", "cvat", "lists", "shards")
 
 _option = partial(option, group="data")
 

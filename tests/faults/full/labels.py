@@ -78,7 +78,15 @@ open_images_csv = _maker(
     "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf\na,/m/1,0,0.5,0,0.5,0\na,/m/2,0,1,0,1,1\n",
     "train-annotations-bbox.csv", {"class-descriptions-boxable.csv": "/m/1,dog\n/m/2,cat\n"},
 )  # fmt: skip
+cvat_xml = _maker(
+    "<annotations>\n<meta><task><labels><label><name>dog</name></label></labels></task></meta>\n"
+    '<image id="0" name="a.jpg" subset="train" width="61" height="47">\n'
+    '<box label="dog" xtl="1.5" ytl="2" xbr="30" ybr="40" rotation="5"/>\n'
+    '<polygon label="cat" points="1,2;30,4;5,40"/>\n</image>\n</annotations>\n',
+    "annotations.xml", {},
+)  # fmt: skip
 ALL = (
+    cvat_xml,
     retinanet_csv,
     header_csv,
     open_images_csv,

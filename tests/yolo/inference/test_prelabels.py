@@ -90,6 +90,10 @@ def test_cvat_takes_its_own_xml(written):
     assert one.get("label") == "dog" and two.get("label") == NAMES[1]
     corners = [float(one.get(corner)) for corner in ("xtl", "ytl", "xbr", "ybr")]
     assert corners == [8, 15, 40.5, 45] and float(two.get("xtl")) == 0
+    opened = open_folder(root)
+    assert opened.classes == NAMES
+    found = {one.path.name: one.boxes_xyxy.tolist() for one in opened.read("default")}
+    assert found["ü 1.png"] == [[8, 15, 40.5, 45], [0, 0, 20, 60]]
 
 
 @pytest.mark.parametrize("kind", list(WRITERS))

@@ -2,12 +2,111 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
 from yolo.boxes.detections import Detections
+from yolo.data.annotated import Box, Labelled, MarkedObject, hull, rotated
+from yolo.data.dataset import DataSet
+from yolo.data.formats.safe_xml import read_xml
+from yolo.data.formats.voc_object import POLYGON, ROTATED
+from yolo.data.source import Source
+from yolo.errors import DatasetError
+from yolo.system.reading import printable, shortened
 
 END = "</annotations>\n"
+NAME = "annotations.xml"
+PICTURES = 20  # times the limits of an annotation of one picture
+OTHER = "shapes that are neither boxes nor polygons left out"
+_CORNERS = ("xtl", "ytl", "xbr", "ybr")
+
+
+# ---------------------------------------------------------------------------------- to read
+
+
+def recognise(source: Source) -> bool:
+    """Tell whether a data set is described by CVAT's own XML."""
+    name = source.named or NAME
+    return name.lower().endswith(".xml") and b"<annotations" in source.head(name)
+
+
+def open_source(source: Source) -> DataSet:
+    """Open CVAT's own XML, annotations.xml, with the pictures in images/ or wherever they lie.
+
+    Of polygons and rotated boxes the upright box around them is taken. Classes come in the order of
+    the task's labels, and splits are the task's subsets.
+
+    Raises:
+        DatasetError: the file is no such XML. What is wrong with a shape shows when it is used.
+    """
+    name = source.named or NAME
+    if fault := source.leads_out(name):
+        raise DatasetError(fault)
+    root, lines = read_xml(source.path(name), "annotations", pictures=PICTURES)
+    classes = [(label.text or "").strip() for label in root.iterfind("meta//label/name")]
+    splits = dict[str, list[Labelled]]()
+    for element, line in zip(root.findall("image"), lines["image"], strict=True):
+        split = element.get("subset") or "default"
+        place = f"{printable(source.path(name))}:{line}"
+        splits.setdefault(split, []).append(_labelled(source, element, split, place))
+    named = {item.name for part in splits.values() for one in part for item in one.objects}
+    every = dict.fromkeys([*filter(None, classes), *sorted(named - {""})])
+    return DataSet(source.file or source.root, splits or [], tuple(every), "CVAT XML")
+
+
+def _labelled(source: Source, element: Element, split: str, place: str) -> Labelled:
+    """Return what is known of the picture of an <image>."""
+    name, pictures = element.get("name") or "", source.pictures
+    folders = (f"images/{split}", "images", split, "")
+    found = pictures.find(name, folders) if name else None
+    if found is None:
+        fault = (
+            f"{place}: no picture {shortened(name)} below {printable(pictures.source.root)}"
+            f"{pictures.hint(name)}: export with pictures, or name their folder with --images"
+        )
+        return Labelled(None, name or place, place, faults=(fault,))
+    fault = pictures.source.leads_out(found)
+    objects = [_object(number, shape) for number, shape in enumerate(element, 1)]
+    size = tuple(_side(element.get(side)) for side in ("height", "width"))
+    return Labelled(
+        pictures.path(found), pictures.id_of(found), place, objects, size, place,
+        faults=(fault,) if fault else (),
+    )  # fmt: skip
+
+
+def _object(number: int, shape: Element) -> MarkedObject:
+    """Return what a shape marks, or what is wrong with it."""
+    name, label = shape.get("label") or "", f"shape {number}"
+    try:
+        box, repair = _box(shape)
+    except ValueError:
+        found = shortened(" ".join(f'{key}="{value}"' for key, value in shape.items()))
+        fault = f"<{printable(shape.tag)[:20]} {found}>; expected numbers: correct the file"
+        return MarkedObject(label, name, None, fault=fault)
+    fault = "" if name else "no label: correct the file"
+    return MarkedObject(label, name, box, fault=fault, repair=repair)
+
+
+def _box(shape: Element) -> tuple[Box | None, str]:
+    if shape.tag == "polygon":
+        points = [point.split(",") for point in (shape.get("points") or "").split(";")]
+        return hull([_number(x) for x, _ in points], [_number(y) for _, y in points]), POLYGON
+    if shape.tag != "box":
+        return None, OTHER
+    xmin, ymin, xmax, ymax = (_number(shape.get(corner)) for corner in _CORNERS)
+    degrees = _number(shape.get("rotation") or "0")
+    box = (xmin, ymin, xmax, ymax)
+    return (rotated(box, math.radians(degrees)), ROTATED) if degrees % 360 else (box, "")
+
+
+def _number(text: str | None) -> float:
+    return float(text if text and "_" not in text else "no number")
+
+
+def _side(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None
 
 
 # --------------------------------------------------------------------------------- to write
@@ -39,7 +138,7 @@ def image(number: int, name: str, size: tuple[int, int], found: Detections) -> s
     inside = found.clipped(size)
     lines = [f'<image id="{number}" name={quoteattr(name)} width="{width}" height="{height}">\n']
     for label, box in zip(inside.labels, inside.boxes_xyxy.tolist(), strict=True):
-        corners = zip(("xtl", "ytl", "xbr", "ybr"), box, strict=True)
+        corners = zip(_CORNERS, box, strict=True)
         numbers = " ".join(f'{corner}="{value:.2f}"' for corner, value in corners)
         lines.append(
             f'<box label={quoteattr(label)} source="auto" occluded="0" {numbers} z_order="0"/>\n'

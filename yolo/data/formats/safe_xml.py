@@ -27,7 +27,9 @@ ENCODINGS = frozenset(
 )  # fmt: skip
 
 
-def read_xml(path: str | os.PathLike, root: str) -> tuple[Element, dict[str, list[int]]]:
+def read_xml(
+    path: str | os.PathLike, root: str, *, pictures: int = 1
+) -> tuple[Element, dict[str, list[int]]]:
     """Parse an XML file.
 
     Elements count by their names alone: an XML namespace, which some tools declare, is passed over.
@@ -36,6 +38,7 @@ def read_xml(path: str | os.PathLike, root: str) -> tuple[Element, dict[str, lis
         path: in UTF-8, UTF-16 or the encoding it declares. Text that is not UTF-8 although nothing
             else is declared is taken as GB18030, as Chinese Windows writes it.
         root: the name of its outermost element.
+        pictures: how many times the limits of one picture's file hold for this one.
 
     Returns:
         The outermost element, and by tag the lines where its direct children stand, from 1.
@@ -45,11 +48,11 @@ def read_xml(path: str | os.PathLike, root: str) -> tuple[Element, dict[str, lis
             encoding, with more than 200,000 elements or 100 within each other, or its outermost
             element is another.
     """
-    data = read_regular(path, max_bytes=MAX_XML_BYTES)
+    data = read_regular(path, max_bytes=pictures * MAX_XML_BYTES)
     try:
         text = _text(data)
-        if text.count("<") > 2 * MAX_ELEMENTS:
-            raise ValueError(f"more than {MAX_ELEMENTS} elements")
+        if text.count("<") > 2 * pictures * MAX_ELEMENTS:
+            raise ValueError(f"more than {pictures * MAX_ELEMENTS} elements")
         found = fromstring(text, forbid_dtd=True)
         _check_depth(found)
         for element in found.iter():

@@ -226,8 +226,26 @@ def csv_open_images(root: Path) -> None:
     table(root / "class-descriptions-boxable.csv", [(f"/m/{name}", name) for name in CLASSES])
 
 
+def cvat_images(root: Path) -> None:
+    labels = "".join(f"<label><name>{name}</name></label>" for name in CLASSES)
+    lines = [f"<annotations><meta><task><labels>{labels}</labels></task></meta>\n"]
+    for n, one in enumerate(DRAWN):
+        one.draw(root / "images" / one.split / one.name)
+        lines.append(
+            f'<image id="{n}" name="{one.name}" subset="{one.split}" width="80" height="60">'
+        )
+        for name, (x1, y1, x2, y2) in one.objects:
+            lines.append(
+                f'<box label="{name}" xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}" occluded="0"/>'
+                if n % 2
+                else f'<polygon label="{name}" points="{x1},{y1};{x2},{y1};{x2},{y2};{x1},{y2}"/>'
+            )
+        lines.append("</image>\n")
+    text(root / "annotations.xml", "".join([*lines, "</annotations>"]))
+
+
 ALL = (
     yolo_ultralytics, yolo_roboflow, yolo_folders, yolo_beside, yolo_lists, yolo_darknet,
     coco_own, coco_roboflow, coco_cvat, coco_fiftyone, coco_files,
-    csv_retinanet, csv_tensorflow, csv_open_images,
+    csv_retinanet, csv_tensorflow, csv_open_images, cvat_images,
 )  # fmt: skip
