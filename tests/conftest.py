@@ -8,28 +8,34 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Of small networks JAX compiles more than it computes: half the time, and the same numbers.
+if os.environ.get("KERAS_BACKEND") == "jax":
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # What tests of faults use, and is started by hand: no tests, no examples in docstrings.
 collect_ignore = ["faults/full"]
 # Files of more than ten seconds, longest first; `pytest --durations=50` names them.
 LONGEST = (
+    "backends/test_detectors.py",
+    "backends/test_data_parallel.py",
     "faults/test_training.py",
-    "scripts/test_script_train.py",
-    "test_examples.py",
-    "scripts/test_script_predict.py",
     "yolo/training/test_phases.py",
     "yolo/models/retinanet/test_retinanet_training.py",
-    "yolo/training/test_devices.py",
     "yolo/test_detector.py",
-    "yolo/export/test_retinanet_export.py",
+    "scripts/test_script_train.py",
     "yolo/export/test_exporter.py",
-    "yolo/models/retinanet/test_retinanet_network.py",
     "test_package.py",
-    "docs/test_page_code.py",
+    "yolo/export/test_retinanet_export.py",
     "yolo/data/test_pipeline.py",
-    "yolo/training/test_guard.py",
     "yolo/training/test_processes.py",
+    "test_examples.py",
+    "yolo/models/retinanet/test_retinanet_network.py",
     "faults/test_fuzz.py",
+    "scripts/test_script_predict.py",
+    "yolo/training/test_devices.py",
+    "yolo/training/test_guard.py",
+    "docs/test_page_code.py",
     "docs/test_page_commands.py",
+    "yolo/weights/test_earlier_files.py",
     "yolo/weights/test_tutorial.py",
     "yolo/weights/test_darknet.py",
     "yolo/weights/test_torchvision.py",

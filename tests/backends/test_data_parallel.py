@@ -73,7 +73,6 @@ def outcomes(tmp_path_factory):
     running, found = {}, {}
     for count in (1, 2):
         folder = tmp_path_factory.mktemp(f"devices{count}")
-        # The second flag halves the time that compiling takes; a few steps need no fast code.
         flags = f"--xla_force_host_platform_device_count={count} --xla_backend_optimization_level=0"
         environment = {
             **os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu",

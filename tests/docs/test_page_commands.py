@@ -15,7 +15,6 @@ import os
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests import children
 from yolo.cli import COMMANDS, main
 from yolo.cli.option_values import Parser
 from yolo.errors import ConfigError
@@ -258,9 +258,9 @@ def test_commands_run_as_shown(folder):
         words = shlex.split(f"{command} {more}")[1:]
         commands.append([str(ROOT / words[0]) if words[0] != "-m" else "-m", *words[1:]])
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
+    done = children.run(
         [sys.executable, "-c", RUN_ALL, json.dumps(commands)], cwd=folder, env=environment,
-        capture_output=True, encoding="utf-8", timeout=600,
+        timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "this run is complete" in done.stdout

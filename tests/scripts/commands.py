@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests import children
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("train", "predict", "evaluate")
 CHATTER = re.compile(r"oneDNN|cuda|absl|Traceback|Warning|XLA|cpu_feature|TF_", re.IGNORECASE)
@@ -39,6 +41,16 @@ def run(folder, script, *arguments, timeout=240):
     return done
 
 
+def run_loaded(folder, script, *arguments):
+    """Run a command in a process that has TensorFlow loaded already, which takes a third as long.
+
+    What comes out of TensorFlow while it loads is seen in the tests that call `run`.
+    """
+    done = children.run(command(script, *arguments), cwd=folder, env=surroundings())
+    assert not CHATTER.search(done.stderr), done.stderr
+    return done
+
+
 def work_of_children() -> float:
     """Return the seconds of processor time that child processes took: other work hardly counts."""
     if os.name == "nt":  # which does not tell
@@ -47,9 +59,9 @@ def work_of_children() -> float:
     return times.children_user + times.children_system
 
 
-def refused(folder, code, script, *arguments):
+def refused(folder, code, script, *arguments, by=run):
     """Run a command that must end with one line and this exit code; return the line."""
-    done = run(folder, script, *arguments)
+    done = by(folder, script, *arguments)
     assert done.returncode == code, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{script}.py: error: ")

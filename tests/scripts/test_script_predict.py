@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.scripts.commands import CORNERS, ROOT, picture, refused, run
+from tests.scripts.commands import CORNERS, ROOT, picture, refused, run, run_loaded
 
 
 @pytest.mark.parametrize("name", ["cut.keras", "cut.weights"])
@@ -18,7 +18,7 @@ def test_bad_weights(tmp_path, pinned, name):
     (tmp_path / "cut.keras").write_bytes(pinned.read_bytes()[:100_000])
     (tmp_path / "cut.weights").write_bytes(b"\0\0\0\0\2\0\0\0\5\0\0\0" + bytes(1000))
     picture(tmp_path / "a.png")
-    assert f"{name}: " in refused(tmp_path, 4, "predict", "a.png", "--weights", name)
+    assert f"{name}: " in refused(tmp_path, 4, "predict", "a.png", "--weights", name, by=run_loaded)
     assert not (tmp_path / "predictions").exists()
 
 
@@ -51,8 +51,8 @@ def test_predict_takes_the_newest_run_and_keeps_pictures_of_one_name_apart(tmp_p
         os.utime(best, (10**9 - age, 10**9 - age))
     for folder in ("x", "y"):
         picture(tmp_path / folder / "a.png")
-    done = run(tmp_path, "predict", "x/a.png", "y", "--classes", "狗", "--max-detections", "3",
-               "--out", "out/here")  # fmt: skip
+    done = run_loaded(tmp_path, "predict", "x/a.png", "y", "--classes", "狗", "--max-detections",
+               "3", "--out", "out/here")  # fmt: skip
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out" / "here"
     assert {path.name for path in out.iterdir()} == {"a.jpg", "a_2.jpg", "predictions.json"}
@@ -69,7 +69,7 @@ def test_predict_on_a_video_in_tiles_with_heat(tmp_path, pinned):
         writer.write(np.full((240, 320, 3), 120, np.uint8))
     writer.release()
     picture(tmp_path / "a.png")
-    done = run(tmp_path, "predict", "clip.avi", "a.png", "--tile", "--heatmap", "--save",
+    done = run_loaded(tmp_path, "predict", "clip.avi", "a.png", "--tile", "--heatmap", "--save",
                "csv,counts", "--show", "--weights", pinned)  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("--show: ") == 1 and "clip.avi: 3 frames" in done.stdout
@@ -91,7 +91,7 @@ def test_predict_on_a_video_in_tiles_with_heat(tmp_path, pinned):
 
 def test_the_stopwatch_tells_decoding_from_the_network(tmp_path, pinned):
     picture(tmp_path / "a.png")
-    done = run(tmp_path, "predict", "a.png", "--benchmark", "--weights", pinned)
+    done = run_loaded(tmp_path, "predict", "a.png", "--benchmark", "--weights", pinned)
     assert (done.returncode, done.stderr) == (0, "")
     assert "decode and NMS" in done.stdout and "network 64x64, batches of 1" in done.stdout
 
@@ -99,7 +99,7 @@ def test_the_stopwatch_tells_decoding_from_the_network(tmp_path, pinned):
 def test_predict_never_writes_over_the_pictures_it_reads(tmp_path, pinned):
     picture(tmp_path / "a.jpg")
     before = (tmp_path / "a.jpg").read_bytes()
-    done = run(tmp_path, "predict", "a.jpg", "gone.jpg", "--weights", pinned, "--out", ".")
+    done = run_loaded(tmp_path, "predict", "a.jpg", "gone.jpg", "--weights", pinned, "--out", ".")
     assert done.returncode == 1 and "error: gone.jpg: " in done.stdout
     assert (tmp_path / "a.jpg").read_bytes() == before
     (entry,) = json.loads((tmp_path / "predictions.json").read_text(encoding="utf-8"))
@@ -124,7 +124,9 @@ def test_evaluate_writes_its_figures(tmp_path, pinned, voc):
 
 
 def test_evaluate_on_a_list_that_is_not_there(tmp_path, pinned, voc):
-    line = refused(tmp_path, 3, "evaluate", "--data", voc, "--weights", pinned, "--split", "val")
+    line = refused(
+        tmp_path, 3, "evaluate", "--data", voc, "--weights", pinned, "--split", "val", by=run_loaded
+    )
     assert "no split 'val'; expected one of test" in line
 
 

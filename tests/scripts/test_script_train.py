@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.scripts.commands import command, refused, run, surroundings
+from tests.scripts.commands import command, refused, run_loaded, surroundings
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def trained(tmp_path_factory):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     interrupted = (process.returncode, out, err)
-    resumed = run(folder, "train", "--resume", last.parent.relative_to(folder))
+    resumed = run_loaded(folder, "train", "--resume", last.parent.relative_to(folder))
     return folder, interrupted, resumed
 
 
@@ -95,7 +95,7 @@ def test_it_says_how_to_predict_and_that_works(trained):
     (line,) = [la for la in resumed.stdout.splitlines() if la.startswith("go on with: ")]
     assert re.search(r"mAP50 \d\.\d{4} on the test split", resumed.stdout)
     words = re.findall(r'"([^"]+)"|(\S+)', line.removeprefix("go on with: python predict.py "))
-    done = run(folder, "predict", *(quoted or plain for quoted, plain in words))
+    done = run_loaded(folder, "predict", *(quoted or plain for quoted, plain in words))
     assert done.returncode == 0, done.stderr
     assert (folder / "predictions" / "predictions.json").is_file()
 
@@ -104,7 +104,7 @@ def test_it_says_how_to_predict_and_that_works(trained):
 def test_a_finished_run_started_again_says_so_and_does_nothing(trained, arguments):
     folder, _, _ = trained
     before = {path: path.stat().st_mtime_ns for path in (folder / "logs").rglob("*")}
-    done = run(folder, "train", *arguments)
+    done = run_loaded(folder, "train", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "logs/一 run: this run is complete (4 epochs); nothing to do\n"
     assert {path: path.stat().st_mtime_ns for path in (folder / "logs").rglob("*")} == before
@@ -113,12 +113,13 @@ def test_a_finished_run_started_again_says_so_and_does_nothing(trained, argument
 def test_resume_takes_no_other_settings(trained):
     folder, _, _ = trained
     line = refused(
-        folder, 2, "train", "--resume", "logs/一 run", "--batch-size", "2", "--seed", "1"
-    )
+        folder, 2, "train", "--resume", "logs/一 run", "--batch-size", "2", "--seed", "1",
+        by=run_loaded,
+    )  # fmt: skip
     assert "logs/一 run/config.toml: a run goes on with what it was started with" in line
     assert "batch_size is 2, was 4; seed is 1, was 11" in line
     # A finished run's folder is not one for another run of the same name.
-    line = refused(folder, 2, "train", "--name", "一 run", "--batch-size", "2")
+    line = refused(folder, 2, "train", "--name", "一 run", "--batch-size", "2", by=run_loaded)
     assert "a run of this name exists" in line
 
 
@@ -132,7 +133,7 @@ def test_a_picture_that_cannot_be_decoded_ends_the_training_with_its_name(traine
         target.write_bytes(data[:6000] if path.name == "000003.jpg" else data)
     line = refused(
         tmp_path, 3, "train", "--data", "VOC2007", "--image-size", "64", "--epochs", "1",
-        "--batch-size", "8", "--eager", "--name", "a",
+        "--batch-size", "8", "--eager", "--name", "a", by=run_loaded,
     )  # fmt: skip
     assert line.startswith("train.py: error: VOC2007/JPEGImages/000003.jpg: a damaged JPEG")
     assert not (tmp_path / "logs" / "a").exists(), "a failed start stands in nobody's way"

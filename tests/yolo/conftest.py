@@ -1,6 +1,5 @@
 """What tests of several packages share: a network that finds red spots, pictures, detections."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests import children
 from yolo.boxes.detections import Detections
 from yolo.data import demo
 from yolo.data.sample import Sample
@@ -71,11 +71,8 @@ def two_replicas():
 
     def run(name, rate, *kinds):
         words = [sys.executable, "-m", "tests.yolo.train_on_replicas", name, str(rate)]
-        done = subprocess.run(
-            [*words, *kinds],
-            cwd=Path(__file__).resolve().parents[2], capture_output=True, encoding="utf-8",
-            timeout=600,
-        )  # fmt: skip
+        root = Path(__file__).resolve().parents[2]
+        done = children.run([*words, *kinds], cwd=root, timeout=600)
         assert done.returncode == 0, done.stderr[-2000:]
         return [line.split() for line in done.stdout.splitlines()[-len(kinds) :]]
 

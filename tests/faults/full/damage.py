@@ -42,8 +42,9 @@ def full_disk(toy: Toy, quick: bool):
             assert "cannot be written (File too large)" in failed and "\n" not in failed, failed
             after = contents(folder)
             assert {name: after.get(name) for name in before} == before, "a good file changed"
-            toy.train(folder)
-            assert weights_of(folder) == toy.reference
+            if not quick or number == count - 1:
+                toy.train(folder)
+                assert weights_of(folder) == toy.reference
     yield meter.row()
     config = toy.config(start)
     run_folder.describe(start, config, dataset.open_data(config).classes, {})

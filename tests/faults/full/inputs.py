@@ -26,13 +26,13 @@ KINDS = {
     "coco": ("T14 COCO annotations, damaged", 200, 1.0),
     "labels": ("T14 labels in text, YAML and tables, damaged", 300, 1.0),
     **{kind: (f"T15 {kind.upper()} pictures, damaged", 150, 2.0) for kind in FORMATS},
-    "training": ("T15 JPEG pictures, damaged, read by training", 60, 2.0),
-    "darknet": ("T16 Darknet weights, damaged", 60, 2.0),
-    "keras": ("T16 .keras files, damaged", 80, 2.0),
+    "training": ("T15 JPEG pictures, damaged, read by training", 30, 2.0),
+    "darknet": ("T16 Darknet weights, damaged", 40, 2.0),
+    "keras": ("T16 .keras files, damaged", 40, 2.0),
     "h5": ("T16 .h5 weights of the tutorials, damaged", 0, 2.0),
     "npz": ("T16 .npz weights, damaged", 0, 2.0),
     "safetensors": ("T16 .safetensors weights, damaged", 0, 2.0),
-    "others": ("T16 .h5, .npz, .safetensors in turn", 240, 2.0),
+    "others": ("T16 .h5, .npz, .safetensors in turn", 120, 2.0),
 }
 
 

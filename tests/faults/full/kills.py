@@ -16,18 +16,26 @@ from tests.faults.full.toy import Meter, StopAfter, Toy, weights_of
 
 
 class Freezer:
-    """Copies a folder as it is just before chosen file operations on it, as a kill leaves it."""
+    """Copies a folder as it is just before file operations on it, as a kill leaves it.
+
+    Args:
+        folder: its operations are looked at while this is a context.
+        every: copy before each operation of such a number, counted from 1.
+    """
 
     EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
 
-    def __init__(self):
-        self.folder, self.wanted, self.seen, self.copies = None, {}, 0, []
+    def __init__(self, folder: Path, every: int):
+        self.watched, self.folder, self.every = folder, None, every
+        self.seen, self.copies = 0, []
         sys.addaudithook(self._hook)
 
-    def watch(self, folder: Path, wanted=()):
-        """Count the operations on a folder from now on, and copy it before the wanted ones."""
-        self.wanted, self.seen, self.copies = set(wanted), 0, []
-        self.folder = folder
+    def __enter__(self):
+        self.folder = self.watched
+        return self
+
+    def __exit__(self, *_):
+        self.folder = None  # a hook stays for good
 
     def _hook(self, event, arguments):
         folder = self.folder
@@ -36,7 +44,7 @@ class Freezer:
         if not folder.is_dir():  # a kill before there is a folder leaves nothing to resume
             return
         self.seen += 1
-        if self.seen in self.wanted:
+        if self.seen % self.every == 0:
             self.folder = None  # the copy's own operations do not count
             target = folder.with_name(f"{folder.name}-frozen-{self.seen}")
             shutil.copytree(folder, target)
@@ -48,20 +56,15 @@ def frozen(toy: Toy, quick: bool):
     """T1: resume from copies taken just before file operations, saves included."""
     from yolo.weights import loading
 
-    meter, freezer, folder = Meter("T1 killed at a file operation"), Freezer(), toy.work / "frozen"
-    freezer.watch(toy.work / "reference")
-    expected = toy.reference
-    operations = freezer.seen
-    chosen = random.Random(1).sample(range(1, operations), 2 if quick else 50)
-    freezer.watch(folder, chosen)
-    toy.train(folder)
-    freezer.folder = None
-    for copy in freezer.copies:
+    meter = Meter("T1 killed at a file operation")
+    with Freezer(toy.work / "reference", every=7 if quick else 1) as freezer:
+        toy.train_reference()
+    for copy in random.Random(1).sample(freezer.copies, 2 if quick else 50):
         with meter.trial(copy.name):
             if (copy / "best.keras").exists():
                 loading.load(copy / "best.keras")
             toy.train(copy)
-            assert weights_of(copy) == expected, "other weights than the undisturbed run's"
+            assert weights_of(copy) == toy.reference, "other weights than the undisturbed run's"
             assert not list(copy.rglob("*.part*")), "remains of the killed run"
     return meter.row()
 
@@ -161,7 +164,7 @@ def best_over_resumes(toy: Toy, quick: bool):
     honest, highest = trainer.evaluate_voc, -1.0
     trainer.evaluate_voc = lambda *arguments: Score()
     try:
-        for resume in range(3 if quick else 20):
+        for resume in range(2 if quick else 20):
             with meter.trial(str(resume)):
                 try:
                     toy.train(folder, stop=StopAfter(chance.randint(1, 9)), epochs=40,

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tests import children
 from tests.faults.full import small
 from tests.faults.full.mutants import cpu_seconds
 from tests.faults.full.table import Row
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Outcome(NamedTuple):
-    """How a process ended: exit code, output, seconds since the signal, peak MB.
+    """How a process ended: exit code, output, seconds since the signal.
 
     `busy` is the processor's share of those seconds, which says more on a machine with other work.
     """
@@ -38,7 +39,6 @@ class Outcome(NamedTuple):
     out: str
     err: str
     seconds: float
-    megabytes: float
     busy: float
 
 
@@ -127,9 +127,16 @@ class Toy:
     def reference(self) -> str:
         """The weights that an undisturbed run ends with."""
         if self._reference is None:
-            self.train(self.work / "reference")
-            self._reference = weights_of(self.work / "reference")
+            self.train_reference()
         return self._reference
+
+    def train_reference(self) -> Path:
+        """Train undisturbed; return the run's folder."""
+        folder = self.work / "reference"
+        shutil.rmtree(folder, ignore_errors=True)
+        self.train(folder)
+        self._reference = weights_of(folder)
+        return folder
 
     def copy_of(self, folder: Path) -> Path:
         """Return a new copy of a run's folder."""
@@ -140,6 +147,8 @@ class Toy:
         self, *arguments, limits=None, send=None, when=None, within=(), pause: float = 0
     ) -> Outcome:
         """Run train.py with the small network; perhaps send a signal and time its end.
+
+        What needs no process of its own from its start on is forked off one with TensorFlow.
 
         Args:
             *arguments: its options, besides those of `SETTINGS` for a new run.
@@ -154,14 +163,18 @@ class Toy:
             "--precision", "float32", "--eager", "--epochs-between-evaluations", "2",
             "--accumulate", "2",
         ]  # fmt: skip
+        options = [str(option) for option in [*options, *arguments]]
+        words = [*within, sys.executable, "-m", "tests.faults.full.small", *options]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8",
+               "SMALL_PAUSE": str(pause)}  # fmt: skip
+        if limits is send is None and not within:
+            started = time.monotonic()
+            done = children.run(words, cwd=self.work, env=env, timeout=None)
+            return Outcome(done.returncode, done.stdout, done.stderr, time.monotonic() - started, 0)
         with (self.work / "out").open("w+b") as out, (self.work / "err").open("w+b") as err:
-            options = [str(option) for option in [*options, *arguments]]
             process = subprocess.Popen(
-                [*within, sys.executable, "-m", "tests.faults.full.small", *options],
-                stdout=out, stderr=err, preexec_fn=limits, cwd=self.work,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8",
-                     "SMALL_PAUSE": str(pause)},
-            )  # fmt: skip
+                words, stdout=out, stderr=err, preexec_fn=limits, cwd=self.work, env=env
+            )
             before = 0.0
             if send is not None:
                 try:
@@ -182,7 +195,7 @@ class Toy:
                 file.seek(0)
                 texts.append(file.read().decode("utf-8", "replace"))
         busy = usage.ru_utime + usage.ru_stime - before
-        return Outcome(code, *texts, seconds, usage.ru_maxrss / 1024, busy)
+        return Outcome(code, *texts, seconds, busy)
 
 
 def StopAfter(batches: int):  # noqa: N802  a class that is made when TensorFlow may be loaded

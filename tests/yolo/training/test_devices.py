@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests import children
 from yolo.errors import ConfigError
 from yolo.training.devices import refuse_uneven
 
@@ -19,9 +19,9 @@ SCRIPT = Path(__file__).with_name("two_devices.py")
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     work = tmp_path_factory.mktemp("devices")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(work)], cwd=ROOT, capture_output=True, encoding="utf-8",
-        timeout=900, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    done = children.run(
+        [sys.executable, SCRIPT, work], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])

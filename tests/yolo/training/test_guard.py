@@ -1,7 +1,6 @@
 """A step that is not finite changes nothing, on one device and on two."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 import yolo
+from tests import children
 from tests.faults.full import small
 from yolo.models.yolov4 import network
 from yolo.training import guard
@@ -73,11 +73,8 @@ print(*train(strategy.scope() if strategy else contextlib.nullcontext()))
 
 
 def run(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments], cwd=ROOT, capture_output=True,
-        encoding="utf-8", timeout=300,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = children.run([sys.executable, "-c", SCRIPT, *arguments], cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.splitlines()[-1]
 
