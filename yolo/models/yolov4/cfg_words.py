@@ -21,6 +21,7 @@ LEFT_OUT = {
     "nms_kind": "boxes are suppressed by plain IoU, in every export alike",
     "beta_nms": "boxes are suppressed by plain IoU, in every export alike",
     "objectness_smooth": "a loss with soft targets (QualityFocalLoss) learns the overlap",
+    "max_delta": "it limits counters_per_class alone; for gradients see clip_norm",
     "delta_normalizer": "the learning rate does the same",
     "max": "no object is cut off",
     "jitter": "see scale, aspect and translate",
