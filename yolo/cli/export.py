@@ -156,14 +156,14 @@ def data_pictures(
         DatasetError: the folder holds no picture, or something is wrong with it.
     """
     from yolo.data import folder, recognition
-    from yolo.data.source import Source
+    from yolo.data.split_names import find_split
     from yolo.inference import sources
 
-    if recognition.find_format(Source(data)) is None:
+    if recognition.find_format(folder.source_of(data)) is None:
         found = sources.find_sources([data])
         return [one for one in found if not isinstance(one, int) and not sources.is_video(one)]
     opened = folder.open_folder(data)
-    if split not in opened.names:
+    if find_split(split, (*opened.lists, *opened.names)) is None:
         split = next((name for name in opened.names if name.startswith("train")), opened.names[0])
     samples = opened.read(split, seed=seed)
     if not samples:
@@ -191,7 +191,7 @@ def _picture(args, paths: list[os.PathLike], settings: dict, chosen: dict):
     data = settings.get("data")
     # Nobody asked for the run's data: where it is gone or has changed, another picture will do.
     with contextlib.suppress(YoloError):
-        if data and Path(data).is_dir() and (paths := data_pictures(data, **chosen)):
+        if data and Path(data).exists() and (paths := data_pictures(data, **chosen)):
             return read_image(paths[0]), printable(paths[0])
     drawn, _ = demo_pictures.draw_picture(np.random.default_rng(0))
     return drawn, "a drawn picture (--picture FILE takes one of yours)"

@@ -57,10 +57,7 @@ def open_folder(
         >>> opened = open_folder("mine")  # doctest: +SKIP
         >>> train = opened.read("train", classes=opened.classes)  # doctest: +SKIP
     """
-    if not Path(path).exists():
-        raise DatasetError(f"{printable(path)}: no such folder; expected one of labelled pictures")
-    inside = archive.unpacked(path) if archive.is_archive(path) else path
-    source = Source(inside, images=images, classes=classes)
+    source = source_of(path, images=images, classes=classes)
     found = recognition.find_format(source, format)
     if found is None:
         raise recognition.unknown(source, format)
@@ -72,6 +69,23 @@ def open_folder(
             printable(found.source.root), counted(found.source.litter, "file"),
         )  # fmt: skip
     return opened
+
+
+def source_of(
+    path: str | os.PathLike,
+    *,
+    images: str | os.PathLike | None = None,
+    classes: Sequence[str] | None = None,
+) -> Source:
+    """Return what a path names, an archive unpacked; the arguments are those of `open_folder`.
+
+    Raises:
+        DatasetError: there is nothing of that name, or an archive is not taken.
+    """
+    if not Path(path).exists():
+        raise DatasetError(f"{printable(path)}: no such folder; expected one of labelled pictures")
+    inside = archive.unpacked(path) if archive.is_archive(path) else path
+    return Source(inside, images=images, classes=classes)
 
 
 @dataclass(frozen=True)
@@ -170,8 +184,11 @@ def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False)
     wanted = {"train": config.train_split, "val": config.val_split, "test": "test"}
     if config.train_list:
         wanted = {"train": "train", "val": "val", "test": "test"}
-    names = {role: find_split(name, opened.names) for role, name in wanted.items()}
-    log.info("data: %s", opened.describe(wanted.values(), config.seed))
+    # A single list that is named itself is not divided: nothing of it is left to measure on.
+    known = opened.lists if wanted["train"] in opened.lists else opened.names
+    names = {role: find_split(name, known) for role, name in wanted.items()}
+    used = [wanted[role] for role, name in names.items() if name is not None]
+    log.info("data: %s", opened.describe(used, config.seed))
     read = {
         name: opened.read(
             name, classes=classes, seed=config.seed, only_classes=config.only_classes,
@@ -183,7 +200,7 @@ def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False)
         learned = [sample.with_difficult_learned() for sample in read[names["train"]]]
         read[names["train"]] = learned
     parts = {role: (name, read[name]) for role, name in names.items() if name is not None}
-    divided = opened.splits(config.seed) if opened.divided else {}
+    divided = opened.splits(config.seed) if opened.divided and known is opened.names else {}
     return _judged(classes, parts, divided, source)
 
 

@@ -52,6 +52,8 @@ def test_a_single_list_of_another_name_is_divided_by_the_seed(ten):
     assert data.divided == open_folder(ten.root).splits(3)
     whole = open_folder(ten.root).read("default")  # by its own name it is all of it
     assert [s.image_id for s in whole] == list("01234567")
+    data, parts = run(ten, train_split="default")
+    assert parts == ["01234567"] * 3 and data.divided == {}
     ten.list("train", *"01234567")
     assert run(ten)[1] == ["01234567"] * 3
 
