@@ -91,7 +91,7 @@ def _check_classes(classes: np.ndarray, num_classes: int) -> None:
         count = f"{num_classes} class" + "es" * (num_classes != 1)
         raise ValueError(
             f"class id {classes[wrong].max()} in the data, but the model has {count}: ids 0 to "
-            f"{num_classes - 1}, -1 for padding"
+            f"{num_classes - 1}, -1 for padding, -2 and -3 for what is ignored"
         )
 
 
