@@ -172,12 +172,13 @@ def sibling(prog: str, word: str) -> str:
     return f"python {word}.py" if prog.endswith(".py") else f"python -m yolo {word}"
 
 
-def show_scores(of_voc, of_coco: dict, screen: terminal.Screen, json: str | None) -> None:
+def show_scores(of_voc, of_coco: dict, samples, screen: terminal.Screen, json: str | None) -> None:
     """Show the tables of average precision, and write the figures where a file is named.
 
     Args:
         of_voc: what `evaluation.voc.evaluate_voc` returned.
         of_coco: what `evaluation.coco.evaluate_coco` returned.
+        samples: the labelled pictures.
         screen: where to show them.
         json: the file to write, or None.
     """
@@ -186,6 +187,11 @@ def show_scores(of_voc, of_coco: dict, screen: terminal.Screen, json: str | None
 
     screen.write(voc.table(of_voc))
     screen.write(coco.table(of_coco))
+    if dense := coco.dense(samples):
+        screen.write(
+            "COCO looks at the best 100 of a class in a picture: its figures are less than they "
+            f"could be where there are more, as in {terminal.counted(dense, 'picture')}"
+        )
     if json:
         write_json(json, {"voc": voc.to_json(of_voc), "coco": of_coco})
         screen.write(f"written: {json}")

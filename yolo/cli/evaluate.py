@@ -110,7 +110,8 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         found, samples, classes, iou_threshold=args.match_iou,
         inclusive_pixels=args.inclusive_pixels,
     )  # fmt: skip
-    common.show_scores(result, coco.evaluate_coco(found, samples, classes), screen, args.json)
+    of_coco = coco.evaluate_coco(found, samples, classes)
+    common.show_scores(result, of_coco, samples, screen, args.json)
     return 0
 
 

@@ -66,7 +66,7 @@ def score(args, screen: terminal.Screen) -> int:
         of_coco = coco.evaluate_coco_files(truth.instances, entries)
     else:
         of_coco = coco.evaluate_coco(placed.detections, truth.samples, truth.classes)
-    common.show_scores(result, of_coco, screen, args.json)
+    common.show_scores(result, of_coco, truth.samples, screen, args.json)
     return 0
 
 

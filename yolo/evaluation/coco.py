@@ -127,6 +127,12 @@ def evaluate_coco_files(ground_truth: Path, results: Path | list[dict]) -> dict:
     return _evaluate(truth, _relabelled(found, images, categories))
 
 
+def dense(samples: list[Sample]) -> int:
+    """Return how many pictures hold more objects of a class than COCO looks at."""
+    counts = (np.bincount(sample.class_ids, minlength=1).max() for sample in samples)
+    return sum(int(count > _COUNTED) for count in counts)
+
+
 def table(result: dict) -> str:
     """Return COCO's numbers as lines of plain text: per class with objects, then all twelve.
 

@@ -84,6 +84,14 @@ def test_results_of_other_pictures_and_classes_are_counted_and_none_at_all_is_an
     assert "no result is of a picture of the data: it names '7'" in scores("--results", map_out)[1]
 
 
+def test_what_coco_does_not_look_at_is_said(map_out, scores):
+    lines = [f"book {i} 1 {i + 2} 9\n" for i in range(101)]
+    for count, said in ((100, False), (101, True)):
+        (map_out / "ground-truth" / "1.txt").write_text("".join(lines[:count]), encoding="utf-8")
+        _, out = scores("--results", map_out)
+        assert ("where there are more, as in 1 picture" in out) == said
+
+
 @pytest.fixture
 def voc(tmp_path):
     """Return a VOC set of one picture with a cup at (10, 20) to (59, 79), inclusive from 1."""
