@@ -132,15 +132,12 @@ def multiply_adds(network: keras.Model, image_size: tuple[int, int]) -> int:
         raise ConfigError("multiply-adds are counted in a TensorFlow graph; set KERAS_BACKEND")
     import tensorflow as tf
 
+    from yolo.export.graph import functions_inlined
+
     shape = tf.TensorSpec((1, *image_size, 3), "float32")
-    before = tf.config.functions_run_eagerly()
-    # Keras compiles convolutions in groups as functions of their own; so they stand in this one.
-    tf.config.run_functions_eagerly(True)
-    try:
+    with functions_inlined():
         function = tf.function(lambda picture: network(picture, training=False))
         operations = function.get_concrete_function(shape).graph.get_operations()
-    finally:
-        tf.config.run_functions_eagerly(before)
     return sum(_of_one(operation) for operation in operations)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -46,6 +48,20 @@ def _float_layers(network: keras.Model) -> set[str]:
     return {layer.name for layer in [*last, *norms]}
 
 
+@contextlib.contextmanager
+def functions_inlined():
+    """Let what Keras makes functions of, convolutions in groups, stand in the graph that is traced.
+
+    Converters to ONNX know no call of a function, and whoever counts operations finds none in it.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
 class Graph(tf.Module):
     """The functions of an export, over one float32 detector.
 
@@ -72,7 +88,7 @@ class Graph(tf.Module):
         ]
         parts = sorted(_float_layers(detector.network))
         self.float_parts = ["/decode", *(f"/{name}" for name in parts)]
-        self._infer = lambda images: detector.inference_model()(images, training=False)
+        self._model = detector.inference_model  # a method, which is no attribute to be saved
         self.max_detections, self.one_label = thresholds.max_detections, thresholds.one_label
         self.thresholds = {
             "score_threshold": thresholds.score_threshold,
@@ -86,7 +102,8 @@ class Graph(tf.Module):
         self.served = tf.function(self._served, input_signature=[images])
 
     def _raw(self, images):
-        found = self._infer(images)
+        with functions_inlined():
+            found = self._model()(images, training=False)
         return {name: tf.identity(found[name], name=name) for name in ("boxes", "scores")}
 
     def _nms(self, images, score_threshold, iou_threshold):

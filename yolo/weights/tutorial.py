@@ -111,7 +111,7 @@ class TutorialFile:
         network = getattr(model, "network", model)
         ours = numbered.convolutions_of(model)
         kinds = {**WHOLE, **BACKBONES}
-        if kinds.get(len(self.convolutions)) != kinds[len(ours)]:
+        if kinds.get(len(self.convolutions), "") != kinds.get(len(ours)):
             raise WeightsError(
                 f"{self.path}: has {len(self.convolutions)} convolutions, {network.name} has "
                 f"{len(ours)}; it is of another network"
