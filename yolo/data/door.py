@@ -1,6 +1,6 @@
 """A user's own data, looked at before a detector learns from it, in whatever form it comes.
 
-The objects of every batch are looked at, which takes a tenth of a millisecond; the values of the
+The objects of every batch are looked at, which takes less than a millisecond; the values of the
 pictures only in the first `FIRST` batches of a pass, or of the first `PICTURES` of an array: that
 is a walk over them, and none where they are uint8.
 """
