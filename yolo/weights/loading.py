@@ -96,9 +96,9 @@ def _from_darknet(
         found_cfg = None
     found = file.describe(found_cfg)
     names = None
-    if found is not None and not classes:
+    if found is not None and len(classes or ()) != found.num_classes:  # fewer are a choice of them
         names = beside.find_names(file.path, found_cfg, found.num_classes)
-    model = _built(file, found, classes or (names and names[0]), image_size, heads)
+    model = _built(file, found, names[0] if names else classes, image_size, heads)
     model.notes = {**model.notes, darknet.HEADER_NOTE: file.header.hex()}
     source = f"names from {names[1]}" if names else ""
     for line in taken(model, found_cfg, source, assumed=not heads):

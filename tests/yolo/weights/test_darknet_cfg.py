@@ -103,6 +103,12 @@ def test_names_that_lie_beside(folder, logged, files, source):
     assert any(line.endswith(f"names from {source}") for line in told(logged))
 
 
+def test_names_beside_are_all_of_which_some_are_chosen(folder):
+    (folder / "obj.names").write_text("cat\ndog\n", encoding="utf-8")
+    assert yolo.load(folder / "my.weights", classes=("dog",)).classes == ("cat", "dog")
+    assert yolo.load(folder / "my.weights", classes=("a", "b")).classes == ("a", "b")
+
+
 def test_no_names_or_too_few_of_them(folder, logged):
     (folder / "obj.names").write_text("a\n", encoding="utf-8")
     with pytest.raises(WeightsError, match="is for 2 classes, 0 names are known"):

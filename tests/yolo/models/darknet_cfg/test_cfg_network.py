@@ -86,3 +86,26 @@ def test_options_that_a_cfg_has_not(tmp_path):
     (tmp_path / "my.cfg").write_text(MINI, encoding="utf-8")
     with pytest.raises(ConfigError, match="no option attention; it has anchors, masks, prior"):
         settings_of(str(tmp_path / "my.cfg"), attention="se")
+
+
+def test_a_saved_model_whose_cfg_says_otherwise_is_refused(tmp_path):
+    """Nothing is built from a config that contradicts itself, or asks for more than there is."""
+    import zipfile
+
+    from yolo.errors import WeightsError
+
+    built(tmp_path, MINI).save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = parts["config.json"].decode()
+    for old, new in (
+        ('"new_coords": false', '"new_coords": true'),
+        ("filters=16\\n", "filters=60000\\n"),
+        ("[upsample]", "[gru]"),
+    ):
+        assert old in config
+        with zipfile.ZipFile(tmp_path / "b.keras", "w") as archive:
+            for name, data in parts.items():
+                archive.writestr(name, config.replace(old, new) if name == "config.json" else data)
+        with pytest.raises(WeightsError, match="b.keras"):
+            yolo.load(tmp_path / "b.keras")
