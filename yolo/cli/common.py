@@ -12,7 +12,6 @@ from yolo.errors import ConfigError
 from yolo.export import info
 from yolo.pictures import background
 from yolo.settings import toml
-from yolo.settings.detector import read_anchors, read_masks
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
 from yolo.system.writing import numbered
@@ -59,6 +58,8 @@ def _opened(args, weights):
 
 def heads_given(args) -> dict:
     """Return what `--cfg`, `--anchors` and `--masks` say of a Darknet or tutorial file."""
+    from yolo.settings.detector import read_anchors, read_masks
+
     given = {
         "cfg": args.cfg,
         "anchors": args.anchors and read_anchors(args.anchors),

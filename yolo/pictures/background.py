@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from yolo.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 WHITE = (255, 255, 255)
 
@@ -75,6 +77,7 @@ def on_background(
         (height, width, 3) uint8: alpha * colour + (1 - alpha) * background, rounded.
 
     Example:
+        >>> import numpy as np
         >>> on_background(np.array([[[9, 9, 9, 0], [9, 9, 9, 255], [0, 0, 0, 51]]], np.uint8))[0]
         array([[255, 255, 255],
                [  9,   9,   9],
@@ -83,6 +86,8 @@ def on_background(
     Reference:
         Porter and Duff (1984), Compositing digital images, "over".
     """
+    import numpy as np  # not above: the options' help needs this module, and no NumPy
+
     alpha = image[..., 3].astype(np.uint16)
     shown = np.empty((*image.shape[:2], 3), np.uint8)
     for i, level in enumerate(color):
