@@ -21,8 +21,8 @@ from yolo.models.families import FAMILIES, with_decoding
 from yolo.models.keras_export import KerasExport, refuse_export
 from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
 from yolo.models.thresholds import Thresholds
-from yolo.pictures.fit import SIZE_MULTIPLE, check_sides, checked_size
 from yolo.pictures.given import as_batch
+from yolo.pictures.sizes import SIZE_MULTIPLE, check_sides, checked_size
 from yolo.system import forks
 
 # Keras's own arguments of `compile` that a saved model keeps

@@ -60,7 +60,7 @@ def test_pages_load_what_lies_beside_them(site):
 def test_settings_are_shown_with_their_default_range_and_help(site):
     page = (site / "api" / "yolo.html").read_text(encoding="utf-8")
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", page)).split())
-    assert "which of the two networks (one of yolov4, yolov4-tiny)" in text
+    assert "that a cfg file describes (one of yolov4, yolov4-tiny, darknet)" in text
     assert "factor on the confidence loss (in 0 to 1e+06)" in text
     assert "option(" not in text
 

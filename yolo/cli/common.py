@@ -10,7 +10,7 @@ from pathlib import Path
 from yolo.classes import read_classes
 from yolo.errors import ConfigError
 from yolo.export import info
-from yolo.pictures import background
+from yolo.pictures.color import WHITE
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
@@ -32,8 +32,10 @@ def open_model(args, weights):
 
     Transparent pictures are read and drawn from then on as it was trained on them.
     """
+    from yolo.pictures import background
+
     model = _opened(args, weights)
-    background.show_on(background.background_of(model.notes) or background.WHITE)
+    background.show_on(background.background_of(model.notes) or WHITE)
     return model
 
 

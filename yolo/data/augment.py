@@ -8,7 +8,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from yolo.boxes.labels import PADDING
-from yolo.pictures.fit import GREY, SIZE_MULTIPLE
+from yolo.pictures.fit import GREY
+from yolo.pictures.sizes import SIZE_MULTIPLE
 
 THINNEST = 0.01  # pixels; of less, nothing may be left where numbers have seven digits
 
@@ -35,7 +36,7 @@ def canvas_of(size: tf.Tensor, image_size: tf.Tensor, *, resize: str) -> tf.Tens
     Args:
         size: (2,) float64, height and width of the picture.
         image_size: (2,) int32, height and width, or the two limits of "shorter".
-        resize: one of `yolo.pictures.fit.RESIZE_MODES`.
+        resize: one of `yolo.pictures.sizes.RESIZE_MODES`.
 
     Returns:
         (2,) int32.
@@ -53,7 +54,7 @@ def fitted_size(size: tf.Tensor, canvas: tf.Tensor, *, resize: str) -> tf.Tensor
     Args:
         size: (k, 2) float64, height and width of the pictures.
         canvas: (k, 2) float64, height and width of their canvases, or the limits of "shorter".
-        resize: one of `yolo.pictures.fit.RESIZE_MODES`.
+        resize: one of `yolo.pictures.sizes.RESIZE_MODES`.
 
     Returns:
         (k, 2) float64, not rounded.

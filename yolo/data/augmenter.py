@@ -7,7 +7,7 @@ import tensorflow as tf
 from yolo.boxes.labels import PADDING
 from yolo.data import augment as aug
 from yolo.data.store import Store
-from yolo.pictures.fit import SIZE_MULTIPLE
+from yolo.pictures.sizes import SIZE_MULTIPLE
 from yolo.settings.augmentation import AugmentConfig
 
 # What one picture of a mosaic is scaled by, compared with one that is alone on the canvas

@@ -18,6 +18,7 @@ from yolo.data.source import Source
 from yolo.data.split_names import find_split
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures import background
+from yolo.pictures.color import parse_color
 from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
 from yolo.system.reading import printable
@@ -128,7 +129,7 @@ def open_run(config: TrainConfig) -> DataSet:
         ConfigError: the settings contradict each other.
     """
     allow_megapixels(config.max_megapixels)
-    background.show_on(background.parse_color(config.background))
+    background.show_on(parse_color(config.background))
     lists = config.train_list or config.val_list
     if config.list_root and not config.train_list:
         raise ConfigError("--list-root belongs to --train-list and --val-list")

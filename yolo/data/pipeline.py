@@ -13,7 +13,8 @@ from yolo.data.augmenter import Augmenter, chances, joined_pictures
 from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.errors import ConfigError
-from yolo.pictures.fit import GREY, SIZE_MULTIPLE
+from yolo.pictures.fit import GREY
+from yolo.pictures.sizes import SIZE_MULTIPLE
 from yolo.settings.augmentation import AugmentConfig
 
 SIZE_RANGE = (0.7, 1.4)

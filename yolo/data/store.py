@@ -16,8 +16,8 @@ from yolo.boxes.labels import PADDING
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
 from yolo.pictures.files import read_image
-from yolo.pictures.fit import RESIZE_MODES
 from yolo.pictures.header import read_header
+from yolo.pictures.sizes import RESIZE_MODES
 from yolo.system.reading import FilePart, printable, read_regular
 
 # libjpeg computes the colours at a window's edge as if the picture ended there, where neighbours

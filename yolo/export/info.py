@@ -9,7 +9,7 @@ from pathlib import Path
 
 from yolo.errors import WeightsError
 from yolo.models.thresholds import Thresholds
-from yolo.pictures.background import WHITE, is_color
+from yolo.pictures.color import WHITE, is_color
 from yolo.system.writing import write_json
 
 # Names of the graph's tensors, the same in every format.

@@ -22,8 +22,8 @@ from yolo.export.info import (
 )  # fmt: skip
 from yolo.models import postprocess
 from yolo.models.thresholds import Thresholds
-from yolo.pictures.fit import check_sides
 from yolo.pictures.given import as_batch
+from yolo.pictures.sizes import check_sides
 from yolo.system import forks
 from yolo.system.optional import import_optional
 from yolo.system.reading import reason

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from yolo.errors import ConfigError
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
-
-WHITE = (255, 255, 255)
-
-Color = tuple[int, int, int]
+from yolo.pictures.color import WHITE, Color
 
 _shown: Color = WHITE
 
@@ -27,34 +20,6 @@ def show_on(color: Color) -> None:
 def shown_on() -> Color:
     """Return what `show_on` set, white by default."""
     return _shown
-
-
-def parse_color(text: str) -> Color:
-    """Return the colour that "R,G,B" means.
-
-    Raises:
-        ConfigError: it means none.
-
-    Example:
-        >>> parse_color("0, 128,255")
-        (0, 128, 255)
-    """
-    parts = text.split(",")
-    if len(parts) != 3 or not all(re.fullmatch(r"\s*[0-9]{1,3}\s*", part) for part in parts):
-        raise ConfigError(f"background is R,G,B, three numbers of 0 to 255, not {text!r}")
-    red, green, blue = (int(part) for part in parts)
-    if not is_color([red, green, blue]):
-        raise ConfigError(f"background is R,G,B, three numbers of 0 to 255, not {text!r}")
-    return red, green, blue
-
-
-def is_color(value: object) -> bool:
-    """Tell whether a value, as JSON gives it, is a colour: three whole numbers of 0 to 255."""
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and all(type(part) is int and 0 <= part <= 255 for part in value)
-    )
 
 
 def background_of(notes: dict) -> Color | None:
@@ -77,7 +42,6 @@ def on_background(
         (height, width, 3) uint8: alpha * colour + (1 - alpha) * background, rounded.
 
     Example:
-        >>> import numpy as np
         >>> on_background(np.array([[[9, 9, 9, 0], [9, 9, 9, 255], [0, 0, 0, 51]]], np.uint8))[0]
         array([[255, 255, 255],
                [  9,   9,   9],
@@ -86,8 +50,6 @@ def on_background(
     Reference:
         Porter and Duff (1984), Compositing digital images, "over".
     """
-    import numpy as np  # not above: the options' help needs this module, and no NumPy
-
     alpha = image[..., 3].astype(np.uint16)
     shown = np.empty((*image.shape[:2], 3), np.uint8)
     for i, level in enumerate(color):

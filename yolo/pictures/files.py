@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.pictures.background import Color, on_background, shown_on
+from yolo.pictures.background import on_background, shown_on
+from yolo.pictures.color import Color
 from yolo.pictures.header import OPAQUE, PREMULTIPLIED, Header, header_of
 from yolo.system.reading import printable, read_regular
 from yolo.system.writing import write_bytes

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from yolo.errors import ConfigError
 from yolo.pictures.files import cv2
+from yolo.pictures.sizes import RESIZE_MODES, SIZE_MULTIPLE
 
 GREY = 128
-RESIZE_MODES = ("letterbox", "stretch", "shorter")
 NORMALISED_END = 10  # no deviation of a colour is so small that a picture would reach further
-SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
-
-
-def checked_size(
-    image_size: int | Sequence[int], resize: str, *, any_side: bool = False
-) -> tuple[int, int]:
-    """Return the size of a network's picture, unless it is none.
-
-    Args:
-        image_size: (height, width) in pixels, or both in one number.
-        resize: one of `RESIZE_MODES`; with "shorter" sides need be no multiples of 32.
-        any_side: whether that holds of the others, too.
-
-    Raises:
-        ValueError: there is no such size, or no such mode.
-    """
-    if resize not in RESIZE_MODES:
-        known = ", ".join(map(repr, RESIZE_MODES))
-        raise ValueError(f"resize must be one of {known}. Received: {resize!r}.")
-    both = np.broadcast_to(image_size, 2) if np.ndim(image_size) == 0 else image_size
-    sides = tuple(int(side) for side in np.asarray(both))
-    step = 1 if any_side or resize == "shorter" else SIZE_MULTIPLE
-    if len(sides) != 2 or any(side < 32 or side % step for side in sides):
-        raise ValueError(
-            f"image_size must be (height, width) in multiples of 32. Received: {sides}."
-        )
-    return sides[0], sides[1]
 
 
 @dataclass(frozen=True)
@@ -186,25 +158,6 @@ def check_pixels(images: np.ndarray) -> None:
         )
     if images.dtype.kind in "iu" and (low < 0 or high > 255):
         raise ValueError(f"pictures hold numbers in 0..255. Received: {low}..{high}; scale them.")
-
-
-def check_sides(size: tuple[int, int]) -> None:
-    """Refuse a size of the network's input that its coarsest level does not divide.
-
-    Args:
-        size: (height, width).
-
-    Raises:
-        ValueError: a side is no multiple of 32.
-    """
-    if any(side % SIZE_MULTIPLE or not side for side in size):
-        height, width = size
-        rows, columns = (max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in size)
-        raise ValueError(
-            f"the network takes heights and widths in multiples of {SIZE_MULTIPLE}, received "
-            f"{height}x{width} (height x width); resize pictures and boxes to {rows}x{columns}, "
-            "with fit_image of yolo.pictures.fit for example"
-        )
 
 
 def fit_image(

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from yolo.pictures.background import Color, on_background, shown_on
+from yolo.pictures.background import on_background, shown_on
+from yolo.pictures.color import Color
 from yolo.pictures.files import read_image
 from yolo.pictures.fit import check_pixels, to_uint8
 

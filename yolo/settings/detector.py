@@ -9,7 +9,7 @@ from yolo.models.names import kind_of, settings_of
 from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.models.yolov4.from_cfg import is_cfg
 from yolo.models.yolov4.settings import YOLOv4Config
-from yolo.pictures.fit import SIZE_MULTIPLE
+from yolo.pictures.sizes import SIZE_MULTIPLE
 from yolo.settings.train import TrainConfig, shared
 
 AUTO = "auto"

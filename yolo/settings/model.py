@@ -9,6 +9,7 @@ from yolo.models.names import ZOO
 from yolo.models.option import option, taken
 from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
 from yolo.models.yolov4.settings import YOLOv4Config
+from yolo.pictures.sizes import RESIZE_MODES
 
 _option = partial(option, group="model")
 _network = partial(taken, RetinaNetConfig, group="retinanet", only="retinanet")
@@ -43,7 +44,7 @@ class ModelSettings:
         "keep a picture's shape and pad it with grey, or stretch it; shorter: give the "
         "shorter side the first number of --image-size and the longer one at most the second "
         "(800x1333)",
-        choices=("letterbox", "stretch", "shorter"),
+        choices=RESIZE_MODES,
     )
     anchors: str | None = _option(
         None,

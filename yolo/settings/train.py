@@ -9,7 +9,7 @@ from yolo.errors import ConfigError
 from yolo.models.names import kind_of, settings_of
 from yolo.models.retinanet.settings import PROFILES, RetinaNetConfig, RetinaNetLoss
 from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss, scaled
-from yolo.pictures.background import WHITE, parse_color
+from yolo.pictures.color import WHITE, parse_color
 from yolo.settings.augmentation import AugmentationSettings, AugmentConfig
 from yolo.settings.data import DataSettings
 from yolo.settings.loss import LossOptions

@@ -14,6 +14,7 @@ import tempfile
 from yolo.data.folder import TrainingData
 from yolo.errors import OutOfMemory, YoloError
 from yolo.pictures import background
+from yolo.pictures.color import parse_color
 from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
 from yolo.system import process as child
@@ -90,7 +91,7 @@ def serve() -> None:
     """Take the steps that standard input describes; end with an exit code."""
     config, data = pickle.load(sys.stdin.buffer)  # noqa: S301, from our own parent
     allow_megapixels(config.max_megapixels)
-    background.show_on(background.parse_color(config.background))
+    background.show_on(parse_color(config.background))
     from yolo.data.pipeline import steps_per_epoch
     from yolo.training import run_folder, trainer
 

@@ -27,8 +27,8 @@ from yolo.errors import WeightsError, YoloError
 from yolo.models.darknet_cfg.sections import MAX_BYTES
 from yolo.models.families import FAMILIES
 from yolo.models.thresholds import notes_fit
-from yolo.pictures.background import WHITE, is_color
-from yolo.pictures.fit import RESIZE_MODES
+from yolo.pictures.color import WHITE, is_color
+from yolo.pictures.sizes import RESIZE_MODES
 from yolo.system import hdf5
 from yolo.system.reading import ZIP_DAMAGE, open_regular, printable, reason, shortened
 from yolo.weights.transfer import transfer

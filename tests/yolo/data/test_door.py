@@ -8,7 +8,7 @@ import tensorflow as tf
 import yolo
 from yolo.data.door import FIRST, Door
 from yolo.data.one_batch import check_batch, check_structure
-from yolo.pictures.fit import check_sides
+from yolo.pictures.sizes import check_sides
 
 BOX = np.float32([8, 8, 40, 40])
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from yolo.errors import ConfigError, DatasetError
-from yolo.pictures.background import on_background, parse_color, show_on
+from yolo.pictures.background import on_background, show_on
+from yolo.pictures.color import parse_color
 from yolo.pictures.files import READS_GIF, read_image
 from yolo.pictures.header import OPAQUE, read_header
 

@@ -1,0 +1,53 @@
+"""Which sizes a network's picture may have, and how pictures get them; known without NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+RESIZE_MODES = ("letterbox", "stretch", "shorter")
+SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
+
+
+def checked_size(
+    image_size: int | Sequence[int], resize: str, *, any_side: bool = False
+) -> tuple[int, int]:
+    """Return the size of a network's picture, unless it is none.
+
+    Args:
+        image_size: (height, width) in pixels, or both in one number.
+        resize: one of `RESIZE_MODES`; with "shorter" sides need be no multiples of 32.
+        any_side: whether that holds of the others, too.
+
+    Raises:
+        ValueError: there is no such size, or no such mode.
+    """
+    if resize not in RESIZE_MODES:
+        known = ", ".join(map(repr, RESIZE_MODES))
+        raise ValueError(f"resize must be one of {known}. Received: {resize!r}.")
+    both = image_size if isinstance(image_size, Iterable) else (image_size, image_size)
+    sides = tuple(int(side) for side in both)
+    step = 1 if any_side or resize == "shorter" else SIZE_MULTIPLE
+    if len(sides) != 2 or any(side < 32 or side % step for side in sides):
+        raise ValueError(
+            f"image_size must be (height, width) in multiples of 32. Received: {sides}."
+        )
+    return sides[0], sides[1]
+
+
+def check_sides(size: tuple[int, int]) -> None:
+    """Refuse a size of the network's input that its coarsest level does not divide.
+
+    Args:
+        size: (height, width).
+
+    Raises:
+        ValueError: a side is no multiple of 32.
+    """
+    if any(side % SIZE_MULTIPLE or not side for side in size):
+        height, width = size
+        rows, columns = (max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in size)
+        raise ValueError(
+            f"the network takes heights and widths in multiples of {SIZE_MULTIPLE}, received "
+            f"{height}x{width} (height x width); resize pictures and boxes to {rows}x{columns}, "
+            "with fit_image of yolo.pictures.fit for example"
+        )
