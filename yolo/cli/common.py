@@ -87,10 +87,9 @@ def settings_given(args) -> dict:
 
 def data_settings(args, screen: terminal.Screen) -> TrainConfig:
     """Return the settings of a command that looks at a data set, one at hand if none is named."""
-    from yolo.training.start import Start
+    from yolo.training.start import begin
 
-    given = settings_given(args)
-    return Start(given, TrainConfig(**given)).with_data(screen.write, "looking at")
+    return begin(settings_given(args)).with_data(screen.write, "looking at")
 
 
 def run_settings(weights) -> dict:

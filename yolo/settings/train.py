@@ -8,6 +8,7 @@ from typing import Any
 from yolo.errors import ConfigError
 from yolo.models.names import kind_of, settings_of
 from yolo.models.retinanet.settings import PROFILES, RetinaNetConfig, RetinaNetLoss
+from yolo.models.yolov4.from_cfg import is_cfg
 from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss, scaled
 from yolo.pictures.color import WHITE, parse_color
 from yolo.settings.augmentation import AugmentationSettings, AugmentConfig
@@ -43,7 +44,8 @@ class TrainConfig(
             object.__setattr__(self, "loss", kind_of(self.model).usual_loss)
         parse_color(self.background)
         size = tuple(self.image_size)
-        step = 1 if self.resize == "shorter" else 32
+        # What a cfg's network can take is checked where the cfg is read.
+        step = 1 if self.resize == "shorter" or is_cfg(self.model) else 32
         if len(size) != 2 or any(side < 32 or side % step for side in size):
             near = "x".join(str(max(32, round(side / 32) * 32)) for side in (size or (416,))[:2])
             raise ConfigError(

@@ -17,6 +17,7 @@ from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
 from yolo.errors import ConfigError, DatasetError, OutOfMemory, YoloError
+from yolo.models.darknet_cfg.network import backbone_end
 from yolo.settings import train
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
@@ -105,7 +106,7 @@ class Run:
                 return
             self.write(
                 f"epochs {state.epoch + 1} to {phase.last}: {steps} steps of {phase.batch_size} "
-                + ("pictures, backbone frozen" if phase.frozen else "pictures")
+                + (f"pictures, {_backbone(model)} frozen" if phase.frozen else "pictures")
                 + (f", going on after step {state.batch}" if state.batch else "")
             )
             while state.epoch < phase.last and not self.end.stopped:
@@ -214,6 +215,14 @@ class Run:
             return {f"val_{name}": float(value) for name, value in found.items()}
 
         return validate
+
+
+def _backbone(model: Detector) -> str:
+    """Return what a model's frozen layers are called; those of a cfg by their numbers."""
+    cfg = getattr(model.architecture, "darknet", None)
+    if cfg is None:
+        return "backbone"
+    return f"backbone (layers 0 to {backbone_end(cfg) - 1} of {len(cfg.layers)})"
 
 
 @contextlib.contextmanager

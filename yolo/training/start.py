@@ -11,6 +11,7 @@ from pathlib import Path
 
 from yolo.errors import ConfigError, WeightsError
 from yolo.settings import toml
+from yolo.settings.of_cfg import of_cfg
 from yolo.settings.train import TrainConfig, resolved
 from yolo.system.lock import lock
 from yolo.system.terminal import quoted
@@ -42,11 +43,15 @@ class Start:
         given: the settings that were given, as fields of `TrainConfig`.
         config: all of them; those of the run itself where one goes on.
         resumed: the folder of the run that goes on, None for a new one.
+        own: those of them that the model's cfg says.
+        lines: to show, what the cfg says and what of it is left out.
     """
 
     given: dict
     config: TrainConfig
     resumed: Path | None = None
+    own: dict = dataclasses.field(default_factory=dict)
+    lines: tuple[str, ...] = ()
 
     def finished(self) -> Path | None:
         """Return the folder if this run and the display of its results, its page, are finished."""
@@ -71,9 +76,11 @@ class Start:
         """Return the settings, with a data set at hand where none is named.
 
         Args:
-            write: called with a line that says which it is.
+            write: called with a line that says which it is, and with what a cfg says.
             doing: what is done with it, for that line.
         """
+        for line in self.lines:
+            write(line)
         if self.config.data or self.config.train_list or self.config.val_list:
             return self.config
         from yolo.data import folder
@@ -86,7 +93,7 @@ class Start:
             f"no --data given and no VOCdevkit/ here: {doing} the embedded data set of drawn "
             f"shapes, {root}"
         )
-        return TrainConfig(**{**DEMO_SETTINGS, **self.given, "data": root})
+        return TrainConfig(**{**self.own, **DEMO_SETTINGS, **self.given, "data": root})
 
     def refuse_for_several(self) -> None:
         """Refuse what several processes of one training cannot have.
@@ -150,9 +157,22 @@ def settle(given: dict, *, resume: str | Path | bool | None = None, program: str
     if resume:
         folder = Path(resume)
         return Start(given, _config_of_run(folder, _settled(given), program), folder)
-    config = TrainConfig(**given)
-    _refuse_idle(given, config)
-    return Start(given, config)
+    begun = begin(given)
+    _refuse_idle(given, begun.config)
+    return begun
+
+
+def begin(given: dict) -> Start:
+    """Return the start of a new run; its model's cfg speaks where the user does not.
+
+    Args:
+        given: settings, as fields of `TrainConfig`.
+
+    Raises:
+        ConfigError: settings are out of range, or the cfg cannot be read.
+    """
+    own, lines = of_cfg(given)
+    return Start(given, TrainConfig(**{**own, **given}), own=own, lines=tuple(lines))
 
 
 def _refuse_idle(given: dict, config: TrainConfig) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 import keras_focal
 from yolo import zoo
@@ -21,7 +22,7 @@ from yolo.settings import train as settings
 from yolo.settings.detector import model_options
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
-from yolo.training import checkpoint, run_folder
+from yolo.training import checkpoint, cost, run_folder
 from yolo.training.checkpoint import State
 from yolo.training.devices import refuse_uneven, set_up
 from yolo.training.epoch_end import EpochEnd, save_model
@@ -92,6 +93,8 @@ def train(
         f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
         + (f", {devices} devices" if devices > 1 else "")
     )
+    for line in _costs(config, model, precision, devices):
+        write(line)
     measure = functools.partial(_measure, config=config, data=data)
     end = EpochEnd(folder, state, shadow, measure=measure, config=config, write=write)
     if chief:
@@ -111,6 +114,20 @@ def train(
     if chief:
         _finish(model, shadow, folder, state, end, write)
     return folder / "best.keras"
+
+
+def _costs(config: TrainConfig, model: Detector, precision: str, devices: int) -> list[str]:
+    """Return lines that say what a step costs, and whether this machine may be too small for it."""
+    batch = max(phase.batch_size for phase in phases(config)) // devices
+    found = cost.cost_of(
+        model.architecture, len(model.classes), config.image_size, batch,
+        half=precision.startswith("mixed"),
+    )  # fmt: skip
+    if found is None or config.resize == "shorter":
+        return []
+    on_processor = not tf.config.get_visible_devices("GPU")
+    warning = found.warning(on_processor=on_processor, free_bytes=cost.free_memory())
+    return [found.line(), *([warning] if warning else [])]
 
 
 def _measure(detector: Detector, *, config: TrainConfig, data: TrainingData) -> float:

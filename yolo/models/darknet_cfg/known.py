@@ -11,7 +11,8 @@ from typing import NamedTuple
 _README = "github.com/AlexeyAB/darknet, README"
 _SWISH = "github.com/AlexeyAB/darknet, issue 7888"
 _SCALED = "github.com/WongKinYiu/ScaledYOLOv4, README"
-_V7 = "Wang et al. (2023), YOLOv7, table 2"
+_V7 = "github.com/WongKinYiu/yolov7, README"
+_V7_TINY = "Wang et al. (2023), table 1, val2017"
 
 
 class Known(NamedTuple):
@@ -54,7 +55,7 @@ KNOWN = {
     "yolov4x-mish": Known(99_308_717, 6729, (640, 640), 221.9, 49.4, 67.9, _README),
     "yolov4-p5": Known(70_343_068, 7180, (896, 896), 326.6, 51.4, 69.9, _SCALED),
     "yolov4-p6": Known(126_814_640, 11_280, (1280, 1280), 717.0, 54.3, 72.3, _SCALED),
-    "yolov7-tiny": Known(6_026_125, 2697, (416, 416), 5.8, 35.2, 52.8, _V7),
+    "yolov7-tiny": Known(6_026_125, 2697, (416, 416), 5.8, 35.2, 52.8, _V7_TINY),
     "yolov7": Known(36_543_757, 5385, (640, 640), 104.5, 51.4, 69.7, _V7),
 }
 

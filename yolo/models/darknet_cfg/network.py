@@ -129,9 +129,7 @@ def build(
 def parts_of(cfg: Cfg) -> dict[int, str]:
     """Return for each convolution's number whether it is of the backbone, the neck or a head.
 
-    The backbone ends before the first narrowing convolution of 1x1 at its coarsest stride through
-    which all that follows gets that stride; a head is the convolution before a [yolo], with the
-    one before it if nothing else takes that.
+    A head is the convolution before a [yolo], with the one before it if nothing else takes that.
     """
     users: dict[int, int] = {}
     for layer in cfg.layers:
@@ -143,7 +141,7 @@ def parts_of(cfg: Cfg) -> dict[int, str]:
         (before,) = cfg.layers[number].sources
         if before >= 0 and cfg.layers[before].kind == "convolutional" and users[before] == 1:
             heads.add(before)
-    end = _backbone_end(cfg)
+    end = backbone_end(cfg)
     return {
         number: "head" if number in heads else "backbone" if number < end else "neck"
         for number, layer in enumerate(cfg.layers)
@@ -151,19 +149,42 @@ def parts_of(cfg: Cfg) -> dict[int, str]:
     }
 
 
-def _backbone_end(cfg: Cfg) -> int:
-    """Return the number of the first layer behind the backbone."""
+def backbone_end(cfg: Cfg) -> int:
+    """Return the number of the first layer behind the backbone.
+
+    The backbone ends with the layer of its coarsest stride that is the last way from the picture
+    to the heads: all that follows goes through it, and only convolutions that narrow it take it.
+    The layers that finer heads take from the backbone lie before that.
+    """
     upsamples = [n for n, layer in enumerate(cfg.layers) if layer.kind == "upsample"]
     last = min([*upsamples, cfg.heads[0]])
-    coarsest = max(layer.stride for layer in cfg.layers[: last + 1])
+    coarsest = max(layer.stride for layer in cfg.layers[:last])
     for number, layer in enumerate(cfg.layers[:last]):
-        if layer.kind == "convolutional" and layer.stride == coarsest:
-            own = layer.settings
-            narrows = own["size"] == 1 and own["filters"] < own["inputs"] and own["stride"] == 1
-            around = (s for later in cfg.layers[number + 1 :] for s in later.sources if s < number)
-            if narrows and all(s < 0 or cfg.layers[s].stride < coarsest for s in around):
-                return number
+        strides = {cfg.layers[n].stride if n >= 0 else 1 for n in layer.sources}
+        if layer.kind == "route" or layer.stride != coarsest or strides != {coarsest}:
+            continue
+        between = (s for later in cfg.layers[number + 1 : last] for s in later.sources)
+        users = _users(cfg, number, last)
+        if all(s >= number for s in between) and users and all(map(_narrows, users)):
+            return number + 1
     return last
+
+
+def _users(cfg: Cfg, number: int, last: int) -> list[Layer]:
+    """Return the layers before `last` that take one, those behind a plain route among them."""
+    found = []
+    for later in range(number + 1, last):
+        layer = cfg.layers[later]
+        if number in layer.sources:
+            plain = layer.kind == "route" and layer.sources == (number,)
+            found += _users(cfg, later, last) if plain else [layer]
+    return found
+
+
+def _narrows(layer: Layer) -> bool:
+    """Tell whether it is a convolution of 1x1 with fewer outputs than inputs."""
+    own = layer.settings
+    return layer.kind == "convolutional" and own["size"] == 1 and own["filters"] < own["inputs"]
 
 
 def _convolution(layer: Layer, name: str) -> keras.layers.Layer:

@@ -109,3 +109,62 @@ def test_a_saved_model_whose_cfg_says_otherwise_is_refused(tmp_path):
                 archive.writestr(name, config.replace(old, new) if name == "config.json" else data)
         with pytest.raises(WeightsError, match="b.keras"):
             yolo.load(tmp_path / "b.keras")
+
+
+# A block that ends wide, and a neck that narrows it twice: as in yolov4-csp and yolov7
+BLOCKS = """[net]
+width=32
+height=32
+[conv]
+batch_normalize=1
+filters=8
+size=3
+stride=2
+pad=1
+activation=leaky
+[conv]
+filters=8
+size=3
+stride=2
+pad=1
+activation=leaky
+[conv]
+filters=4
+activation=leaky
+[route]
+layers=-2
+[conv]
+filters=4
+activation=leaky
+[route]
+layers=-1,-3
+[conv]
+filters=8
+activation=leaky
+[conv]
+filters=4
+activation=leaky
+[route]
+layers=-2
+[conv]
+filters=4
+activation=leaky
+[route]
+layers=-1,-3
+[conv]
+filters=6
+activation=linear
+[yolo]
+classes=1
+anchors=4,4
+"""
+
+
+def test_the_backbone_ends_with_its_last_block_and_is_what_is_frozen(tmp_path):
+    model = built(tmp_path, BLOCKS, ("a",))
+    names = [layer.name for layer in model.network.layers if "_conv_" in layer.name]
+    assert [name.partition("_")[0] for name in names] == [*["backbone"] * 5, *["neck"] * 2, "head"]
+    model.set_backbone_trainable(False)
+    assert len(model.trainable_variables) == 2 * 3  # kernel and bias of what lies behind
+    model.set_backbone_trainable(True)
+    assert len(model.trainable_variables) == 2 * 8 + 1  # the first has gamma and beta

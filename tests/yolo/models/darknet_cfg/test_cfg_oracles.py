@@ -9,6 +9,7 @@ from tests.yolo.models.darknet_cfg.full import compare, oracles
 from yolo.errors import ConfigError
 from yolo.models.darknet_cfg import cfg
 from yolo.models.darknet_cfg.known import KNOWN, name_of
+from yolo.models.darknet_cfg.network import backbone_end
 
 
 @pytest.mark.parametrize("name", ["mini", "defaults_explicit", "pools", "tiny_10cls"])
@@ -64,3 +65,16 @@ def test_odd_cfgs_are_read_as_meant_or_refused_in_a_line_at_once(shared, tmp_pat
         if b"name the line" in said or b"naming the line" in said:
             assert ", line " in message
         assert time.process_time() - start < 1
+
+
+# What lies behind is the pooling of SPP or the first narrowing of the neck.
+ENDS = {
+    "yolov3": 75, "yolov3-tiny": 13, "yolov4-custom": 105, "yolov4-tiny-3l": 27,
+    "csresnext50-panet-spp-original-optimal": 81, "yolov4-csp": 99, "yolov4-p6": 187,
+    "yolov7-tiny": 33, "yolov7": 58,
+}  # fmt: skip
+
+
+def test_backbones_end_where_the_necks_of_darknets_own_begin(shared):
+    folder = shared / "oracles" / "darknet_cfg" / "cfg"
+    assert {name: backbone_end(cfg.read(folder / f"{name}.cfg")) for name in ENDS} == ENDS
