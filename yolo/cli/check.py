@@ -32,7 +32,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
 def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose: bool) -> int:
     """Read and decode the data of a run, show the report, write it, and return an exit code."""
     from yolo.reports import check_report, data_plots, run_report
-    from yolo.settings.detector import AUTO
+    from yolo.settings.model import AUTO
     from yolo.training import data_check, fit_anchors
 
     if config.family == "retinanet":  # whose anchors are made with Keras

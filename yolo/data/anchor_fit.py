@@ -15,6 +15,7 @@ from yolo.data.sample import Sample
 from yolo.pictures.fit import fit_window
 
 GOOD_IOU = 0.5
+FEWEST_REACHED = 0.9  # of a class's objects, else its anchors are no good
 ROUNDS, STARTS = 100, 5
 FEWEST_A_ANCHOR = 10  # objects; with fewer a stride's anchors stay as they are
 MOST_SIZES = 50_000  # k-means looks at a random choice of more
@@ -179,6 +180,11 @@ def is_better(new: Recall, old: Recall) -> bool:
     if new.recall < old.recall - 0.005:
         return False
     return new.recall > old.recall + 0.005 or new.mean_iou > old.mean_iou + 0.01
+
+
+def overlooks(found: Recall) -> bool:
+    """Tell whether anchors reach less than `FEWEST_REACHED` of a class's objects."""
+    return any(share < FEWEST_REACHED for _, share, _ in found.per_class.values())
 
 
 def _k_means(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -10,9 +10,16 @@ from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.models.yolov4.from_cfg import is_cfg
 from yolo.models.yolov4.settings import YOLOv4Config
 from yolo.pictures.sizes import SIZE_MULTIPLE
+from yolo.settings.model import AUTO, KEEP, NONE
 from yolo.settings.train import TrainConfig, shared
 
-AUTO = "auto"
+
+def weights_file(config: TrainConfig) -> str | None:
+    """Return the file or name that a run starts from, None for random numbers.
+
+    "auto" is none until a run has found out what it stands for.
+    """
+    return None if config.weights in (AUTO, NONE) else config.weights
 
 
 def model_options(config: TrainConfig) -> dict:
@@ -25,12 +32,12 @@ def model_options(config: TrainConfig) -> dict:
     anchors, masks = options.pop("anchors", None), options.pop("masks", None)
     if is_cfg(config.model) and options.get("attention") == "none":
         del options["attention"]  # which is for yolov4-tiny alone
-    if anchors and anchors != AUTO:
+    if anchors not in (None, AUTO, KEEP):
         options["anchors"] = read_anchors(anchors)
     if masks:
         options["masks"] = read_masks(masks)
-    if config.family == "retinanet" and not config.weights:  # fresh statistics are none to keep
-        options.setdefault("frozen_norm", False)
+    if config.family == "retinanet" and not weights_file(config):
+        options.setdefault("frozen_norm", False)  # fresh statistics are none to keep
     return options
 
 

@@ -11,6 +11,9 @@ from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
 from yolo.models.yolov4.settings import YOLOv4Config
 from yolo.pictures.sizes import RESIZE_MODES
 
+# Values of `weights` and `anchors` that are no files: to be found out, the model's own, none
+AUTO, KEEP, NONE = "auto", "keep", "none"
+
 _option = partial(option, group="model")
 _network = partial(taken, RetinaNetConfig, group="retinanet", only="retinanet")
 _loss = partial(taken, RetinaNetLoss, group="retinanet", only="retinanet")
@@ -26,13 +29,17 @@ class ModelSettings:
         "the classes at hand",
         metavar="NAME",
     )
-    weights: str | None = _option(
-        None,
-        "start from this file: Darknet .weights or .conv.N, torchvision's .pth, .safetensors "
-        "or .npz for a RetinaNet, a tutorial's .h5, or a .keras of an earlier run; or a "
-        "published one by name, such as yolov4-tiny-backbone; imagenet: what Keras has for a "
+    weights: str = _option(
+        "auto",
+        "start from this file; auto: published weights for the model, fetched once, else random "
+        "numbers; none: random numbers. Darknet .weights or .conv.N, torchvision's .pth, "
+        ".safetensors or .npz for a RetinaNet, a tutorial's .h5, or a .keras of an earlier run; or "
+        "a published one by name, such as yolov4-tiny-backbone; imagenet: what Keras has for a "
         "--backbone of keras.applications",
         metavar="FILE",
+    )
+    offline: bool = _option(
+        False, "fetch nothing: --weights auto takes what was fetched or brought before"
     )
     image_size: tuple[int, int] = _option(
         (416, 416),
@@ -46,10 +53,10 @@ class ModelSettings:
         "(800x1333)",
         choices=RESIZE_MODES,
     )
-    anchors: str | None = _option(
-        None,
+    anchors: str = _option(
+        "auto",
         "file 'w,h, w,h, ...' in pixels of the network's picture; auto: fitted to the "
-        "training pictures, if that is better",
+        "training pictures, if that is better; keep: the model's own",
         metavar="FILE",
     )
     masks: str | None = _option(
@@ -66,7 +73,9 @@ class ModelSettings:
 class RetinaNetSettings:
     """What only a RetinaNet has."""
 
-    profile: str = _network("profile")
+    profile: str | None = _network(
+        "profile", default=None, default_text="that of the published weights, else paper"
+    )
     backbone: str | None = _network("backbone", default=None, default_text="the model's own")
     channels: int = _network("channels")
     head_norm: str | None = _network("head_norm", default=None, default_text="the profile's")

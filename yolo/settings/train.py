@@ -94,7 +94,12 @@ def loss_settings(
         architecture: those of its network; None takes the ones that its model's name stands for.
     """
     if config.family == "retinanet":
-        return RetinaNetLoss(**{**PROFILES[config.profile].loss, **shared(config, RetinaNetLoss)})
+        return RetinaNetLoss(
+            **{
+                **PROFILES[config.profile or RetinaNetConfig.profile].loss,
+                **shared(config, RetinaNetLoss),
+            }
+        )
     network = architecture or settings_of(config.model)
     own = network.loss_options if isinstance(network, YOLOv4Config) else ()
     return YOLOv4Loss(**{**scaled(_scaling(config), own), **shared(config, YOLOv4Loss)})

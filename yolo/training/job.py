@@ -75,7 +75,8 @@ def train(
 ) -> FinishedRun:  # fmt: skip
     r"""Train a detector as `train.py` does: check the data, train, measure, draw, and report.
 
-    Anchors and the batch size are found out first where they are "auto" and 0. All that is worth
+    Weights to start from, anchors and the batch size are found out first where they are "auto" and
+    0. All that is worth
     keeping stands in a folder of its own in `save_dir`. A run that was finished before, with the
     same name and settings, is returned as it is.
 
@@ -116,6 +117,8 @@ def train(
         write(f"{finished}: this run is complete ({epochs} epochs); nothing to do")
         return FinishedRun(finished)
     settled = start.with_data(write)
+    if processes > 1:
+        settled = start.for_several(settled, write)
     write("starting TensorFlow", end="\r" if live else "\n")
     terminal.import_tensorflow_quietly(verbose=verbose, prepare=lambda: devices.set_up(settled))
     from yolo.training.precision import choose_precision
@@ -161,7 +164,7 @@ def _train(
     import tensorflow as tf
 
     from yolo.reports import check_report, run_report
-    from yolo.training import data_check, fit_anchors, memory, trainer
+    from yolo.training import data_check, fit_anchors, memory, starting_weights, trainer
 
     strategy = devices.set_up(config)
     chief = strategy.extended.should_checkpoint  # of several processes the one that writes
@@ -180,9 +183,10 @@ def _train(
         return once(config), data, report
     run_report.write_findings(folder, report)
     data_check.decode_first(data, report.source, write=write, live=live)
+    config = starting_weights.settle_weights(config, write)
     config, fit = fit_anchors.settle_anchors(config, data.train, data.classes, folder, write)
-    if fit is not None and fit.better:
-        report = report.with_anchors(fit.after)
+    if fit is not None:
+        report = report.with_anchors(fit.after if fit.better else fit.before)
     if config.batch_size:
         return once(config), data, report
     gpus = len(tf.config.get_visible_devices("GPU"))

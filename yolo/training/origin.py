@@ -17,7 +17,7 @@ FREE = (
     "data", "classes", "train_split", "train_list", "val_list", "weights", "anchors", "masks",
     "epochs_between_evaluations", "patience", "save_period", "save_dir", "name", "gpus",
     "devices", "loader_threads", "eager", "strict", "list_root", "max_megapixels", "tensorboard",
-    "cache",
+    "cache", "offline",
 )  # fmt: skip
 
 

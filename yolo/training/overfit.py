@@ -15,7 +15,7 @@ from yolo.errors import DatasetError
 from yolo.pictures.header import printable
 from yolo.settings.detector import canvas, model_settings
 from yolo.settings.train import TrainConfig
-from yolo.training import fit_anchors, preview, run_folder, trainer
+from yolo.training import fit_anchors, preview, run_folder, starting_weights, trainer
 from yolo.training.watching import StopWhenLearned
 
 LEARNED = 0.95  # mAP50 on the pictures trained on
@@ -122,6 +122,7 @@ def overfit(
     few = choose(data.train, count)
     config = overfit_settings(config, len(few))
     folder = run_folder.create(config)
+    config = starting_weights.settle_weights(config, write)
     config, _ = fit_anchors.settle_anchors(config, data.train, data.classes, folder, write)
     missed = without_anchor(config, few, data.classes)
     if missed:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from yolo.errors import ConfigError, WeightsError
 from yolo.settings import toml
+from yolo.settings.model import AUTO, KEEP, NONE
 from yolo.settings.of_cfg import of_cfg
 from yolo.settings.train import TrainConfig, resolved
 from yolo.system.lock import lock
@@ -22,7 +24,7 @@ from yolo.training.origin import FREE, refuse_differences, settings_of
 # on a processor, where Adam learns from fresh weights in half of the epochs that SGD takes.
 DEMO_SETTINGS = {
     "image_size": (128, 160),
-    "anchors": "auto",
+    "weights": "none",  # nothing is fetched that was not asked for
     "mosaic": 0.0,
     "scale": (0.9, 1.1),
     "loss": "focal",
@@ -111,12 +113,30 @@ class Start:
                  not (config.name or self.resumed)),
                 ("--batch-size with a number, since auto tries several", not config.batch_size),
                 ("--anchors with a file; python -m yolo anchors fits one",
-                 config.anchors == "auto"),
+                 self.given.get("anchors") == AUTO),
+                ("--weights with a file or a name", self.given.get("weights") == AUTO),
             )
             if wrong
         ]  # fmt: skip
         if lacking:
             raise ConfigError(f"several processes need {lacking[0]}")
+
+    def for_several(self, config: TrainConfig, write: Callable) -> TrainConfig:
+        """Return the settings of one of several processes, which find out nothing each for itself.
+
+        Args:
+            config: the settings.
+            write: called with the line that says so.
+        """
+        own: dict[str, Any] = {"anchors": KEEP, "weights": NONE}
+        found = {name: value for name, value in own.items() if getattr(config, name) == AUTO}
+        if found:
+            write(
+                f"several processes: --{' and --'.join(found)} auto is for one; give "
+                + " and ".join(f"--{name} FILE" for name in found)
+                + " for more than the model's own"
+            )
+        return dataclasses.replace(config, **found)
 
     def folder(self, *, clear: bool = False) -> Path:
         """Return the run's folder, a new one unless the run goes on.
@@ -224,7 +244,7 @@ def _settled(given: dict) -> dict:
 
     Without them the command that started a run is the one that goes on with it.
     """
-    asked = {"batch_size": 0, "anchors": "auto", "precision": "auto"}
+    asked = {"batch_size": 0, "anchors": AUTO, "weights": AUTO, "precision": "auto"}
     kept = {key: value for key, value in given.items() if key not in asked or value != asked[key]}
     if given.get("batch_size") == 0:
         kept.pop("freeze_batch_size", None)  # it was halved with the other

@@ -19,7 +19,7 @@ from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
 from yolo.models.schedules import WarmupDecay
 from yolo.settings import train as settings
-from yolo.settings.detector import model_options
+from yolo.settings.detector import model_options, weights_file
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
 from yolo.training import checkpoint, cost, run_folder
@@ -206,6 +206,7 @@ def _build(config: TrainConfig, data: TrainingData, *, fresh: bool) -> Detector:
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
-    if config.weights and fresh:
-        loading.start_from(model, config.weights)
+    weights = weights_file(config)
+    if weights and fresh:
+        loading.start_from(model, weights)
     return model

@@ -209,6 +209,29 @@ def locate(weights: str | os.PathLike) -> Path:
     return path
 
 
+def offline() -> bool:
+    """Tell whether the environment's KERAS_FOCAL_OFFLINE forbids to fetch anything."""
+    return os.environ.get("KERAS_FOCAL_OFFLINE", "0") not in ("", "0")
+
+
+def place(name: str) -> Path:
+    """Return where the file of a name lies, or will, in `cache_folder()`."""
+    return cache_folder() / CATALOG[name].file_name
+
+
+def missing(name: str) -> dict[Path, str]:
+    """Return what of a name is not in `cache_folder()`: its file, its cfg, each with its address.
+
+    A file of another size than the published one is as good as none.
+    """
+    entry, path, found = CATALOG[name], place(name), {}
+    if entry.cfg is not None and not (beside := path.with_name(f"{entry.cfg}.cfg")).is_file():
+        found[beside] = f"{_CFGS}/{beside.name}"
+    if not path.is_file() or entry.size not in (None, path.stat().st_size):
+        found[path] = entry.url
+    return found
+
+
 def fetch(name: str) -> Path:
     """Download a file of the catalogue unless it is there already, and check it.
 
@@ -219,13 +242,17 @@ def fetch(name: str) -> Path:
         The file in `cache_folder()`.
 
     Raises:
-        WeightsError: it cannot be downloaded, or is not the file that was published.
+        WeightsError: it cannot be downloaded, KERAS_FOCAL_OFFLINE forbids that, or it is not the
+            file that was published.
     """
-    entry = CATALOG[name]
-    path = cache_folder() / entry.file_name
-    if entry.cfg is not None and not (beside := path.with_name(f"{entry.cfg}.cfg")).is_file():
-        download.download(f"{_CFGS}/{beside.name}", beside, sha256=CFG_SUMS[entry.cfg])
-    if path.is_file() and entry.size in (None, path.stat().st_size):
-        return path  # its sum was checked before it got this name
-    download.download(entry.url, path, size=entry.size, sha256=entry.sha256)
-    return path
+    entry, lacking = CATALOG[name], missing(name)
+    for path, url in lacking.items():
+        if offline():
+            raise WeightsError(
+                f"{path}: not there, and KERAS_FOCAL_OFFLINE forbids to fetch it; bring {url}"
+            )
+        if path == place(name):
+            download.download(url, path, size=entry.size, sha256=entry.sha256)
+        else:
+            download.download(url, path, sha256=CFG_SUMS[path.stem])
+    return place(name)  # the sum of what was there was checked before it got this name

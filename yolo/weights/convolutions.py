@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from yolo.errors import WeightsError
-from yolo.models.yolov4.settings import TINY_MASKS
-
-log = logging.getLogger("yolo")
+from yolo.weights.heads import Meaning, fill_head
 
 # Networks by the number of their convolutions, and those that have a backbone's alone.
 WHOLE = {110: "yolov4", 21: "yolov4-tiny"}
 BACKBONES = {72: "yolov4", 15: "yolov4-tiny"}
+UNKNOWN = Meaning()
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,20 @@ def attention_layers(model) -> list[str]:
     return [layer.name for layer in network.layers if layer.weights and "_conv_" not in layer.name]
 
 
-def assign(convolution: Convolution, arrays: dict[str, np.ndarray]) -> None:
-    """Give a convolution its arrays; a head of another class count keeps its class logits.
+def assign(
+    convolution: Convolution, arrays: dict[str, np.ndarray], model=None, theirs: Meaning = UNKNOWN
+) -> bool:
+    """Give a convolution its arrays; for heads see `fill_head`.
 
     Args:
         convolution: where they go.
         arrays: "kernel" (height, width, in, out), "beta" and, with norm, "gamma", "mean" and
             "variance", each (out,).
+        model: the `Detector` or network that it is of.
+        theirs: what the outputs of the file's heads mean.
+
+    Returns:
+        Whether a head's boxes were moved to other anchors.
     """
     plain = convolution.plain
     if convolution.has_norm:
@@ -112,43 +116,10 @@ def assign(convolution: Convolution, arrays: dict[str, np.ndarray]) -> None:
         norm.moving_mean.assign(arrays["mean"])
         norm.moving_variance.assign(arrays["variance"])
         plain.kernel.assign(arrays["kernel"])
-        return
+        return False
     kernel, bias = arrays["kernel"], arrays["beta"]
-    if kernel.shape[-1] != convolution.filters:
-        keep_classes_fresh(convolution.layer, kernel, bias)
-        return
+    if convolution.is_head:
+        return fill_head(model, convolution.layer, kernel, bias, theirs)
     plain.kernel.assign(kernel)
     plain.bias.assign(bias)
-
-
-def keep_classes_fresh(head, kernel: np.ndarray, bias: np.ndarray) -> None:
-    """Give a head the box and objectness outputs of another one; leave its class logits.
-
-    Args:
-        head: the layer, of a network with as many anchors a cell.
-        kernel: (1, 1, inputs, anchors * (5 + any number of classes)).
-        bias: (anchors * (5 + any number of classes),).
-    """
-    anchors = head.filters // head.outputs_per_anchor
-    weights = head.get_weights()
-    for new, old in zip(weights, (kernel, bias), strict=True):
-        new_parts = new.reshape(*new.shape[:-1], anchors, -1)
-        new_parts[..., :5] = old.reshape(*old.shape[:-1], anchors, -1)[..., :5]
-    head.set_weights(weights)
-
-
-def warn_of_other_masks(model, path: Path, whose: str, anchors: tuple | None = None) -> None:
-    """Say when whole weights of yolov4-tiny meet masks or anchors that they were not trained with.
-
-    `whose` begins the sentence; `anchors` are those of the training, None where not known.
-    """
-    architecture = getattr(model, "architecture", None)
-    if architecture is None or architecture.variant != "yolov4-tiny":
-        return
-    here = tuple((int(w), int(h)) for w, h in architecture.anchors)
-    if architecture.masks != TINY_MASKS["coco"] or anchors not in (None, here):
-        log.warning(
-            "%s: %s of yolov4-tiny belong to masks='coco'; with other anchors "
-            "or masks the boxes of the finer map are off until it is trained",
-            path.name, whose,
-        )  # fmt: skip
+    return False

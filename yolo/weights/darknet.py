@@ -19,12 +19,13 @@ from yolo.classes import COCO_CLASSES
 from yolo.errors import WeightsError
 from yolo.models.darknet_cfg.cfg import Cfg
 from yolo.models.darknet_cfg.known import KNOWN
-from yolo.models.yolov4.settings import YOLOV4_TINY_ANCHORS
 from yolo.system.reading import printable, read_regular
 from yolo.system.writing import write_bytes
 from yolo.weights import convolutions as numbered
+from yolo.weights import heads
 from yolo.weights.convolutions import BACKBONES, Convolution, backbone_of
 from yolo.weights.description import Description
+from yolo.weights.heads import Meaning
 
 log = logging.getLogger("yolo")
 
@@ -148,15 +149,16 @@ class DarknetFile:
             "network, whose cfg is wanted: --cfg FILE"
         )
 
-    def fill(self, model) -> int:
+    def fill(self, model, theirs: Meaning = numbered.UNKNOWN) -> int:
         """Give a YOLOv4, a YOLOv4-tiny or the network of a cfg all that the file has for it.
 
-        A whole file of another class count gives everything but the class logits of the heads,
-        which start fresh; a partial file gives the layers that it has. The log says which. All
+        Class logits of a whole file go by name, see `heads.fill_head`; where it has other classes
+        they start fresh. A partial file gives the layers that it has. The log says which. All
         is checked before the first weight changes, else nothing does.
 
         Args:
             model: a `Detector` or its `network`.
+            theirs: what the outputs of the file's heads mean, where they may mean others here.
 
         Returns:
             The number of convolutions filled.
@@ -178,12 +180,10 @@ class DarknetFile:
             convolutions = convolutions[: partial[0]]
         else:
             file_classes = self._class_count(convolutions)
-            if file_classes == len(COCO_CLASSES):
-                numbered.warn_of_other_masks(
-                    model, self.path, "Darknet's COCO weights", YOLOV4_TINY_ANCHORS
-                )
-        self._give(convolutions, file_classes)
-        self._report(convolutions, file_classes, model)
+        moved = self._give(convolutions, file_classes, model, theirs)
+        self._report(convolutions, file_classes, model, theirs)
+        if moved:
+            heads.tell_moved(self.path)
         return len(convolutions)
 
     def _fill_backbone(self, convolutions: list[Convolution]) -> int:
@@ -197,7 +197,7 @@ class DarknetFile:
                 f"for this network; found {self.size} bytes, which fit none; the file is damaged "
                 "or belongs to another network"
             )
-        self._give(convolutions, None)
+        self._give(convolutions, None, None, numbered.UNKNOWN)
         log.info(
             "%s: loaded the backbone, %d convolutions; fresh: all others",
             self.path.name, len(convolutions),
@@ -225,8 +225,14 @@ class DarknetFile:
             )
         return classes
 
-    def _give(self, convolutions: list[Convolution], file_classes: int | None) -> None:
-        """Cut the floats into arrays, kernels as (height, width, in, out), check and assign."""
+    def _give(
+        self, convolutions: list[Convolution], file_classes: int | None, model, theirs: Meaning
+    ) -> bool:
+        """Cut the floats into arrays, kernels as (height, width, in, out), check and assign.
+
+        Returns:
+            Whether heads' boxes were moved to other anchors.
+        """
         values, start = [], 0
 
         def take(*shape):
@@ -256,17 +262,26 @@ class DarknetFile:
                         "damaged"
                     )
             values.append(arrays)
-        for convolution, arrays in zip(convolutions, values, strict=True):
-            numbered.assign(convolution, arrays)
+        return any(
+            [
+                numbered.assign(convolution, arrays, model, theirs)
+                for convolution, arrays in zip(convolutions, values, strict=True)
+            ]
+        )
 
-    def _report(self, loaded: list[Convolution], file_classes: int | None, model) -> None:
+    def _report(
+        self, loaded: list[Convolution], file_classes: int | None, model, theirs: Meaning
+    ) -> None:
         everything = numbered.convolutions_of(model)
         fresh = [convolution.layer.name for convolution in everything[len(loaded) :]]
         extra = numbered.attention_layers(model)
-        heads = [convolution for convolution in everything if convolution.is_head]
-        classes = heads[0].layer.outputs_per_anchor - 5
-        if file_classes not in (None, classes):
-            fresh = [f"{head.layer.name} (class logits)" for head in heads]
+        ends = [convolution for convolution in everything if convolution.is_head]
+        classes = ends[0].layer.outputs_per_anchor - 5
+        ours = getattr(model, "classes", ())
+        if file_classes is not None:
+            heads.tell_shared(self.path, ours, theirs.classes)
+        if file_classes not in (None, classes) and not heads.shared_classes(ours, theirs.classes):
+            fresh = [f"{head.layer.name} (class logits)" for head in ends]
             log.info(
                 "%s is for %d classes and this model has %d: its class logits were left out",
                 self.path.name, file_classes, classes,

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import logging
 import re
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -63,13 +64,50 @@ def download(url: str, path: str | Path, *, size: int | None = None, sha256: str
         kept = part.stat().st_size if part.is_file() else 0
         raise WeightsError(
             f"{path.name}: cannot be downloaded ({_reason(error)}"
-            + (f"; {_megabytes(kept)} are kept and resumed" if kept else "")
+            + (f"; {megabytes(kept)} are kept and resumed" if kept else "")
             + f"): fetch {url} by hand and give its path with --weights"
         ) from error
     except OSError as error:
         raise WeightsError(f"{path}: cannot be written ({error.strerror or error})") from error
     if sha256 is None:
         log.warning("%s: no checksum of this file is known; only its size was checked", path.name)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes the first answer, wherever it points."""
+
+    def redirect_request(self, *about):
+        """Follow nothing."""
+        return None
+
+
+def unreachable(url: str, *, seconds: float = 5.0) -> str:
+    """Return why no server answers at an address, "" where one does, whatever it says.
+
+    Args:
+        url: the address.
+        seconds: the most time that this takes, looking up the name of the server included.
+    """
+    first_answer = urllib.request.build_opener(_NoRedirect).open
+    said = [f"no answer within {seconds:g} seconds"]
+
+    def ask() -> None:
+        request = urllib.request.Request(
+            url, headers={"User-Agent": "keras-focal"}, method="HEAD"
+        )  # fmt: skip
+        try:
+            first_answer(request, timeout=seconds).close()
+            said[0] = ""
+        except urllib.error.HTTPError:  # a redirection is one, too
+            said[0] = ""
+        except (*_BREAKS, OSError) as error:
+            said[0] = _reason(error)
+
+    # A look-up of a name takes no time-out: who asks is left behind.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return said[0]
 
 
 def _fetch(url: str, part: Path, size: int | None) -> None:
@@ -107,8 +145,8 @@ def _fetch_once(url: str, part: Path, size: int | None) -> None:
         total = have + int(length) if length else size
         file = stack.enter_context(part.open("ab"))
         log.info(
-            "downloading %s%s%s", part.stem, f", {_megabytes(total)}" if total else "",
-            f", from {_megabytes(have)} on" if have else "",
+            "downloading %s%s%s", part.stem, f", {megabytes(total)}" if total else "",
+            f", from {megabytes(have)} on" if have else "",
         )  # fmt: skip
         screen, whole = LogScreen(log), total and round(total / 1e6, 1)
         progress = Progress(screen, whole, f"MB of {part.stem}")
@@ -141,7 +179,8 @@ def _fault(part: Path, size: int | None, sha256: str | None) -> str | None:
     return None
 
 
-def _megabytes(count: int) -> str:
+def megabytes(count: int) -> str:
+    """Return a number of bytes in words."""
     return f"{count / 1e6:.1f} MB"
 
 
@@ -149,5 +188,5 @@ def _reason(error: Exception) -> str:
     if isinstance(error, urllib.error.HTTPError):
         return f"the server says {error.code} {error.reason}"
     if isinstance(error, http.client.IncompleteRead):
-        return f"the connection broke {_megabytes(error.expected or 0)} before the end"
+        return f"the connection broke {megabytes(error.expected or 0)} before the end"
     return str(getattr(error, "reason", error)) or type(error).__name__

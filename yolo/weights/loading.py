@@ -15,10 +15,12 @@ from yolo.models.backbones import applications
 from yolo.models.darknet_cfg import cfg as darknet_cfg
 from yolo.models.darknet_cfg.cfg import Cfg
 from yolo.models.darknet_cfg.known import name_of
-from yolo.models.yolov4.from_cfg import left_out
+from yolo.models.names import settings_of
+from yolo.models.yolov4.from_cfg import config_of, left_out
 from yolo.weights import beside, catalog, darknet, keras_file, torchvision, tutorial
 from yolo.weights.darknet import DarknetFile
 from yolo.weights.description import Description
+from yolo.weights.heads import Meaning, meaning_of
 from yolo.weights.keras_file import KerasFile
 from yolo.weights.torchvision import TorchvisionFile
 from yolo.weights.tutorial import TutorialFile
@@ -177,7 +179,11 @@ def start_from(model: Detector, weights: str | Path) -> None:
         WeightsError: the file cannot be read or fits the detector nowhere.
     """
     if str(weights) != "imagenet":
-        open_file(weights).fill(model)
+        file = open_file(weights)
+        if isinstance(file, KerasFile):  # which says itself what its heads mean
+            file.fill(model)
+        else:
+            file.fill(model, _meaning(file))
         return
     nested = [layer for layer in model.network.layers if isinstance(layer, keras.Model)]
     if not nested:
@@ -186,6 +192,32 @@ def start_from(model: Detector, weights: str | Path) -> None:
             "file (torchvision's ResNet .pth, or Darknet's)"
         )
     applications.load_imagenet(nested[0])
+
+
+def _meaning(file: DarknetFile | TorchvisionFile | TutorialFile) -> Meaning:
+    """Return what the heads of another program's file mean, as far as it is known."""
+    cfg, names = None, None
+    try:
+        if isinstance(file, DarknetFile):
+            cfg = beside.find_cfg(file.path)
+            cfg = cfg if cfg is not None and file.is_of(cfg) else None
+            found = file.describe(cfg)
+        else:
+            found = file.describe()
+    except (ConfigError, WeightsError):  # of a size that two networks have, without its cfg
+        return Meaning()
+    if found is None:
+        return Meaning()
+    if isinstance(file, DarknetFile):
+        names = beside.find_names(file.path, cfg, found.num_classes)
+    usual = [names for names in found.class_lists if len(names) == found.num_classes]
+    options = {name: value for name, value in found.options.items() if name != "resize"}
+    settings = (
+        config_of(found.model, **options)
+        if isinstance(found.model, Cfg)
+        else settings_of(found.model, **options)
+    )
+    return meaning_of(settings, names[0] if names else usual[0] if usual else ())
 
 
 def open_file(weights: str | Path) -> KerasFile | DarknetFile | TorchvisionFile | TutorialFile:

@@ -28,7 +28,10 @@ from yolo.system.reading import (
     regular_file,
     shortened,
 )
+from yolo.weights import heads
+from yolo.weights.convolutions import UNKNOWN
 from yolo.weights.description import Description
+from yolo.weights.heads import Meaning
 
 log = logging.getLogger("yolo")
 
@@ -90,14 +93,15 @@ class TorchvisionFile:
             {"profile": f"torchvision-{version}"},
         )  # fmt: skip
 
-    def fill(self, model) -> int:
+    def fill(self, model, theirs: Meaning = UNKNOWN) -> int:
         """Give a RetinaNet with a ResNet all that the checkpoint has for it, or nothing.
 
-        A checkpoint for another number of classes gives everything but the class logits, which
-        start fresh; one of a ResNet alone (ImageNet) gives the backbone.
+        A checkpoint for other classes gives everything but the class logits of names that it does
+        not know, which start fresh; one of a ResNet alone (ImageNet) gives the backbone.
 
         Args:
             model: a RetinaNet `Detector` or its `network`.
+            theirs: what the checkpoint's outputs mean, where they may mean others here.
 
         Returns:
             The number of layers filled.
@@ -120,11 +124,21 @@ class TorchvisionFile:
         if classes is None:
             fresh = ["feature pyramid", "class subnet", "box subnet"]
             layers = [layer for layer in layers if layer.name.startswith("backbone_")]
-        elif classes != network.get_layer("class_logits").kernel.shape[-1]:
-            fresh = ["class_logits"]
-            layers = [layer for layer in layers if layer.name != "class_logits"]
-            for part in ("weight", "bias"):
-                tensors.pop(f"class_logits.{part}", None)
+        else:
+            ours = getattr(model, "classes", ())
+            logits = network.get_layer("class_logits")
+            other_names = bool(ours and theirs.classes) and tuple(ours) != theirs.classes
+            if other_names or classes != logits.kernel.shape[-1]:
+                heads.tell_shared(self.path, ours, theirs.classes)
+                kernel, bias = (tensors.get(f"class_logits.{p}") for p in ("weight", "bias"))
+                if kernel is not None and bias is not None:
+                    found = heads.logits_by_name(
+                        logits, (kernel.transpose(2, 3, 1, 0), bias), ours, theirs.classes
+                    )
+                    tensors["class_logits.weight"] = found[0].transpose(3, 2, 0, 1)
+                    tensors["class_logits.bias"] = found[1]
+                if not heads.shared_classes(ours, theirs.classes):
+                    fresh = ["class_logits"]
         values = [_arrays_of(layer, tensors, self.path, self.norm_epsilon) for layer in layers]
         if tensors:
             raise WeightsError(

@@ -23,9 +23,10 @@ from yolo.models.layers import NORM_EPSILON
 from yolo.system import hdf5
 from yolo.system.reading import open_regular, printable, reason, shortened
 from yolo.weights import convolutions as numbered
-from yolo.weights import keras2_names
+from yolo.weights import heads, keras2_names
 from yolo.weights.convolutions import BACKBONES, WHOLE
 from yolo.weights.description import Description
+from yolo.weights.heads import Meaning
 
 log = logging.getLogger("yolo")
 
@@ -91,16 +92,16 @@ class TutorialFile:
         options = {"masks": "coco", "attention": self.kind} if name == "yolov4-tiny" else {}
         return Description(name, classes.pop(), (COCO_CLASSES, VOC_CLASSES), options=options)
 
-    def fill(self, model) -> int:
+    def fill(self, model, theirs: Meaning = numbered.UNKNOWN) -> int:
         """Give a YOLOv4 or YOLOv4-tiny all that the file has for it, or nothing.
 
-        The norms' epsilon, 1e-3 there, is folded into their variances. A file of another class
-        count gives all but the class logits, one of a backbone gives the backbone; the log says
-        so, and names what found no place. All of the tutorial's files of yolov4-tiny have the
-        masks "coco"; a model of others is warned of.
+        The norms' epsilon, 1e-3 there, is folded into their variances. Class logits go by name,
+        see `heads.fill_head`; a file of a backbone gives the backbone; the log says so, and names
+        what found no place.
 
         Args:
             model: a `Detector` or its `network`.
+            theirs: what the outputs of the file's heads mean, where they may mean others here.
 
         Returns:
             The number of convolutions filled.
@@ -131,14 +132,15 @@ class TutorialFile:
                 )
             if not np.isfinite(kernel).all():
                 raise WeightsError(f"{self.path}: {name} holds numbers that are not finite")
-        for layer, arrays in pairs:
-            numbered.assign(layer, arrays)
+        moved = [numbered.assign(layer, arrays, model, theirs) for layer, arrays in pairs]
         for name, kernel in known.items():
             layers[name].kernel.assign(kernel)
             if getattr(layers[name], "bias", None) is not None:
                 layers[name].bias.assign(np.zeros(layers[name].bias.shape))  # theirs have none
         if not all(layer.has_norm for layer, _ in pairs):
-            numbered.warn_of_other_masks(model, self.path, "the tutorial's weights")
+            heads.tell_shared(self.path, getattr(model, "classes", ()), theirs.classes)
+        if any(moved):
+            heads.tell_moved(self.path)
         _report(self, pairs, network, known)
         return len(pairs)
 

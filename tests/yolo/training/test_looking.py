@@ -10,6 +10,7 @@ import pytest
 
 from yolo import cli, zoo
 from yolo.cli import train
+from yolo.data import anchor_fit
 from yolo.data import folder as dataset
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError, DatasetError
@@ -74,10 +75,27 @@ def test_fitted_anchors_are_shown_and_taken_if_better(config, tmp_path):
     )
     assert settled.anchors == str(tmp_path / "anchors.txt") and again.better and shown == lines
     assert fit_anchors.anchor_shapes(settled)[0].tolist() == fit.new.tolist()
-    assert fit_anchors.settle_anchors(config, [], (), tmp_path, None) == (config, None)
-    same = dataclasses.replace(fit, better=False)
+    kept = dataclasses.replace(config, anchors="keep")
+    assert fit_anchors.settle_anchors(kept, [], (), tmp_path, None) == (kept, None)
+    same = dataclasses.replace(fit, better=False, after=fit.before)
     assert np.array_equal(same.chosen, fit.old)
     assert "the present ones stay" in fit_anchors.describe_fit(same, ((0, 1),))[-1]
+    near = dataclasses.replace(fit, better=False)
+    assert (
+        "the present ones reach 90% of every class and stay"
+        in (fit_anchors.describe_fit(near, ((0, 1),))[-1])
+    )
+
+
+def test_a_retinanet_keeps_anchors_that_reach_every_class(config, monkeypatch):
+    data = dataset.open_data(config)
+    monkeypatch.setattr(anchor_fit, "is_better", lambda *_: True)
+    wide = dataclasses.replace(config, model="retinanet-csp-tiny")
+    fit = fit_anchors.fit_anchors(wide, data.train, data.classes)
+    assert fit.better and anchor_fit.overlooks(fit.before)
+    monkeypatch.setattr(anchor_fit, "FEWEST_REACHED", 0.0)
+    assert not fit_anchors.fit_anchors(wide, data.train, data.classes).better
+    assert fit_anchors.fit_anchors(config, data.train, data.classes).better
 
 
 def test_a_retinanet_has_the_share_of_objects_that_any_anchor_matches(config):
@@ -193,10 +211,9 @@ def test_the_check_command_reports_and_exits(shapes, tmp_path, capsys):
     assert {"check.html", "check.json", "check.txt"} <= {path.name for path in out.iterdir()}
     report = json.loads((out / "check.json").read_text(encoding="utf-8"))
     assert report["splits"]["train"]["pictures"] == 8 and report["image_size"] == [64, 64]
-    assert "fitted" not in shown
-    assert cli.main([*words, "--anchors", "auto"]) == 0
-    shown = capsys.readouterr().out
     assert "anchors now: best possible recall" in shown and "anchors fitted: best" in shown
+    assert cli.main([*words, "--anchors", "keep"]) == 0
+    assert "fitted" not in capsys.readouterr().out
     assert cli.main(["check", "--data", str(tmp_path / "gone"), "--out", str(out)]) == 3
     assert "gone: no such folder" in capsys.readouterr().out
 

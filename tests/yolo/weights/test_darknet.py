@@ -134,14 +134,6 @@ def test_attention_has_no_place_in_the_format(tiny_file, tmp_path, caplog):
     assert not list(tmp_path.iterdir())
 
 
-def test_coco_weights_under_other_masks_are_warned_of(shared, caplog):
-    path = shared / "weights" / "yolov4_tiny_coco" / "yolov4-tiny.weights"
-    darknet.load(yolo.build("yolov4-tiny", classes=["a"], masks="coco"), path)
-    assert "belong to masks='coco'" not in caplog.text
-    darknet.load(yolo.build("yolov4-tiny", classes=["a"]), path)
-    assert "belong to masks='coco'" in caplog.text
-
-
 def test_a_missing_file_is_one_line():
     with pytest.raises(WeightsError, match="nowhere.weights: cannot be opened: No such file"):
         darknet.load(_tiny(2), "nowhere.weights")

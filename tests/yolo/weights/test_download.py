@@ -181,6 +181,7 @@ def test_no_network_is_one_sentence(path):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_FOCAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("KERAS_FOCAL_OFFLINE")
     return tmp_path / "cache"
 
 
@@ -203,7 +204,7 @@ def test_a_name_opens_a_detector_wherever_weights_are_named(cache, tmp_path, mon
     from yolo.classes import COCO_CLASSES
     from yolo.weights import darknet, loading
 
-    model = yolo.build("yolov4-tiny", classes=COCO_CLASSES, image_size=(64, 64))
+    model = yolo.build("yolov4-tiny", classes=COCO_CLASSES, image_size=(64, 64), masks="coco")
     darknet.save(model, tmp_path / "own.weights")
     data = (tmp_path / "own.weights").read_bytes()
     with serving(content=data, path_served="/weights/own.weights") as (url, kind):

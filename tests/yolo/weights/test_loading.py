@@ -20,10 +20,12 @@ def build(classes=CLASSES, **options):
     return yolo.build("yolov4-tiny", classes=classes, image_size=(64, 96), **options)
 
 
+ANCHORS = [(5, 6), (9, 9), (20, 10), (30, 30), (40, 60), (64, 90)]
+
+
 @pytest.fixture(scope="module")
 def model():
-    anchors = [(5, 6), (9, 9), (20, 10), (30, 30), (40, 60), (64, 90)]
-    found = build(resize="stretch", anchors=anchors)
+    found = build(resize="stretch", anchors=ANCHORS)
     found.notes = {"epoch": 7}
     return found
 
@@ -99,7 +101,7 @@ def layers(model):
 
 def test_transfer_between_equal_models_takes_everything(model, path, caplog):
     caplog.set_level("INFO", logger="yolo")
-    target = build()
+    target = build(anchors=ANCHORS)
     loading.start_from(target, path)
     for name, weights in layers(model).items():
         for a, b in zip(weights, layers(target)[name], strict=True):
@@ -111,7 +113,7 @@ def test_transfer_between_equal_models_takes_everything(model, path, caplog):
 @pytest.mark.parametrize("classes", [("a", "b", "c"), ("a", "b")], ids=["three", "other two"])
 def test_transfer_to_other_classes_leaves_their_logits_fresh(model, path, caplog, classes):
     caplog.set_level("INFO", logger="yolo")
-    target = build(classes=classes)
+    target = build(classes=classes, anchors=ANCHORS)
     before = layers(target)
     loading.start_from(target, path)
     after, source = layers(target), layers(model)
@@ -123,6 +125,7 @@ def test_transfer_to_other_classes_leaves_their_logits_fresh(model, path, caplog
     assert (after["neck_conv_018"][0] == source["neck_conv_018"][0]).all()
     fresh = caplog.text.partition("fresh: ")[2].strip().split(", ")
     assert sorted(fresh) == ["head_conv_017 (class logits)", "head_conv_020 (class logits)"]
+    assert f"class logits of 0 of {len(classes)} classes kept" in caplog.text
 
 
 # ------------------------------------------------------------------------- open for use

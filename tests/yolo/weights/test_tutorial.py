@@ -211,19 +211,6 @@ def test_what_has_no_place_is_named(theirs, tmp_path, caplog):
     assert "no place here for attention_16_mix" in caplog.text
 
 
-def test_other_masks_than_the_tutorials_are_warned_of(theirs, tmp_path, caplog):
-    path = write(tmp_path / "tiny.h5", theirs)
-    for masks in ("coco", "custom"):
-        tutorial.read(path).fill(yolo.build("yolov4-tiny", classes=VOC_CLASSES, masks=masks))
-        assert ("the tutorial's weights of yolov4-tiny belong" in caplog.text) == (
-            masks == "custom"
-        )
-    caplog.clear()
-    # of which this takes the backbone alone
-    tutorial.read(path).fill(yolo.build("retinanet-csp-tiny", classes=["a"]))
-    assert "belong to masks" not in caplog.text
-
-
 def refused(network, path, words):
     with pytest.raises(WeightsError, match=words) as caught:
         tutorial.read(path).fill(network)

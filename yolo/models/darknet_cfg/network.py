@@ -119,6 +119,7 @@ def build(
             bias_initializer=head_bias(outputs_per_anchor),
         )  # fmt: skip
         head.outputs_per_anchor = outputs_per_anchor  # the weights reader splits by it
+        head.map_stride = int(layer.stride)
         logits = head(inputs[0])
         maps[int(layer.stride)] = logits
         squash = layer.settings["activation"] == "logistic"

@@ -82,6 +82,7 @@ def build_network(config: YOLOv4Config, num_classes: int) -> keras.Model:
             name=conv.name("head"),
         )
         layer.outputs_per_anchor = outputs_per_anchor  # the weights reader splits by it
+        layer.map_stride = stride
         return layer(features)
 
     if config.variant == "yolov4":
