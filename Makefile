@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 check: lint types test test-backends
 
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --long
 
 # Other Pythons, lowest and newest versions, then the other backends. CELLS and TESTS narrow it
 # down: make test-matrix CELLS=lowest TESTS="-q tests/yolo".
@@ -45,7 +45,7 @@ types: $(VENV)/installed-dev
 # What the tests reach, the commands they start included; a line for each file that is not whole.
 coverage: $(VENV)/installed-dev
 	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest
+	$(VENV)/bin/coverage run -m pytest --long
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
 
@@ -76,6 +76,6 @@ $(BACKENDS)/installed: setup.cfg
 	$(PYTHON) -m venv $(BACKENDS)
 	@if $(BACKENDS)/bin/pip install --dry-run $(TORCH) | grep -qi nvidia; then \
 	  echo "$(TORCH) would bring gigabytes of CUDA: see TORCH in the Makefile"; exit 1; fi
-	$(BACKENDS)/bin/pip install "keras>=3.12" "numpy>=2" matplotlib "pytest>=8" "pytest-xdist>=3.8" jax $(TORCH) \
+	$(BACKENDS)/bin/pip install "keras>=3.12" "numpy>=2" matplotlib "pytest>=8.1" "pytest-xdist>=3.8" jax $(TORCH) \
 	  opencv-python-headless defusedxml faster-coco-eval
 	touch $@

@@ -4,6 +4,7 @@ To load it takes three seconds of processor time, more than most of what tests a
 test of what a process does while it starts takes `subprocess` itself.
 """
 
+import contextlib
 import io
 import multiprocessing
 import os
@@ -17,34 +18,63 @@ ROOT = Path(__file__).resolve().parents[1]
 LOADED = ["tensorflow", "keras", "cv2", "h5py", "matplotlib.pyplot"]
 
 
-def run(words, *, cwd, env=None, timeout=240) -> subprocess.CompletedProcess:
-    """Run a program of Python as `subprocess.run` does; return its code, output and errors.
+class Child:
+    """A program of Python at work, in a process that had TensorFlow loaded before.
 
     Args:
         words: the interpreter, then "-c" with code, "-m" with a module or a script, and arguments.
         cwd: the folder it runs in.
         env: its environment; this one's for None. A variable that TensorFlow reads when it is
             loaded has no effect.
-        timeout: seconds.
     """
-    env = dict(os.environ) if env is None else env
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return subprocess.run(
-            words, cwd=cwd, env=env, capture_output=True, encoding="utf-8", timeout=timeout
-        )
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LOADED)
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        work = ([str(word) for word in words[1:]], str(cwd), env, str(out), str(err))
-        process = context.Process(target=_become, args=work)
-        process.start()
-        process.join(timeout)
-        if process.exitcode is None:
-            process.kill()
-            raise subprocess.TimeoutExpired(words, timeout, out.read_bytes(), err.read_bytes())
-        texts = [file.read_text(encoding="utf-8", errors="replace") for file in (out, err)]
-    return subprocess.CompletedProcess(words, process.exitcode, *texts)
+
+    def __init__(self, words, *, cwd, env=None):
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(LOADED)
+        self.words, self._folder = words, tempfile.TemporaryDirectory()
+        self._files = [Path(self._folder.name) / name for name in ("out", "err")]
+        env = dict(os.environ) if env is None else env
+        work = ([str(word) for word in words[1:]], str(cwd), env, *map(str, self._files))
+        self._process = context.Process(target=_become, args=work)
+        self._process.start()
+        self.pid, self.poll = self._process.pid, lambda: self._process.exitcode
+
+    def said(self) -> list[str]:
+        """Return its output and its errors so far."""
+        return [
+            file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+            for file in self._files
+        ]
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal unless it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = 240) -> subprocess.CompletedProcess:
+        """Return its code, output and errors at its end, which comes after `timeout` seconds."""
+        self._process.join(timeout)
+        code = self.poll()
+        if code is None:
+            self._process.kill()
+            self._process.join()
+        said = self.said()
+        self._folder.cleanup()
+        if code is None:
+            raise subprocess.TimeoutExpired(self.words, timeout, *said)
+        return subprocess.CompletedProcess(self.words, code, *said)
+
+
+def run(words, *, cwd, env=None, timeout=240) -> subprocess.CompletedProcess:
+    """Run a program of Python as `subprocess.run` does; return its code, output and errors.
+
+    Its arguments are those of `Child`, and for how many seconds it may run.
+    """
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        return Child(words, cwd=cwd, env=env).wait(timeout)
+    return subprocess.run(
+        words, cwd=cwd, env=env, capture_output=True, encoding="utf-8", timeout=timeout
+    )
 
 
 def _become(words, cwd, env, out, err):

@@ -50,13 +50,26 @@ LONGEST = (
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+
+
+def _names_files(config):
+    """Say whether the tests that were asked for are files, or tests in them, not folders."""
+    return all(Path(argument.partition("::")[0]).is_file() for argument in config.args)
+
+
+def _leaves_out(config):
+    return not (config.getoption("--long") or config.option.markexpr or _names_files(config))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """Return how many processes share the tests: none for one file, else one more than cores.
 
     Much of their time they wait for commands that they have started. Each may need 2 GB.
     """
-    if len(config.args) == 1 and Path(config.args[0].partition("::")[0]).is_file():
+    if len(config.args) == 1 and _names_files(config):
         return 0
     cores, memory = os.cpu_count() or 1, 2**32
     if hasattr(os, "sysconf"):
@@ -64,10 +77,23 @@ def pytest_xdist_auto_num_workers(config):
     return max(1, min(cores + 1, memory // 2**31))
 
 
-def pytest_collection_modifyitems(items):
-    """Let the longest files begin first: begun last, one would keep all other processes idle."""
+def pytest_collection_modifyitems(config, items):
+    """Leave out long tests unless they are asked for, and let the longest files begin first.
+
+    Begun last, one would keep all other processes idle.
+    """
+    if _leaves_out(config):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     places = {Path(__file__).parent / name: n for n, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say that tests were left out."""
+    if _leaves_out(config):
+        terminalreporter.write_line("long tests were left out: pytest --long has them, too")
 
 
 @pytest.fixture(scope="session")

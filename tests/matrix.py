@@ -84,7 +84,7 @@ def versions(python: Path) -> str:
 def main(arguments: list[str]) -> int:
     """Run the tests in the cells named; return 1 if some failed."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
-    cells, tests = arguments[:split] or list(CELLS), arguments[split + 1 :]
+    cells, tests = arguments[:split] or list(CELLS), arguments[split + 1 :] or ["--long"]
     for cell in cells:
         if cell not in CELLS:
             print(f"there is no cell {cell!r}; there are {', '.join(CELLS)}", file=sys.stderr)

@@ -90,6 +90,7 @@ def test_the_installed_package_has_its_tables_and_its_types(installed, tmp_path)
     assert said.split("\n")[:3] == ["keras_focal", "True True", "80 9"]
 
 
+@pytest.mark.long
 def test_the_installed_commands_work_in_an_empty_folder(installed, tmp_path):
     assert "yolov4-tiny" in python("-m", "yolo", "models", folder=tmp_path, path=installed)
     assert not list(tmp_path.iterdir())

@@ -251,6 +251,7 @@ for words in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.long
 def test_commands_run_as_shown(folder):
     assert set(QUICK) <= set(every_command())
     commands = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from tests import children
 
 # For one mutant, or the start, before its process is ended: seconds of processor time, and, for
 # one that waits for something, of the clock. On a machine with other work these are far apart.
@@ -59,18 +62,17 @@ def fuzz(kind: str, count: int, *, seed: int, folder: Path, limit: float = 2.0) 
     progress = folder / f"{kind}.progress"
     while first < count:
         progress.write_text(str(first), encoding="utf-8")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.full.reading", kind, str(first),
-             str(count - first), str(seed), str(folder), str(limit)],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
+        child = children.Child(
+            [sys.executable, "-m", "tests.faults.full.reading", kind, first, count - first, seed,
+             folder, limit],
+            cwd=ROOT, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
         )  # fmt: skip
-        out = _watched(process, progress)
-        if process.returncode == 0:
-            _add(report, json.loads(out), count - first)
+        ended = _watched(child, progress)
+        if ended.returncode == 0:
+            _add(report, json.loads(ended.stdout), count - first)
             break
         reached = int(progress.read_text(encoding="utf-8") or first)
-        what = f"ended its process ({process.returncode})"
+        what = f"ended its process ({ended.returncode})"
         report.tried += reached - first + 1
         report.outcomes["read"] += reached - first
         report.outcomes[what] += 1
@@ -79,18 +81,17 @@ def fuzz(kind: str, count: int, *, seed: int, folder: Path, limit: float = 2.0) 
     return report
 
 
-def _watched(process: subprocess.Popen, progress: Path) -> bytes:
-    """Return the child's output; end it where one mutant takes too long."""
+def _watched(child: children.Child, progress: Path) -> subprocess.CompletedProcess:
+    """Return how the child ended; end it where one mutant takes too long."""
     at, busy = None, 0.0
-    while True:
-        try:
-            return process.communicate(timeout=5)[0]
-        except subprocess.TimeoutExpired:
-            now = progress.stat().st_mtime
-            if now != at:
-                at, busy = now, cpu_seconds(process.pid)
-            elif cpu_seconds(process.pid) - busy > PATIENCE or time.time() - at > WAITING:
-                process.kill()
+    while child.poll() is None:
+        time.sleep(0.05)
+        now = progress.stat().st_mtime
+        if now != at:
+            at, busy = now, cpu_seconds(child.pid)
+        elif cpu_seconds(child.pid) - busy > PATIENCE or time.time() - at > WAITING:
+            child.send_signal(signal.SIGKILL)
+    return child.wait()
 
 
 def cpu_seconds(pid: int) -> float:

@@ -23,7 +23,7 @@ from tests.faults.full.mutants import cpu_seconds
 from tests.faults.full.table import Row
 
 SETTINGS = {
-    "image_size": (64, 64), "epochs": 3, "batch_size": 2, "precision": "float32", "eager": True,
+    "image_size": (64, 64), "epochs": 2, "batch_size": 2, "precision": "float32", "eager": True,
     "epochs_between_evaluations": 2, "accumulate": 2,
 }  # fmt: skip
 ROOT = Path(__file__).resolve().parents[3]
@@ -148,7 +148,7 @@ class Toy:
     ) -> Outcome:
         """Run train.py with the small network; perhaps send a signal and time its end.
 
-        What needs no process of its own from its start on is forked off one with TensorFlow.
+        Without limits and `within` it is forked off a process that has TensorFlow loaded.
 
         Args:
             *arguments: its options, besides those of `SETTINGS` for a new run.
@@ -159,7 +159,7 @@ class Toy:
             pause: seconds that batches after the first ones take longer.
         """
         options = [] if "--resume" in arguments else [
-            "--data", self.data, "--image-size", "64", "--epochs", "3", "--batch-size", "2",
+            "--data", self.data, "--image-size", "64", "--epochs", "2", "--batch-size", "2",
             "--precision", "float32", "--eager", "--epochs-between-evaluations", "2",
             "--accumulate", "2",
         ]  # fmt: skip
@@ -167,35 +167,35 @@ class Toy:
         words = [*within, sys.executable, "-m", "tests.faults.full.small", *options]
         env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8",
                "SMALL_PAUSE": str(pause)}  # fmt: skip
-        if limits is send is None and not within:
-            started = time.monotonic()
-            done = children.run(words, cwd=self.work, env=env, timeout=None)
-            return Outcome(done.returncode, done.stdout, done.stderr, time.monotonic() - started, 0)
-        with (self.work / "out").open("w+b") as out, (self.work / "err").open("w+b") as err:
-            process = subprocess.Popen(
-                words, stdout=out, stderr=err, preexec_fn=limits, cwd=self.work, env=env
-            )
-            before = 0.0
-            if send is not None:
-                try:
-                    when(process)
-                except AssertionError:
-                    process.kill()
-                    process.wait()
-                    raise
-                before = cpu_seconds(process.pid)
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(send)
-            started = time.monotonic()
-            _, status, usage = os.wait4(process.pid, 0)
-            seconds = time.monotonic() - started
-            process.returncode = code = os.waitstatus_to_exitcode(status)
-            texts = []
-            for file in (out, err):
-                file.seek(0)
-                texts.append(file.read().decode("utf-8", "replace"))
-        busy = usage.ru_utime + usage.ru_stime - before
-        return Outcome(code, *texts, seconds, busy)
+        if limits is None and not within:
+            return _outcome_of(children.Child(words, cwd=self.work, env=env), send, when)
+        started = time.monotonic()
+        done = subprocess.run(
+            words, preexec_fn=limits, cwd=self.work, env=env, capture_output=True,
+            encoding="utf-8", errors="replace",
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr, time.monotonic() - started, 0)
+
+
+def _outcome_of(child: children.Child, send, when) -> Outcome:
+    """Wait for a child's end, with a signal on the way if one is to be sent."""
+    try:
+        if send is not None:
+            when(child)
+            child.send_signal(send)
+        started, before = time.monotonic(), cpu_seconds(child.pid)
+        busy = before
+        while child.poll() is None:
+            time.sleep(0.02)
+            busy = max(busy, cpu_seconds(child.pid))
+    except AssertionError:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        raise
+    done = child.wait()
+    return Outcome(
+        done.returncode, done.stdout, done.stderr, time.monotonic() - started, busy - before
+    )
 
 
 def StopAfter(batches: int):  # noqa: N802  a class that is made when TensorFlow may be loaded

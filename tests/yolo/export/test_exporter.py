@@ -39,6 +39,7 @@ FILES = {
     "litert float16": {"format": "litert", "quantize": "float16"},
     "litert int8": {"format": "litert", "quantize": "int8"},
 }
+NAMES = [pytest.param(name, marks=[pytest.mark.long] if " " in name else []) for name in FILES]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_the_twin_computes_in_float32_with_the_same_weights(model, twin):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_file_computes_what_keras_does(files, twin, picture, name):
     path, found, difference = files(name)
     exact = found.info.quantize == "none"
@@ -123,7 +124,7 @@ def test_a_file_computes_what_keras_does(files, twin, picture, name):
     assert noted == difference._asdict()
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", NAMES)
 def test_eight_threads_find_what_one_does_from_the_first_call_on(files, name):
     path, alone, _ = files(name)
     pictures = np.random.default_rng(0).integers(0, 255, (5, 64, 96, 3), np.uint8)
@@ -196,7 +197,7 @@ def test_suppression_lies_beside_files_that_have_none(files, picture, name):
     np.testing.assert_array_equal(scores, ours.scores)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_prediction_scored_later_scores_as_the_file_does(
     files, picture, tmp_path, monkeypatch, name
 ):

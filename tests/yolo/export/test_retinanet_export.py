@@ -57,6 +57,7 @@ def test_onnx_computes_what_keras_does(tmp_path, monkeypatch):
     check_scores_agree(found, [image], tmp_path, monkeypatch)
 
 
+@pytest.mark.long
 def test_openvino_does_not_sort_what_nobody_asked_to_be_sorted(tmp_path):
     """Its stable TopK compares all with all: 1.5 s a picture in place of 0.15."""
     pytest.importorskip("openvino", reason='needs pip install -e ".[export]"')
@@ -74,6 +75,7 @@ def test_openvino_does_not_sort_what_nobody_asked_to_be_sorted(tmp_path):
     np.testing.assert_allclose(answer.boxes_xyxy, expected.boxes_xyxy, atol=0.05)
 
 
+@pytest.mark.long
 def test_int8_leaves_the_last_layers_and_the_group_norm_their_fractions(tmp_path):
     """Without that every score came out as one half, and most boxes far away."""
     pytest.importorskip("ai_edge_litert.interpreter", reason='needs pip install -e ".[export]"')

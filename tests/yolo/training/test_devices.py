@@ -14,6 +14,7 @@ from yolo.training.devices import refuse_uneven
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = Path(__file__).with_name("two_devices.py")
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

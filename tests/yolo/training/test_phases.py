@@ -123,6 +123,7 @@ def test_frozen_layers_keep_weights_and_statistics_until_they_are_freed(whole):
     assert moved(1, "neck_") and moved(1, "head_")
 
 
+@pytest.mark.long
 def test_a_resume_between_the_phases_starts_from_the_averages_as_an_unbroken_run_does(
     small_run, whole, tmp_path
 ):
@@ -190,6 +191,7 @@ def test_resume_refuses_what_is_not_the_run_that_was_started(small_run, pieces, 
     small_run(tmp_path, resume=True, patience=3, epochs_between_evaluations=3, stop_after=1)
 
 
+@pytest.mark.long
 def test_mixed_float16_with_its_loss_scale_is_resumed(small_run, tmp_path):
     options = {"precision": "mixed_float16", "epochs": 2, "batch_size": 8,
                "epochs_between_evaluations": 0}  # fmt: skip

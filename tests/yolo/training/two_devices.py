@@ -26,7 +26,7 @@ from yolo.training import checkpoint, run_folder, trainer
 COMMON = {
     "image_size": (64, 64), "epochs": 3, "batch_size": 6, "precision": "float32",
     "epochs_between_evaluations": 2, "accumulate": 4, "clip_norm": 0.05, "learning_rate": 0.05,
-    "sync_norm": True,
+    "sync_norm": True, "eager": True,
 }  # fmt: skip
 
 
@@ -54,12 +54,12 @@ def main(work: Path) -> dict:
             return
         raise AssertionError(f"{name}: nothing stopped it")
 
-    # Two devices first: TensorFlow takes its devices before it computes. The comparison with one
-    # device is of graphs; to trace one takes longer than all steps of a run that is stopped.
+    # Two devices first: TensorFlow takes its devices before it computes. All runs are eager: to
+    # trace a graph takes longer than their steps, and train_on_replicas.py compares graphs.
     network.build_network = small.build_network
-    run("two", devices="2", eager=True)
-    stopped("resumed", 3, devices="2", eager=True)
-    run("resumed", devices="2", eager=True, resume=True)
+    run("two", devices="2")
+    stopped("resumed", 3, devices="2")
+    run("resumed", devices="2", resume=True)
     expected, found = state(work / "two"), state(work / "resumed")
     seen = {
         "same place": expected[0] == found[0],
@@ -75,7 +75,7 @@ def main(work: Path) -> dict:
     Detector.compute_loss = second_device_fails_in_third_step(Detector.compute_loss)
     for name, changes in (("spoiled", {}), ("uneven", {"batch_size": 5})):
         try:
-            run(name, devices="2", eager=True, **changes)
+            run(name, devices="2", **changes)
         except YoloError as error:
             seen[name] = str(error)
     seen["saved"] = sorted(path.name for path in (work / "spoiled").iterdir())

@@ -33,7 +33,7 @@ def of_then(value, earlier):
     return value
 
 
-@pytest.fixture(params=["yolov4-tiny", "retinanet-r18"])
+@pytest.fixture(params=["yolov4-tiny", pytest.param("retinanet-r18", marks=pytest.mark.long)])
 def earlier(request, tmp_path):
     """Return a file of an earlier run, its config, and the detector whose weights it holds."""
     text = (EARLIER / f"{request.param}.json").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import keras_focal
@@ -66,6 +67,7 @@ def test_the_running_number_of_positives_is_part_of_the_model(tmp_path):
         assert again.loss_state.mean.path not in {v.path for v in again.trainable_variables}
 
 
+@pytest.mark.long
 def test_two_replicas_take_the_step_of_one(two_replicas):
     """N_pos, and its running mean, are those of the whole batch, however it is shared out."""
     profiles = ("average", "paper", "torchvision-v1")
