@@ -77,5 +77,5 @@ $(BACKENDS)/installed: setup.cfg
 	@if $(BACKENDS)/bin/pip install --dry-run $(TORCH) | grep -qi nvidia; then \
 	  echo "$(TORCH) would bring gigabytes of CUDA: see TORCH in the Makefile"; exit 1; fi
 	$(BACKENDS)/bin/pip install "keras>=3.12" "numpy>=2" matplotlib "pytest>=8.1" "pytest-xdist>=3.8" jax $(TORCH) \
-	  opencv-python-headless defusedxml faster-coco-eval
+	  opencv-python-headless faster-coco-eval
 	touch $@

@@ -11,7 +11,7 @@ STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", 
           "os.symlink")  # fmt: skip
 # Modules that may be loaded for the first time while a file is read
 OURS = ("yolo", "keras", "tensorflow", "numpy", "h5py", "cv2", "PIL", "google", "ml_dtypes",
-        "absl", "encodings", "xml", "defusedxml")  # fmt: skip
+        "absl", "encodings", "xml")  # fmt: skip
 
 _heard = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import hashlib
 import io
@@ -70,16 +71,25 @@ def unpacked(path: str | os.PathLike) -> Path:
     name = path.name[: -len(next(s for s in SUFFIXES if path.name.lower().endswith(s)))]
     folder = cache_folder() / "data" / f"{name[:60]}-{digest}"
     noted = folder / "archive.txt"
-    if noted.is_file() and noted.read_text(encoding="utf-8") == stamp:
-        return folder / "files"
+
+    def there() -> bool:
+        return noted.is_file() and noted.read_text(encoding="utf-8") == stamp
 
     def fill(temporary: Path) -> None:
         _unpack(path, status.st_size, temporary / "files")
+        if there():
+            raise _There
         (temporary / "archive.txt").write_text(stamp, encoding="utf-8")
 
-    log.info("%s: unpacking into %s", printable(path), printable(folder))
-    write_folder(folder, fill)
+    if not there():
+        log.info("%s: unpacking into %s", printable(path), printable(folder))
+        with contextlib.suppress(_There):
+            write_folder(folder, fill)
     return folder / "files"
+
+
+class _There(Exception):
+    """Another process has unpacked the same meanwhile, and may be reading it."""
 
 
 class _Member(NamedTuple):
@@ -170,9 +180,17 @@ def _of_zip(file: io.BufferedReader, limit: int) -> Iterator[_Member]:
                 raise _Refused("is encrypted: unpack it yourself")
             elif not item.is_dir():
                 content = archive.open(item)
-            yield _Member(item.filename, item.file_size, item.is_dir(), fault, content)
+            yield _Member(_name_of(item), item.file_size, item.is_dir(), fault, content)
             if content is not None:
                 content.close()
+
+
+def _name_of(item: zipfile.ZipInfo) -> str:
+    """Return the name of a member: in UTF-8, too, where macOS does not say that it is."""
+    try:
+        return item.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return item.filename
 
 
 def _of_tar(file: io.BufferedReader, limit: int) -> Iterator[_Member]:

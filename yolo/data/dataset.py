@@ -245,7 +245,7 @@ class DataSet:
         if not picture.size_place or picture.size == header.size:
             return
         known = picture.size is not None and None not in picture.size
-        found = "{1}x{0}".format(*picture.size) if known else "nothing"
+        found = "{1:g}x{0:g}".format(*picture.size) if known else "nothing"
         place = f"{picture.size_place}: {found} for {width}x{height}"
         boxes = [item.box for item in picture.objects if item.box]
         if picture.size == (width, height) and not picture.shares:
@@ -287,7 +287,8 @@ class DataSet:
         self._check_size(picture, header, findings)
         objects = []
         for item in picture.objects:
-            if item.name in ids or (item.fault and not self.others_left_out):
+            nothing = item.repair and item.box is None  # no object, of whatever class
+            if item.name in ids or nothing or (item.fault and not self.others_left_out):
                 objects.append(item)
             else:
                 findings.others.setdefault(item.name, []).append(item.place(picture.place))

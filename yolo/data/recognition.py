@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from yolo.data import foreign
 from yolo.data.dataset import DataSet
 from yolo.data.findings import nearest, short_list
 from yolo.data.formats import (
@@ -50,8 +51,8 @@ class Format(NamedTuple):
 FORMATS = (
     Format("shards", "shards.json", tfrecords.recognise, lambda s: tfrecords.Shards(s.root)),
     Format("coco", "annotations/instances_*.json", coco.recognise, coco.open_source),
-    Format("cvat", "annotations.xml of CVAT", cvat.recognise, cvat.open_source),
     Format("voc", "Annotations/*.xml and JPEGImages/*.jpg", voc_layout.recognise, voc.open_source),
+    Format("cvat", "annotations.xml of CVAT", cvat.recognise, cvat.open_source),
     Format(
         "lists",
         "2007_train.txt of lines picture x1,y1,x2,y2,class",
@@ -104,8 +105,7 @@ def unknown(source: Source, name: str | None = None) -> DatasetError:
     layouts = ", or ".join(f"{one.layout} ({one.name})" for one in wanted)
     place = printable(source.root if source.file is None else source.file)
     seen = "this file is none" if source.file else f"this folder holds {source.seen()}"
-    hint = "" if source.file else voc_layout.hint(source)
-    return DatasetError(f"{place}: no data set: {seen}; expected {layouts}{hint}")
+    return DatasetError(f"{place}: no data set: {seen}{foreign.hint(source)}; expected {layouts}")
 
 
 def _named(name: str) -> Format:

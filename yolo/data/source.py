@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 from collections import Counter, defaultdict
@@ -20,6 +21,7 @@ from yolo.system.reading import LITTER, inside, open_regular, printable
 log = logging.getLogger("yolo")
 
 MAX_NAMES, MAX_DEPTH = 5_000_000, 40
+MAX_NAME = 4096  # characters of a path that a file names
 # What systems leave in folders, which nobody means.
 _LITTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
 
@@ -58,6 +60,10 @@ class Source:
         self.litter = 0
         self._links: set[str] = set()
         self._odd: list[str] = []
+
+    @cached_property
+    def _before(self) -> str:
+        return os.path.join(self.root, "")[2 * (self.root == Path()) :]  # noqa: PTH118
 
     @property
     def named(self) -> str:
@@ -145,6 +151,10 @@ class Source:
         """Return the path of a file that `names` holds."""
         return self.root / name
 
+    def text_path(self, name: str) -> str:
+        """Return the path of a file as text, which takes less time where there are many."""
+        return f"{self._before}{name}"
+
     def leads_out(self, name: str) -> str:
         """Return what is wrong with a link that leads out of the folder, "" for other files."""
         if name not in self._links or inside(self.path(name), self.root, self.path(name).parent):
@@ -155,14 +165,16 @@ class Source:
         )
 
     def head(self, name: str, count: int = 4096) -> bytes:
-        """Return the first bytes of a file, b"" where it cannot be read."""
+        """Return the first bytes of a file, those of UTF-16 in UTF-8; b"" if it cannot be read."""
         if self.leads_out(name):
             return b""
         try:
             with open_regular(self.path(name), max_bytes=1 << 40) as file:
-                return file.read(count)
+                data = file.read(count)
         except (DatasetError, OSError):
             return b""
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16", "replace").encode() if utf16 else data
 
     def _walk(self, folders: set[str]) -> Iterator[str]:
         stack, seen, count = [""], {os.path.realpath(self.root)}, 0
@@ -325,6 +337,8 @@ def plain_name(name: str) -> str | None:
         >>> plain_name(r".\a\b.jpg"), plain_name("D:/data/b.jpg"), plain_name("../b.jpg")
         ('a/b.jpg', 'data/b.jpg', None)
     """
+    if len(name) > MAX_NAME:
+        return None
     text = nfc(name.strip()).replace("\\", "/")
     if text[1:3] == ":/":  # a drive of Windows
         text = text[2:]

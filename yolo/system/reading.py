@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import reprlib
 import stat
 import zipfile
 import zlib
@@ -24,6 +25,9 @@ MAX_BYTES = 1 << 30
 MAX_WHOLE_BYTES = 1 << 40  # of a file of which parts are read
 LITTER = "._"  # what names begin with that macOS leaves on the disks of other systems
 _SHOWN = 60
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlist = _BRIEF.maxdict = _BRIEF.maxtuple = 20
+_BRIEF.maxlevel = 3
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def shortened(value: object) -> str:
         ("'dog'", 60)
     """
     if not isinstance(value, str):
-        value = repr(value)
+        value = _BRIEF.repr(value)  # a value of aliases may be without end when written out
         return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
     return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
 

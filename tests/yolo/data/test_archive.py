@@ -143,3 +143,30 @@ def test_damaged_archives_are_refused_in_one_line(shapes, tmp_path, cache, suffi
             assert str(error).startswith(str(path)) and "\n" not in str(error)
     assert refused > 10
     assert {folder.name.partition("-")[0] for folder in cache.iterdir()} <= {"bad"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp437"])
+def test_names_in_utf8_that_the_archive_does_not_say_are(tmp_path, encoding):
+    class Silent(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self):
+            return self.filename.encode(encoding), self.flag_bits & ~0x800
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as written:
+        written.writestr(Silent("Größe/ü.txt"), "x")
+    assert (archive.unpacked(tmp_path / "a.zip") / "Größe" / "ü.txt").is_file()
+
+
+def test_what_another_process_unpacked_meanwhile_stays(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as written:
+        written.writestr("a.txt", "x")
+    unpack, inodes = archive._unpack, []
+
+    def slowly(*arguments):
+        unpack(*arguments)
+        monkeypatch.setattr(archive, "_unpack", unpack)
+        inodes.append((archive.unpacked(tmp_path / "a.zip") / "a.txt").stat().st_ino)
+
+    monkeypatch.setattr(archive, "_unpack", slowly)
+    folder = archive.unpacked(tmp_path / "a.zip")
+    assert [(folder / "a.txt").stat().st_ino] == inodes
+    assert sorted(path.name for path in folder.parent.parent.iterdir()) == [folder.parent.name]

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.yolo.data.formats import layouts_voc
+from tests.yolo.data.formats import layouts, layouts_voc
 from yolo.data.folder import open_data, open_folder
 from yolo.errors import ConfigError, DatasetError
 from yolo.settings.train import TrainConfig
@@ -128,7 +128,76 @@ def test_of_several_annotations_of_one_picture_the_first_is_read(tmp_path, caplo
     assert "several annotations for one picture, the first taken" in caplog.text
 
 
-def test_cvats_own_xml_is_named(tmp_path):
-    (tmp_path / "annotations.xml").write_text("<annotations><version>1.1</version></annotations>")
-    with pytest.raises(DatasetError, match="no data set: .*CVAT's own XML is not read: export"):
-        open_folder(tmp_path)
+@pytest.mark.parametrize("name, content, words", [
+    ("a.json", b'{"version": "5", "shapes": [{"points": []}]}', "LabelMe's JSON: convert it"),
+    ("a.json", b'[{"image": "a.jpg", "annotations": [{"coordinates": {}}]}]', "CreateML's JSON"),
+    ("a.json", b'[{"id": 1, "annotations": [{"result": []}]}]', "Label Studio's own JSON: export"),
+    ("a.json", b'{"a": {"regions": [{"shape_attributes": {}}]}}', "VIA's own JSON: export COCO"),
+    ("a.json", b'[{"image_id": 1, "bbox": [], "score": 1}]', "a list of results: evaluate.py"),
+    ("a.csv", b"image_id,width,bbox\n1,2,3\n", "a table; expected columns such as filename"),
+    ("a.tfrecord", b"\1", "TFRecords of another program"),
+    ("a.txt", b"Car 0.00 0 -1.5 1.0 2.0 3.0 4.0 1 1 1 1 1 1 1\n", "KITTI's labels"),
+    ("a.rar", b"Rar!\x1a\7", "an archive: unpack it"),
+    ("download", b"PK\3\4", "an archive: unpack it, or name a .zip"),
+])  # fmt: skip
+def test_what_other_tools_write_is_told_with_what_to_do(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(DatasetError, match=f"no data set: .*; {name} is {words}"):
+            open_folder(path)
+
+
+def test_a_list_of_classes_in_json_is_no_coco_file(tmp_path):
+    layouts.yolo_folders(tmp_path)
+    layouts.text(tmp_path / "notes.json", '{"categories": [{"id": 0, "name": "cat"}]}')
+    assert open_folder(tmp_path).kind == "YOLO labels"
+
+
+@pytest.mark.parametrize("write, name", [
+    (layouts.yolo_ultralytics, "mine.yaml"), (layouts.coco_files, "my_val.json"),
+    (layouts.csv_retinanet, "val.csv"), (layouts.yolo_lists, "val.txt"),
+])  # fmt: skip
+def test_a_file_in_utf16_is_refused_not_passed_over(write, name, tmp_path):
+    write(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_text(encoding="utf-8").encode("utf-16"))
+    with pytest.raises(DatasetError, match="in UTF-8"):
+        opened = open_folder(tmp_path)
+        opened.read("train", classes=opened.classes)
+        opened.read("val", classes=opened.classes)
+
+
+@pytest.mark.parametrize("write", [
+    layouts.coco_own, layouts.coco_roboflow, layouts.coco_files, layouts.csv_retinanet,
+    layouts.csv_tensorflow, layouts.cvat_images,
+])  # fmt: skip
+def test_pictures_that_no_label_file_names_are_counted_and_may_be_background(
+    write, tmp_path, caplog
+):
+    write(tmp_path)
+    (place,) = tmp_path.rglob("a.jpg")
+    shutil.copy(place, place.with_name("more.jpg"))
+    shutil.copy(place, tmp_path / "preview.jpg")  # where no others lie
+    assert len(open_folder(tmp_path).read("train")) == 3
+    assert "pictures without a label file, left out" in caplog.text
+    assert "more.jpg)" in caplog.text and "preview" not in caplog.text
+    samples = open_folder(tmp_path, unlabelled="background").read("train")
+    assert [len(s.class_ids) for s in samples if s.path.name == "more.jpg"] == [0]
+    assert len(samples) == 4
+    assert len(open_folder(tmp_path, unlabelled="background").read("val")) == 1
+
+
+def test_pictures_that_data_yaml_does_not_name_are_counted(tmp_path, caplog):
+    layouts.yolo_ultralytics(tmp_path)
+    text = (tmp_path / "mine.yaml").read_text(encoding="utf-8")
+    layouts.text(tmp_path / "mine.yaml", text.replace("test:\n- images/test\n", ""))
+    assert open_folder(tmp_path).names == ("train", "val")
+    assert "1 picture outside of train, val, passed over (images/test/d.jpg)" in caplog.text
+
+
+def test_the_folder_of_data_yaml_may_be_its_split_and_a_part_tells_what_lies_above(tmp_path):
+    layouts.yolo_roboflow(tmp_path)
+    layouts.text(tmp_path / "data.yaml", "train: .\nnames: [cat, dog, 'no']\n")
+    assert len(open_folder(tmp_path).read("train")) == len(layouts.DRAWN)
+    with pytest.raises(DatasetError, match="data.yaml lies one folder up, name that; or give --cl"):
+        _ = open_folder(tmp_path / "train").classes

@@ -6,27 +6,30 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from yolo.boxes.detections import Detections
 from yolo.classes import UNUSED_NAMES, common_name
+from yolo.data.annotated import Labelled
 from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import nearest, short_list
 from yolo.data.formats.coco_json import MAX_JSON_BYTES, parsed
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
 from yolo.data.sample import Sample
 from yolo.data.source import Source
-from yolo.data.split_names import role_of
+from yolo.data.split_names import find_split, role_of
+from yolo.data.unnamed import folders_of, unnamed
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, regular_file
 from yolo.system.writing import add_text
 
 # Names of files that say nothing about which split they describe.
 _PLAIN = {"_annotations.coco", "annotations", "instances", "labels", "result", "coco", "data"}
-_HEAD = re.compile(
-    rb'\A(\xef\xbb\xbf)?\s*\{.*"(images|annotations|categories)"\s*:\s*\[', re.DOTALL
-)
+_LISTS = re.compile(rb'\A(\xef\xbb\xbf)?\s*\{.*"(images|annotations)"\s*:\s*\[', re.DOTALL)
+_CATEGORIES = re.compile(rb'\A(\xef\xbb\xbf)?\s*\{.*"categories"\s*:\s*\[', re.DOTALL)
+_HEAD_BYTES = 1 << 16
 
 
 class _File(NamedTuple):
@@ -92,7 +95,10 @@ def _names(source: Source) -> list[str]:
 
 
 def _looks_so(source: Source, name: str) -> bool:
-    return _HEAD.search(source.head(name, 1 << 16)) is not None
+    """Tell by the first bytes; categories alone are a list of classes, unless more may follow."""
+    head = source.head(name, _HEAD_BYTES)
+    longer = len(head) == _HEAD_BYTES
+    return bool(_LISTS.search(head) or (longer and _CATEGORIES.search(head)))
 
 
 def _split(name: str) -> str:
@@ -142,11 +148,14 @@ class CocoFiles(DataSet):
     def __init__(self, source: Source, files: Mapping[str, _File], kind: str):
         super().__init__(source.file or source.root, dict.fromkeys(files, ()), kind=kind)
         self._source, self._files, self._parts = source, files, dict[str, Part]()
+        self._unnamed: dict[str, list[Labelled]] = {}
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the first file's categories, in the order of their ids."""
-        return self.listed(self.lists[0]).classes
+        """The names of the categories in the order of their ids, first those of train."""
+        train = find_split("train", self.lists) or self.lists[0]
+        every = (self._parsed(name).classes for name in (train, *self.lists))
+        return tuple(dict.fromkeys(name for names in every for name in names))
 
     def listed(self, name: str) -> Part:
         """Return a split as its file describes it.
@@ -154,6 +163,18 @@ class CocoFiles(DataSet):
         Raises:
             DatasetError: the file is missing or is no instances JSON.
         """
+        part = self._parsed(name)
+        if self._source.file is not None:  # others may name what lies around
+            return part
+        if name not in self._unnamed:
+            alone = all(_is_of(name, folder) for folder in folders_of(self._source, part.pictures))
+            splits = (name,) if alone else self.lists
+            self._unnamed |= unnamed(
+                self._source, {split: self._parsed(split).pictures for split in splits}
+            )
+        return replace(part, pictures=[*part.pictures, *self._unnamed[name]])
+
+    def _parsed(self, name: str) -> Part:
         if name not in self._parts:
             file = self._files[name]
             if fault := self._source.leads_out(file.name):
@@ -167,16 +188,27 @@ class CocoFiles(DataSet):
         return self._source.path(self._files[name].name)
 
     def _ids(self, part: Part, classes: tuple[str, ...]) -> dict[str, int]:
-        known = {common_name(name) for name in part.classes}
-        missing = [
-            name for name in classes if common_name(name) not in known and name not in UNUSED_NAMES
-        ]
-        if missing:
-            raise DatasetError(
-                f"{part.what}: no category {short_list(missing)}; expected among "
-                f"{short_list(part.classes)}{nearest(missing[0], part.classes)}"
-            )
-        return super()._ids(part, classes)
+        missing = _missing(classes, part.classes) and _missing(classes, self.classes)
+        if not missing:
+            return super()._ids(part, classes)
+        raise DatasetError(
+            f"{part.what}: no category {short_list(missing)}; expected among "
+            f"{short_list(self.classes)}{nearest(missing[0], self.classes)}"
+        )
+
+
+def _missing(classes: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the classes that are not among names, by either name of COCO's."""
+    known = {common_name(name) for name in names}
+    return [n for n in classes if common_name(n) not in known and n not in UNUSED_NAMES]
+
+
+def _is_of(split: str, folder: str) -> bool:
+    """Tell whether a folder holds the pictures of a split alone, by its name."""
+    return any(
+        one == split or (role_of(one) and role_of(one) == role_of(split))
+        for one in folder.split("/")
+    )
 
 
 # --------------------------------------------------------------------------------- to write

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,15 @@ def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
     Raises:
         DatasetError: it is no instances JSON.
     """
-    data, file, faults = read_instances(path), printable(path), list[str]()
-    names = _categories(data, path)
+    data, file, faults = read_instances(path, labelled=False), printable(path), list[str]()
+    unlabelled = "annotations" not in data  # as COCO's own files of test pictures
+    names = {} if unlabelled and not data["categories"] else _categories(data, path)
     entries = _by_id(data["images"], file, faults)
-    marked = _marked(data["annotations"], entries, names, file, faults)
+    marked = _marked(data.setdefault("annotations", []), entries, names, file, faults)
     found = [
-        _labelled(key, entry, file, marked[key], _found(entry.get("file_name"), pictures, folders))
+        replace(_labelled(key, entry, file, marked[key], place), unlabelled=unlabelled)
         for key, entry in entries.items()
+        for place in [_found(entry.get("file_name"), pictures, folders)]
     ]
     return Part(file, found, _classes(data, names), faults)
 
@@ -81,6 +85,8 @@ def _labelled(
 
 def _found(name: object, pictures: Pictures, folders: Sequence[str]) -> Path | str:
     """Return the path of a picture, or what is wrong with its name."""
+    if isinstance(name, str):  # Label Studio leads to its own folder of uploads
+        name = re.sub(r"^(\.\.[/\\])+(?=label-studio[/\\])", "/", name)
     if not isinstance(name, str) or plain_name(name) is None:
         return f"file_name {shortened(name)}; expected a name in the folder"
     found = pictures.find(name, folders)
@@ -100,11 +106,14 @@ def _classes(data: dict, names: Mapping[int, str]) -> tuple[str, ...]:
 
     Nothing is marked as of that group, and all others name it as their supercategory.
     """
+    if not names:
+        return ()
     first, *others = names
     above = {c["id"]: c.get("supercategory") for c in data["categories"]}
     marked = any(item.get("category_id") == first for item in data["annotations"])
     group = others and all(above.get(one) == names[first] for one in others)
-    return tuple(names[one] for one in (others if group and not marked else names))
+    # One name under two ids is one class.
+    return tuple(dict.fromkeys(names[one] for one in (others if group and not marked else names)))
 
 
 def _marked(
@@ -127,7 +136,7 @@ def _marked(
                 f"{file}: {label}: no category with id {shortened(item.get('category_id'))}"
             )
             continue
-        box, crowd, fault = _corners(item.get("bbox")), item.get("iscrowd", 0), ""
+        box, crowd, fault = _corners(item.get("bbox")), item.get("iscrowd") or 0, ""
         if box is None:
             fault = f"bbox {shortened(item.get('bbox'))}; expected [x, y, width, height]"
         elif crowd not in (0, 1):
@@ -196,14 +205,20 @@ def _by_id(entries: list[dict], file: str, faults: list[str]) -> dict[Any, dict]
     return found
 
 
-def read_instances(path: Path) -> dict[str, list[dict]]:
+def read_instances(path: Path, *, labelled: bool = True) -> dict[str, list[dict]]:
     """Read an instances file in COCO format as it is, no more than its three lists being sure.
+
+    Args:
+        path: the file.
+        labelled: whether there must be a list of annotations.
 
     Raises:
         DatasetError: it is no JSON, or lacks a list of objects.
     """
     data = read_json(path, max_bytes=MAX_JSON_BYTES)
     for key in ("images", "annotations", "categories"):
+        if key == "annotations" and not labelled and isinstance(data, dict) and key not in data:
+            continue
         entries = data.get(key) if isinstance(data, dict) else None
         if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
             raise DatasetError(

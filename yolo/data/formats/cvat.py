@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
@@ -13,6 +14,7 @@ from yolo.data.dataset import DataSet
 from yolo.data.formats.safe_xml import read_xml
 from yolo.data.formats.voc_object import POLYGON, ROTATED
 from yolo.data.source import Source
+from yolo.data.unnamed import unnamed
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, shortened
 
@@ -20,6 +22,8 @@ END = "</annotations>\n"
 NAME = "annotations.xml"
 PICTURES = 20  # times the limits of an annotation of one picture
 OTHER = "shapes that are neither boxes nor polygons left out"
+_LOOKED_AT = 20
+_OUTERMOST = re.compile(rb"<annotations[\s>]")
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
@@ -28,8 +32,17 @@ _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 def recognise(source: Source) -> bool:
     """Tell whether a data set is described by CVAT's own XML."""
-    name = source.named or NAME
-    return name.lower().endswith(".xml") and b"<annotations" in source.head(name)
+    return _file(source) is not None
+
+
+def _file(source: Source) -> str | None:
+    """Return the file of a source: the one that was named, annotations.xml, or the first other."""
+    if source.file is not None:
+        names = [source.named]
+    else:
+        names = [name for name in source.with_suffix(".xml") if name.count("/") < 2]
+        names.sort(key=lambda name: name != NAME)
+    return next((one for one in names[:_LOOKED_AT] if _OUTERMOST.search(source.head(one))), None)
 
 
 def open_source(source: Source) -> DataSet:
@@ -41,17 +54,26 @@ def open_source(source: Source) -> DataSet:
     Raises:
         DatasetError: the file is no such XML. What is wrong with a shape shows when it is used.
     """
-    name = source.named or NAME
+    name = _file(source) or source.named or NAME
     if fault := source.leads_out(name):
         raise DatasetError(fault)
     root, lines = read_xml(source.path(name), "annotations", pictures=PICTURES)
+    if root.find("track") is not None:
+        raise DatasetError(
+            f"{printable(source.path(name))}: tracks of a video, whose pictures are not here: "
+            "export COCO or YOLO from CVAT, with images"
+        )
     classes = [(label.text or "").strip() for label in root.iterfind("meta//label/name")]
     splits = dict[str, list[Labelled]]()
     for element, line in zip(root.findall("image"), lines["image"], strict=True):
         split = element.get("subset") or "default"
         place = f"{printable(source.path(name))}:{line}"
         splits.setdefault(split, []).append(_labelled(source, element, split, place))
-    named = {item.name for part in splits.values() for one in part for item in one.objects}
+    if source.file is None:
+        for split, others in unnamed(source, splits).items():
+            splits[split] += others
+    objects = (item for part in splits.values() for one in part for item in one.objects)
+    named = {item.name for item in objects if item.repair != OTHER}
     every = dict.fromkeys([*filter(None, classes), *sorted(named - {""})])
     return DataSet(source.file or source.root, splits or [], tuple(every), "CVAT XML")
 

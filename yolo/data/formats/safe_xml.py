@@ -6,11 +6,8 @@ import codecs
 import os
 import re
 from collections import defaultdict
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, read_regular
@@ -53,15 +50,14 @@ def read_xml(
         text = _text(data)
         if text.count("<") > 2 * pictures * MAX_ELEMENTS:
             raise ValueError(f"more than {pictures * MAX_ELEMENTS} elements")
-        found = fromstring(text, forbid_dtd=True)
-        _check_depth(found)
-        for element in found.iter():
-            element.tag = _local(element.tag)
-    except DefusedXmlException:
+        found, lines = _parsed(text)
+        if len(lines) > MAX_DEPTH:
+            _check_depth(found)
+    except _HasDocumentType:
         raise DatasetError(
             f"{printable(path)}: has a document type or entities, which are refused: remove them"
         ) from None
-    except (ParseError, ValueError, LookupError, RecursionError) as error:
+    except (expat.ExpatError, ValueError, LookupError, RecursionError) as error:
         raise DatasetError(
             f"{printable(path)}: no readable XML ({printable(str(error))[:200]}): correct or "
             "remove it"
@@ -71,35 +67,38 @@ def read_xml(
             f"{printable(path)}: the outermost element is <{printable(found.tag)[:60]}>; expected "
             f"<{root}>"
         )
-    return found, _lines(text)
+    of_tag, number = defaultdict[str, list[int]](list), 1
+    for child in found:
+        of_tag[child.tag].append(lines[number])
+        number += sum(1 for _ in child.iter())
+    return found, of_tag
 
 
-def _lines(text: str) -> dict[str, list[int]]:
-    """Return the lines of the root's direct children by tag.
+class _HasDocumentType(Exception):
+    """What alone can declare entities: without it a text is as large as it looks."""
 
-    The text has been parsed and found harmless before; ElementTree itself does not tell lines.
-    """
-    depth, lines = 0, defaultdict(list)
-    parser = expat.ParserCreate("utf-8", "}")
+
+def _parsed(text: str) -> tuple[Element, list[int]]:
+    """Return the outermost element, and the lines on which it and all others start, in order."""
+    builder, lines = TreeBuilder(), list[int]()
+    parser = expat.ParserCreate("utf-8", "}")  # between an XML namespace and a name
 
     def start(name: str, attributes: dict) -> None:
-        nonlocal depth
-        if depth == 1:
-            lines[_local(name)].append(parser.CurrentLineNumber)
-        depth += 1
+        lines.append(parser.CurrentLineNumber)
+        builder.start(name.rpartition("}")[2], attributes)
 
-    def end(name: str) -> None:
-        nonlocal depth
-        depth -= 1
+    def refuse(*declared: object) -> None:
+        raise _HasDocumentType
 
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.Parse(text.encode("utf-8"), True)
-    return lines
-
-
-def _local(tag: str) -> str:
-    """Return an element's name without the namespace that stands before it, closed by }."""
-    return tag.rpartition("}")[2]
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = start, builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(text.encode("utf-8"), True)
+    finally:
+        parser.StartElementHandler = None  # which holds the parser in turn
+    return builder.close(), lines
 
 
 def _check_depth(root: Element) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +16,15 @@ from yolo.data.findings import short_list
 from yolo.data.pairing import stem_and_suffix
 from yolo.data.source import Source
 from yolo.data.split_names import role_of
+from yolo.data.unnamed import unnamed
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES
-from yolo.system.reading import printable, read_lines_of, shortened
+from yolo.system.reading import open_regular, printable, shortened
 
 log = logging.getLogger("yolo")
 
 MAX_BYTES = 1 << 32  # Open Images has tables of gigabytes
+MAX_LINE = 1 << 20
 
 # What the columns of a table with a header are called, in small letters without "_" and blanks.
 _COLUMNS = {
@@ -88,6 +91,9 @@ def open_source(source: Source) -> DataSet:
             )
         splits[split] = _Reader(source, name, table, names).pictures()
         kinds.add("Open Images" if table.shares else "tables")
+    if source.file is None:
+        for split, others in unnamed(source, splits).items():
+            splits[split] += others
     found = {item.name for part in splits.values() for one in part for item in one.objects}
     every = classes or tuple(sorted(found - {""}))
     kind = "CSV of Open Images" if kinds == {"Open Images"} else "CSV tables"
@@ -260,14 +266,32 @@ def rows_of(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]
     Raises:
         DatasetError: it is no text in UTF-8, or no table.
     """
-    reader = csv.reader(read_lines_of(path, max_bytes=MAX_BYTES), delimiter=delimiter)
-    try:
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise DatasetError(
-            f"{printable(path)}:{reader.line_num}: no readable table ({error}): correct the line"
-        ) from None
+    with open_regular(path, max_bytes=MAX_BYTES) as file:
+        reader = csv.reader(_lines(file), delimiter=delimiter)
+        try:
+            for row in reader:
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise DatasetError(
+                f"{printable(path)}:{reader.line_num}: no readable table ({error}): correct the "
+                "line"
+            ) from None
+        except UnicodeEncodeError:
+            raise DatasetError(
+                f"{printable(path)}:{reader.line_num + 1}: no readable table in UTF-8: save it as "
+                "UTF-8"
+            ) from None
+        except OSError as error:
+            raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+
+
+def _lines(file: io.BufferedReader) -> Iterator[str]:
+    """Yield the lines of a file, none longer than `MAX_LINE`."""
+    text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape")
+    while line := text.readline(MAX_LINE):
+        if not line.isascii():
+            line.encode("utf-8")  # fails at a byte that is none of UTF-8's
+        yield line
 
 
 def _classes(source: Source) -> tuple[str, ...]:

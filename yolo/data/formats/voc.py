@@ -82,7 +82,7 @@ class VocFolder(DataSet):
         if fault := self._source.leads_out(name):
             return fault
         try:
-            return read_annotation(self._source.path(name))
+            return read_annotation(self._source.text_path(name))
         except DatasetError as error:
             return str(error)
 
@@ -91,7 +91,7 @@ class VocFolder(DataSet):
         name, pictures, others = self._layout.members.get(key, Member(None, ()))
         places, faults, repairs = self._source.pictures, list[str](), []
         annotation = self._annotations.get(key, NOTHING)
-        wanted = printable(self._source.path(name or f"{self._layout.folder}{key}.xml"))
+        wanted = printable(self._source.text_path(name or f"{self._layout.folder}{key}.xml"))
         if name is None and not pictures:
             faults.append(f"{wanted}: no such annotation: add it or take the name off the list")
         elif not pictures:

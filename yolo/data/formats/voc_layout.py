@@ -74,14 +74,6 @@ def is_annotation(source: Source, name: str) -> bool:
     return re.search(rb"[<:]annotation[\s>/]", head) is not None
 
 
-def hint(source: Source) -> str:
-    """Return what to do with XML files that are no annotations, where they are CVAT's own."""
-    names = source.with_suffix(".xml")[:SNIFFED]
-    if any(re.search(rb"<annotations[\s>]", source.head(name)) for name in names):
-        return "; CVAT's own XML is not read: export Pascal VOC or COCO from it"
-    return ""
-
-
 def find_layout(source: Source) -> Layout:
     """Find the annotations below a folder, their pictures, and the lists.
 

@@ -19,6 +19,7 @@ from yolo.system.reading import printable, read_lines_of, shortened
 log = logging.getLogger("yolo")
 
 CLASS_FILES = ("classes.txt", "obj.names", "classes.names", "_darknet.labels", "labels.txt")
+DESCRIPTIONS = ("data.yaml", *CLASS_FILES)
 _YAML = re.compile(rb"^(names|nc|train|val)\s*:", re.MULTILINE)
 _DARKNET = re.compile(rb"^\s*(train|valid|names)\s*=", re.MULTILINE)
 
@@ -222,7 +223,7 @@ def _places(source: Source, by: str, entries: Mapping[str, Sequence[str]]) -> di
     shown = printable(source.path(by))
     for split, values in entries.items():
         for value in values:
-            found = named_in(source.folders, by, value)
+            found = named_in({"", *source.folders}, by, value)
             if found is None:
                 found = named_in(files, by, value)
             if found is not None:

@@ -28,6 +28,7 @@ from yolo.system.writing import add_text
 log = logging.getLogger("yolo")
 
 HEADS_LOOKED_AT = 500
+MAX_LABEL_BYTES = 1 << 24  # of one picture
 _LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:[ \t]+[-+.\deE]+){4,}\s*(?:[\r\n]|$)")
 
 
@@ -70,6 +71,13 @@ def open_source(source: Source) -> DataSet:
     """
     config = yolo_config.read_config(source)
     splits = _named(source, config) if config.splits else _by_folder(source)
+    listed = {name for names in splits.values() for name in names if isinstance(name, str)}
+    if rest := [name for name in source.pictures.names if name not in listed]:
+        log.warning(
+            "%s: %s outside of %s, passed over (%s)",
+            printable(source.root), counted(len(rest), "picture"),
+            short_list(map(printable, splits)), short_list(map(printable, rest), limit=3),
+        )  # fmt: skip
     labels = _Labels(source, config)
     pictures = {split: labels.of(names) for split, names in splits.items()}
     labels.tell()
@@ -94,10 +102,13 @@ class YoloLabels(DataSet):
             DatasetError: no file names the classes.
         """
         if self._numbered:
+            beside = (self.root.absolute().parent / name for name in yolo_config.DESCRIPTIONS)
+            above = next((path for path in beside if path.is_file()), None)
             raise DatasetError(
                 f"{printable(self.root)}: {self._seen} whose lines look like YOLO labels, but no "
-                "class names (data.yaml, classes.txt, obj.names): give --classes FILE, one name a "
-                "line"
+                "class names (data.yaml, classes.txt, obj.names): "
+                + (f"{above.name} lies one folder up, name that; or " if above else "")
+                + "give --classes FILE, one name a line"
             )
         return super().classes
 
@@ -151,7 +162,7 @@ class _Labels:
             place = printable(path)
             return Labelled(path, image_id, place, faults=(fault,) if fault else (),
                             unlabelled=True)  # fmt: skip
-        label = f"{self._source.root}/{file}"  # no Path: there are many
+        label = self._source.text_path(file)
         fault, objects = fault or self._source.leads_out(file), []
         if not fault:
             try:
@@ -163,7 +174,7 @@ class _Labels:
         )
 
     def _objects(self, label: str) -> list[MarkedObject]:
-        lines = enumerate(read_lines_of(label), 1)
+        lines = enumerate(read_lines_of(label, max_bytes=MAX_LABEL_BYTES), 1)
         return [self._object(number, line) for number, line in lines if line and not line.isspace()]
 
     def _object(self, number: int, line: str) -> MarkedObject:
@@ -255,14 +266,8 @@ def _by_folder(source: Source) -> dict[str, list]:
         folders = name.split("/")[:-1]
         split = next((folder for folder in folders if role_of(folder)), "")
         found.setdefault(split, []).append(name)
-    rest = found.get("", [])
-    if len(found) > 1 and rest:
-        log.warning(
-            "%s: %d pictures outside of %s are passed over (%s)",
-            printable(source.root), len(rest), short_list(k for k in found if k),
-            short_list(map(printable, rest), limit=3),
-        )  # fmt: skip
-        del found[""]
+    if len(found) > 1:
+        found.pop("", None)
     return found
 
 

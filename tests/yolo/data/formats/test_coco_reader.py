@@ -156,3 +156,32 @@ def test_two_files_for_one_split_are_refused(instances, tmp_path):
         (tmp_path / name).write_text(json.dumps(instances), encoding="utf-8")
     with pytest.raises(DatasetError, match=r"labels\.json and result\.json both describe default"):
         open_folder(tmp_path)
+
+
+def test_classes_are_those_of_all_files_and_one_name_is_one_class(instances, tmp_path, voc_folder):
+    pictures = voc_folder.root / "JPEGImages"
+    first = {**instances, "categories": [{"id": 3, "name": "dog"}, {"id": 9, "name": "dog"}]}
+    first["annotations"] = [{**one, "category_id": 3} for one in instances["annotations"]]
+    for split, data in (("train", first), ("test", instances)):
+        (tmp_path / f"{split}.json").write_text(json.dumps(data), encoding="utf-8")
+    opened = open_folder(tmp_path, images=pictures)
+    assert opened.classes == ("dog", "cat")
+    for split in ("train", "test"):
+        opened.read(split, classes=opened.classes)
+
+
+def test_a_file_of_test_pictures_without_annotations(instances, tmp_path, voc_folder, caplog):
+    (tmp_path / "train.json").write_text(json.dumps(instances), encoding="utf-8")
+    instances.update(categories=[])
+    del instances["annotations"]
+    (tmp_path / "test.json").write_text(json.dumps(instances), encoding="utf-8")
+    opened = open_folder(tmp_path, images=voc_folder.root / "JPEGImages")
+    assert opened.classes == ("cat", "dog")
+    assert (len(opened.read("train")), len(opened.read("test", classes=opened.classes))) == (2, 0)
+    assert "pictures without a label file, left out" in caplog.text
+
+
+def test_label_studios_own_folder_is_no_place_of_ours(read, instances):
+    for one in instances["images"]:
+        one["file_name"] = f"../../label-studio/data/media/upload/1/{one['file_name']}"
+    assert len(read(instances)) == 2

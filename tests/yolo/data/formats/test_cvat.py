@@ -46,3 +46,19 @@ def test_what_is_wrong_is_named_by_file_and_line(shapes, content, name, words):
     with pytest.raises(DatasetError, match=r"annotations\.xml:2: ") as caught:
         shapes(content, name).read("default", classes=["cat"])
     assert words in str(caught.value)
+
+
+def test_a_tag_is_no_class_and_the_file_may_have_another_name(shapes, tmp_path):
+    shapes('<box label="cat" xtl="1" ytl="2" xbr="9" ybr="9"/><tag label="night"/>')
+    (tmp_path / "annotations.xml").rename(tmp_path / "job_7.xml")
+    opened = open_folder(tmp_path)
+    assert opened.classes == ("cat",)
+    assert len(opened.read("default", classes=opened.classes)[0].class_ids) == 1
+
+
+def test_tracks_of_a_video_are_named(tmp_path):
+    layouts.text(
+        tmp_path / "annotations.xml", '<annotations><track id="0" label="a"/></annotations>'
+    )
+    with pytest.raises(DatasetError, match="annotations.xml: tracks of a video, .* export COCO"):
+        open_folder(tmp_path)

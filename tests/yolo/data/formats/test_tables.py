@@ -99,3 +99,13 @@ def test_files_that_contradict_each_other_are_refused(table, files, words):
 def test_other_tables_are_none_of_labels(table, text):
     with pytest.raises(DatasetError, match="no data set"):
         table(text)
+
+
+@pytest.mark.parametrize("row, words", [
+    ("x" * 2_000_000, r"train\.csv:2: no readable table \(field larger than field limit"),
+    ("a.jpg,80,60,c\u00e4t,1,2,30,40", r"train\.csv:2: no readable table in UTF-8: save it as"),
+])  # fmt: skip
+def test_what_is_no_table_is_refused_by_its_line(tmp_path, row, words):
+    (tmp_path / "train.csv").write_bytes((HEADER + row).encode("latin-1"))
+    with pytest.raises(DatasetError, match=words):
+        open_folder(tmp_path)

@@ -162,6 +162,18 @@ def test_a_split_that_roboflow_names_in_vain_is_missing(labelled, caplog):
     assert "val: no folder or list '../valid/images', passed over" in caplog.text
 
 
+def test_a_value_of_aliases_is_not_written_out(labelled):
+    layers = "".join(f"n{i}: &n{i} [{', '.join([f'*n{i - 1}'] * 20)}]\n" for i in range(1, 20))
+    with pytest.raises(DatasetError, match="names: .{,99}; expected a list of names"):
+        labelled("", yaml=f"n0: &n0 [a, b]\n{layers}train: images\nnames: *n19\n")
+
+
+def test_a_label_file_of_millions_of_lines_is_refused(labelled):
+    opened = labelled("0 .5 .5 .1 .1\n" * 1_300_000)
+    with pytest.raises(DatasetError, match=r"a\.txt: 18200000 bytes; expected at most 16777216"):
+        opened.read("train")
+
+
 def test_yaml_makes_nothing_but_texts(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("a: !!python/object/apply:os.getcwd []\nb: 12\nc: no\n", encoding="utf-8")
