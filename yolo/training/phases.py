@@ -17,7 +17,7 @@ from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
 from yolo.detector import Detector
 from yolo.errors import ConfigError, DatasetError, OutOfMemory, YoloError
-from yolo.models.darknet_cfg.network import backbone_end
+from yolo.models.darknet_cfg.network import parts_of
 from yolo.settings import train
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
@@ -222,7 +222,8 @@ def _backbone(model: Detector) -> str:
     cfg = getattr(model.architecture, "darknet", None)
     if cfg is None:
         return "backbone"
-    return f"backbone (layers 0 to {backbone_end(cfg) - 1} of {len(cfg.layers)})"
+    last = max((n for n, part in parts_of(cfg).items() if part == "backbone"), default=0)
+    return f"backbone (layers 0 to {last} of {len(cfg.layers)})"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,228 @@
+"""Show what is claimed of Darknet's files: the same AP, and networks of any cfg that learn.
+
+    python -m benchmarks.darknet ap --weights yolov4-tiny.weights --cfg yolov4-tiny.cfg --data COCO
+    python -m benchmarks.darknet cut --weights yolov4-tiny.weights --cfg yolov4-tiny.cfg --data COCO
+    python -m benchmarks.darknet steps --cfgs yolov4-tiny-3l.cfg yolov7-tiny.cfg
+    python -m benchmarks.darknet overfit --cfgs yolov7-tiny.cfg
+    python -m benchmarks.darknet bccd --weights yolov4-tiny.conv.29 --cfg yolov4-tiny-3l.cfg \
+        --data BCCD
+
+COCO is a folder with annotations/ and pictures, or any other data set with COCO's classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+
+from yolo.system import terminal
+
+SIZE, PICTURES, STEPS = 128, 8, 400
+WRONG_MASKS = ((0, 1, 2), (3, 4, 5))  # of yolov4-tiny-custom.cfg, for weights of yolov4-tiny.cfg
+
+
+def ap(args) -> None:
+    """Print the AP of weights opened through their cfg, and as the network that is built by hand."""
+    import yolo
+    from yolo.models.yolov4.settings import TINY_MASKS
+
+    built = yolo.load(args.weights, cfg=args.cfg)
+    hand = yolo.build(
+        "yolov4-tiny", classes=built.classes, masks=TINY_MASKS["coco"],
+        image_size=built.image_size, resize=built.resize,
+    )  # fmt: skip
+    yolo.weights.darknet.load(hand, args.weights)
+    for name, model in (("by its cfg", built), ("by hand", hand)):
+        of_coco, of_voc = _scores(model, args.data, model.classes)
+        print(f"{name}: AP {of_coco['AP']:.5f}, AP50 {of_coco['AP50']:.5f}, mAP50 {of_voc:.4f}")
+
+
+def cut(args) -> None:
+    """Print the mAP50 of weights cut down to 10 classes, with their own masks and with others."""
+    import yolo
+    from yolo.models.darknet_cfg import cfg as darknet_cfg
+    from yolo.models.darknet_cfg.edit import edited
+
+    whole = yolo.load(args.weights, cfg=args.cfg)
+    classes, cfg = whole.classes[:10], darknet_cfg.read(args.cfg)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, masks in (("right", cfg.masks), ("wrong", WRONG_MASKS)):
+        text = edited(
+            cfg, classes=10, anchors=cfg.anchors, masks=masks, image_size=cfg.image_size,
+            letterbox=False,
+        )  # fmt: skip
+        place = args.out / f"ten_{name}.cfg"
+        place.write_bytes(text.encode("utf-8", "surrogateescape"))
+        model = yolo.build(place, classes=classes)
+        _give_first_classes(whole, model)
+        yolo.weights.darknet.save(model, args.out / f"ten_{name}.weights")
+        model = yolo.load(args.out / f"ten_{name}.weights", cfg=place, classes=classes)
+        print(f"{name} masks {masks}: mAP50 {_scores(model, args.data, classes)[1]:.4f}")
+
+
+def _give_first_classes(whole, model) -> None:
+    """Give a model all weights of another one, of its heads the boxes and first classes."""
+    for layer, other in zip(model.network.layers, whole.network.layers, strict=True):
+        values = other.get_weights()
+        if outputs := getattr(layer, "outputs_per_anchor", 0):
+            values = [
+                part.reshape(*part.shape[:-1], -1, other.outputs_per_anchor)[..., :outputs].reshape(
+                    *part.shape[:-1], -1
+                )
+                for part in values
+            ]
+        layer.set_weights(values)
+
+
+def _scores(model, data, classes) -> tuple[dict, float]:
+    """Return COCO's figures and VOC's mAP50 of a model on all pictures, for some classes."""
+    from yolo.data import folder
+    from yolo.evaluation.coco import evaluate_coco
+    from yolo.evaluation.voc import evaluate_voc
+    from yolo.inference.predictor import detect_samples
+
+    opened = folder.open_folder(data)
+    samples = [
+        sample for split in opened.names
+        for sample in opened.read(split, classes=classes, only_classes=True)
+    ]  # fmt: skip
+    found = detect_samples(model, samples)
+    result = evaluate_voc(found, samples, classes)
+    return evaluate_coco(found, samples, classes), result.map_all_point
+
+
+def drawn():
+    """Return a few drawn pictures (B, SIZE, SIZE, 3), their truth, samples and classes."""
+    import cv2
+
+    from yolo.data import folder
+    from yolo.training.overfit import choose
+
+    opened = folder.open_folder(folder.default_data()[0])
+    samples = choose(opened.read("train"), PICTURES)
+    from yolo.pictures.files import read_image
+
+    images, boxes = [], np.zeros((len(samples), 16, 4), "float32")
+    ids = np.full((len(samples), 16), -1, "int32")
+    for number, sample in enumerate(samples):
+        picture = read_image(sample.path)
+        scale = np.array([SIZE / picture.shape[1], SIZE / picture.shape[0]] * 2, "float32")
+        images.append(cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
+        count = len(sample.class_ids)
+        boxes[number, :count] = sample.boxes_xyxy * scale
+        ids[number, :count] = sample.class_ids
+    return np.stack(images), {"boxes": boxes, "classes": ids}, samples, opened.classes
+
+
+def squared(y_true, logits):
+    """Return what Darknet minimises with new_coords: squared errors of probabilities."""
+    import keras
+
+    return 0.5 * keras.ops.square(keras.ops.sigmoid(logits) - y_true)
+
+
+def steps(args) -> None:
+    """Take ten steps with each cfg's network at 128 x 128 and print the losses."""
+    import keras
+
+    import yolo
+
+    images, truth, _, classes = drawn()
+    for cfg in args.cfgs:
+        keras.utils.set_random_seed(0)
+        model = yolo.build(cfg, classes=classes, image_size=SIZE)
+        model.compile(keras.optimizers.SGD(0.005, momentum=0.9, global_clipnorm=10.0))
+        losses = [float(model.train_on_batch(images, truth, return_dict=True)["loss"]) for _ in range(10)]
+        told = " ".join(f"{loss:.2f}" for loss in losses)
+        print(f"{Path(cfg).stem}: {told}: {'falls' if losses[-1] < losses[0] else 'RISES'}")
+        keras.backend.clear_session()
+
+
+def overfit(args) -> None:
+    """Learn 8 pictures by heart with our loss and with Darknet's squared errors, from one start."""
+    import keras
+
+    import yolo
+    from yolo.evaluation.voc import evaluate_voc
+    from yolo.inference.predictor import detect_samples
+
+    images, truth, samples, classes = drawn()
+    for cfg in args.cfgs:
+        for name, loss in (("cross-entropy", "cross-entropy"), ("squared errors", squared)):
+            keras.utils.set_random_seed(0)
+            model = yolo.build(cfg, classes=classes, image_size=SIZE, resize="stretch")
+            model.compile(keras.optimizers.Adam(0.001, global_clipnorm=10.0), loss=loss)
+            reached = []
+            for step in range(1, args.steps + 1):
+                model.train_on_batch(images, truth)
+                if step % 50 == 0:
+                    found = evaluate_voc(detect_samples(model, samples), samples, classes)
+                    reached.append(f"{found.map_all_point:.3f}")
+                    print(f"{Path(cfg).stem}, {name}: step {step}, mAP50 {reached[-1]}", flush=True)
+                    if found.map_all_point > 0.95:
+                        break
+            keras.backend.clear_session()
+
+
+def bccd(args) -> None:
+    """Train yolov4-tiny and a cfg's network for the same arithmetic and print AP by class."""
+    from benchmarks.bccd import ANCHORS, COMMON
+    from yolo.data import folder as dataset
+    from yolo.evaluation.voc import evaluate_voc, table
+    from yolo.inference.predictor import detect_samples
+    from yolo.training import run_folder, trainer
+    from yolo.training.cost import cost_of
+    from yolo.training.start import begin
+    from yolo.settings.detector import model_settings
+    from yolo.weights import loading
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    anchors = args.out / "anchors.txt"
+    anchors.write_text(ANCHORS, encoding="utf-8")
+    flops = 0.0
+    for name, model in (("yolov4-tiny", "yolov4-tiny"), (args.cfg.stem, str(args.cfg))):
+        given = COMMON | {
+            "model": model, "data": str(args.data), "weights": str(args.weights),
+            "image_size": (416, 416), "epochs": args.epochs, "save_dir": str(args.out),
+            "name": f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}", "positive_iou": 0.4,
+            "translate": 0.05,
+        }  # fmt: skip
+        if model == "yolov4-tiny":
+            given["anchors"] = str(anchors)
+        config = begin(given).config
+        data = dataset.open_data(config)
+        cost = cost_of(model_settings(config), len(data.classes), config.image_size, 8)
+        assert cost is not None
+        flops = flops or cost.flops
+        config = dataclasses.replace(config, epochs=round(args.epochs * flops / cost.flops))
+        folder = run_folder.create(config)
+        run_folder.describe(folder, config, data.classes, data.divided)
+        started = time.monotonic()
+        best = trainer.train(config, data, folder, write=print)
+        minutes = (time.monotonic() - started) / 60
+        result = evaluate_voc(detect_samples(loading.load(best), data.test), data.test, data.classes)
+        print(f"{name}: {config.epochs} epochs, {minutes:.0f} minutes\n{table(result)}", flush=True)
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("ap", "cut", "steps", "overfit", "bccd"))
+    parser.add_argument("--weights", type=Path, help="Darknet's yolov4-tiny.weights or .conv.29")
+    parser.add_argument("--cfg", type=Path, help="their cfg; of bccd another one")
+    parser.add_argument("--cfgs", type=Path, nargs="+", default=[], help="cfgs to train")
+    parser.add_argument("--data", type=Path, help="the data set")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of overfit, at most")
+    parser.add_argument("--epochs", type=int, default=60, help="of bccd")
+    parser.add_argument("--out", type=Path, default=Path("logs/darknet"), help="folder to write in")
+    args = parser.parse_args()
+    terminal.import_tensorflow_quietly(verbose=False)
+    globals()[args.what](args)
+
+
+if __name__ == "__main__":
+    main()
