@@ -26,7 +26,7 @@ WRONG_MASKS = ((0, 1, 2), (3, 4, 5))  # of yolov4-tiny-custom.cfg, for weights o
 
 
 def ap(args) -> None:
-    """Print the AP of weights opened through their cfg, and as the network that is built by hand."""
+    """Print the AP of weights through their cfg, and as the network that is built by hand."""
     import yolo
     from yolo.models.yolov4.settings import TINY_MASKS
 
@@ -100,12 +100,11 @@ def drawn():
     import cv2
 
     from yolo.data import folder
+    from yolo.pictures.files import read_image
     from yolo.training.overfit import choose
 
     opened = folder.open_folder(folder.default_data()[0])
     samples = choose(opened.read("train"), PICTURES)
-    from yolo.pictures.files import read_image
-
     images, boxes = [], np.zeros((len(samples), 16, 4), "float32")
     ids = np.full((len(samples), 16), -1, "int32")
     for number, sample in enumerate(samples):
@@ -136,7 +135,9 @@ def steps(args) -> None:
         keras.utils.set_random_seed(0)
         model = yolo.build(cfg, classes=classes, image_size=SIZE)
         model.compile(keras.optimizers.SGD(0.005, momentum=0.9, global_clipnorm=10.0))
-        losses = [float(model.train_on_batch(images, truth, return_dict=True)["loss"]) for _ in range(10)]
+        losses = [
+            float(model.train_on_batch(images, truth, return_dict=True)["loss"]) for _ in range(10)
+        ]
         told = " ".join(f"{loss:.2f}" for loss in losses)
         print(f"{Path(cfg).stem}: {told}: {'falls' if losses[-1] < losses[0] else 'RISES'}")
         keras.backend.clear_session()
@@ -174,10 +175,10 @@ def bccd(args) -> None:
     from yolo.data import folder as dataset
     from yolo.evaluation.voc import evaluate_voc, table
     from yolo.inference.predictor import detect_samples
+    from yolo.settings.detector import model_settings
     from yolo.training import run_folder, trainer
     from yolo.training.cost import cost_of
     from yolo.training.start import begin
-    from yolo.settings.detector import model_settings
     from yolo.weights import loading
 
     args.out.mkdir(parents=True, exist_ok=True)
@@ -204,7 +205,9 @@ def bccd(args) -> None:
         started = time.monotonic()
         best = trainer.train(config, data, folder, write=print)
         minutes = (time.monotonic() - started) / 60
-        result = evaluate_voc(detect_samples(loading.load(best), data.test), data.test, data.classes)
+        result = evaluate_voc(
+            detect_samples(loading.load(best), data.test), data.test, data.classes
+        )
         print(f"{name}: {config.epochs} epochs, {minutes:.0f} minutes\n{table(result)}", flush=True)
 
 

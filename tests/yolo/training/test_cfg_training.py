@@ -17,6 +17,8 @@ from yolo.training import run_folder, trainer
 from yolo.training.start import begin
 from yolo.weights import darknet, loading
 
+pytestmark = pytest.mark.long
+
 # 8 pictures in two batches an epoch: the first one frozen
 SETTINGS = {
     "epochs": 2, "batch_size": 4, "freeze_epochs": 1, "precision": "float32", "eager": True,
