@@ -168,7 +168,7 @@ def test_every_command_is_known_and_accepted(command, monkeypatch, capsys):
     [
         ("python train.py --epoch 3", AssertionError, "refused"),
         ("python train.py --epochs 0", ConfigError, "epochs lies in 1 to"),
-        ("python train.py --focal-gamma 3", ConfigError, "need --loss focal"),
+        ("python train.py --loss-options gamma", ConfigError, "names with values"),
         ("python predict.py --bogus", AssertionError, "refused"),
         ("python -m yolo benchmark", AssertionError, "refused"),
         ("python -m benchmarks.bccd --data BCCD", AssertionError, "refused"),

@@ -95,9 +95,9 @@ ARCHITECTURE = {
     "a prior that is an object": {"prior": RUN},
     "attention by path": {"attention": "os.system"},
     "strides of another network": {"strides": [8, 10**8]},
-    "options of no loss": {"loss_options": [["path", "/etc/passwd"]]},
-    "options that are no pairs": {"loss_options": [1, 2]},
-    "options by an object": {"loss_options": RUN},
+    "options of no loss": {"cfg_loss": [["path", "/etc/passwd"]]},
+    "options that are no pairs": {"cfg_loss": [1, 2]},
+    "options by an object": {"cfg_loss": RUN},
 }
 
 

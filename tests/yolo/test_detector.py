@@ -20,10 +20,11 @@ from yolo.data.folder import open_folder
 from yolo.errors import ConfigError
 from yolo.evaluation.coco import evaluate_coco
 from yolo.inference.predictor import detect_samples
+from yolo.models.anchor_loss import NAMED_LOSSES
 from yolo.models.yolov4.settings import YOLOv4Loss
 from yolo.pictures.files import read_image
 from yolo.settings.train import TrainConfig, loss_settings
-from yolo.training import guard
+from yolo.training import guard, trainer
 from yolo.weights.loading import load
 
 
@@ -200,15 +201,20 @@ def test_compile_without_a_loss_takes_the_one_of_train_py(name):
         assert (config.loss, loss["class_name"]) == ("cross-entropy", "BinaryCrossentropy")
     else:
         assert (config.loss, loss["class_name"]) == ("focal", "FocalLoss")
-        balance = (config.focal_alpha, config.focal_gamma)
-        assert (loss["config"]["alpha"], loss["config"]["gamma"]) == balance == (0.25, 2.0)
+        assert (loss["config"]["alpha"], loss["config"]["gamma"]) == (0.25, 2.0)
     assert model.loss_settings == loss_settings(config)
 
 
-@pytest.mark.parametrize("options", [{"loss": "focal"}, {"loss": "focal", "focal_gamma": 0.0}])
-def test_compile_weighs_a_loss_as_train_py_does(options):
-    model, config = _model(), TrainConfig(**options)
-    model.compile("sgd", loss=keras_focal.FocalLoss(gamma=config.focal_gamma))
+@pytest.mark.parametrize("name", NAMED_LOSSES)
+@pytest.mark.parametrize("options", [None, "gamma=0"])
+def test_compile_weighs_a_loss_as_train_py_does(name, options):
+    model, config = _model(), TrainConfig(loss=name, loss_options=options)
+    try:
+        loss = trainer.make_loss(config)
+    except ConfigError:  # which has no gamma, or none of 0
+        assert options
+        return
+    model.compile("sgd", loss=loss)
     assert model.loss_settings == loss_settings(config)
 
 

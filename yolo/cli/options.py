@@ -72,6 +72,8 @@ def settings_options(parser, *, groups=None, names=()) -> None:
                 "choices": about.get("choices"),
                 "metavar": about.get("metavar") or (None if about.get("choices") else "N"),
             }
+            if field.name == "loss_options":
+                options["nargs"] = "+"
         group.add_argument(f"--{field.name.replace('_', '-')}", **options)
 
 

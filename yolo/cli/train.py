@@ -30,7 +30,7 @@ USUAL = {
     "--image-size SIZE": "416 or 320x416, height x width (default: 416)",
     "--epochs N": f"(default: {TrainConfig.epochs})",
     "--batch-size N": f"pictures a step, or auto (default: {TrainConfig.batch_size})",
-    "--loss NAME": "cross-entropy or focal (default: focal for RetinaNet alone)",
+    "--loss NAME": "cross-entropy, focal, quality-focal ... (default: focal for RetinaNet alone)",
     "--name NAME": "of the run's folder in logs/ (default: date and time)",
     "--resume DIR": "go on with the run in this folder",
 }

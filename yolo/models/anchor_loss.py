@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 import keras_focal
+from yolo.errors import ConfigError
 
+# Those of `loss_names.SCALING_OF`
 NAMED_LOSSES = {
     "cross-entropy": keras.losses.BinaryCrossentropy,
+    "balanced": keras_focal.BalancedCrossEntropy,
     "focal": keras_focal.FocalLoss,
+    "focal-star": keras_focal.FocalLossStar,
+    "quality-focal": keras_focal.QualityFocalLoss,
+    "varifocal": keras_focal.VarifocalLoss,
+    "ohem": keras_focal.OnlineHardExampleMining,
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
     "binary_focal_crossentropy": keras.losses.BinaryFocalCrossentropy,
     "mean_squared_error": keras.losses.MeanSquaredError,
+    "mean_absolute_error": keras.losses.MeanAbsoluteError,
+    "huber": keras.losses.Huber,
+    "log_cosh": keras.losses.LogCosh,
+    "poisson": keras.losses.Poisson,
+    "hinge": keras.losses.Hinge,
+    "squared_hinge": keras.losses.SquaredHinge,
 }
+# Arguments of losses that are the detector's to give
+_NOT_PARAMETERS = {
+    "loss", "name", "dtype", "reduction", "from_logits", "axis", "ignore_label", "common",
+}  # fmt: skip
 
 # What to take instead of a loss that looks at several values at once.
 INSTEAD = {
@@ -47,6 +67,34 @@ def resolve(loss):
         "loss must be a keras.losses.Loss that works element by element, a function "
         f"(y_true, logits) or one of {', '.join(map(repr, NAMED_LOSSES))}. Received: {loss!r}"
     )
+
+
+def named(name: str, parameters: Mapping[str, Any], outputs: int = 0):
+    """Return a named loss with parameters that differ from its defaults.
+
+    Args:
+        name: a key of `NAMED_LOSSES`.
+        parameters: keyword arguments of its class.
+        outputs: the length of the last axis that it will meet; 0: not known yet.
+
+    Raises:
+        ConfigError: it has no such parameter, or none of such a value.
+    """
+    kind = NAMED_LOSSES[name]
+    known = {one for one in inspect.signature(kind).parameters if one not in _NOT_PARAMETERS}
+    known |= {"label_smoothing"} & set(kind().get_config())
+    for word in parameters:
+        if word not in known:
+            has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise ConfigError(f"--loss-options: {name} has no parameter {word!r}; {has}")
+    try:
+        loss = kind(**parameters)
+        if outputs:
+            AnchorLoss(loss).check(outputs)
+    except (ValueError, TypeError) as error:
+        told = " ".join(f"{word}={value}" for word, value in parameters.items())
+        raise ConfigError(f"--loss-options {told}: {name} refuses that: {error}") from None
+    return loss
 
 
 class AnchorLoss:

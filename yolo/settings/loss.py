@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from yolo.models.loss_names import SCALING_OF
 from yolo.models.option import option, taken
 from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.models.yolov4.settings import LOSS_SCALINGS, YOLOv4Config, YOLOv4Loss
@@ -33,21 +34,21 @@ class LossOptions:
 
     loss: str | None = _option(
         None,
-        "confidence loss of YOLOv4, class loss of RetinaNet",
-        choices=("cross-entropy", "focal"),
+        "confidence loss of YOLOv4, class loss of RetinaNet: keras_focal's, or Keras's by its name",
+        choices=tuple(SCALING_OF),
         default_text=f"{YOLOv4Config.usual_loss} for YOLOv4, "
         f"{RetinaNetConfig.usual_loss} for RetinaNet",
     )
-    focal_alpha: float = _option(
-        0.25, "weight of objects in the focal loss; background has 1 - alpha", within=(0, 1)
-    )
-    focal_gamma: float = _option(
-        2.0, "how much the focal loss turns down easy anchors; 0 is cross-entropy", within=(0, 20)
+    loss_options: str | None = _option(
+        None,
+        "the loss's parameters: gamma=1.5 alpha=0.25",
+        metavar="NAME=VALUE",
+        default_text="its class's own",
     )
     loss_scaling: str = _option(
         "auto",
         "weights and normalisers of the loss's parts; auto follows --loss",
-        choices=("auto", *(name for name in LOSS_SCALINGS if name != "mining")),
+        choices=("auto", *LOSS_SCALINGS),
         only="yolov4",
     )
     iou: str | None = _of_scaling("iou", only="yolov4")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from yolo.errors import ConfigError
+from yolo.models.loss_names import as_text, parameters_from, scaling_of
 from yolo.models.names import kind_of, settings_of
 from yolo.models.retinanet.settings import PROFILES, RetinaNetConfig, RetinaNetLoss
 from yolo.models.yolov4.from_cfg import is_cfg
@@ -39,6 +40,8 @@ class TrainConfig(
     """
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "loss_options", as_text(self.loss_options))
+        parameters_from(self.loss_options)  # or it is refused there
         super().__post_init__()
         if self.loss is None:
             object.__setattr__(self, "loss", kind_of(self.model).usual_loss)
@@ -101,15 +104,15 @@ def loss_settings(
             }
         )
     network = architecture or settings_of(config.model)
-    own = network.loss_options if isinstance(network, YOLOv4Config) else ()
+    own = network.cfg_loss if isinstance(network, YOLOv4Config) else ()
     return YOLOv4Loss(**{**scaled(_scaling(config), own), **shared(config, YOLOv4Loss)})
 
 
 def _scaling(config: TrainConfig) -> str:
-    """Return the name of the loss's scaling; focal loss without focusing is cross-entropy."""
+    """Return the name of the loss's scaling."""
     if config.loss_scaling != "auto":
         return config.loss_scaling
-    return "focal" if config.loss == "focal" and config.focal_gamma > 0 else "cross-entropy"
+    return scaling_of(str(config.loss), parameters_from(config.loss_options))
 
 
 def resolved(config: TrainConfig) -> TrainConfig:

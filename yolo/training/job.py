@@ -166,6 +166,7 @@ def _train(
     from yolo.reports import check_report, run_report
     from yolo.training import data_check, fit_anchors, memory, starting_weights, trainer
 
+    trainer.make_loss(config)  # or it is refused before anything is read
     strategy = devices.set_up(config)
     chief = strategy.extended.should_checkpoint  # of several processes the one that writes
     read, report = data_check.read_and_check(config)

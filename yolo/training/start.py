@@ -204,8 +204,6 @@ def _refuse_idle(given: dict, config: TrainConfig) -> None:
         if only != config.family:
             owner = {"yolov4": "YOLOv4", "retinanet": "RetinaNet"}[only]
             raise ConfigError(f"--{name.replace('_', '-')} belongs to {owner}, not {config.model}")
-        if config.loss != "focal" and name in ("focal_alpha", "focal_gamma"):
-            raise ConfigError("--focal-alpha and --focal-gamma need --loss focal")
     if not config.freeze_epochs and config.freeze_batch_size not in (None, config.batch_size):
         raise ConfigError("--freeze-batch-size needs --freeze-epochs")
 

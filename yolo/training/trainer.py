@@ -10,13 +10,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-import keras_focal
 from yolo import zoo
 from yolo.data import pipeline
 from yolo.data.folder import TrainingData
 from yolo.detector import Detector
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
+from yolo.models.anchor_loss import named
+from yolo.models.loss_names import parameters_from
 from yolo.models.schedules import WarmupDecay
 from yolo.settings import train as settings
 from yolo.settings.detector import model_options, weights_file
@@ -186,14 +187,26 @@ def _compile(model, config: TrainConfig, phase: Phase, pictures: int):
     variables = model.trainable_variables
     model.compile(
         make_optimizer(config, schedule, steps=steps, variables=variables),
-        loss=keras_focal.FocalLoss(alpha=config.focal_alpha, gamma=config.focal_gamma)
-        if config.loss == "focal"
-        else config.loss,
+        loss=make_loss(config, len(model.classes)),
         loss_settings=settings.loss_settings(config, model.architecture),
         run_eagerly=config.eager,
         auto_scale_loss=False,  # the optimizer does
     )
     model.optimizer.build(variables)
+
+
+def make_loss(config: TrainConfig, classes: int = 0):
+    """Return the loss that a run's settings name.
+
+    Args:
+        config: the settings.
+        classes: how many there are; 0: not known yet.
+
+    Raises:
+        ConfigError: it has not the parameters that they give.
+    """
+    outputs = classes if config.family == "retinanet" else min(classes, 1)
+    return named(str(config.loss), parameters_from(config.loss_options), outputs)
 
 
 def _build(config: TrainConfig, data: TrainingData, *, fresh: bool) -> Detector:

@@ -56,7 +56,7 @@ def test_a_scaling_by_name_wins_over_the_loss_and_a_setting_over_both():
 def test_a_cfgs_loss_stands_between_the_scaling_and_what_is_asked_for():
     network = YOLOv4Config(
         "darknet", ((9, 9),), ((0,),), strides=(32,),
-        loss_options={"iou": "mse", "ignore_iou": 0.7, "location_weight": 2.0, "class_focal": True},
+        cfg_loss={"iou": "mse", "ignore_iou": 0.7, "location_weight": 2.0, "class_focal": True},
     )  # fmt: skip
     config = TrainConfig(loss="focal", ignore_iou=0.6)
     assert train.loss_settings(config, network) == YOLOv4Loss(
@@ -73,11 +73,11 @@ def test_a_cfgs_loss_stands_between_the_scaling_and_what_is_asked_for():
         ("momentum", 1.0), ("weight_decay", -1e-9), ("clip_norm", -1), ("learning_rate", 0.0),
         ("learning_rate", -0.1), ("learning_rate", math.nan), ("min_learning_rate_ratio", 2),
         ("init_epoch", 100), ("init_epoch", -1), ("seed", -1), ("patience", -1),
-        ("prior", 0.0), ("prior", 1.0), ("positive_iou", 1.2), ("focal_gamma", -1),
-        ("focal_alpha", math.nan), ("label_smoothing", math.inf), ("save_period", -2),
+        ("prior", 0.0), ("prior", 1.0), ("positive_iou", 1.2), ("loss_options", "gamma"),
+        ("loss_options", "gamma=1 gamma=2"), ("label_smoothing", math.inf), ("save_period", -2),
         ("scale", (0.0, 1.0)), ("scale", (1.5, 0.6)), ("scale", (1.0,)), ("scale", (1, math.inf)),
         ("image_size", (100, 100)), ("image_size", (64,)), ("image_size", ()),
-        ("image_size", (0, 64)), ("model", "yolov9"), ("loss", "huber"), ("iou", "wiou"),
+        ("image_size", (0, 64)), ("model", "yolov9"), ("loss", "hubert"), ("iou", "wiou"),
         ("optimizer", "lion"), ("lr_decay", "linear"), ("precision", "float8"),
         ("resize", "crop"), ("attention", "phi5"),
     ],
@@ -134,7 +134,7 @@ def test_a_setting_that_a_run_shares_has_one_range_and_one_default(kind, field):
 
 
 def test_choices_are_named():
-    assert refused(loss="huber") == "loss is one of cross-entropy, focal, not 'huber'"
+    assert "did you mean 'huber'" in refused(loss="hubert")
     assert refused(optimizer="adamv").endswith("not 'adamv'; did you mean 'adam'?")
 
 

@@ -98,6 +98,6 @@ def test_a_run_can_be_started_anew_with_the_settings_that_it_wrote(here, model):
 
 
 def test_settings_that_nobody_would_read_are_refused():
-    for given in ({"focal_gamma": 3.0}, {"freeze_batch_size": 3}, {"profile": "torchvision-v1"}):
+    for given in ({"freeze_batch_size": 3}, {"profile": "torchvision-v1"}):
         with pytest.raises(ConfigError, match=next(iter(given)).split("_")[0]):
             start.settle(given)

@@ -43,7 +43,7 @@ def config_of(cfg: Cfg, *, num_classes: int | None = None, **options: Any) -> YO
         "strides": cfg.strides,
         "scales_xy": cfg.of_heads("scale_x_y"),
         "new_coords": cfg.of_heads("new_coords")[0],
-        "loss_options": _loss_options(cfg, num_classes or cfg.classes),
+        "cfg_loss": _loss_options(cfg, num_classes or cfg.classes),
         "cfg": cfg.text,
     }
     return YOLOv4Config(**{**found, **options})

@@ -37,7 +37,7 @@ def default_settings(config: YOLOv4Config, loss) -> YOLOv4Loss:
         scaling = "mining"
     elif getattr(loss, "gamma", 0) or getattr(loss, "soft_targets", False):
         scaling = "focal"
-    return YOLOv4Loss(**scaled(scaling, config.loss_options))
+    return YOLOv4Loss(**scaled(scaling, config.cfg_loss))
 
 
 def make_state(config: YOLOv4Config) -> None:

@@ -84,7 +84,7 @@ class YOLOv4Config:
     new_coords: bool = option(
         False, "sizes are (2 sigmoid(t))^2 times the anchor instead of exp(t) times"
     )
-    loss_options: tuple[tuple[str, Any], ...] = option(
+    cfg_loss: tuple[tuple[str, Any], ...] = option(
         (), "what a cfg says of the loss, pairs of a name and its value: see `scaled`"
     )
     cfg: str = option("", "text of the cfg file that a darknet is built from")
@@ -100,10 +100,10 @@ class YOLOv4Config:
             )
         given = {
             name: tuple(value) if isinstance(value, list) else value
-            for name, value in dict(self.loss_options).items()
+            for name, value in dict(self.cfg_loss).items()
         }
         YOLOv4Loss(**scaled("cross-entropy", given))  # or it is refused there
-        object.__setattr__(self, "loss_options", tuple(given.items()))
+        object.__setattr__(self, "cfg_loss", tuple(given.items()))
         used = [index for mask in self.masks for index in mask]
         if any(not mask for mask in self.masks) or not 0 <= min(used) <= max(used) < len(
             self.anchors
@@ -284,7 +284,7 @@ def scaled(
     known = {field_.name for field_ in fields(YOLOv4Loss)}
     for name, value in dict(given).items():
         if name not in known:
-            raise ConfigError(f"loss_options: the loss has no {name}")
+            raise ConfigError(f"cfg_loss: the loss has no {name}")
         if name in _FACTORS:
             value = value * found.get(name, getattr(YOLOv4Loss, name))
         found[name] = value

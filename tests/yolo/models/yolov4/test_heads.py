@@ -57,7 +57,7 @@ def test_heads_come_in_any_order():
         ({"scales_xy": (1.0,)}, "a scale"),
         ({"scales_xy": (1.0, 9.0)}, "scales_xy"),
         ({"masks": ((4, 5), (0, 8))}, "0..7"),
-        ({"loss_options": {"iou": "area"}}, "iou is one of"),
+        ({"cfg_loss": {"iou": "area"}}, "iou is one of"),
         (
             {"variant": "yolov4-tiny", "masks": ((0,), (1,))},
             r"yolov4-tiny has the strides \(16, 32\)",
@@ -365,7 +365,7 @@ def test_words_of_a_cfg_become_settings_of_the_loss():
         "counters_per_class": "100, 50, 1", "max_delta": "20", "focal_loss": "1",
     }  # fmt: skip
     assert set(words) == set(LOSS_WORDS)
-    config = _config(loss_options=loss_options(words, 3))
+    config = _config(cfg_loss=loss_options(words, 3))
     found = default_settings(config, keras.losses.BinaryCrossentropy())
     assert found == YOLOv4Loss(
         iou="ciou", positive_iou=0.2, ignore_iou=0.7, label_smoothing=0.1, location_weight=0.5,
