@@ -1,10 +1,21 @@
 """Every layout of the labelling tools gives the same pictures, classes and boxes."""
 
+import keras
 import numpy as np
 import pytest
 
+import yolo
+from tests.faults.full import small
 from tests.yolo.data.formats import layouts, layouts_voc
 from yolo.data.folder import open_folder
+from yolo.data.pipeline import BatchPlan, training_dataset
+from yolo.models.yolov4 import network
+from yolo.settings.augmentation import AugmentConfig
+
+PLAIN = AugmentConfig(
+    mosaic=0, flip=0, scale=(1, 1), translate=0, aspect=0, hue=0, saturation=0, value=0,
+    min_box_pixels=1,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("write", layouts.ALL + layouts_voc.ALL, ids=lambda write: write.__name__)
@@ -37,7 +48,7 @@ def test_same_pictures_classes_and_boxes(write, tmp_path):
         (layouts.csv_tensorflow, "data/train_labels.csv"),
         (layouts.csv_open_images, "train-annotations-bbox.csv"),
     ],
-)
+)  # fmt: skip
 def test_the_file_that_describes_them_may_be_named(write, name, tmp_path, monkeypatch):
     write(tmp_path / "mine")
     folder, _, last = f"mine/{name}".rpartition("/")
@@ -48,3 +59,33 @@ def test_the_file_that_describes_them_may_be_named(write, name, tmp_path, monkey
         found = [one.path.name for one in opened.read("train")]
         drawn = [one.name for one in layouts.DRAWN if one.split == "train"]
         assert set(found) | {"b 1.png"} == set(drawn)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """Return a small detector that has been compiled; what follows changes its weights little."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "build_network", small.build_network)
+        keras.utils.set_random_seed(0)
+        made = yolo.build("yolov4-tiny", classes=layouts.CLASSES, image_size=(64, 64))
+    made.compile(keras.optimizers.SGD(1e-3))
+    return made
+
+
+@pytest.mark.parametrize("write", layouts.ALL + layouts_voc.ALL, ids=lambda write: write.__name__)
+def test_one_step_of_training_on_the_same_batch(write, detector, tmp_path):
+    write(tmp_path)
+    opened = open_folder(tmp_path)
+    samples = [s for split in opened.names for s in opened.read(split, classes=opened.classes)]
+    samples = sorted((s for s in samples if len(s.class_ids)), key=lambda s: s.path.name)
+    plan = BatchPlan(batch_size=4, augment=PLAIN, epochs=1)
+    images, truth = next(iter(training_dataset(samples, plan, image_size=(64, 64))))
+    classes = truth["classes"].numpy()
+    assert images.shape == (4, 64, 64, 3) and (classes >= 0).sum() == 8
+    for image, boxes, ids in zip(images.numpy(), truth["boxes"].numpy(), classes, strict=True):
+        for box, class_id in zip(boxes[ids >= 0], ids[ids >= 0], strict=True):
+            x, y = ((box[:2] + box[2:]) / 2).astype(int)
+            if box[2] - box[0] > 6:  # `layouts` draws each class in a blue of its own
+                assert abs(int(image[y, x, 2]) - 40 * class_id) < 20
+    losses = detector.train_on_batch(images, truth, return_dict=True)
+    assert np.isfinite(losses["loss"]) and losses["location_loss"] > 0
