@@ -107,7 +107,8 @@ def check_script(words, monkeypatch):
     given = vars(accepted(words, monkeypatch))
     if words[1] == "train.py":  # whose settings have ranges, and must have a reader
         settings = {name: given[name] for name in given if name in TrainConfig.__dataclass_fields__}
-        settings.pop("cfg", None)  # a file of the reader's, which is read at once
+        if settings.get("model", "").endswith(".cfg"):  # the reader's own, read at once
+            del settings["model"]
         start.settle(settings)
 
 
