@@ -2,8 +2,8 @@
 
     python -m benchmarks.darknet ap --weights yolov4-tiny.weights --cfg yolov4-tiny.cfg --data COCO
     python -m benchmarks.darknet cut --weights yolov4-tiny.weights --cfg yolov4-tiny.cfg --data COCO
-    python -m benchmarks.darknet steps --cfgs yolov4-tiny-3l.cfg yolov7-tiny.cfg
-    python -m benchmarks.darknet overfit --cfgs yolov7-tiny.cfg
+    python -m benchmarks.darknet steps --cfg yolov4-tiny-3l.cfg yolov7-tiny.cfg
+    python -m benchmarks.darknet overfit --cfg yolov7-tiny.cfg
     python -m benchmarks.darknet bccd --weights yolov4-tiny.conv.29 --cfg yolov4-tiny-3l.cfg \
         --data BCCD
 
@@ -30,7 +30,7 @@ def ap(args) -> None:
     import yolo
     from yolo.models.yolov4.settings import TINY_MASKS
 
-    built = yolo.load(args.weights, cfg=args.cfg)
+    built = yolo.load(args.weights, cfg=args.cfg[0])
     hand = yolo.build(
         "yolov4-tiny", classes=built.classes, masks=TINY_MASKS["coco"],
         image_size=built.image_size, resize=built.resize,
@@ -47,8 +47,8 @@ def cut(args) -> None:
     from yolo.models.darknet_cfg import cfg as darknet_cfg
     from yolo.models.darknet_cfg.edit import edited
 
-    whole = yolo.load(args.weights, cfg=args.cfg)
-    classes, cfg = whole.classes[:10], darknet_cfg.read(args.cfg)
+    whole = yolo.load(args.weights, cfg=args.cfg[0])
+    classes, cfg = whole.classes[:10], darknet_cfg.read(args.cfg[0])
     args.out.mkdir(parents=True, exist_ok=True)
     for name, masks in (("right", cfg.masks), ("wrong", WRONG_MASKS)):
         text = edited(
@@ -131,7 +131,7 @@ def steps(args) -> None:
     import yolo
 
     images, truth, _, classes = drawn()
-    for cfg in args.cfgs:
+    for cfg in args.cfg:
         keras.utils.set_random_seed(0)
         model = yolo.build(cfg, classes=classes, image_size=SIZE)
         model.compile(keras.optimizers.SGD(0.005, momentum=0.9, global_clipnorm=10.0))
@@ -152,7 +152,7 @@ def overfit(args) -> None:
     from yolo.inference.predictor import detect_samples
 
     images, truth, samples, classes = drawn()
-    for cfg in args.cfgs:
+    for cfg in args.cfg:
         for name, loss in (("cross-entropy", "cross-entropy"), ("squared errors", squared)):
             keras.utils.set_random_seed(0)
             model = yolo.build(cfg, classes=classes, image_size=SIZE, resize="stretch")
@@ -185,7 +185,7 @@ def bccd(args) -> None:
     anchors = args.out / "anchors.txt"
     anchors.write_text(ANCHORS, encoding="utf-8")
     flops = 0.0
-    for name, model in (("yolov4-tiny", "yolov4-tiny"), (args.cfg.stem, str(args.cfg))):
+    for name, model in (("yolov4-tiny", "yolov4-tiny"), (args.cfg[0].stem, str(args.cfg[0]))):
         given = COMMON | {
             "model": model, "data": str(args.data), "weights": str(args.weights),
             "image_size": (416, 416), "epochs": args.epochs, "save_dir": str(args.out),
@@ -216,15 +216,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("ap", "cut", "steps", "overfit", "bccd"))
     parser.add_argument("--weights", type=Path, help="Darknet's yolov4-tiny.weights or .conv.29")
-    parser.add_argument("--cfg", type=Path, help="their cfg; of bccd another one")
-    parser.add_argument("--cfgs", type=Path, nargs="+", default=[], help="cfgs to train")
+    parser.add_argument(
+        "--cfg", type=Path, nargs="+", required=True, help="cfgs; ap and cut: theirs"
+    )
     parser.add_argument("--data", type=Path, help="the data set")
     parser.add_argument("--steps", type=int, default=STEPS, help="of overfit, at most")
     parser.add_argument("--epochs", type=int, default=60, help="of bccd")
     parser.add_argument("--out", type=Path, default=Path("logs/darknet"), help="folder to write in")
     args = parser.parse_args()
     terminal.import_tensorflow_quietly(verbose=False)
-    globals()[args.what](args)
+    {"ap": ap, "cut": cut, "steps": steps, "overfit": overfit, "bccd": bccd}[args.what](args)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,14 @@ def test_each_word_that_is_left_out_is_named_once_with_its_reason(tmp_path):
     assert any(f"not known here: wavelets (line {number})" in line for line in lines)
 
 
+def test_words_of_layers_that_concern_training_are_named_once(tmp_path):
+    words = MINI.replace("filters=8\n", "filters=8\nstopbackward=800\nlearning_rate=2\n")
+    _, lines = of_cfg({"model": net(tmp_path, "", words)})
+    (told,) = [line for line in lines if "stopbackward" in line]
+    assert "stopbackward (see freeze_epochs); learning_rate (all layers learn at one" in told
+    assert len([line for line in lines if "not known" in line]) == 0
+
+
 def test_a_cfg_for_detecting_says_nothing_of_batches(tmp_path):
     found, lines = of_cfg({"model": net(tmp_path, "batch=1\nsubdivisions=1\n")})
     assert "batch_size" not in found and any("batch=1 (one picture" in line for line in lines)

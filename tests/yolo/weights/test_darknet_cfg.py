@@ -209,6 +209,7 @@ def test_yolov4_tiny_by_hand_equals_the_one_of_its_cfg(tmp_path):
     _is_the_network_of_its_cfg(hand, built)
 
 
+@pytest.mark.long
 def test_yolov4_by_hand_equals_the_one_of_its_cfg(tmp_path):
     """Two networks of 64 million weights are made: some seconds."""
     hand = yolo.build("yolov4", classes=["a"], image_size=(32, 32))

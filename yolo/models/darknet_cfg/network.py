@@ -160,26 +160,29 @@ def backbone_end(cfg: Cfg) -> int:
     upsamples = [n for n, layer in enumerate(cfg.layers) if layer.kind == "upsample"]
     last = min([*upsamples, cfg.heads[0]])
     coarsest = max(layer.stride for layer in cfg.layers[:last])
-    for number, layer in enumerate(cfg.layers[:last]):
+    users, first, ends = _users(cfg, last), last, []
+    for number in reversed(range(last)):
+        layer = cfg.layers[number]
         strides = {cfg.layers[n].stride if n >= 0 else 1 for n in layer.sources}
-        if layer.kind == "route" or layer.stride != coarsest or strides != {coarsest}:
+        only_way = first >= number and layer.kind != "route" and strides == {coarsest}
+        if only_way and users[number] and all(map(_narrows, users[number])):
+            ends.append(number + 1)
+        first = min(first, *layer.sources)  # of the layers that this one and later ones take
+    return ends[-1] if ends else last
+
+
+def _users(cfg: Cfg, last: int) -> list[list[Layer]]:
+    """Return for each of the first layers those that take it, also by a route of it alone."""
+    users: list[list[Layer]] = [[] for _ in range(last)]
+    taken = list(range(last))
+    for number, layer in enumerate(cfg.layers[:last]):
+        sources = [taken[source] for source in layer.sources if source >= 0]
+        if layer.kind == "route" and len(sources) == 1 and layer.settings["groups"] == 1:
+            taken[number] = sources[0]
             continue
-        between = (s for later in cfg.layers[number + 1 : last] for s in later.sources)
-        users = _users(cfg, number, last)
-        if all(s >= number for s in between) and users and all(map(_narrows, users)):
-            return number + 1
-    return last
-
-
-def _users(cfg: Cfg, number: int, last: int) -> list[Layer]:
-    """Return the layers before `last` that take one, those behind a plain route among them."""
-    found = []
-    for later in range(number + 1, last):
-        layer = cfg.layers[later]
-        if number in layer.sources:
-            plain = layer.kind == "route" and layer.sources == (number,)
-            found += _users(cfg, later, last) if plain else [layer]
-    return found
+        for source in sources:
+            users[source].append(layer)
+    return users
 
 
 def _narrows(layer: Layer) -> bool:

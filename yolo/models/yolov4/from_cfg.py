@@ -13,8 +13,13 @@ from yolo.models.yolov4.settings import YOLOv4Config
 
 # Words of [yolo] that change what is detected
 _OF_PREDICTION = {"nms_kind", "beta_nms", "track", "embedding_layer"}
-# Words of other layers that concern training alone
-_OF_TRAINING = {"stopbackward", "onlyforward", "dropout", "learning_rate"}
+# Words of other layers that concern training alone, each with the reason why it is left out
+_OF_TRAINING = {
+    "stopbackward": "see freeze_epochs",
+    "onlyforward": "see freeze_epochs",
+    "dropout": "there is none in a detector",
+    "learning_rate": "all layers learn at one rate",
+}
 
 
 def is_cfg(name: str | os.PathLike) -> bool:
@@ -71,10 +76,14 @@ def left_out(cfg: Cfg, *, training: bool) -> list[str]:
     words = dict.fromkeys(word for head in cfg.heads for word in cfg.layers[head].section.words)
     if not training:
         words = {word: None for word in words if word in _OF_PREDICTION}
+    told_of = {**LEFT_OUT, **_OF_TRAINING} if training else LEFT_OUT
+    if training:
+        words |= {word: None for layer in cfg.layers for word in layer.section.words
+                  if word in _OF_TRAINING}  # fmt: skip
     reasons: dict[str, list[str]] = {}
     for word in words:
-        if word in LEFT_OUT:
-            reasons.setdefault(LEFT_OUT[word], []).append(word)
+        if word in told_of:
+            reasons.setdefault(told_of[word], []).append(word)
     lines = []
     if reasons:
         told = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
