@@ -20,6 +20,7 @@ from yolo.data.formats import (
     voc_layout,
     yolo_text,
 )
+from yolo.data.formats.yolo_config import class_files
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
 from yolo.data.source import Source
 from yolo.errors import ConfigError, DatasetError
@@ -145,6 +146,9 @@ def _whole_of(source: Source) -> Source | None:
     root = Path(source.root).absolute()
     if source.with_suffix(".xml", ".txt", ".json", ".csv", ".yaml") and len(source.pictures):
         return None
+    inner = {name.lower() for name in source.folders}
+    if inner & LABEL_FOLDERS and any("/" not in name for name in class_files(source)):
+        return None  # labels with their classes, without pictures
     above, parts = root, LABEL_FOLDERS | PICTURE_FOLDERS | {"main", "imagesets"}
     for _ in range(MOST_LEVELS):
         if above.name.lower() not in parts:
@@ -152,4 +156,9 @@ def _whole_of(source: Source) -> Source | None:
         above = above.parent
     if above == root:
         return None
-    return Source(above, images=source.images, classes=source.classes)
+    whole = Source(above, images=source.images, classes=source.classes)
+    part = root.relative_to(above).parts[0]
+    if part.lower() in LABEL_FOLDERS:  # these labels are meant, not others of the same pictures
+        tops = {name.partition("/")[0] for name in whole.folders}
+        return whole.without(one for one in tops if one != part and one.lower() in LABEL_FOLDERS)
+    return whole

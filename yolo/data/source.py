@@ -134,6 +134,18 @@ class Source:
         inner._listed, inner._links = (names, frozenset(folders)), set(links)
         return inner
 
+    def without(self, folders: Iterable[str]) -> Source:
+        """Return this source, listed, without some folders at its top."""
+        left_out = frozenset(folders)
+        other = Source(self.root, images=self.images, classes=self.classes)
+        names, inner = self._listed
+        other._listed = (
+            [name for name in names if name.partition("/")[0] not in left_out],
+            frozenset(name for name in inner if name.partition("/")[0] not in left_out),
+        )
+        other._links = self._links
+        return other
+
     def seen(self) -> str:
         """Return what there is, for messages: "812 .jpg, 0 .xml, 3 .txt"."""
         counts = {suffix: len(names) for suffix, names in self.by_suffix.items()}

@@ -201,3 +201,21 @@ def test_the_folder_of_data_yaml_may_be_its_split_and_a_part_tells_what_lies_abo
     assert len(open_folder(tmp_path).read("train")) == len(layouts.DRAWN)
     with pytest.raises(DatasetError, match="data.yaml lies one folder up, name that; or give --cl"):
         _ = open_folder(tmp_path / "train").classes
+
+
+def test_the_labels_that_are_named_are_taken_of_several_of_the_same_pictures(tmp_path):
+    layouts.yolo_folders(tmp_path)
+    layouts_voc.flat(tmp_path, "images", "annotations")
+    assert open_folder(tmp_path / "labels").kind == "YOLO labels"
+    assert open_folder(tmp_path / "annotations").kind == "VOC XML"
+
+
+def test_labels_without_pictures_are_not_those_of_the_folder_beside(tmp_path):
+    layouts_voc.flat(tmp_path / "voc", "JPEGImages", "Annotations")
+    one = layouts.DRAWN[0]
+    layouts.text(tmp_path / "yolo" / "labels" / f"{one.stem}.txt", layouts.yolo_lines(one))
+    layouts.text(tmp_path / "yolo" / "classes.txt", "\n".join(layouts.CLASSES))
+    with pytest.raises(DatasetError, match="yolo: YOLO labels, but no pictures: .* --images DIR"):
+        open_folder(tmp_path / "yolo")
+    opened = open_folder(tmp_path / "yolo", images=tmp_path / "voc" / "JPEGImages")
+    assert [sample.path.name for sample in opened.read("train")] == [one.name]

@@ -70,6 +70,11 @@ def open_source(source: Source) -> DataSet:
             when it is used.
     """
     config = yolo_config.read_config(source)
+    if not len(source.pictures):
+        raise DatasetError(
+            f"{printable(source.root)}: YOLO labels, but no pictures: put them beside, or name "
+            "their folder with --images DIR"
+        )
     splits = _named(source, config) if config.splits else _by_folder(source)
     listed = {name for names in splits.values() for name in names if isinstance(name, str)}
     if rest := [name for name in source.pictures.names if name not in listed]:
