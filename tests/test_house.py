@@ -28,6 +28,7 @@ FLOORS = (
     ("yolo.evaluation", "yolo.export", "yolo.weights"),
     ("yolo.inference", "yolo.reports"),
     ("yolo.training",),
+    ("yolo.ray",),
     ("yolo.cli", "yolo.__main__"),
 )
 # `yolo` itself forwards names lazily: reaching through it is reaching for their homes.
@@ -279,7 +280,7 @@ def test_keras_focal_needs_keras_and_numpy_only():
 
 def test_optional_parts_are_imported_where_they_are_used():
     optional = {"matplotlib", "onnx", "onnxruntime", "tf2onnx", "openvino", "ai_edge_litert", "PIL",
-                "supervision", "tensorboard", "torch"}  # fmt: skip
+                "ray", "supervision", "tensorboard", "torch"}  # fmt: skip
     for path in sources("keras_focal", "yolo"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in getattr(node, "names", ())]

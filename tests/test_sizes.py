@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OF_KERAS = {"self", "cls", "reduction", "name", "dtype"}  # what every loss of Keras takes
 # A run is started from the command line, a script, a notebook and the tests: each of its keywords
 # is given by some and left alone by most, and no two go together.
-MANY_ARGUMENTS = {"yolo/training/trainer.py: train"}
+MANY_ARGUMENTS = {"yolo/training/trainer.py: train", "yolo/training/job.py: train"}
 
 
 def too_large(text, place):

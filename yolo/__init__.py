@@ -18,7 +18,7 @@ _HOMES = {
 }
 _MODULES = (
     "boxes", "classes", "data", "detector", "errors", "evaluation", "export", "inference", "models",
-    "pictures", "reports", "settings", "system", "training", "weights", "zoo",
+    "pictures", "ray", "reports", "settings", "system", "training", "weights", "zoo",
 )  # fmt: skip
 
 __all__ = [*_HOMES, *_MODULES]

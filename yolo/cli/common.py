@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ from yolo.classes import read_classes
 from yolo.errors import ConfigError
 from yolo.export import info
 from yolo.pictures.color import WHITE
+from yolo.pictures.header import allow_megapixels
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
@@ -19,6 +21,39 @@ from yolo.system.writing import numbered
 EXAMPLES_SHOWN = 8
 HEADS = ("--cfg", "--anchors", "--masks")  # what `heads_given` takes
 _LONGEST_STEM = 240  # bytes of a name; 255 is what file systems take, with a number and .jpg
+
+
+def cluster(args):
+    """Return the `Cluster` that a command shall work on, None for this machine alone."""
+    if args.engine is None:
+        refuse_idle(
+            args, ("--workers", "--ray-address", "--storage", "--wait"), "is for --engine ray"
+        )
+        return None
+    from yolo.ray.cluster import Cluster
+
+    if args.workers is None:
+        raise ConfigError("--engine ray needs --workers N, the number of its processes")
+    return Cluster(args.workers, args.ray_address, getattr(args, "storage", None), args.wait)
+
+
+def predict_on_cluster(args, weights, **options):
+    """Return what does as `predictor.predict` on a cluster, None where none is asked for."""
+    there = cluster(args)
+    if there is None:
+        return None
+    from yolo.ray import prediction
+
+    opened = functools.partial(open_there, args, os.fspath(weights))
+    return functools.partial(prediction.predict, cluster=there, open_model=opened, **options)
+
+
+def open_there(args, weights):
+    """Return what `open_model` does, in a process that has done nothing for the command yet."""
+    allow_megapixels(args.max_megapixels)
+    if runs_in_keras(args, weights):
+        terminal.import_tensorflow_quietly(verbose=args.verbose)
+    return open_model(args, weights)
 
 
 def runs_in_keras(args, weights) -> bool:

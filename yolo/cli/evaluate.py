@@ -62,6 +62,7 @@ def parser() -> Parser:
                         help="leave out objects of classes that are not the model's (COCO's are "
                         "left out always)")  # fmt: skip
     options.limit_option(parser)
+    options.engine_options(parser, "detect, or LEAST,MOST between which it chooses")
     parser.add_argument("--json", metavar="FILE", help="also write the results here")
     parser.add_argument("--results", metavar="PATH",
                         help="score these instead of running a model: a file in COCO's results "
@@ -76,6 +77,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     if args.results:
         return score_results.score(args, screen)
     weights = args.weights or common.latest_run()
+    by = common.predict_on_cluster(args, weights, pixels=False)
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.data import folder
@@ -98,7 +100,8 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     progress = terminal.Progress(screen, len(samples), "pictures")
     found = predictor.detect_samples(
         model, samples, **settings._asdict(), batch_size=args.batch_size, tile=tile,
-        clip=not args.uncut, on_progress=lambda done, total: progress.step(done),
+        clip=not args.uncut, by=by or predictor.predict,
+        on_progress=lambda done, total: progress.step(done),
     )  # fmt: skip
     if reached := [len(one) for one in found].count(settings.max_detections):
         screen.write(

@@ -107,6 +107,14 @@ def count(text: str) -> int:
     return int(text)
 
 
+def workers(text: str) -> int | tuple[int, int]:
+    """Return a number of workers from "4", or the least and the most of them from "2,8"."""
+    numbers = [count(part) for part in text.split(",")]
+    if len(numbers) > 2 or numbers[0] > numbers[-1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, or LEAST,MOST, e.g. 2,8")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
 def megapixels(text: str) -> float:
     """Return a number of megapixels above 0 and up to 1000."""
     try:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from yolo.cli import option_values
 from yolo.cli.option_values import (
     any_size,
     batch_size,
@@ -144,6 +145,30 @@ def weights_option(parser, ours: str) -> None:
                         help=f"{ours}, weights of Darknet, torchvision or the tutorial, or "
                         "published ones by name, such as yolov4-tiny-coco "
                         "(default: best.keras of the newest run in logs/)")  # fmt: skip
+
+
+def engine_options(parser, workers: str, *, storage: bool = False) -> None:
+    """Add the options that carry the work to a Ray cluster.
+
+    Args:
+        parser: the command's.
+        workers: what they do.
+        storage: whether the command keeps something in one.
+    """
+    group = parser.add_argument_group("beyond one machine")
+    group.add_argument("--engine", choices=("ray",), help="work on a Ray cluster")
+    group.add_argument("--workers", type=option_values.workers, metavar="N",
+                       help=f"Ray's processes that {workers}")  # fmt: skip
+    group.add_argument("--ray-address", metavar="ADDRESS",
+                       help="auto, host:port or ray://host:port (default: RAY_ADDRESS, else a "
+                       "cluster of this machine, for this command)")  # fmt: skip
+    if storage:
+        group.add_argument("--storage", metavar="URL",
+                           help="where Ray keeps a copy of the run after every epoch: a folder "
+                           "that all nodes see, or s3://bucket/runs (default: none; all nodes "
+                           "see --save-dir)")  # fmt: skip
+    group.add_argument("--wait", action="store_true",
+                       help="wait until the cluster has room for the workers")  # fmt: skip
 
 
 def limit_option(parser) -> None:

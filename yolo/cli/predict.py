@@ -56,6 +56,7 @@ def parser() -> Parser:
     output.add_argument("--benchmark", action="store_true",
                         help="write nothing; time every stage on these pictures")  # fmt: skip
     options.limit_option(parser)
+    options.engine_options(parser, "detect, or LEAST,MOST between which it chooses")
     return parser
 
 
@@ -74,6 +75,8 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     allow_megapixels(args.max_megapixels)
     weights = args.weights or common.latest_run()
     found = _sources(args.sources)
+    if args.engine:
+        _refuse_on_cluster(args, found)
     if common.runs_in_keras(args, weights):
         terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.inference import window
@@ -99,6 +102,10 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         screen.write(reason)
         args.show = False
     run = _Run(args, model, settings, screen, stop)
+    run.predict_there = common.predict_on_cluster(
+        args, weights, pixels=not args.no_draw or "crops" in args.save,
+        kept=Path(args.out) / "predictions.ray",
+    )  # fmt: skip
     stop.defer()  # A call of the model cannot be broken off, and may take minutes.
     stop.noted = lambda: screen.write(
         f"stopping after this {'picture' if args.tile else 'batch'}; again to stop at once"
@@ -124,6 +131,17 @@ def _refuse_with_benchmark(args) -> None:
             raise ConfigError(
                 f"{word} does not go with --benchmark, which times whole pictures only"
             )
+
+
+def _refuse_on_cluster(args, found: list[Path | int]) -> None:
+    """Refuse what goes from one picture to the next, or to the screen, at this machine."""
+    from yolo.inference.sources import is_video
+
+    for name in ("show", "benchmark"):
+        if getattr(args, name):
+            raise ConfigError(f"--{name} does not go with --engine ray")
+    if any(isinstance(one, int) or is_video(one) for one in found):
+        raise ConfigError("--engine ray looks at pictures; leave it out for videos and cameras")
 
 
 def _sources(arguments: list[str]) -> list[Path | int]:
@@ -161,6 +179,7 @@ class _Run:
         self.writers = [WRITERS[kind](self.out, model.classes) for kind in kinds]
         self.failed, self.looked_at, self.counts = [], Counter(), Counter()
         self.names: set[str] = set()
+        self.predict_there = None  # on a cluster, if one is asked for
 
     def look_at(self, found: list[Path | int]) -> None:
         """Go through all pictures, then all videos and cameras, until told to end."""
@@ -193,9 +212,8 @@ class _Run:
         from yolo.inference import predictor
 
         progress = terminal.Progress(self.screen, len(paths), "pictures")
-        results = predictor.predict(
-            self.model, paths, on_error=self._fail, ended=self.ended, **self.settings
-        )
+        look = self.predict_there or predictor.predict
+        results = look(self.model, paths, on_error=self._fail, ended=self.ended, **self.settings)
         for number, (path, image, ranked) in enumerate(results, 1):
             found = self._shown(ranked)
             name = common.free_name(path, self.names, of_others=self._of_others)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from yolo.cli import check, common, options
@@ -63,6 +65,7 @@ def parser() -> Parser:
                         help="Darknet's cfg of the network to train, in the place of --model; "
                         "--weights may be a .conv.N of it, or whole ones")  # fmt: skip
     options.settings_options(parser)
+    options.engine_options(parser, "train together", storage=True)
     return parser
 
 
@@ -74,18 +77,27 @@ def run(args, screen: terminal.Screen, stop: Stop) -> int:
         raise ConfigError("--cfg takes the place of --model; give one of them")
     given = common.settings_given(args)
     resume = True if args.go_on else args.resume
+    cluster = common.cluster(args)
     if args.check or args.show_batches or args.overfit:
+        if cluster:
+            raise ConfigError("--check, --show-batches and --overfit are done without --engine")
         return _look(args, given, resume, screen)
     screen.outlive()  # a terminal that is closed, or a log that is full, is no reason to end
     done = job.train(
         **given, resume=resume, write=screen.write, live=screen.live, stop=stop,
-        command=args.command, verbose=args.verbose,
+        command=args.command, verbose=args.verbose, engine=cluster and _engine(cluster),
     )  # fmt: skip
     if done.result is not None:
         predict = common.sibling(args.prog, "predict")
         example = terminal.quoted(done.example or "PICTURE")
         screen.write(f"go on with: {predict} {example} --weights {terminal.quoted(done.best)}")
     return 0
+
+
+def _engine(cluster) -> Callable:
+    from yolo.ray import training
+
+    return functools.partial(training.train, cluster)
 
 
 def _look(args, given: dict, resume: str | bool | None, screen: terminal.Screen) -> int:

@@ -211,6 +211,7 @@ def detect_samples(
     samples: list[Sample],
     *,
     on_progress: Callable[[int, int], None] | None = None,
+    by: Callable = predict,
     **settings,
 ) -> list[Detections]:
     """Detect in all pictures of a data set, for evaluation.
@@ -222,6 +223,7 @@ def detect_samples(
         model: as for `predict`.
         samples: the labelled pictures.
         on_progress: called with the pictures done and their number.
+        by: what looks at the pictures, `predict` or what does the same elsewhere.
         **settings: the fields of `Settings` that shall be others; None leaves one as it is.
 
     Returns:
@@ -235,7 +237,7 @@ def detect_samples(
     most = max((len(sample.class_ids) for sample in samples), default=0)
     usual = ranked(model, tile=others.get("tile"), most_objects=most)._asdict()
     paths = [sample.path for sample in samples]
-    for _, _, detections in predict(model, paths, on_error=_give_up, **{**usual, **others}):
+    for _, _, detections in by(model, paths, on_error=_give_up, **{**usual, **others}):
         found.append(detections)
         if on_progress is not None:
             on_progress(len(found), len(samples))

@@ -117,6 +117,17 @@ def _strategy(names: str | None, devices: str | None):
     return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(wanted)])
 
 
+def told_by_first(strategy, value: float) -> float:
+    """Return what the first of the processes says; all of them must ask, and wait for it."""
+    import tensorflow as tf
+
+    def said(context):
+        return tf.constant(value if context.replica_id_in_sync_group == 0 else 0.0, tf.float64)
+
+    values = strategy.experimental_distribute_values_from_function(said)
+    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+
+
 def refuse_uneven(devices: int, batch_sizes) -> None:
     """Refuse batches that do not divide among the devices.
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from yolo.settings.train import TrainConfig, notes_of
 from yolo.system.writing import replacing, unless_held
 from yolo.training import run_folder
 from yolo.training.checkpoint import State, refuse_non_finite
+from yolo.training.devices import told_by_first
 from yolo.training.optimizer import averaged, averaged_variables
 
 
@@ -74,7 +74,7 @@ class EpochEnd:
                 with averaged(model):  # as those that mAP50 is measured of
                     row |= validate()
             score = self.measure(self.shadow) if self.chief else 0.0
-            row["mAP50"] = _told_by_first(strategy, score)
+            row["mAP50"] = told_by_first(strategy, score)
             self._judge(row["mAP50"], done, row.get("val_loss"))
         if config.save_period and done % config.save_period == 0:
             self._save(f"epoch_{done:04d}.keras", {"epoch": done})
@@ -122,16 +122,6 @@ class EpochEnd:
         if self.chief:
             self.shadow.notes = {**notes, **self.kept}
             save_model(self.shadow, self.folder / name)
-
-
-def _told_by_first(strategy, value: float) -> float:
-    """Return what the first of the processes says; all of them must ask."""
-
-    def said(context):
-        return tf.constant(value if context.replica_id_in_sync_group == 0 else 0.0, tf.float64)
-
-    values = strategy.experimental_distribute_values_from_function(said)
-    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
 
 def save_model(model, path: Path) -> None:

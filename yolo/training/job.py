@@ -8,7 +8,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,8 @@ class FinishedRun:
 def train(
     config: TrainConfig | None = None, *, resume: str | Path | bool | None = None,
     write: Callable = lambda text, end="\n": log.info("%s", text), live: bool = False,
-    stop: Stop | None = None, command: str = "", verbose: bool = False, **settings: Any,
+    stop: Stop | None = None, command: str = "", verbose: bool = False,
+    callbacks: Sequence = (), engine: Callable[..., FinishedRun] | None = None, **settings: Any,
 ) -> FinishedRun:  # fmt: skip
     r"""Train a detector as `train.py` does: check the data, train, measure, draw, and report.
 
@@ -89,6 +90,9 @@ def train(
         stop: signals to end on, with a checkpoint of the batch at hand; none by default.
         command: what started the run as it can be typed again, for `command.txt` and messages.
         verbose: let TensorFlow's messages through as it starts.
+        callbacks: Keras callbacks besides the run's own, called after them.
+        engine: what carries the run beyond this process, such as
+            `yolo.ray.training.on(workers=4)`; None trains here.
         settings: fields of `TrainConfig`, such as `data`, `model`, `epochs`; each is an option of
             `train.py`, which `python train.py --help all` describes.
 
@@ -117,16 +121,18 @@ def train(
         write(f"{finished}: this run is complete ({epochs} epochs); nothing to do")
         return FinishedRun(finished)
     settled = start.with_data(write)
-    if processes > 1:
-        settled = start.for_several(settled, write)
+    if engine is not None:
+        folder, begun = start.several(settled, go_on=resume is True)
+        return engine(begun, folder, fresh=not resume, write=write, stop=stop, command=command)
     write("starting TensorFlow", end="\r" if live else "\n")
     terminal.import_tensorflow_quietly(verbose=verbose, prepare=lambda: devices.set_up(settled))
     from yolo.training.precision import choose_precision
 
     settled = dataclasses.replace(settled, precision=choose_precision(settled.precision))
     work = functools.partial(
-        _train, resume=start.resumed is not None, write=write, live=live, stop=stop
-    )
+        _train, resume=start.resumed is not None, write=write, live=live, stop=stop,
+        callbacks=callbacks,
+    )  # fmt: skip
     if number:  # the first process alone writes
         folder = start.resumed or run_folder.place(settled.save_dir, settled.name or "")
         work(settled, folder)
@@ -158,7 +164,7 @@ def _given(config: TrainConfig | None, settings: dict) -> dict:
 
 def _train(
     config: TrainConfig, folder: Path, *, resume: bool, write: Callable, live: bool,
-    stop: Stop | None,
+    stop: Stop | None, callbacks: Sequence,
 ) -> tuple[TrainConfig, TrainingData, DataReport]:  # fmt: skip
     """Check the data, settle what is left open, and train; return what was trained with."""
     import tensorflow as tf
@@ -175,9 +181,14 @@ def _train(
         write(line)
 
     def once(config: TrainConfig) -> TrainConfig:
-        if not resume and chief:
-            run_folder.describe(folder, config, data.classes, data.divided)
-        trainer.train(config, data, folder, resume=resume, write=write, live=live, stop=stop)
+        if not resume:
+            if chief:
+                run_folder.describe(folder, config, data.classes, data.divided)
+            config = _settled_by_first(config, folder, strategy)
+        trainer.train(
+            config, data, folder, resume=resume, write=write, live=live, callbacks=callbacks,
+            stop=stop,
+        )  # fmt: skip
         return config
 
     if resume or not chief:
@@ -199,6 +210,17 @@ def _train(
     least = strategy.num_replicas_in_sync
     config = memory.halve_until_it_fits(once, config, folder, least=least, write=write)
     return config, data, report
+
+
+def _settled_by_first(config: TrainConfig, folder: Path, strategy: Any) -> TrainConfig:
+    """Wait until the first of several processes has settled the run, and take what it found out."""
+    if strategy.cluster_resolver is None:
+        return config
+    devices.told_by_first(strategy, 0.0)
+    if strategy.extended.should_checkpoint:
+        return config
+    told = TrainConfig(**toml.read_toml(folder / "config.toml"))
+    return dataclasses.replace(config, anchors=told.anchors, weights=told.weights)
 
 
 def _show(

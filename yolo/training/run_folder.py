@@ -47,6 +47,20 @@ def place(save_dir: str | Path, name: str) -> Path:
     return Path(save_dir) / name
 
 
+def free_place(config: TrainConfig) -> Path:
+    """Return where a new run will have its folder.
+
+    Raises:
+        ConfigError: a folder of this name exists already, or the name leads out of `save_dir`.
+    """
+    folder = place(config.save_dir, config.name or time.strftime("%Y-%m-%d_%H-%M-%S"))
+    if config.name is None:
+        return next(free for free in numbered(folder) if not free.exists())
+    if folder.exists():
+        raise ConfigError(_exists(folder))
+    return folder
+
+
 def create(config: TrainConfig) -> Path:
     """Make the folder of a new run and return it.
 
@@ -54,12 +68,7 @@ def create(config: TrainConfig) -> Path:
         ConfigError: a folder of this name exists already or cannot be made, or the name leads out
             of `save_dir`.
     """
-    name = config.name or time.strftime("%Y-%m-%d_%H-%M-%S")
-    folder = place(config.save_dir, name)
-    if config.name is None:
-        folder = next(free for free in numbered(folder) if not free.exists())
-    elif folder.exists():
-        raise ConfigError(_exists(folder))
+    folder = free_place(config)
     alone = not folder.parent.exists()
     try:
         folder.mkdir(parents=True)

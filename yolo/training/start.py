@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from yolo.errors import ConfigError, WeightsError
 from yolo.settings import toml
-from yolo.settings.model import AUTO, KEEP, NONE
+from yolo.settings.model import AUTO
 from yolo.settings.of_cfg import of_cfg
 from yolo.settings.train import TrainConfig, resolved
 from yolo.system.lock import lock
@@ -112,31 +111,31 @@ class Start:
                 ("--name or --resume, so that they find the same run folder",
                  not (config.name or self.resumed)),
                 ("--batch-size with a number, since auto tries several", not config.batch_size),
-                ("--anchors with a file; python -m yolo anchors fits one",
-                 self.given.get("anchors") == AUTO),
-                ("--weights with a file or a name", self.given.get("weights") == AUTO),
             )
             if wrong
         ]  # fmt: skip
         if lacking:
             raise ConfigError(f"several processes need {lacking[0]}")
 
-    def for_several(self, config: TrainConfig, write: Callable) -> TrainConfig:
-        """Return the settings of one of several processes, which find out nothing each for itself.
+    def several(self, config: TrainConfig, *, go_on: bool) -> tuple[Path, TrainConfig]:
+        """Return the folder that several processes will find, and the settings with its name.
 
         Args:
-            config: the settings.
-            write: called with the line that says so.
+            config: the settings, with data.
+            go_on: whether a run of this name goes on, or is started anew.
+
+        Raises:
+            ConfigError: there is a folder of this name, or the processes lack something.
         """
-        own: dict[str, Any] = {"anchors": KEEP, "weights": NONE}
-        found = {name: value for name, value in own.items() if getattr(config, name) == AUTO}
-        if found:
-            write(
-                f"several processes: --{' and --'.join(found)} auto is for one; give "
-                + " and ".join(f"--{name} FILE" for name in found)
-                + " for more than the model's own"
-            )
-        return dataclasses.replace(config, **found)
+        if self.resumed:
+            folder = self.resumed
+        elif go_on:
+            folder = run_folder.place(config.save_dir, config.name or "")
+        else:
+            folder = run_folder.free_place(config)
+        config = dataclasses.replace(config, name=config.name or folder.name)
+        dataclasses.replace(self, config=config).refuse_for_several()
+        return folder, config
 
     def folder(self, *, clear: bool = False) -> Path:
         """Return the run's folder, a new one unless the run goes on.

@@ -15,11 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-from tests.faults.full import devices, fixed, inputs, training
+from tests.faults.full import clusters, devices, fixed, inputs, training
 from tests.faults.full.table import Row, put_into
 from yolo.system.writing import write_text
 
-FAMILIES = {"training": training, "inputs": inputs, "fixed": fixed, "devices": devices}
+FAMILIES = {"training": training, "inputs": inputs, "fixed": fixed, "devices": devices,
+            "clusters": clusters}  # fmt: skip
 
 
 def _names(fault: str) -> set[str]:

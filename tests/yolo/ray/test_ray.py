@@ -1,0 +1,229 @@
+"""Training, prediction and evaluation on a Ray cluster of this machine.
+
+Two cores start Ray and four processes with TensorFlow: about forty seconds of processor time.
+"""
+
+import json
+import socket
+import sys
+
+import numpy as np
+import pytest
+
+import yolo.cli
+from yolo.data import demo
+from yolo.errors import ConfigError, DatasetError, YoloError
+from yolo.ray import prediction
+from yolo.ray.cluster import Cluster, packed, unpacked
+from yolo.training import checkpoint, job
+
+CONVOLUTION = """
+[convolutional]
+batch_normalize=1
+filters=8
+size=3
+stride=2
+pad=1
+activation=swish
+"""
+CFG = f"""
+[net]
+width=64
+height=64
+channels=3
+{CONVOLUTION * 5}
+[convolutional]
+filters=36
+size=1
+stride=1
+pad=1
+activation=linear
+
+[yolo]
+mask=0,1,2
+anchors=10,14, 23,27, 37,58
+classes=7
+num=3
+"""
+QUICK = {
+    "image_size": (64, 64), "batch_size": 6, "epochs": 3, "precision": "float32", "mosaic": 0.0,
+    "epochs_between_evaluations": 0, "accumulate": 2, "clip_norm": 1.0, "learning_rate": 1e-4,
+    "anchors": "auto", "sync_norm": True,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """Start Ray once for the tests of this file."""
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """Return a folder with a network's cfg and a data set of seven pictures to learn from."""
+    place = tmp_path_factory.mktemp("ray")
+    (place / "tiny.cfg").write_text(CFG, encoding="utf-8")
+    demo.write_shapes(place / "shapes", train=7, val=3, test=5)
+    return place
+
+
+@pytest.fixture(scope="module")
+def alone(work):
+    """Train in this process, and return the run."""
+    return run(work, "alone")
+
+
+def run(work, name, **others):
+    place = {"model": work / "tiny.cfg", "data": work / "shapes", "save_dir": work / "logs"}
+    return job.train(name=name, **place, **QUICK, **others)
+
+
+def test_two_workers_train_as_one_process(ray, work, alone):
+    from yolo.ray.training import on
+
+    lines = []
+    done = run(work, "both", engine=on(workers=2), write=lambda text, end="\n": lines.append(text))
+    assert done.result.map_all_point == alone.result.map_all_point
+    assert any(", 2 devices" in line for line in lines) and lines[-1].startswith("everything")
+    assert [path.name for path in (work / "logs").glob(".*")] == []
+    for mine, theirs in zip(alone.figures, done.figures, strict=True):
+        for key in set(mine) - {"seconds"}:
+            assert theirs[key] == pytest.approx(mine[key], rel=1e-5), key
+    arrays, others = (checkpoint.newest(one.folder)[1] for one in (alone, done))
+    weights = [key for key in arrays if not key.startswith("metric")]
+    assert max(float(np.abs(arrays[key] - others[key]).max()) for key in weights) < 1e-5
+
+
+def test_what_no_other_attempt_mends_is_said_once_and_nothing_is_left(ray, work):
+    from yolo.ray.training import on
+
+    with pytest.raises(ConfigError, match="a batch of 6 does not divide among 4 devices|room for"):
+        run(work, "wrong", engine=on(workers=4))
+    with pytest.raises(DatasetError):
+        settings = {"data": work / "nowhere", "save_dir": work / "logs", "model": work / "tiny.cfg"}
+        job.train(name="none", **settings, engine=on(workers=1))
+    names = {path.name for path in (work / "logs").iterdir()}
+    assert names <= {"alone", "both"}
+
+
+def test_many_pictures_are_detected_as_in_one_process(ray, work, alone, outcome, monkeypatch):
+    monkeypatch.chdir(work)
+    pictures = work / "pictures"
+    demo.write_shapes(work / "more", train=40, val=1, test=1)
+    pictures.mkdir()
+    for number, path in enumerate(sorted((work / "more").rglob("*.jpg"))[:40]):
+        path.rename(pictures / f"{number:02}.jpg")
+    (pictures / "07.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    words = ["pictures", "--weights", alone.best, "--score", "0.0001", "--save",
+             "csv,coco-results,crops", "--batch-size", "3"]  # fmt: skip
+    code, printed, _ = outcome(yolo.cli.predict_main, *words, "--out", "out")
+    (work / "out").rename(work / "single")
+    there = ["--engine", "ray", "--workers", "1,2"]
+    theirs, said, _ = outcome(yolo.cli.predict_main, *words, "--out", "out", *there)
+    assert (theirs, said.count("07.jpg: ")) == (code, 1) == (1, 1)
+    assert sorted(printed.splitlines()) == sorted(said.splitlines())
+    names = sorted(path.relative_to(work / "out") for path in (work / "out").rglob("*.*"))
+    assert len(names) > 41
+    for name in names:
+        assert (work / "out" / name).read_bytes() == (work / "single" / name).read_bytes(), name
+
+    words = ["--data", "shapes", "--weights", alone.best, "--json"]
+    assert outcome(yolo.cli.evaluate_main, *words, "one.json")[0] == 0
+    assert outcome(yolo.cli.evaluate_main, *words, "two.json", *there)[0] == 0
+    assert (work / "one.json").read_bytes() == (work / "two.json").read_bytes()
+
+
+def test_a_prediction_that_was_killed_goes_on(work, alone, monkeypatch):
+    """What the workers find is made up here, so that nothing but the going on is looked at."""
+    asked, paths = [], sorted((work / "shapes").rglob("*.jpg"))[:9]
+
+    def computed(cluster, open_model, chunks, settings):
+        for chunk in chunks:
+            asked.append(len(chunk))
+            yield json.dumps([
+                {"at": i, "size": [4, 6], "boxes": [[0, 0, 1 / 3, 2]], "scores": [0.1],
+                 "class_ids": [i % 2]}
+                for i in range(len(chunk))
+            ])  # fmt: skip
+
+    monkeypatch.setattr(prediction, "_computed", computed)
+    monkeypatch.setattr(prediction, "_BATCHES", 1)
+    options = {"cluster": Cluster(2), "open_model": None, "on_error": None, "pixels": False,
+               "kept": work / "kept", "batch_size": 2}  # fmt: skip
+
+    def found(**others):
+        for path, image, boxes in prediction.predict(alone.detector, paths, **options | others):
+            yield path, image.shape, boxes.boxes_xyxy.tolist(), boxes.class_ids.tolist()
+
+    broken = found()
+    first = [next(broken) for _ in range(3)]
+    broken.close()
+    assert asked == [2, 2] and (work / "kept").exists()
+    whole = list(found())
+    assert asked == [2, 2, 2, 3] and not (work / "kept").exists()
+    assert whole[:3] == first and [one[0] for one in whole] == paths
+    (work / "kept").write_text("of another\n[]\n", encoding="utf-8")
+    assert len(list(found(batch_size=9))) == 9 and asked[4:] == [9]
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["--workers", "2"], "--workers is for --engine ray"),
+        (["--engine", "ray"], "needs --workers N"),
+        (["--engine", "ray", "--workers", "0"], "not a whole number"),
+        (["--engine", "ray", "--workers", "3,2"], "LEAST,MOST"),
+        (["--engine", "ray", "--workers", "2,3", "--data", "x"], "one number"),
+        (["--engine", "ray", "--workers", "2", "--check"], "without --engine"),
+        (["--engine", "ray", "--workers", "2", "--data", "x", "--gpus", "0"], "--gpus is Ray's"),
+        (["--engine", "ray", "--workers", "2", "--data", "x", "--batch-size", "auto"], "batch"),
+    ],
+)
+def test_options_that_go_nowhere(tmp_path, monkeypatch, outcome, words, expected):
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = outcome(yolo.cli.train_main, *words)
+    assert code == 2 and expected in errors and errors.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["0"], ["a.jpg", "--show"], ["a.jpg", "--benchmark"]])
+def test_a_camera_and_a_window_stay_at_this_machine(tmp_path, monkeypatch, outcome, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"")
+    more = ["--weights", "no.keras", "--engine", "ray", "--workers", "2"]
+    code, _, errors = outcome(yolo.cli.predict_main, *words, *more)
+    assert code == 2 and "--engine ray" in errors and errors.count("\n") == 1
+
+
+def test_an_address_at_which_nobody_answers():
+    pytest.importorskip("ray")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    for one in (address, f"ray://{address}"):
+        with pytest.raises(ConfigError, match="nobody answers there"), Cluster(1, one).connected():
+            pass
+
+
+def test_no_ray_is_said_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(YoloError, match=r'pip install "ray\[default,train,data\]"'):
+        Cluster(1).connected().__enter__()
+
+
+def test_more_workers_than_there_is_room_for(ray):
+    with pytest.raises(ConfigError, match=r"room for 2 \(2 CPU on 1 node\)"):
+        Cluster(3).resources(ray)
+    assert Cluster(3, wait=True).resources(ray) == Cluster(2).resources(ray) == {"CPU": 1}
+
+
+def test_errors_cross_processes():
+    for error in (YoloError("a"), ConfigError("b"), DatasetError("c")):
+        again = unpacked(packed(error))
+        assert (type(again), str(again)) == (type(error), str(error))
+    assert type(unpacked(packed(OSError("d")))) is YoloError
+    with pytest.raises(ConfigError, match="LEAST,MOST"):
+        Cluster((3, 2))

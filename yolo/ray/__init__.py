@@ -1,0 +1,1 @@
+"""Training and prediction on a Ray cluster. Optional: nothing else imports Ray."""
