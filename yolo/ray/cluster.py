@@ -66,7 +66,7 @@ class Cluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told of a run
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray = import_optional("ray", '"ray[default,train,data]"', "--engine ray")
-        if ray.is_initialized():  # by a notebook, whose connection it stays
+        if ray.is_initialized() and not self.address:  # by a notebook, whose connection it stays
             yield ray
             return
         address = self.address or os.environ.get("RAY_ADDRESS")

@@ -42,7 +42,8 @@ EPOCHS = 12
 TRAIN = [
     "train.py", "--data", "shapes", "--model", "tiny.cfg", "--image-size", "64", "--batch-size",
     "2", "--epochs", str(EPOCHS), "--precision", "float32", "--epochs-between-evaluations", "0",
-    "--engine", "ray", "--workers", "2", "--continue",
+    "--engine", "ray", "--workers", "2", "--continue", "--weights",
+    "none",
 ]  # fmt: skip
 PATIENCE = 900  # seconds for one command; a machine with other work takes its time
 

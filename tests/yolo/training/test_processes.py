@@ -69,15 +69,15 @@ def test_a_tf_config_that_makes_no_sense(monkeypatch, text, words):
 OPTIONS = {
     "--image-size": "64", "--batch-size": "6", "--epochs": "4", "--precision": "float32",
     "--epochs-between-evaluations": "2", "--accumulate": "2", "--clip-norm": "1",
-    "--learning-rate": "0.001",
+    "--learning-rate": "0.001", "--weights": "none",
 }  # fmt: skip
 
 
-def start(work, data, index, addresses):
+def start(work, data, index, addresses, logs):
     """Start one of two processes of a training, whatever a launcher would do besides."""
     options = [word for pair in OPTIONS.items() for word in pair]
     words = [sys.executable, "-m", "tests.faults.full.small", "--data", data, "--name", "run",
-             "--continue", "--sync-norm", *options]  # fmt: skip
+             "--continue", "--sync-norm", "--save-dir", logs, *options]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(ROOT), "SMALL_DROPOUT": "0",
            "TF_CONFIG": config_of({"worker": addresses}, index=index)}  # fmt: skip
     return children.Child(words, cwd=work, env=env)
@@ -112,8 +112,9 @@ def test_two_processes_stopped_and_resumed_train_as_one(small_run, tmp_path, mon
     places = [tmp_path / "first", tmp_path / "second"]
     for place in places:
         place.mkdir()
-    folder, addresses = places[0] / "logs" / "run", free_addresses()
-    processes = [start(place, data, i, addresses) for i, place in enumerate(places)]
+    logs, addresses = places[0] / "logs", free_addresses()
+    folder = logs / "run"
+    processes = [start(place, data, i, addresses, logs) for i, place in enumerate(places)]
     until = time.monotonic() + 300
     while not checkpoint_steps(folder) and time.monotonic() < until:
         assert all(process.poll() is None for process in processes), ended(processes)
@@ -125,7 +126,7 @@ def test_two_processes_stopped_and_resumed_train_as_one(small_run, tmp_path, mon
     assert list(places[1].rglob("*")) == [], "the first process alone writes"
 
     addresses = free_addresses()
-    codes, said = ended([start(places[0], data, i, addresses) for i in range(2)])
+    codes, said = ended([start(places[0], data, i, addresses, logs) for i in range(2)])
     assert codes == [0, 0], said
     assert "2 devices" in said[0] and "epoch 1/4" not in said[0] and "mAP50" in said[1]
 
