@@ -125,6 +125,7 @@ class Detector(KerasExport, ReplicatedModel):
 
     def call(self, images, training=None):
         """Return the network's raw outputs for images (B, H, W, 3), 0..255 RGB."""
+        forks.refuse()
         if training and keras.backend.backend() == "tensorflow":
             remember = getattr(self.optimizer, "remember", None)
             if remember is not None:  # an optimizer of ours, which may refuse the step
@@ -338,7 +339,8 @@ class Detector(KerasExport, ReplicatedModel):
             For each picture its `Detections`, boxes in pixels of the picture given.
 
         Raises:
-            ValueError: these are no pictures, or the model's weights are not numbers.
+            ValueError: these are no pictures, a threshold is out of its range, or the model's
+                weights are not numbers.
             DatasetError: a file cannot be read.
         """
         return postprocess.detect(

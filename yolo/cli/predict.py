@@ -173,7 +173,7 @@ class _Run:
             kinds["coco-results"] = None
         if "coco-results" in kinds:  # which has the ranking below what is shown, too
             ranked = predictor.ranked(model, tile=args.tile).chosen(**asked)
-            settings.update({name: getattr(ranked, name) for name in asked})
+            settings.update({name: getattr(ranked, name) for name in asked}, clip=False)
         self.stop, self.ended = stop, lambda: stop.requested
         self.out = Path(args.out)
         self.writers = [WRITERS[kind](self.out, model.classes) for kind in kinds]
@@ -215,7 +215,7 @@ class _Run:
         look = self.predict_there or predictor.predict
         results = look(self.model, paths, on_error=self._fail, ended=self.ended, **self.settings)
         for number, (path, image, ranked) in enumerate(results, 1):
-            found = self._shown(ranked)
+            found, ranked = self._shown(ranked, image)
             name = common.free_name(path, self.names, of_others=self._of_others)
             stem = Path(name).stem
             drawn = None if self.args.no_draw else self.out / f"{stem}.jpg"
@@ -253,7 +253,7 @@ class _Run:
                     )
                 results = predictor.predict_frames(self.model, frames, **self.settings | others)
                 for number, (image, ranked) in enumerate(results):
-                    found = self._shown(ranked)
+                    found, ranked = self._shown(ranked, image)
                     stem = f"{Path(name).stem}_frame_{number:06d}"
                     more = self._take(image, found, source=frames.name, stem=stem, frame=number,
                                       video=writer, ranked=ranked)  # fmt: skip
@@ -270,9 +270,10 @@ class _Run:
             self.screen.write(f"drawn: {writer.path}")
         return more
 
-    def _shown(self, ranked):
-        """Return what is drawn, counted and written of all that is scored."""
-        return ranked.where(score=self.shown.score_threshold)[: self.shown.max_detections]
+    def _shown(self, ranked, image):
+        """Return what is drawn, counted and written of all that is scored, and that, both cut."""
+        found = ranked.where(score=self.shown.score_threshold)[: self.shown.max_detections]
+        return (one.clipped(image.shape[:2]) for one in (found, ranked))
 
     def _take(self, image, found, *, video=None, drawn=None, **about) -> bool:
         """Draw, show and write one result; tell whether to go on."""

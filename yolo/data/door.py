@@ -2,7 +2,8 @@
 
 The objects of every batch are looked at, which takes less than a millisecond; the values of the
 pictures only in the first `FIRST` batches of a pass, or of the first `PICTURES` of an array: that
-is a walk over them, and none where they are uint8.
+is two walks over them, and none where they are uint8. That they are finite is seen in all of them,
+by one walk.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 import keras
 
-from yolo.data.one_batch import check_batch, check_structure
+from yolo.data.one_batch import check_alone, check_batch, check_structure
+from yolo.pictures.fit import check_finite
 from yolo.system import forks
 
 FIRST = 2
@@ -54,6 +56,8 @@ class Door:
         """
         tf = sys.modules.get("tensorflow")
         if truth is not None or hasattr(data, "shape") or isinstance(data, dict | list | tuple):
+            if truth is None:
+                check_alone(data)
             self._check_arrays((data, truth))
         elif tf is not None and isinstance(data, tf.data.Dataset):
             self._check_form(data.element_spec)
@@ -117,11 +121,15 @@ class Door:
     def _check_arrays(self, element: tuple) -> None:
         self._check_form(element)
         images, truth = element
+        if "float" in str(images.dtype):  # others need no walk, nor a copy
+            check_finite(_numpy(images))
         self._check(images[:PICTURES], truth, pixels=True)
 
     def _check(self, images: Any, truth: Any, *, pixels: bool) -> None:
         images, boxes, classes = map(_numpy, (images, truth["boxes"], truth["classes"]))
         check_batch(images, boxes, classes, self.num_classes, pixels=pixels)
+        if not pixels:
+            check_finite(images)
 
     def _look_in_graph(self, number: Any, element: tuple) -> tuple:
         import tensorflow as tf

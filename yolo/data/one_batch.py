@@ -20,6 +20,7 @@ EXPECTED = (
 )
 # No picture holds only objects that end before its second pixel, nor boxes one picture away.
 SHARES_END = 1.5
+_TURNED = "boxes[..., [1, 0, 3, 2]]"
 
 
 def check_structure(element: Any) -> None:
@@ -35,10 +36,11 @@ def check_structure(element: Any) -> None:
         names = list(element)
         images = next((name for name in names if "image" in str(name)), "images")
         truth = next((name for name in names if name != images), "bounding_boxes")
+        called = _names(element.get(truth))
         raise _other_form(
             f"a dictionary of {_listed(names)}",
-            f'data.map(lambda d: (d["{images}"], {{"boxes": d["{truth}"]["boxes"], '
-            f'"classes": d["{truth}"]["classes"]}}))',
+            f'data.map(lambda d: (d["{images}"], {{"boxes": d["{truth}"]["{called[0]}"], '
+            f'"classes": d["{truth}"]["{called[1]}"]}}))',
         )
     if not isinstance(element, tuple | list) or len(element) not in (2, 3):
         raise _other_form(_kind(element), "fit(images, truth) or a data set of such pairs")
@@ -63,6 +65,21 @@ def check_structure(element: Any) -> None:
         raise _other_form(f"boxes {boxes} and classes {classes}", "one class id for each box")
 
 
+def check_alone(data: Any) -> None:
+    """Refuse what came to `fit` without truth, and is no data set.
+
+    Raises:
+        ValueError: always; the message says what to write.
+    """
+    if isinstance(data, Mapping):
+        check_structure(data)
+    if isinstance(data, tuple | list) and data:
+        one = len(data) == 2 and hasattr(data[0], "shape") and isinstance(data[1], Mapping)
+        write = "fit(*data)" if one else "fit((batch for batch in data)) for a list of batches"
+        raise _other_form(_kind(data), write)
+    raise _other_form(f"{_kind(data)} alone", "fit(images, truth)")
+
+
 def check_batch(images: Any, boxes: Any, classes: Any, num_classes: int, *, pixels: bool) -> None:
     """Refuse values that no picture, box or class id has.
 
@@ -80,7 +97,10 @@ def check_batch(images: Any, boxes: Any, classes: Any, num_classes: int, *, pixe
     if pixels:
         check_pixels(images)
     _check_classes(classes, num_classes)
-    _check_boxes(np.asarray(boxes, np.float64), classes != PADDING, images.shape[1:3])
+    boxes, real, size = np.asarray(boxes, np.float64), classes != PADDING, images.shape[1:3]
+    _check_boxes(boxes, real, size)
+    if pixels and real.any():
+        _check_order(boxes[real], size)
 
 
 def _check_classes(classes: np.ndarray, num_classes: int) -> None:
@@ -123,6 +143,18 @@ def _check_boxes(boxes: np.ndarray, real: np.ndarray, size: tuple[int, int]) -> 
     )  # fmt: skip
 
 
+def _check_order(objects: np.ndarray, size: tuple[int, int]) -> None:
+    """Refuse boxes (n, 4) that reach over the picture's edge where y1, x1, y2, x2 would fit."""
+    height, width = size
+    over = (objects < -1) | (objects > np.array([width, height, width, height]) + 1)
+    if over.any() and (write := _remedy(objects, size)).startswith(_TURNED):
+        box = ", ".join(f"{side:g}" for side in objects[over.any(-1)][0])
+        raise ValueError(
+            f"boxes: expected x1, y1, x2, y2 in pictures of {width}x{height}, received ({box}); "
+            f"write {write}, or cut them at the edge"
+        )
+
+
 def _remedy(objects: np.ndarray, size: tuple[int, int]) -> str:
     """Return what to write for boxes (n, 4) that are no corners, by what would make them some."""
     height, width = size
@@ -134,7 +166,7 @@ def _remedy(objects: np.ndarray, size: tuple[int, int]) -> str:
 
     first, last = objects[:, :2], objects[:, 2:]
     if fits(objects[:, [1, 0, 3, 2]]):
-        return "boxes[..., [1, 0, 3, 2]] if they are y1, x1, y2, x2"
+        return f"{_TURNED} if they are y1, x1, y2, x2"
     if (last >= 0).all() and fits(np.concatenate([first, first + last], 1)):
         return (
             "np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1) if they are "
@@ -159,6 +191,13 @@ def _refuse(boxes: np.ndarray, wrong: np.ndarray, expected: str, write: str) -> 
 
 
 def _check_truth_form(truth: Any) -> None:
+    if isinstance(truth, tuple | list) and truth and isinstance(truth[0], Mapping):
+        boxes, classes = _names(truth[0])
+        raise _other_form(
+            "a list of dictionaries for the objects",
+            f'{{"boxes": np.stack([one["{boxes}"] for one in truth]), "classes": '
+            f'np.stack([one["{classes}"] for one in truth])}}, padded to one length',
+        )
     if isinstance(truth, tuple | list) and len(truth) == 2:
         raise _other_form(
             f"({_kind(truth[0])}, {_kind(truth[1])}) for the objects",
@@ -172,16 +211,23 @@ def _check_truth_form(truth: Any) -> None:
         )
     lacking = [name for name in ("boxes", "classes") if name not in truth]
     if lacking:
-        others = [str(name) for name in truth if name not in ("boxes", "classes")]
-        found = {"boxes": "boxes", "classes": "classes"}
-        for name in lacking:
-            like = ("box",) if name == "boxes" else ("label", "class", "categor", "id")
-            guess = [other for other in others if any(word in other.lower() for word in like)]
-            found[name] = guess[0] if guess else "..."
+        boxes, classes = _names(truth)
         raise _other_form(
             f"a dictionary of {_listed(truth)} for the objects",
-            f'{{"boxes": truth["{found["boxes"]}"], "classes": truth["{found["classes"]}"]}}',
+            f'{{"boxes": truth["{boxes}"], "classes": truth["{classes}"]}}',
         )
+
+
+def _names(truth: Any) -> tuple[str, str]:
+    """Return what a dictionary of objects calls boxes and classes, as far as one can guess."""
+    if not isinstance(truth, Mapping):
+        return "boxes", "classes"
+    found = []
+    for name, like in (("boxes", ("box",)), ("classes", ("label", "class", "categor", "id"))):
+        others = [str(other) for other in truth if other not in ("boxes", "classes")]
+        guess = [other for other in others if any(word in other.lower() for word in like)]
+        found.append(name if name in truth else guess[0] if guess else "...")
+    return found[0], found[1]
 
 
 def _shape(value: Any, name: str) -> tuple | None:

@@ -114,25 +114,29 @@ def detect_tiled(
     thresholds = model.thresholds.chosen(**asked)
     kept = merge(
         together, np.concatenate(cut), iou_threshold=thresholds.iou_threshold,
-        one_label=thresholds.one_label,
+        one_label=thresholds.one_label, sure=model.thresholds.score_threshold,
     )  # fmt: skip
     return kept[: thresholds.max_detections]
 
 
 def merge(
-    found: Detections, cut: np.ndarray, *, iou_threshold: float, one_label: bool = False
-) -> Detections:
+    found: Detections, cut: np.ndarray, *, iou_threshold: float, one_label: bool = False,
+    sure: float = 0.0,
+) -> Detections:  # fmt: skip
     """Keep one detection for each object that several tiles saw.
 
     Of two detections of a class that overlap by more than the threshold the better one stays.
     Before that, one that was cut by its tile's edge gives way to any whole one of its class that
-    covers half of it: the part of a car may score more than the car.
+    covers half of it: the part of a car may score more than the car. To one that is not sure only
+    parts that score no more give way, so that what scores `sure` and more stays the same whatever
+    else is looked at.
 
     Args:
         found: the detections of all tiles, in pixels of the picture.
         cut: (N,) bool, whether a tile's edge may have cut the detection.
         iou_threshold: in 0..1.
         one_label: take all classes for one.
+        sure: the score from which on a whole detection is sure.
 
     Returns:
         The detections that stay, best first.
@@ -141,10 +145,12 @@ def merge(
     groups = np.zeros(len(found), int) if one_label else found.class_ids
     for group in np.unique(groups):
         mine = np.flatnonzero(groups == group)
-        boxes, parts = found.boxes_xyxy[mine], cut[mine]
+        boxes, parts, sureness = found.boxes_xyxy[mine], cut[mine], found.scores[mine].clip(0, sure)
         covered = np.zeros(len(mine), bool)
         if parts.any() and not parts.all():
-            covered[parts] = covered_share(boxes[parts], boxes[~parts]).max(axis=1) > _COVERED
+            share = covered_share(boxes[parts], boxes[~parts])
+            gives_way = sureness[parts, None] <= sureness[~parts]
+            covered[parts] = ((share > _COVERED) & gives_way).any(axis=1)
         mine = mine[~covered]
         best = nms(found.boxes_xyxy[mine], found.scores[mine], iou_threshold=iou_threshold)
         kept.append(mine[best])

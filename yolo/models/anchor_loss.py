@@ -13,6 +13,7 @@ from keras import ops
 
 import keras_focal
 from yolo.errors import ConfigError
+from yolo.system.reading import shortened
 
 # Those of `loss_names.SCALING_OF`
 NAMED_LOSSES = {
@@ -125,7 +126,8 @@ class AnchorLoss:
     def check(self, classes: int) -> None:
         """Try the loss on a few values, and refuse one that does not work element by element.
 
-        Each loss must move with its own logit, and with no other.
+        Each loss must move with its own logit where that is wrong, and with no other's logit or
+        label, however far they go.
 
         Args:
             classes: the length of the last axis that it will meet.
@@ -134,29 +136,37 @@ class AnchorLoss:
             ValueError: it does not; the message names what to take instead.
         """
         last = classes if isinstance(self.loss, keras_focal.ElementLoss) else 1
-        logits = np.linspace(-0.7, 0.6, 2 * last, dtype="float32")
-        truth = np.arange(2 * last, dtype="float32").reshape(1, 2, last) % 2
-
-        def values(logits):
-            found = self._elements(
-                ops.convert_to_tensor(truth), ops.convert_to_tensor(logits.reshape(truth.shape))
-            )
-            return ops.convert_to_numpy(found).ravel()
-
+        truth = np.arange(2 * last, dtype="float32") % 2
+        wrong = (1 - 2 * truth) * np.linspace(0.2, 0.7, 2 * last, dtype="float32")
         if type(self.loss) in INSTEAD:
             raise self._refused("one for all classes together")
-        tf = sys.modules.get("tensorflow")
-        faults = () if tf is None else (tf.errors.InvalidArgumentError,)
-        try:
-            before = values(logits)
+        for logits in (wrong, -wrong):
+            before = self._tried(truth, logits)
             if before.size != logits.size:
                 raise self._refused(f"{before.size} for {logits.size}")
             for moved in sorted({0, 1, logits.size - 1}):
-                here = np.arange(logits.size) == moved
-                if ((values(logits + np.float32(0.5) * here) != before) != here).any():
-                    raise self._refused("some that depend on the logits of others, or on none")
-        except faults:
-            raise self._refused("an error") from None
+                here = (np.arange(logits.size) == moved).astype("float32")
+                near, far = (self._tried(truth, logits + step * here) for step in (0.5, 4.0))
+                turned = self._tried(np.abs(truth - here), logits)
+                others = [(found != before)[here == 0].any() for found in (near, far, turned)]
+                deaf = logits is wrong and near[moved] == before[moved]
+                if any(others) or deaf:
+                    raise self._refused(
+                        "some that depend on the logits or labels of others, or on no logit"
+                    )
+
+    def _tried(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Return what the loss makes of as many labels and logits, in the rows of two anchors."""
+        tf = sys.modules.get("tensorflow")
+        faults = (TypeError, ValueError, *(() if tf is None else (tf.errors.OpError,)))
+        tensors = (ops.convert_to_tensor(part.reshape(1, 2, -1)) for part in (truth, logits))
+        try:
+            return ops.convert_to_numpy(self._elements(*tensors)).ravel()
+        except faults as error:
+            if isinstance(self.loss, keras_focal.ElementLoss):
+                raise  # which says what it expected
+            line = str(error).partition("\n")[0]
+            raise self._refused(f"an error ({shortened(line)})") from None
 
     def _refused(self, received: str) -> ValueError:
         name = getattr(self.loss, "__name__", type(self.loss).__name__)

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 # Average precision looks at the whole ranking (COCO's figures at the best 100 of each class).
 RANKED_FROM, RANKED = 0.001, 300  # the least score, and how many objects a picture at least
 NOTED = ("one_label", "max_detections")  # what training finds out of its data
 MATCH_IOU = 0.5  # overlap of a detection and its object that is a hit
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) <= 1
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and int(value) > 0
+
+
+def _is_flag(value: Any) -> bool:
+    return value in (True, False)
+
+
+_EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "score_threshold": (_is_share, "a number from 0 to 1"),
+    "iou_threshold": (_is_share, "a number from 0 to 1"),
+    "max_detections": (_is_count, "a whole number from 1"),
+    "one_label": (_is_flag, "True or False"),
+}
 
 
 def notes_fit(notes: dict) -> bool:
@@ -35,11 +57,18 @@ class Thresholds(NamedTuple):
     def chosen(self, **asked: Any) -> Thresholds:
         """Return these with others in the place of those that are asked for; None asks for none.
 
+        Raises:
+            ValueError: one is no such number, or has another name.
+
         Example:
             >>> Thresholds(0.25, 0.5).chosen(score_threshold=0.1, iou_threshold=None)
             Thresholds(score_threshold=0.1, iou_threshold=0.5, max_detections=100, one_label=False)
         """
-        return self._replace(**{name: one for name, one in asked.items() if one is not None})
+        asked = {name: one for name, one in asked.items() if one is not None}
+        for name, one in asked.items():
+            if name in _EXPECTED and not _EXPECTED[name][0](one):
+                raise ValueError(f"{name}: expected {_EXPECTED[name][1]}, received {one!r}")
+        return self._replace(**asked)
 
     def noted(self, notes: dict) -> Thresholds:
         """Return these with `one_label` and `max_detections` as a model notes them."""

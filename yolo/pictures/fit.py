@@ -11,6 +11,7 @@ from yolo.pictures.files import cv2
 from yolo.pictures.sizes import RESIZE_MODES, SIZE_MULTIPLE
 
 GREY = 128
+OVERSHOOT = 64  # an interpolation of 0..255 reaches over by less, a picture without its mean more
 NORMALISED_END = 10  # no deviation of a colour is so small that a picture would reach further
 
 
@@ -134,8 +135,8 @@ def check_pixels(images: np.ndarray) -> None:
         images: any shape.
 
     Raises:
-        ValueError: these are no numbers, not finite, integers outside 0..255 (a 16-bit picture),
-            or floats of 0..1 or otherwise normalised.
+        ValueError: these are no numbers, not finite, outside 0..255 (a 16-bit picture, or one with
+            a mean taken away), or floats of 0..1 or otherwise normalised.
     """
     if images.dtype == np.uint8 or not images.size:
         return
@@ -143,9 +144,8 @@ def check_pixels(images: np.ndarray) -> None:
         images = images.astype(np.float32)
     if images.dtype.kind not in "biuf":
         raise ValueError(f"pictures hold numbers in 0..255. Received: dtype {images.dtype}.")
+    check_finite(images)
     low, high = images.min(), images.max()
-    if not np.isfinite([low, high]).all():
-        raise ValueError("pictures hold numbers in 0..255. Received: some that are not finite.")
     if images.dtype.kind in "bf" and 0 < high <= 1:
         raise ValueError(
             f"pictures hold numbers in 0..255. Received: {images.dtype} up to {high}, as of 0..1; "
@@ -156,8 +156,29 @@ def check_pixels(images: np.ndarray) -> None:
             f"pictures hold numbers in 0..255. Received: {low:g} to {high:g}, as of normalised "
             "ones; leave the normalisation out."
         )
-    if images.dtype.kind in "iu" and (low < 0 or high > 255):
-        raise ValueError(f"pictures hold numbers in 0..255. Received: {low}..{high}; scale them.")
+    over = 0 if images.dtype.kind in "iu" else OVERSHOOT
+    if low < -over or high > 255 + over:
+        raise ValueError(
+            f"pictures hold numbers in 0..255. Received: {low:g}..{high:g}; scale them, and take "
+            "no mean away."
+        )
+
+
+def check_finite(images: np.ndarray) -> None:
+    """Refuse pictures with numbers that are NaN or infinite; integers are none.
+
+    Args:
+        images: any shape.
+
+    Raises:
+        ValueError: some are not finite.
+    """
+    if images.dtype.kind != "f" and images.dtype.name != "bfloat16":
+        return
+    with np.errstate(invalid="ignore"):  # one walk, and no other array
+        total = images.sum(dtype=np.result_type(images.dtype, np.float32))
+    if not np.isfinite(total):
+        raise ValueError("pictures hold numbers in 0..255. Received: some that are not finite.")
 
 
 def fit_image(

@@ -125,6 +125,10 @@ def _of_numbers(values: Any) -> bool:
 
 def _no_picture(array: np.ndarray, write: str) -> ValueError:
     received = f"shape {array.shape}"
-    if array.dtype == object:
-        received = f"a {type(array.item()).__name__}" if array.size == 1 else "several objects"
+    if not array.ndim:
+        received = f"a {type(array.item()).__name__}"
+    elif array.dtype == object:
+        received = "several objects"
+    if array.dtype.kind == "S":
+        write = "os.fsdecode(path), or Image.open(io.BytesIO(data)) for a file's bytes"
     return ValueError(f"no picture: {EXPECTED}; received {received}; write {write}")

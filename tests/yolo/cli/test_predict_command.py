@@ -137,6 +137,30 @@ def test_the_heat_of_other_classes_is_not_shown(predict, tmp_path, spots):
     assert not np.allclose(cat, dog, atol=30)
 
 
+@pytest.mark.parametrize("tile", [(), ("--tile", "48x64")])
+def test_what_is_shown_does_not_hang_on_what_is_saved(predict, tmp_path, tile, monkeypatch):
+    """Boxes all over, some beside the picture, and more than are shown."""
+    rng = np.random.default_rng(3)
+    corners = rng.uniform(-40, 128, (400, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(5, 20, (400, 2))], 1)
+    scores = rng.uniform(0, 0.9, (400, 2)).astype(np.float32)
+
+    def raw(images):
+        return {
+            "boxes": np.repeat(boxes[None].astype(np.float32), len(images), 0),
+            "scores": np.repeat(scores[None], len(images), 0),
+        }
+
+    monkeypatch.setattr(predict.model, "predict_raw", raw)
+    write_image(tmp_path / "a.png", np.zeros((96, 160, 3), np.uint8))
+    found = {}
+    for more in ((), ("--save", "coco")):
+        options = (*tile, *more, "--out", "o" + "".join(more))
+        assert predict("a.png", *options, "--no-draw")[0] == 0
+        found[more] = entries(tmp_path / options[-1])[0]["objects"]
+    assert found[()] == found["--save", "coco"] and len(found[()]) > 40
+
+
 def test_a_heat_map_is_a_drawing(predict):
     code, _, err = predict("a.png", "--heatmap", "--no-draw")
     assert code == 2 and "leave out --no-draw" in err

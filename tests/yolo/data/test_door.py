@@ -106,6 +106,55 @@ def test_values_of_pictures_are_looked_at_in_the_first_batches_only():
         list(Door(1, check_sides).checked(pair for pair in late[1:])[0])
 
 
+@pytest.mark.parametrize("door", DOORS)
+def test_pictures_that_are_not_finite_are_seen_in_every_batch(door):
+    images = np.full((33, 32, 32, 3), 90, np.float32)
+    images[-1, 5, 5, 1] = np.nan
+    truth = {"boxes": np.tile(BOX / 2, (33, 1, 1)), "classes": np.zeros((33, 1), np.int32)}
+    parts = [(images[i : i + 1], {k: v[i : i + 1] for k, v in truth.items()}) for i in range(33)]
+    data = {
+        "arrays": (images, truth),
+        "data set": (tf.data.Dataset.from_tensor_slices((images, truth)).batch(1), None),
+        "generator": ((part for part in parts), None),
+        "PyDataset": (Batches(parts), None),
+    }[door]
+    found = Door(1, check_sides)
+    with pytest.raises(ValueError, match="some that are not finite"), found.explained():
+        checked = found.checked(*data)[0]
+        list(checked if door != "PyDataset" else map(checked.__getitem__, range(33)))
+
+
+def test_what_comes_without_truth_is_told_how_to_bring_it():
+    _, (images, truth) = batches(0, 0)
+    door = Door(1, check_sides)
+    for data, words in [
+        (images, r"alone; .* write fit\(images, truth\)"),
+        ((images, truth), r"received a tuple; .* write fit\(\*data\)"),
+        ([(images, truth)], r"received a list; .* write fit\(\(batch for batch in data\)\)"),
+        (
+            {"image": images, "objects": {"bbox": 0, "label": 0}},
+            r'"boxes": d\["objects"\]\["bbox"\], "classes": d\["objects"\]\["label"\]',
+        ),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            door.checked(data)
+    listed = [{"boxes": boxes, "labels": ids} for boxes, ids in zip(*truth.values(), strict=True)]
+    with pytest.raises(ValueError, match=r"np.stack\(\[one\[\"labels\"\] for one in truth\]\)"):
+        door.checked(images, listed)
+
+
+def test_boxes_that_fit_only_as_y_and_x_are_refused_though_they_are_corners():
+    images, ids = np.zeros((1, 64, 96, 3), np.uint8), np.int32([[0, 0]])
+    turned = np.float32([[[8, 50, 30, 90], [4, 4, 60, 95]]])
+    with pytest.raises(
+        ValueError, match=r"received \(8, 50, 30, 90\); write boxes\[..., \[1, 0, 3"
+    ):
+        check_batch(images, turned, ids, 1, pixels=True)
+    check_batch(images, turned[..., [1, 0, 3, 2]], ids, 1, pixels=True)
+    uncut = np.float32([[[-20, 8, 90, 60], [50, 40, 99, 80]]])
+    check_batch(images, uncut, ids, 1, pixels=True)
+
+
 def wrong(rng):
     """Return a batch with one fault drawn by chance, and what its line says."""
     count, rows = rng.integers(1, 4), rng.integers(1, 4)

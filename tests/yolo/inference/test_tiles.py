@@ -93,6 +93,25 @@ def test_a_part_gives_way_to_the_whole_even_if_it_scores_more():
     assert kept.labels == ["b", "a", "a"], "another class, and a part without a whole, stay"
 
 
+def test_what_is_sure_does_not_hang_on_what_is_not():
+    """Far below what is shown, something covers everything."""
+    whole, part, lesser = [0, 0, 100, 50], [0, 0, 40, 50], [60, 0, 100, 50]
+    found = Detections([whole, part, lesser], [0.01, 0.9, 0.005], [0, 0, 0], ("a",))
+    cut = np.array([False, True, True])
+    kept = tiles.merge(found, cut, iou_threshold=0.45, sure=0.25)
+    assert kept.boxes_xyxy.tolist() == [part, whole], "the lesser part gave way"
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 60, (300, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(5, 60, (300, 2))], 1)
+    many = Detections(boxes, rng.uniform(0, 1, 300), rng.integers(0, 2, 300), ("a", "b"))
+    cut, sure = rng.uniform(size=300) < 0.5, many.scores >= 0.25
+    for options in ({}, {"one_label": True}):
+        options |= {"iou_threshold": 0.45, "sure": 0.25}
+        every = tiles.merge(many, cut, **options).where(score=0.25)
+        alone = tiles.merge(many[sure], cut[sure], **options)
+        assert every.to_json() == alone.to_json() and 10 < len(alone) < sure.sum()
+
+
 def test_nothing_merges_to_nothing():
     kept = tiles.merge(Detections.empty(("a",)), np.zeros(0, bool), iou_threshold=0.5)
     assert len(kept) == 0

@@ -13,6 +13,22 @@ MODELS = {
 }
 
 
+def per_positive(y_true, logits):
+    """Divide by the number of positives, so that each value depends on all labels."""
+    return ops.square(y_true - logits) / ops.sum(y_true)
+
+
+def hardest(y_true, logits):
+    """Keep what is more than half of the batch's largest, which only far logits show."""
+    values = ops.square(y_true - logits)
+    return ops.where(values > 0.5 * ops.max(values), values, 0.0)
+
+
+def within_margin(y_true, logits):
+    """Be content with logits on the right side."""
+    return ops.relu(0.1 - (2.0 * y_true - 1.0) * logits)
+
+
 def normalised(y_true, logits):
     """Divide by the batch's largest, so that each value depends on all logits."""
     values = ops.square(y_true - logits)
@@ -31,8 +47,17 @@ def normalised(y_true, logits):
         (keras.losses.Dice(), "1 for 2 from Dice", "keras_focal.FocalLoss()"),
         (keras.losses.Tversky(), "1 for 2 from Tversky", "keras_focal.FocalLoss()"),
         (lambda y, z: ops.mean(ops.square(y - z)), "1 for 2", "keras_focal.FocalLoss()"),
-        (lambda y, z: 0.0 * (y - z), "or on none from <lambda>", "keras_focal.FocalLoss()"),
-        (normalised, "depend on the logits of others.* from normalised", "keras_focal.FocalLoss()"),
+        (lambda y, z: 0.0 * (y - z), "or on no logit from <lambda>", "keras_focal.FocalLoss()"),
+        (per_positive, "labels of others, or", "keras_focal.FocalLoss()"),
+        (hardest, "logits or labels of others", "keras_focal.FocalLoss()"),
+        (keras.losses.binary_crossentropy, "or on no logit", "BinaryCrossentropy()"),
+        (keras.losses.CTC(), r"an error \(.*from CTC", "keras_focal.FocalLoss()"),
+        (lambda y: y, r"an error \(.*from <lambda>", "keras_focal.FocalLoss()"),
+        (
+            normalised,
+            "depend on the logits or labels of others.* from normalised",
+            "keras_focal.FocalLoss()",
+        ),
     ],
     ids=str,
 )
@@ -57,6 +82,7 @@ def test_what_mixes_values_is_refused_with_the_loss_to_take(name, loss, received
         keras_focal.VarifocalLoss(),
         keras_focal.FocalLoss(label_smoothing=0.1, ignore_label=-1),
         keras_focal.OnlineHardExampleMining(hardest=1),
+        within_margin,
         lambda y, z: ops.square(y - z),
         lambda y, z: ops.sum(ops.square(y - z), axis=-1),
     ],

@@ -123,3 +123,22 @@ def test_the_commands_do_so(model, folder, expected, tmp_path, monkeypatch, outc
     assert code == 0, err
     text = (tmp_path / "predictions" / "predictions.json").read_text(encoding="utf-8")
     assert len(json.loads(text)[0]["objects"]) == expected
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"score_threshold": 2},
+        {"score_threshold": float("nan")},
+        {"score_threshold": "0.5"},
+        {"iou_threshold": -0.1},
+        {"max_detections": 0},
+        {"max_detections": 2.5},
+        {"one_label": "yes"},
+    ],
+    ids=str,
+)
+def test_a_threshold_out_of_its_range_is_refused(model, asked):
+    ((name, value),) = asked.items()
+    with pytest.raises(ValueError, match=f"^{name}: expected .*, received {value!r}$"):
+        model.detect(np.zeros((*SIZE, 3), np.uint8), **asked)
