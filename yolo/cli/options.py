@@ -81,6 +81,8 @@ def settings_options(parser, *, groups=None, names=()) -> None:
 def models_own(name: str) -> str:
     """Return the default of an option that takes a field of the model's `Thresholds`, in words."""
     values = [getattr(one.thresholds, name) for one in (YOLOv4Config, RetinaNetConfig)]
+    if name == "score_threshold":
+        return f"default: the model's, the best F1 on its validation split, else {values[0]:g}"
     if values[0] == values[1]:
         return f"default: the model's, {values[0]:g}"
     return f"default: the model's, YOLOv4 {values[0]:g}, RetinaNet {values[1]:g}"

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 # Average precision looks at the whole ranking (COCO's figures at the best 100 of each class).
 RANKED_FROM, RANKED = 0.001, 300  # the least score, and how many objects a picture at least
-NOTED = ("one_label", "max_detections")  # what training finds out of its data
+# What training finds out of its data and its best model
+NOTED = ("one_label", "max_detections", "score_threshold")
 MATCH_IOU = 0.5  # overlap of a detection and its object that is a hit
 
 
@@ -34,8 +35,9 @@ _EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def notes_fit(notes: dict) -> bool:
     """Tell whether what a file notes of `NOTED` is what it has to be."""
-    most = notes.get("max_detections", 1)
-    return type(notes.get("one_label", False)) is bool and type(most) is int and most > 0
+    most, score = notes.get("max_detections", 1), notes.get("score_threshold", 1.0)
+    of_labels = type(notes.get("one_label", False)) is bool and type(most) is int and most > 0
+    return of_labels and type(score) is float and 0 < score <= 1
 
 
 class Thresholds(NamedTuple):
@@ -71,7 +73,7 @@ class Thresholds(NamedTuple):
         return self._replace(**asked)
 
     def noted(self, notes: dict) -> Thresholds:
-        """Return these with `one_label` and `max_detections` as a model notes them."""
+        """Return these with those of `NOTED` that a model notes, as it notes them."""
         return self.chosen(**{name: notes.get(name) for name in NOTED})
 
     def ranked(self, most_objects: int = 0) -> Thresholds:

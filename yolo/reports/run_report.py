@@ -169,6 +169,7 @@ def _figures(result: dict, test_name: str, rows: list[dict]) -> dict[str, str]:
     scores = [(float(row["mAP50"]), row["epoch"]) for row in rows if row.get("mAP50")]
     cards = {
         f"mAP50 on {test_name}, area under the curve": number(result["map_all_point"]),
+        f"COCO AP on {test_name}": number(result["coco"]["AP"]),
         f"mAP50 on {test_name}, 11-point": number(result["map_11_point"]),
     }
     if scores:

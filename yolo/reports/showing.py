@@ -31,6 +31,7 @@ class Test:
         found: what the model found in them, one entry per sample.
         classes: class names.
         result: the average precision.
+        coco: COCO's figures.
         score: the model's own threshold; what scores less is not shown.
     """
 
@@ -39,6 +40,7 @@ class Test:
     found: list[Detections]
     classes: tuple[str, ...]
     result: VocResult
+    coco: dict
     score: float
 
 
@@ -59,7 +61,9 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
         YoloError: the disk refuses.
     """
     figures = folder / "plots"
-    write_json(folder / f"{test.name}_results.json", voc.to_json(test.result))
+    write_json(
+        folder / f"{test.name}_results.json", {**voc.to_json(test.result), "coco": test.coco}
+    )
     _draw_examples(folder, test)
     if (folder / "results.csv").exists():
         plots.plot_training(folder / "results.csv", figures / "training.png")

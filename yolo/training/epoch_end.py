@@ -30,7 +30,8 @@ class EpochEnd:
         state: where the run is; moved on to the next epoch.
         shadow: a detector like the one trained, not compiled, of this machine alone; what it
             notes, all that are saved do.
-        measure: returns mAP50 of a detector, 0..1.
+        measure: returns figures of a detector: "mAP50", 0..1, the others that `results.csv` has,
+            and "score_threshold", the score from which on its detections should count.
         config: the run's settings.
         write: called with a line to show.
 
@@ -73,9 +74,11 @@ class EpochEnd:
             if validate is not None:
                 with averaged(model):  # as those that mAP50 is measured of
                     row |= validate()
-            score = self.measure(self.shadow) if self.chief else 0.0
-            row["mAP50"] = told_by_first(strategy, score)
-            self._judge(row["mAP50"], done, row.get("val_loss"))
+            figures = dict(self.measure(self.shadow)) if self.chief else {"mAP50": 0.0}
+            figures["mAP50"] = told_by_first(strategy, figures["mAP50"])
+            threshold = figures.pop("score_threshold", 0.0)
+            row |= figures
+            self._judge(row, threshold)
         if config.save_period and done % config.save_period == 0:
             self._save(f"epoch_{done:04d}.keras", {"epoch": done})
         if self.chief:
@@ -97,19 +100,28 @@ class EpochEnd:
                 run_folder.append_results(table, each)
             self.rows.clear()
 
-    def _judge(self, score: float, done: int, val_loss: float | None) -> None:
-        """Compare with the best so far; a score that is no number is no better than any."""
+    def _judge(self, row: dict, threshold: float) -> None:
+        """Compare with the best so far; a score that is no number is no better than any.
+
+        Args:
+            row: the epoch's figures.
+            threshold: from which score on detections should count, 0 where that is not known.
+        """
         state, patience = self.state, self.config.patience
+        score, done = row["mAP50"], row["epoch"]
         # Equal and of this very epoch: measured again after a crash.
         if score > state.best_map50 or (score, done) == (state.best_map50, state.best_epoch):
             state.best_map50, state.best_epoch, state.without_better = score, done, 0
-            self._save("best.keras", {"epoch": done, "val_map50": score})
+            found = {"score_threshold": threshold} if threshold > 0 else {}
+            self._save("best.keras", {"epoch": done, "val_map50": score, **found})
             verdict = "  best so far, saved"
         else:
             state.without_better += 1
             verdict = f"  (best {state.best_map50:.4f} in epoch {state.best_epoch})"
-        loss = "" if val_loss is None else f"  val loss {val_loss:.4f}"
-        self.write(f"  mAP50 {score:.4f}{loss}{verdict}")
+        shown = f"  mAP50 {score:.4f}"
+        for name, word in (("COCO_AP", "COCO AP"), ("val_loss", "val loss")):
+            shown += f"  {word} {row[name]:.4f}" if name in row else ""
+        self.write(shown + verdict)
         if patience and state.without_better >= patience:
             self.write(f"  no better mAP50 for {patience} measurements: stopping")
             self.stopped = True

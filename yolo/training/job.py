@@ -43,11 +43,13 @@ class FinishedRun:
             training where no other exist; None for a run that was finished before, whose figures
             stand in the folder, and in all but the first of several processes.
         example: a picture of that split; None as well where it is no file of its own.
+        coco: COCO's figures on that split, as `evaluation.coco.evaluate_coco` returns them.
     """
 
     folder: Path
     result: VocResult | None = None
     example: Path | None = None
+    coco: dict | None = None
 
     @property
     def best(self) -> Path:
@@ -227,7 +229,7 @@ def _show(
     folder: Path, config: TrainConfig, data: TrainingData, report: DataReport, write: Callable
 ) -> FinishedRun:
     """Try the best model on the test pictures, show all there is to see, and return the run."""
-    from yolo.evaluation import voc
+    from yolo.evaluation import coco, voc
     from yolo.inference.predictor import detect_samples
     from yolo.reports import run_report, showing
     from yolo.training import fit_anchors
@@ -236,19 +238,29 @@ def _show(
     best = folder / "best.keras"
     model = loading.load(best)
     found = detect_samples(model, data.test)
-    result = voc.evaluate_voc(found, data.test, data.classes)
+    score = model.thresholds.score_threshold
+    result = voc.evaluate_voc(found, data.test, data.classes, score_threshold=score)
+    of_coco = coco.evaluate_coco(found, data.test, data.classes)
     write(f"\n{best} on the {data.test_name} split, {counted(len(data.test), 'picture')}:")
     write(voc.table(result))
-    score = model.thresholds.score_threshold
-    test = showing.Test(data.test_name, data.test, found, data.classes, result, score)
+    test = showing.Test(data.test_name, data.test, found, data.classes, result, of_coco, score)
     page = showing.show(folder, test, report, data.train, fit_anchors.anchor_shapes(config)[0])
-    write(f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split")
+    write(
+        f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split, COCO AP "
+        f"{of_coco['AP']:.4f}"
+    )
+    if "score_threshold" in model.notes:
+        write(
+            f"objects count from score {score:g} on, the best F1 on the {config.val_split} split; "
+            "best.keras keeps it, --score says another"
+        )
     if data.test is data.train:
         write(run_report.LEARNED)
     write(f"worst pictures first: {folder / 'plots' / 'worst.jpg'}")
     write(f"everything on one page: {page}")
     example = data.test[0].path  # perhaps only a place in shards
-    return FinishedRun(folder, result, None if isinstance(example, FilePart) else example)
+    shown = None if isinstance(example, FilePart) else example
+    return FinishedRun(folder, result, shown, of_coco)
 
 
 def _last_line(folder: Path, program: str) -> str:

@@ -31,6 +31,7 @@ _AT_THE_START = re.compile(
 )
 COLUMNS = (
     "epoch", "loss", "location_loss", "confidence_loss", "class_loss", "val_loss", "mAP50",
+    "COCO_AP",
     "learning_rate", "seconds",
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ from yolo import zoo
 from yolo.data import pipeline
 from yolo.data.folder import TrainingData
 from yolo.detector import Detector
+from yolo.evaluation.coco import evaluate_coco
 from yolo.evaluation.voc import evaluate_voc
 from yolo.inference.predictor import detect_samples
 from yolo.models.anchor_loss import named
@@ -131,10 +132,16 @@ def _costs(config: TrainConfig, model: Detector, precision: str, devices: int) -
     return [found.line(), *([warning] if warning else [])]
 
 
-def _measure(detector: Detector, *, config: TrainConfig, data: TrainingData) -> float:
-    """Return the mAP50 of a detector on the validation pictures."""
+def _measure(detector: Detector, *, config: TrainConfig, data: TrainingData) -> dict[str, float]:
+    """Return the figures of a detector on the validation pictures; see `EpochEnd`."""
     found = detect_samples(detector, data.val, batch_size=config.batch_size)
-    return evaluate_voc(found, data.val, data.classes).map_all_point
+    result = evaluate_voc(found, data.val, data.classes)
+    ap = evaluate_coco(found, data.val, data.classes)["AP"]
+    return {
+        "mAP50": result.map_all_point,
+        "COCO_AP": ap if ap >= 0 else float("nan"),  # COCO's -1: no object counts
+        "score_threshold": result.score_between,
+    }
 
 
 def _models(

@@ -334,3 +334,13 @@ def test_padilla_toy_example(shared, inclusive):
 
 
 KEYS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def test_the_score_to_keep_to_lies_between_hits_and_misses(labelled, detected):
+    box, other = [0, 0, 20, 20], [30, 30, 50, 50]
+    samples = [labelled("a", (0, box, False))]
+    found = [detected((0, box, 0.8), (0, other, 0.4))]
+    result = evaluate_voc(found, samples, ("cat", "dog"))
+    assert 0.4 < result.best_score < 0.41 and result.score_between == pytest.approx(0.6, abs=0.01)
+    nothing = evaluate_voc([detected()], samples, ("cat", "dog"))
+    assert nothing.best_score == nothing.score_between == 0.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from yolo.data import check
-from yolo.evaluation import voc
+from yolo.evaluation import coco, voc
 from yolo.reports import run_report, showing
 from yolo.settings.train import TrainConfig
 from yolo.training import run_folder
@@ -29,7 +29,9 @@ def run(labelled, detected, tmp_path):
         row = {"epoch": epoch, "loss": 2.0, "mAP50": score, "seconds": 30, "learning_rate": 0.1}
         run_folder.append_results(folder / "results.csv", row)
     result = voc.evaluate_voc(found, samples, CLASSES)
-    return folder, showing.Test("test", samples, found, CLASSES, result, score=0.6), report
+    of_coco = coco.evaluate_coco(found, samples, CLASSES)
+    test = showing.Test("test", samples, found, CLASSES, result, of_coco, score=0.6)
+    return folder, test, report
 
 
 def test_a_run_shows_itself_on_one_page(run):
@@ -47,6 +49,7 @@ def test_a_run_shows_itself_on_one_page(run):
     assert text.count("data:image/") == 4 + 1 + 4 + 2 + 1
     assert "python train.py --name &#x27;&lt;x&gt;&#x27;" in text
     assert re.search(r"<td>learning_<wbr>rate</td><td>0.02</td><td>0.01</td>", text)
+    assert "COCO AP on test" in text
     assert "best mAP50 while training, in epoch 2" in text and "<td>cat</td>" in text
     assert not re.search(r"https?://|<script", text)
     assert run_report.LEARNED not in text

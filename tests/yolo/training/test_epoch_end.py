@@ -64,7 +64,7 @@ def make(folder, scores, state=None, *, ema=0.0, every=1, **settings):
     settings = {"epochs": 9, "epochs_between_evaluations": every, **settings}
     model, lines, scores = StandIn(ema), [], iter(scores)
     end = EpochEnd(
-        folder, state or State(), StandIn(), measure=lambda detector: next(scores),
+        folder, state or State(), StandIn(), measure=lambda detector: {"mAP50": next(scores)},
         config=TrainConfig(**settings), write=lines.append,
     )  # fmt: skip
     return end, model, lines
@@ -170,7 +170,7 @@ def test_a_score_of_zero_is_a_first_best(tmp_path):
 def test_it_measures_every_so_many_epochs_and_after_the_last(tmp_path, every, measured):
     end, model, lines = make(tmp_path, [], every=every, epochs=5)
     seen = []
-    end.measure = lambda detector: seen.append(round(detector.weight())) or 0.1
+    end.measure = lambda detector: seen.append(round(detector.weight())) or {"mAP50": 0.1}
     epochs(end, model, 1, 2, 3, 4, 5)
     assert seen == measured
 
@@ -213,7 +213,7 @@ def test_averaged_weights_are_measured_and_the_training_goes_on_with_its_own(tmp
 def test_the_losses_and_the_score_of_a_row_are_of_the_same_weights(tmp_path):
     end, model, _ = make(tmp_path, [], ema=0.1)
     model.optimizer._model_variables_moving_average[0].assign(np.full((2, 1), 0.25, "float32"))
-    end.measure = StandIn.weight
+    end.measure = lambda detector: {"mAP50": detector.weight()}
     model.become(1)
     end(model, {"loss": 1.0}, lambda: {"val_loss": model.weight()})
     (row,) = run_folder.read_results(tmp_path / "results.csv")
@@ -230,3 +230,16 @@ def test_weights_that_are_no_numbers_leave_the_files_as_they_are(tmp_path):
     with pytest.raises(YoloError, match="kernel is no longer a finite number"):
         epochs(end, model, math.nan)
     assert saved(tmp_path / "best.keras")["weight"] == saved(tmp_path / "last.keras")["weight"] == 1
+
+
+def test_the_best_model_alone_notes_from_which_score_on_objects_count(tmp_path):
+    end, model, lines = make(tmp_path, [])
+    for threshold, score in ((0.35, 0.5), (0.2, 0.4)):
+        found = {"mAP50": score, "COCO_AP": 0.25, "score_threshold": threshold}
+        end.measure = lambda detector, found=found: found
+        end(model, {"loss": 1.0})
+    assert saved(tmp_path / "best.keras")["config"]["notes"]["score_threshold"] == 0.35
+    assert "score_threshold" not in saved(tmp_path / "last.keras")["config"]["notes"]
+    assert lines[0] == "  mAP50 0.5000  COCO AP 0.2500  best so far, saved"
+    rows = run_folder.read_results(tmp_path / "results.csv")
+    assert [row["COCO_AP"] for row in rows] == ["0.25", "0.25"]

@@ -159,7 +159,8 @@ def test_figures_of_the_training_pictures_are_called_that(
 
     samples = [labelled("a", (0, [0, 0, 20, 20], False))]
     data = TrainingData(("cat",), samples, samples, samples if learned else [*samples], "train", {})
-    model = SimpleNamespace(thresholds=YOLOv4Config.thresholds)
+    thresholds = YOLOv4Config.thresholds.chosen(score_threshold=0.35)
+    model = SimpleNamespace(thresholds=thresholds, notes={"score_threshold": 0.35})
     monkeypatch.setattr(loading, "load", lambda path: model)
     monkeypatch.setattr(
         predictor, "detect_samples", lambda *_: [detected((0, [0, 0, 20, 20], 0.9))]
@@ -169,5 +170,7 @@ def test_figures_of_the_training_pictures_are_called_that(
     lines = []
     run = job._show(here, TrainConfig(), data, None, lines.append)
     assert run.result.map_all_point == 1.0 and run.example == samples[0].path
-    assert "\nmAP50 1.0000 on the train split" in lines
+    assert "\nmAP50 1.0000 on the train split, COCO AP 1.0000" in lines
     assert (run_report.LEARNED in lines) == learned
+    assert run.coco["AP"] == 1.0 and run.result.score_threshold == 0.35
+    assert any(line.startswith("objects count from score 0.35 on, the best F1") for line in lines)

@@ -165,7 +165,7 @@ def test_results_are_a_table_with_one_header(tmp_path):
     for epoch in (1, 2):
         run_folder.append_results(path, {"epoch": epoch, "loss": 0.5, "unknown": 3})
     assert path.read_text(encoding="utf-8").splitlines() == [
-        ",".join(run_folder.COLUMNS), "1,0.5,,,,,,,", "2,0.5,,,,,,,",
+        ",".join(run_folder.COLUMNS), "1,0.5,,,,,,,,", "2,0.5,,,,,,,,",
     ]  # fmt: skip
 
 
@@ -176,11 +176,11 @@ def test_rows_that_will_be_done_again_are_cut(tmp_path):
     for epoch in (1, 2, 3):
         run_folder.append_results(path, {"epoch": epoch, "mAP50": 0.25})
     run_folder.cut_results(path, 2)
-    assert path.read_text(encoding="utf-8").splitlines()[1:] == ["1,,,,,,0.25,,", "2,,,,,,0.25,,"]
+    assert path.read_text(encoding="utf-8").splitlines()[1:] == ["1,,,,,,0.25,,,", "2,,,,,,0.25,,,"]
     run_folder.cut_results(path, 0)
     run_folder.append_results(path, {"epoch": 1})
     assert path.read_text(encoding="utf-8").splitlines() == [
-        ",".join(run_folder.COLUMNS), "1,,,,,,,,",
+        ",".join(run_folder.COLUMNS), "1,,,,,,,,,",
     ]  # fmt: skip
     assert {p.name for p in tmp_path.iterdir()} == {"results.csv", "results.jsonl"}
 
@@ -189,7 +189,7 @@ def test_a_table_is_replaced_whole(tmp_path, monkeypatch):
     path = tmp_path / "results.csv"
     run_folder.append_results(path, {"epoch": 1, "loss": 2.0, "mAP50": math.nan})
     before = path.read_text(encoding="utf-8")
-    assert before.splitlines()[1] == "1,2.0,,,,,,,", "what is no number is left out"
+    assert before.splitlines()[1] == "1,2.0,,,,,,,,", "what is no number is left out"
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -206,7 +206,7 @@ def test_rows_that_somebody_cut_short_do_no_harm(tmp_path):
     with path.open("a", encoding="utf-8") as file:
         file.write("\n,0.3\n2,0.1")
     run_folder.cut_results(path, 2)
-    assert path.read_text(encoding="utf-8").splitlines()[1:] == ["1,2,,,,,,,", "2,0.1,,,,,,,"]
+    assert path.read_text(encoding="utf-8").splitlines()[1:] == ["1,2,,,,,,,,", "2,0.1,,,,,,,,"]
 
 
 def test_a_file_that_is_no_table_of_results(tmp_path):
