@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from yolo.errors import ConfigError, WeightsError
+from yolo.models.darknet_cfg import cfg as darknet_cfg
 from yolo.settings import toml
 from yolo.settings.model import AUTO
 from yolo.settings.of_cfg import of_cfg
@@ -18,6 +19,7 @@ from yolo.system.lock import lock
 from yolo.system.terminal import quoted
 from yolo.training import run_folder
 from yolo.training.origin import FREE, refuse_differences, settings_of
+from yolo.weights import beside, darknet
 
 # What a run without any data of its own changes: a picture and a schedule small enough for minutes
 # on a processor, where Adam learns from fresh weights in half of the epochs that SGD takes.
@@ -190,8 +192,21 @@ def begin(given: dict) -> Start:
     Raises:
         ConfigError: settings are out of range, or the cfg cannot be read.
     """
-    own, lines = of_cfg(given)
-    return Start(given, TrainConfig(**{**own, **given}), own=own, lines=tuple(lines))
+    model, said = _model_beside(given)
+    own, lines = of_cfg({**model, **given})
+    own = {**model, **own}
+    return Start(given, TrainConfig(**{**own, **given}), own=own, lines=(*said, *lines))
+
+
+def _model_beside(given: dict) -> tuple[dict, list[str]]:
+    """Return the cfg beside whole Darknet weights as the model, where none was given."""
+    weights = Path(given.get("weights") or "")
+    if "model" in given or weights.suffix != ".weights" or not weights.is_file():
+        return {}, []
+    cfg = beside.cfg_of(weights)
+    if cfg is None or not darknet.read(weights).is_of(darknet_cfg.read(cfg)):
+        return {}, []
+    return {"model": str(cfg)}, [f"the model is that of {cfg}, beside {weights}; --model overrides"]
 
 
 def _refuse_idle(given: dict, config: TrainConfig) -> None:

@@ -30,8 +30,13 @@ def find_cfg(weights: Path) -> Cfg | None:
     Raises:
         ConfigError: it cannot be built.
     """
-    path = _of_its_name(weights, darknet_cfg.SUFFIX)
+    path = cfg_of(weights)
     return None if path is None else darknet_cfg.read(path)
+
+
+def cfg_of(weights: Path) -> Path | None:
+    """Return the cfg file that belongs to a weights file, None where there is none."""
+    return _of_its_name(weights, darknet_cfg.SUFFIX)
 
 
 def find_names(weights: Path, cfg: Cfg | None, count: int) -> tuple[tuple[str, ...], str] | None:

@@ -1,8 +1,9 @@
 """What a cfg's [net] says of training is a run's default, shown, and overridden by options."""
 
+import numpy as np
 import pytest
 
-from tests.yolo.models.darknet_cfg.cfgs import MINI
+from tests.yolo.models.darknet_cfg.cfgs import MINI, file_of, weights_of
 from yolo.errors import ConfigError
 from yolo.settings.of_cfg import of_cfg
 from yolo.settings.train import TrainConfig
@@ -105,3 +106,19 @@ def test_a_stride_above_32_allows_no_sizes_that_vary_by_32(tmp_path):
     for option in ({"multi_scale": True}, {"resize": "shorter"}):
         with pytest.raises(ConfigError, match="a stride of 64, and --multi-scale and --resize"):
             of_cfg({"model": model, **option})
+
+
+def test_whole_weights_bring_the_cfg_beside_them_and_a_model_overrides_it(tmp_path):
+    path = tmp_path / "my.weights"
+    path.write_bytes(file_of(weights_of(MINI, np.random.default_rng(0))))
+    given = {"weights": str(path), "data": "somewhere"}
+    assert settle(given).config.model == TrainConfig.model
+    model = net(tmp_path)
+    start = settle(given)
+    assert start.config.model == model and start.config.batch_size == 4
+    said = []
+    start.with_data(said.append)
+    assert said[0].startswith(f"the model is that of {model}, beside {path}")
+    assert settle({**given, "model": "yolov4"}).config.model == "yolov4"
+    path.write_bytes(path.read_bytes()[:-4])  # of another network, or damaged
+    assert settle(given).config.model == TrainConfig.model
