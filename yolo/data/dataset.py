@@ -193,7 +193,7 @@ class DataSet:
         Args:
             name: as in `pictures`; "" for a data set without lists.
         """
-        what = f"{printable(self.root)}, split {printable(name)}"
+        what = f"{printable(self.root)}{f', split {printable(name)}' if name else ''}"
         return Part(what, self._pictures[name], self._classes)
 
     def part(self, split: str, seed: int = 0) -> Part:

@@ -137,3 +137,4 @@ def test_categories_that_are_numbers_are_told(voc, tmp_path, scores):
     (tmp_path / "r.json").write_text(json.dumps([entry]), encoding="utf-8")
     found, out = scores("--results", tmp_path / "r.json", "--data", voc)
     assert found["voc"]["map_all_point"] == 1 and "categories are numbers: 1 cup of tea" in out
+    assert "VOC: 1 picture" in out, "which has no lists"

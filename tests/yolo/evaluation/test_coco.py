@@ -275,6 +275,7 @@ def test_pictures_are_ranked_by_their_numbers(tmp_path):
         (TRUTH, [RESULT | {"image_id": 6}], "image_id 6"),
         (TRUTH, [{"image_id": 5}], "result 0 lacks"),
         (TRUTH, {"a": 1}, "expected a JSON list"),
+        (TRUTH, [RESULT | {"bbox": [9, 9, -3, 4]}], "expected x, y, width and height"),
         ({"images": []}, [], "no list of objects under 'annotations'"),
         (TRUTH, [RESULT | {"category_id": [1]}], "category_id .1.; expected a number"),
         (TRUTH, [RESULT | {"image_id": None}], "image_id None"),

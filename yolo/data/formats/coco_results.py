@@ -77,6 +77,11 @@ def read_results(path: str | os.PathLike) -> list[dict]:
                 f"{file}: result {i}: bbox {shortened(entry['bbox'])}, score "
                 f"{shortened(entry['score'])}; expected four numbers and one."
             )
+        if min(entry["bbox"][2:]) < 0:
+            raise DatasetError(
+                f"{file}: result {i}: bbox {shortened(entry['bbox'])}; expected x, y, width and "
+                "height"
+            )
         for name in ("image_id", "category_id"):
             if not isinstance(entry[name], int | float | str):
                 raise DatasetError(
