@@ -312,6 +312,14 @@ def write_labels(
 
 
 def data_yaml(splits: Mapping[str, str], classes: Sequence[str]) -> str:
-    """Return the text of a data.yaml: the folder of each split, and the class names."""
-    values = {**splits, "names": dict(enumerate(classes))}
+    """Return the text of a data.yaml: the folder of each split, and the class names.
+
+    Ultralytics looks for "val", whatever the folder is called.
+    """
+    roles = [role_of(name) for name in splits]
+    keys = (role if roles.count(role) == 1 else None for role in roles)
+    values: dict[str, object] = {
+        key or name: folder for key, (name, folder) in zip(keys, splits.items(), strict=True)
+    }
+    values["names"] = dict(enumerate(classes))
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

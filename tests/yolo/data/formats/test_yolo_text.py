@@ -4,10 +4,12 @@ import logging
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.yolo.data.formats import layouts
 from yolo.data.folder import open_folder
 from yolo.data.formats.yolo_config import named_in
+from yolo.data.formats.yolo_text import data_yaml
 from yolo.data.formats.yolo_yaml import read_yaml
 from yolo.errors import DatasetError
 
@@ -217,3 +219,10 @@ def test_many_lines_are_read_at_the_speed_of_their_numbers(tmp_path):
     least = time.process_time() - start
     assert boxes.shape == (1000, 5) and sum(map(len, opened.splits().values())) == 20
     assert ours < 12 * least + 0.1
+
+
+def test_a_written_data_yaml_names_the_splits_as_ultralytics_does():
+    text = data_yaml({"train": "images/train", "valid": "images/valid", "x": "images/x"}, ["a"])
+    assert yaml.safe_load(text) == {
+        "train": "images/train", "val": "images/valid", "x": "images/x", "names": {0: "a"},
+    }  # fmt: skip
