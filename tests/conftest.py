@@ -18,35 +18,36 @@ if os.environ.get("KERAS_BACKEND") == "jax":
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # What tests of faults use, and is started by hand: no tests, no examples in docstrings.
 collect_ignore = ["faults/full"]
-# Files of more than ten seconds, longest first; `pytest --durations=50` names them.
+# Files of more than ten seconds of processor time with `--long`, longest first.
 LONGEST = (
-    "backends/test_detectors.py",
-    "backends/test_data_parallel.py",
     "faults/test_training.py",
-    "yolo/training/test_phases.py",
     "yolo/models/retinanet/test_retinanet_training.py",
     "yolo/test_detector.py",
-    "scripts/test_script_train.py",
-    "yolo/export/test_exporter.py",
-    "test_package.py",
-    "yolo/export/test_retinanet_export.py",
-    "yolo/data/test_pipeline.py",
+    "yolo/training/test_phases.py",
+    "backends/test_detectors.py",
+    "backends/test_data_parallel.py",
     "yolo/training/test_processes.py",
-    "test_examples.py",
-    "yolo/models/retinanet/test_retinanet_network.py",
-    "faults/test_fuzz.py",
-    "scripts/test_script_predict.py",
     "yolo/training/test_devices.py",
+    "test_package.py",
+    "scripts/test_script_train.py",
+    "yolo/data/test_pipeline.py",
+    "yolo/export/test_exporter.py",
+    "yolo/export/test_retinanet_export.py",
+    "yolo/models/retinanet/test_retinanet_network.py",
+    "scripts/test_script_predict.py",
+    "faults/test_fuzz.py",
     "yolo/training/test_guard.py",
-    "docs/test_page_code.py",
+    "test_examples.py",
+    "yolo/training/test_memory.py",
     "docs/test_page_commands.py",
     "yolo/weights/test_earlier_files.py",
     "yolo/weights/test_tutorial.py",
     "yolo/weights/test_darknet.py",
-    "yolo/weights/test_torchvision.py",
-    "yolo/training/test_memory.py",
-    "yolo/data/test_variation.py",
     "benchmarks/test_paper.py",
+    "yolo/data/formats/test_tfrecords.py",
+    "yolo/weights/test_torchvision.py",
+    "docs/test_page_code.py",
+    "scripts/test_script_help.py",
 )
 
 

@@ -70,6 +70,7 @@ def test_focal_loss_on_a_table(capsys):
     assert re.search(r"6000 rows, [12]\.\d\d% positive", capsys.readouterr().out)
 
 
+@pytest.mark.long
 def test_the_notebook(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

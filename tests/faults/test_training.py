@@ -13,7 +13,7 @@ from tests.faults.full.toy import Toy
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals, limits and /proc of Unix")
 
 
-CHEAP = ("T5", "T9", "T10", "T13")  # of the others each costs some ten seconds
+CHEAP = ("T5", "T9")  # each of the others costs six to twenty seconds
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,7 @@ def test_a_bad_step_is_not_taken_and_the_next_one_is(devices, kind, bad):
     assert run(devices, kind, bad).rpartition(" ")[0] == REFUSED
 
 
+@pytest.mark.long
 def test_two_devices_refuse_together_and_a_scaled_loss_changes_nothing_else():
     """A factor of a power of two leaves every weight, momentum and statistic as it is, exactly."""
     plain, _, total = run("2", "GuardedSGD", "nan").rpartition(" ")

@@ -110,9 +110,13 @@ def test_a_batch_of_larger_pictures_needs_no_new_model():
 
 @pytest.mark.parametrize("prior, most", [(0.01, 1.03), (0.5, None)])
 def test_the_first_loss_is_the_papers(prior, most):
-    """7.2415 / N_pos + 1.1284 with the prior; without it five orders more."""
+    """7.2415 / N_pos + 1.1284 with the prior; without it five orders more.
+
+    The anchors are the paper's; how the maps are made does not matter while the weights are small.
+    """
     keras.utils.set_random_seed(1)
-    model = yolo.build("retinanet-r18", classes=CLASSES_91[:80], image_size=(800, 800), prior=prior)
+    model = yolo.build("retinanet-csp-tiny", classes=CLASSES_91[:80], image_size=(800, 800),
+                       prior=prior, channels=32)  # fmt: skip
     model.compile("sgd", loss="focal")
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (1, 800, 800, 3), "uint8")
@@ -138,7 +142,8 @@ def test_the_first_loss_is_the_papers(prior, most):
 
 @pytest.mark.parametrize("backbone", ["vgg16", "mobilenet_v3", "efficientnet_v2", "resnet-34"])
 def test_backbones_give_three_maps(backbone):
-    model = yolo.build("retinanet", backbone=backbone, classes=["a"], image_size=(64, 64))
+    model = yolo.build("retinanet", backbone=backbone, classes=["a"], image_size=(64, 64),
+                       channels=32)  # fmt: skip
     outputs = model.network(np.full((1, 64, 96, 3), 99, "uint8"))
     assert outputs["class_logits"].shape == (1, len(model.anchors((64, 96))), 1)
     assert np.isfinite(outputs["class_logits"]).all()
@@ -183,8 +188,9 @@ def test_frozen_stages_stay_frozen(name, stages, frozen):
 @pytest.mark.parametrize("backbone", ["resnet-18", "MobileNetV2"])
 def test_frozen_norm_learns_nothing(backbone):
     model = yolo.build(
-        "retinanet", backbone=backbone, classes=["a"], image_size=(64, 64), frozen_norm=True
-    )
+        "retinanet", backbone=backbone, classes=["a"], image_size=(64, 64), frozen_norm=True,
+        channels=32,
+    )  # fmt: skip
     model.set_backbone_trainable(True)
     names = {
         weight.name
@@ -195,7 +201,7 @@ def test_frozen_norm_learns_nothing(backbone):
     assert names <= {"kernel", "bias"} and names
     norms = [w for w in model.network.weights if w.path.endswith(("moving_mean", "gamma"))]
     before = [np.array(one) for one in norms]
-    model.compile("sgd", loss="focal")
+    model.compile("sgd", loss="focal", run_eagerly=True)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), "uint8")
     truth = {"boxes": np.array([[[8, 8, 40, 40]]] * 2, "float32"),
              "classes": np.zeros((2, 1), "int32")}  # fmt: skip
