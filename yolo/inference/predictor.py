@@ -159,18 +159,26 @@ def _detect(model, items, read, settings, ahead, on_error):
 
 
 def _whole(model, items, read, settings, ahead, on_error, asked):
-    """Yield (item, picture, detections) of whole pictures, a batch of them at a time."""
+    """Yield (item, picture, detections) of whole pictures, a batch of them at a time.
+
+    One that cannot be read leaves its place in the batch black: the last digits of what is found in
+    the others depend on their places.
+    """
+    size = tuple(model.image_size)
+    nothing = fit_image(np.zeros((*size, 3), np.uint8), size, resize=model.resize)
 
     def load(item):
         image = read(item)
-        return (image, *fit_image(image, tuple(model.image_size), resize=model.resize))
+        return (image, *fit_image(image, size, resize=model.resize))
 
     with contextlib.closing(_read_ahead(items, load, ahead, on_error)) as loaded:
-        views = (((item, image), picture, fit) for item, (image, picture, fit) in loaded)
+        full = ((item, *(found or (None, *nothing))) for item, found in loaded)
+        views = (((item, image), picture, fit) for item, image, picture, fit in full)
         for (item, image), found in find_in_batches(
             model, views, batch_size=settings.batch_size, ended=settings.ended, **asked
         ):
-            yield item, image, found
+            if image is not None:
+                yield item, image, found
 
 
 def _tiled(model, items, read, settings, ahead, on_error, asked):
@@ -180,6 +188,8 @@ def _tiled(model, items, read, settings, ahead, on_error, asked):
         for item, image in loaded:
             if settings.ended():
                 return
+            if image is None:
+                continue
             found = tiles.detect_tiled(model, image, size, batch_size=batch_size, **asked)
             yield item, image, found
 
@@ -245,7 +255,10 @@ def detect_samples(
 
 
 def _read_ahead(items, load, ahead, on_error):
-    """Yield (item, load(item)) in order, while threads load up to `ahead` further ones."""
+    """Yield (item, load(item)) in order, while threads load up to `ahead` further ones.
+
+    What cannot be loaded is None.
+    """
     pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
     try:
         waiting: deque = deque()
@@ -261,7 +274,7 @@ def _read_ahead(items, load, ahead, on_error):
                 loaded = future.result()
             except (DatasetError, OSError) as error:
                 on_error(item, error)
-                continue
+                loaded = None
             yield item, loaded
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from types import ModuleType
 from yolo import errors
 from yolo.errors import ConfigError, YoloError
 from yolo.system.optional import import_optional
+from yolo.system.process import ending_signals
 from yolo.system.terminal import counted
 
 _PATIENCE = 10  # seconds for an address to answer
@@ -73,6 +76,7 @@ class Cluster:
         if address and "//" not in (host := address.removeprefix("ray://")) and ":" in host:
             _refuse_silence(host)
         local = {} if address else {"include_dashboard": False}
+        handlers = {number: signal.getsignal(number) for number in ending_signals()}
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -81,6 +85,10 @@ class Cluster:
                 f"--ray-address {address}: no Ray cluster answers there ({reason}); start one "
                 "with: ray start --head"
             ) from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers.items():  # which Ray has taken for itself
+                    signal.signal(number, handler)
         try:
             _look_over(ray)
             yield ray

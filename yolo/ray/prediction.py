@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
@@ -125,6 +126,7 @@ def _computed(
     with cluster.connected() as ray:
         import ray.data as data
 
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         each = cluster.resources(ray)
         context = data.DataContext.get_current()
         context.execution_options.preserve_order = True

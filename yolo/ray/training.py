@@ -14,7 +14,6 @@ from typing import Any
 from yolo.errors import ConfigError, YoloError
 from yolo.ray.cluster import Cluster, go_to, packed, unpacked
 from yolo.settings.train import TrainConfig
-from yolo.system.signals import Stop
 from yolo.training import job, run_folder
 
 MAX_FAILURES = 10  # of workers and nodes, after each of which the group starts again
@@ -36,7 +35,7 @@ def on(workers: int, **cluster: Any) -> Callable:
 
 def train(
     cluster: Cluster, config: TrainConfig, folder: Path, *, fresh: bool, write: Callable,
-    stop: Stop | None, command: str,
+    command: str,
 ) -> job.FinishedRun:  # fmt: skip
     """Train a run that is settled on a cluster.
 
@@ -46,7 +45,6 @@ def train(
         folder: where it has, or will have, its files.
         fresh: whether it is a new one.
         write: called with each line that the first worker shows.
-        stop: the command's signals, which Ray takes for itself; None where there are none.
         command: what started it.
 
     Raises:
@@ -60,8 +58,6 @@ def train(
     parent, alone = folder.absolute().parent, not folder.parent.exists()
     ours = cluster.storage or str(parent / f".{folder.name}.ray")
     with contextlib.ExitStack() as at_the_end, cluster.connected() as ray:
-        if stop is not None:
-            stop.take_back()
         each = cluster.resources(ray, "0" if config.gpus == "none" else config.devices)
         if cluster.storage:
             _refuse_other_run(ours, folder.name, fresh=fresh)

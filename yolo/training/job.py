@@ -125,7 +125,7 @@ def train(
     settled = start.with_data(write)
     if engine is not None:
         folder, begun = start.several(settled, go_on=resume is True)
-        return engine(begun, folder, fresh=not resume, write=write, stop=stop, command=command)
+        return engine(begun, folder, fresh=not resume, write=write, command=command)
     write("starting TensorFlow", end="\r" if live else "\n")
     terminal.import_tensorflow_quietly(verbose=verbose, prepare=lambda: devices.set_up(settled))
     from yolo.training.precision import choose_precision
