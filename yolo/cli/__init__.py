@@ -21,6 +21,7 @@ COMMANDS = {
     "train": "train a detector on labelled pictures",
     "predict": "detect objects in pictures and videos",
     "evaluate": "measure average precision",
+    "compare": "say whether another loss helps on a data set",
     "export": "write a detector for another runtime",
     "models": "list the models, their sizes and their weights",
     "check": "report what a data set holds and what is wrong with it",
