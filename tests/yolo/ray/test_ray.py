@@ -13,7 +13,7 @@ import pytest
 import yolo.cli
 from yolo.data import demo
 from yolo.errors import ConfigError, DatasetError, YoloError
-from yolo.ray import prediction
+from yolo.ray import cluster, prediction
 from yolo.ray.cluster import Cluster, packed, unpacked
 from yolo.training import checkpoint, job
 
@@ -81,6 +81,7 @@ def run(work, name, **others):
     return job.train(name=name, **place, **QUICK, **others)
 
 
+@pytest.mark.long
 def test_two_workers_train_as_one_process(ray, work, alone):
     from yolo.ray.training import on
 
@@ -97,6 +98,7 @@ def test_two_workers_train_as_one_process(ray, work, alone):
     assert max(float(np.abs(arrays[key] - others[key]).max()) for key in weights) < 1e-5
 
 
+@pytest.mark.long
 def test_what_no_other_attempt_mends_is_said_once_and_nothing_is_left(ray, work):
     from yolo.ray.training import on
 
@@ -109,6 +111,7 @@ def test_what_no_other_attempt_mends_is_said_once_and_nothing_is_left(ray, work)
     assert names <= {"alone", "both"}
 
 
+@pytest.mark.long
 def test_many_pictures_are_detected_as_in_one_process(ray, work, alone, outcome, monkeypatch):
     monkeypatch.chdir(work)
     pictures = work / "pictures"
@@ -140,7 +143,7 @@ def test_a_prediction_that_was_killed_goes_on(work, alone, monkeypatch):
     """What the workers find is made up here, so that nothing but the going on is looked at."""
     asked, paths = [], sorted((work / "shapes").rglob("*.jpg"))[:9]
 
-    def computed(cluster, open_model, chunks, settings):
+    def computed(there, open_model, chunks, settings):
         for chunk in chunks:
             asked.append(len(chunk))
             yield json.dumps([
@@ -218,6 +221,28 @@ def test_more_workers_than_there_is_room_for(ray):
     with pytest.raises(ConfigError, match=r"room for 2 \(2 CPU on 1 node\)"):
         Cluster(3).resources(ray)
     assert Cluster(3, wait=True).resources(ray) == Cluster(2).resources(ray) == {"CPU": 1}
+
+
+def test_nodes_with_another_state_of_the_package_are_refused(ray, tmp_path, monkeypatch):
+    cluster._look_over(ray)
+    monkeypatch.setattr(cluster, "_CODE", tmp_path)
+    with pytest.raises(ConfigError, match="has another version of this package"):
+        cluster._look_over(ray)
+
+
+def test_a_storage_is_tried_before_anything_is_begun(tmp_path):
+    pytest.importorskip("pyarrow")
+    from yolo.ray.training import _refuse_other_run
+
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match="--storage .*file: cannot be written"):
+        _refuse_other_run(str(tmp_path / "file"), "run", fresh=True)
+    _refuse_other_run(str(tmp_path / "new"), "run", fresh=True)
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "new" / "run").mkdir()
+    _refuse_other_run(str(tmp_path / "new"), "run", fresh=False)
+    with pytest.raises(ConfigError, match="has a run run; choose another --name, or --continue"):
+        _refuse_other_run(str(tmp_path / "new"), "run", fresh=True)
 
 
 def test_errors_cross_processes():
