@@ -17,6 +17,7 @@ from yolo.settings.train import TrainConfig
 from yolo.training import job, run_folder
 
 MAX_FAILURES = 10  # of workers and nodes, after each of which the group starts again
+_OF_RAY = (OSError, RuntimeError, ValueError)  # what Ray and its storage raise besides their own
 _SECONDS = 0.3  # from one look at what the workers say to the next
 
 
@@ -57,6 +58,8 @@ def train(
     _refuse_unwritable(folder.absolute())
     parent, alone = folder.absolute().parent, not folder.parent.exists()
     ours = cluster.storage or str(parent / f".{folder.name}.ray")
+    if "://" not in ours:
+        ours = str(Path(ours).absolute())
     with contextlib.ExitStack() as at_the_end, cluster.connected() as ray:
         each = cluster.resources(ray, "0" if config.gpus == "none" else config.devices)
         if cluster.storage:
@@ -110,7 +113,7 @@ def _follow(ray: Any, trainer: Any, notes: Any, write: Callable) -> None:
     def fit() -> None:
         try:
             trainer.fit()
-        except ray.train.TrainingFailedError as error:
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError, *_OF_RAY) as error:
             ended.append(error)
         else:
             ended.append(None)
@@ -121,11 +124,12 @@ def _follow(ray: Any, trainer: Any, notes: Any, write: Callable) -> None:
         thread.join(_SECONDS)
         for line in ray.get(notes.take.remote()):
             write(line)
-    if not ended:
-        raise YoloError("Ray Train broke off; its log lies in /tmp/ray/session_latest/logs")
-    if ended[0] is not None and not ray.get(notes.outcome.remote())[0]:
-        reason = str(ended[0]).strip().splitlines()[-1]
-        raise YoloError(f"the workers failed {MAX_FAILURES + 1} times, the last time: {reason}")
+    if ended != [None] and not ray.get(notes.outcome.remote())[0]:
+        reason = str(*ended).strip().splitlines() or ["a fault without words"]
+        raise YoloError(
+            f"Ray Train broke off ({reason[-1]}), after {MAX_FAILURES} new attempts if workers "
+            "failed; its logs lie in /tmp/ray/session_latest/logs"
+        )
 
 
 class _Notes:
@@ -229,9 +233,7 @@ def _refuse_other_run(storage: str, name: str, *, fresh: bool) -> None:
     from pyarrow import fs
 
     try:
-        system, place = fs.FileSystem.from_uri(
-            storage if "://" in storage else Path(storage).absolute().as_uri()
-        )
+        system, place = fs.FileSystem.from_uri(storage)
         taken = fresh and system.get_file_info(f"{place}/{name}").type != fs.FileType.NotFound
         system.create_dir(place)
         system.open_output_stream(f"{place}/.written").close()
