@@ -27,6 +27,7 @@ LONGEST = (
     "backends/test_detectors.py",
     "backends/test_data_parallel.py",
     "yolo/training/test_processes.py",
+    "yolo/ray/test_ray.py",
     "yolo/training/test_devices.py",
     "test_package.py",
     "scripts/test_script_train.py",
