@@ -78,7 +78,9 @@ class Cluster:
         local = {} if address else {"include_dashboard": False}
         handlers = {number: signal.getsignal(number) for number in ending_signals()}
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
+            ray.init(
+                address=address or "local", log_to_driver=False, logging_level="ERROR", **local
+            )
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise ConfigError(

@@ -128,7 +128,7 @@ def _follow(ray: Any, trainer: Any, notes: Any, write: Callable) -> None:
         reason = str(*ended).strip().splitlines() or ["a fault without words"]
         raise YoloError(
             f"Ray Train broke off ({reason[-1]}), after {MAX_FAILURES} new attempts if workers "
-            "failed; its logs lie in /tmp/ray/session_latest/logs"
+            "failed; Ray's own logs say more"
         )
 
 
