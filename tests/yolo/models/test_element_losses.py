@@ -59,7 +59,6 @@ def normalised(y_true, logits):
             "keras_focal.FocalLoss()",
         ),
     ],
-    ids=str,
 )
 def test_what_mixes_values_is_refused_with_the_loss_to_take(name, loss, received, instead):
     MODELS[name].compile("sgd", loss="focal")
@@ -86,7 +85,6 @@ def test_what_mixes_values_is_refused_with_the_loss_to_take(name, loss, received
         lambda y, z: ops.square(y - z),
         lambda y, z: ops.sum(ops.square(y - z), axis=-1),
     ],
-    ids=str,
 )
 def test_what_works_element_by_element_is_taken(name, loss):
     MODELS[name].compile("sgd", loss=loss)

@@ -32,7 +32,6 @@ def layers_of(text):
         lambda text: text.replace("size=1\n", ""),
         lambda text: text.replace("channels=3", "channels=3\nangle="),
     ],
-    ids=str,
 )
 def test_spellings_of_one_network(change):
     assert change(MINI) != MINI
