@@ -162,12 +162,12 @@ def prediction(quick: bool) -> Iterator[Row]:
         work.ends(work.start(*words, "--out", "one"))
         words += ["--out", "two", "--engine", "ray", "--workers", "2"]
         kept, out = work.folder / "two" / "predictions.ray", work.folder / "two"
-        for name in ("actor", "command"):
-            meter = Meter(f"T26 an {name} that detects on a Ray cluster is killed")
+        for name in ("an actor", "the command"):
+            meter = Meter(f"T26 {name} that detects on a Ray cluster is killed")
             with meter.trial():
                 process = work.start(*words)
                 work.when(process, lambda: kept.exists() and kept.read_bytes().count(b"\n") > 2)
-                if name == "actor":
+                if name == "an actor":
                     os.kill(work.processes("MapWorker")[0], signal.SIGKILL)
                 else:
                     process.kill()
