@@ -134,5 +134,5 @@ def test_a_picture_that_cannot_be_decoded_ends_the_training_with_its_name(traine
         tmp_path, 3, "train", "--data", "VOC2007", "--image-size", "64", "--epochs", "1",
         "--batch-size", "8", "--eager", "--name", "a", by=run_loaded,
     )  # fmt: skip
-    assert line.startswith("train.py: error: VOC2007/JPEGImages/000003.jpg: a damaged JPEG")
+    assert "1 fault: VOC2007/JPEGImages/000003.jpg: a damaged JPEG" in line
     assert not (tmp_path / "logs" / "a").exists(), "a failed start stands in nobody's way"
