@@ -99,7 +99,7 @@ def test_help_all_of_train_shows_every_setting_with_its_default(tmp_path):
         ("train", ["--batchsize=3"], "no option --batchsize; did you mean --batch-size?"),
         ("train", ["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
         ("train", ["--epochs", "0"], "epochs lies in 1 to 1000000, not 0"),
-        ("train", ["--loss", "huber"], "invalid choice: 'huber'"),
+        ("train", ["--loss", "hubert"], "invalid choice: 'hubert'"),
         ("train", ["--image-size", "100"], "multiples of 32, not [100, 100]; try 96x96"),
         ("train", ["--scale", "2"], "'2' is not LOW,HIGH, e.g. 0.6,1.5"),
         ("train", ["VOCdevkit"], "'VOCdevkit' belongs to no option"),

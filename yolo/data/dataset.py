@@ -245,7 +245,7 @@ class DataSet:
         if not picture.size_place or picture.size == header.size:
             return
         known = picture.size is not None and None not in picture.size
-        found = "{1:g}x{0:g}".format(*picture.size) if known else "nothing"
+        found = "{1}x{0}".format(*map(shortened, picture.size)) if known else "nothing"
         place = f"{picture.size_place}: {found} for {width}x{height}"
         boxes = [item.box for item in picture.objects if item.box]
         if picture.size == (width, height) and not picture.shares:

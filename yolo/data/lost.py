@@ -9,9 +9,8 @@ import numpy as np
 
 from yolo.data.anchor_fit import box_sizes, network_boxes
 from yolo.data.check import Problem
-from yolo.data.pipeline import SIZE_RANGE
 from yolo.data.sample import Sample
-from yolo.pictures.sizes import SIZE_MULTIPLE
+from yolo.pictures.sizes import SIZE_MULTIPLE, SIZE_RANGE
 from yolo.settings.train import TrainConfig
 
 LOST = "objects that training drops as too small"

@@ -14,10 +14,9 @@ from yolo.data.sample import Sample
 from yolo.data.store import Store
 from yolo.errors import ConfigError
 from yolo.pictures.fit import GREY
-from yolo.pictures.sizes import SIZE_MULTIPLE
+from yolo.pictures.sizes import SIZE_MULTIPLE, SIZE_RANGE
 from yolo.settings.augmentation import AugmentConfig
 
-SIZE_RANGE = (0.7, 1.4)
 SHORTER_RANGE = (0.8, 1.0)  # 640 to 800 for 800, the scale jitter of Lin et al. (2017), table 2
 BATCHES_PER_SIZE = 10
 NOT_AUGMENTED = AugmentConfig(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 RESIZE_MODES = ("letterbox", "stretch", "shorter")
+SIZE_RANGE = (0.7, 1.4)  # of several sizes in one training, around the one that is given
 SIZE_MULTIPLE = 32  # the coarsest stride that all networks have
 
 

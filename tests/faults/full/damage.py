@@ -180,6 +180,8 @@ def first_score_nan(toy: Toy, quick: bool):
     scores = iter([math.nan, 0.25, 0.125])
 
     class Score:
+        score_between = 0.5
+
         @property
         def map_all_point(self):
             return next(scores)

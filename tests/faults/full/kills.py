@@ -156,6 +156,8 @@ def best_over_resumes(toy: Toy, quick: bool):
     meter, chance, folder = Meter("T3 best over resumes"), random.Random(3), toy.work / "best"
 
     class Score:
+        score_between = 0.5
+
         @property
         def map_all_point(self):
             return math.nan if chance.random() < 0.2 else chance.random()

@@ -24,7 +24,7 @@ from tests.faults.full.table import Row
 
 SETTINGS = {
     "image_size": (64, 64), "epochs": 2, "batch_size": 2, "precision": "float32", "eager": True,
-    "epochs_between_evaluations": 2, "accumulate": 2,
+    "epochs_between_evaluations": 2, "accumulate": 2, "anchors": "keep", "weights": "none",
 }  # fmt: skip
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -161,7 +161,7 @@ class Toy:
         options = [] if "--resume" in arguments else [
             "--data", self.data, "--image-size", "64", "--epochs", "2", "--batch-size", "2",
             "--precision", "float32", "--eager", "--epochs-between-evaluations", "2",
-            "--accumulate", "2",
+            "--accumulate", "2", "--anchors", "keep", "--weights", "none",
         ]  # fmt: skip
         options = [str(option) for option in [*options, *arguments]]
         words = [*within, sys.executable, "-m", "tests.faults.full.small", *options]

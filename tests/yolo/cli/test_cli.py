@@ -28,6 +28,7 @@ def test_every_setting_is_an_option_and_nothing_is_set_unless_given():
         assert f"--{field.name.replace('_', '-')}" in known
     assert set(parsed()) == {
         "verbose", "config", "resume", "go_on", "check", "show_batches", "overfit",
+        "engine", "workers", "ray_address", "storage", "wait",
     }  # fmt: skip
 
 

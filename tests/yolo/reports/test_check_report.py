@@ -36,7 +36,7 @@ def test_text_has_counts_sizes_and_places(report):
     assert [row.split() for row in lines if row.startswith(("class ", "cat", "狗", "without"))] == [
         ["class", "train", "val", "median", "width", "x", "height"],
         ["cat", "1", "0", "21", "x", "21"],
-        ["狗", "1", "1", "12", "x", "29"],
+        ["狗", "0", "1", "12", "x", "29"],
         ["without", "objects", "1", "0"],
     ]
     assert "  bad: 30" in lines and "    and 10 more, in check.json" in lines
@@ -46,7 +46,7 @@ def test_text_has_counts_sizes_and_places(report):
 
 def test_brief_is_brief(report):
     lines = check_report.brief(report[1])
-    assert lines[0] == "train: 2 pictures, 1 without objects, 2 objects (cat 1, 狗 1)"
+    assert lines[0] == "train: 2 pictures, 1 without objects, 2 objects (cat 1, 狗 0, difficult 1)"
     assert len(lines) < 12 and any(
         line.startswith("box sizes on the network's 64x96") for line in lines
     )
@@ -54,7 +54,7 @@ def test_brief_is_brief(report):
 
 def test_json_has_every_place_and_is_json(report):
     data = json.loads(json.dumps(check_report.to_json(report[1]), allow_nan=False))
-    assert data["counts"]["error"] == 30 and data["splits"]["train"]["per_class"]["狗"] == 1
+    assert data["counts"]["error"] == 30 and data["splits"]["train"]["per_class"]["狗"] == 0
     assert data["findings"][0] == {"severity": "error", "kind": "bad", "place": "a.xml:0: <x>"}
     assert data["anchors"]["per_class"]["cat"]["recall"] == 0.5
     nothing = check_report.to_json(check.failed("set", "gone"))
