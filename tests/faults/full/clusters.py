@@ -18,26 +18,8 @@ from pathlib import Path
 
 from tests.faults.full.table import Row
 from tests.faults.full.toy import ROOT, Meter, weights_of
+from tests.yolo.ray.test_ray import CFG
 
-CONVOLUTION = "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\n"
-CFG = f"""[net]
-width=64
-height=64
-channels=3
-{(CONVOLUTION + "activation=swish" + chr(10)) * 5}
-[convolutional]
-filters=36
-size=1
-stride=1
-pad=1
-activation=linear
-
-[yolo]
-mask=0,1,2
-anchors=10,14, 23,27, 37,58
-classes=7
-num=3
-"""
 EPOCHS = 12
 TRAIN = [
     "train.py", "--data", "shapes", "--model", "tiny.cfg", "--image-size", "64", "--batch-size",
