@@ -83,11 +83,7 @@ def per_class(name: str, value: object, classes: int | None) -> None:
 
 
 def same_shape(y_true: tuple, y_pred: tuple) -> None:
-    """Refuse labels that do not lie element by element on the predictions.
-
-    Args:
-        y_true: static shape of the labels.
-        y_pred: static shape of the predictions.
+    """Refuse labels that do not lie element by element on the predictions, by their static shapes.
 
     Raises:
         ValueError: the shapes differ.
@@ -102,14 +98,10 @@ def same_shape(y_true: tuple, y_pred: tuple) -> None:
 
 
 def repeatable(y_true: tuple, y_pred: tuple) -> None:
-    """Refuse integers, one for each row, whose shape is not that of the rows.
-
-    Args:
-        y_true: static shape of the integers; an axis of length 1 is repeated.
-        y_pred: static shape of the rows.
+    """Refuse integers, one for each row, whose static shape is not that of the rows.
 
     Raises:
-        ValueError: the ranks differ, or an axis has another length.
+        ValueError: the ranks differ, or an axis has neither the rows' length nor length 1.
     """
     if not _fits(y_true, y_pred, (1,)):
         raise _other_shape(y_true, y_pred, "")

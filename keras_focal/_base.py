@@ -1,5 +1,6 @@
 """What the loss classes share: element-by-element results, weights, masks and reduction."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import keras
@@ -17,7 +18,7 @@ except ImportError:  # not a public name: fall back on the attribute that it rea
         return getattr(x, "_keras_mask", None)
 
 
-class ElementLoss(keras.losses.Loss):
+class ElementLoss(keras.losses.Loss, ABC):
     """Base of losses whose `call` keeps the last axis, or says which elements count.
 
     Keras reduces the last axis in `call`; here it is kept, so that a detector can weigh single
@@ -30,9 +31,7 @@ class ElementLoss(keras.losses.Loss):
 
     soft_targets = False
 
-    def __init__(self, *, reduction: str | None, name: str | None, dtype: Any):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-
+    @abstractmethod
     def evaluate(
         self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
@@ -48,32 +47,17 @@ class ElementLoss(keras.losses.Loss):
             (losses, kept): losses a tensor; kept a bool tensor of its shape, or None where all
             count. Elements that do not count have loss and gradient 0, whatever was predicted.
         """
-        raise NotImplementedError
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Return the loss of each element.
-
-        Args:
-            y_true: labels.
-            y_pred: predictions.
-
-        Returns:
-            Tensor of losses, float32 or float64, not reduced.
-        """
+        """Return the loss of each element, float32 or float64, not reduced."""
         return self.evaluate(y_true, y_pred)[0]
 
     def __call__(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> Tensor:
-        """Return the reduced loss.
+        """Return the reduced loss: a scalar, or one value per element where `reduction` is "none".
 
-        Args:
-            y_true: labels.
-            y_pred: predictions.
-            sample_weight: weights of the leading axes of the loss, or of all of them.
-
-        Returns:
-            A scalar, or one value per element where `reduction` is "none".
+        Sample weights are of the leading axes of the loss, or of all of them.
         """
         mask = get_keras_mask(y_pred)
         with keras.name_scope(self.name):
@@ -98,17 +82,10 @@ class _Reduction(keras.losses.Loss):
 def reduce(
     losses: Tensor, sample_weight: Tensor | None, kept: Tensor | None, reduction: str | None
 ) -> Tensor:
-    """Reduce losses as Keras does, with weights that fit the leading axes.
+    """Reduce losses as Keras does, with weights of their shape or of its leading axes.
 
-    Args:
-        losses: tensor of any shape.
-        sample_weight: None, or weights of losses' shape or of its leading axes.
-        kept: None, or bool tensor of losses' shape; other elements count neither in the sum nor
-            in the denominator of a mean.
-        reduction: one of Keras's names.
-
-    Returns:
-        A scalar, or losses' shape for "none".
+    Elements that are not `kept`, a bool tensor of the losses' shape, count neither in the sum nor
+    in the denominator of a mean.
     """
     dtype = standardize_dtype(losses.dtype)
     weights = None
@@ -135,28 +112,13 @@ def only(kept: Tensor | None, x: Tensor) -> Tensor:
     """Set to 0 what does not count: labels and logits before a loss, and the loss itself.
 
     Zero losses alone would not do: their gradient of 0 times the slope of an infinite logit is
-    NaN.
-
-    Args:
-        kept: None, or bool tensor that broadcasts to x.
-        x: tensor.
-
-    Returns:
-        Tensor of x's shape.
+    NaN. None keeps everything.
     """
     return x if kept is None else ops.where(kept, x, ops.zeros_like(x))
 
 
 def spread(mask: Tensor, like: Tensor) -> Tensor:
-    """Repeat a bool mask of the leading axes over a tensor's shape.
-
-    Args:
-        mask: bool tensor of `like`'s shape or of its leading axes.
-        like: tensor.
-
-    Returns:
-        Bool tensor of `like`'s shape.
-    """
+    """Repeat a bool mask, of a tensor's shape or of its leading axes, over its whole shape."""
     if len(mask.shape) == len(like.shape) + 1:
         mask = ops.squeeze(mask, -1)
     return ops.logical_and(_expand(mask, like), ops.ones_like(like, dtype="bool"))
@@ -177,15 +139,7 @@ def _expand(x: Tensor, like: Tensor) -> Tensor:
 
 
 def align(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Give labels the rank of predictions where they differ by a last axis of length 1.
-
-    Args:
-        y_true: labels (..., ) or (..., 1).
-        y_pred: predictions (..., 1) or (..., ).
-
-    Returns:
-        The labels as a tensor; unchanged where the ranks agree.
-    """
+    """Return labels in the rank of predictions, where a last axis of length 1 is the difference."""
     y_true = ops.convert_to_tensor(y_true)
     rank, wanted = len(y_true.shape), len(y_pred.shape)
     if rank == wanted - 1 and y_pred.shape[-1] == 1:

@@ -36,15 +36,7 @@ def real(logits: Tensor) -> Tensor:
 
 
 def focal_term(u: Tensor, gamma: float) -> Tensor:
-    """Return (1 - p_t)^gamma * (-log p_t) as a function of u = -x_t.
-
-    Args:
-        u: float tensor of any shape, minus the logit of the true side.
-        gamma: focusing exponent, at least 0.
-
-    Returns:
-        Tensor of u's shape, at least 0.
-    """
+    """Return (1 - p_t)^gamma * (-log p_t), at least 0, as a function of u = -x_t."""
     if gamma == 0:
         return ops.softplus(u)
     return ops.exp(-gamma * ops.softplus(-u)) * ops.softplus(u)
@@ -53,20 +45,11 @@ def focal_term(u: Tensor, gamma: float) -> Tensor:
 def balanced_focal(
     labels: Tensor, logits: Tensor, positive: Any, negative: Any, *, gamma: float, given: str
 ) -> Tensor:
-    """Return the focal loss of labels in [0, 1]: `by_side` with `focal_term`.
+    """Return the focal loss of labels in [0, 1], else NaN: `by_side` with `focal_term`.
 
-    Args:
-        labels: float tensor that broadcasts to the logits, in [0, 1], else the loss is NaN;
-            taken as constant.
-        logits: float tensor.
-        positive: weight of the positive side, a number or a tensor over the last axis.
-        negative: weight of the negative side, likewise.
-        gamma: focusing exponent, at least 0.
-        given: the dtype in which the labels were given. One that is no float has none between 0
-            and 1, and bool none outside.
-
-    Returns:
-        Tensor of the logits' shape.
+    The labels broadcast to the logits and are constant for the gradient. A side's weight is a
+    number or a tensor over the last axis. `given` is the dtype in which the labels came: one that
+    is no float has none between 0 and 1, and bool none outside.
     """
     labels = ops.stop_gradient(labels)
     if keras.backend.backend() == "tensorflow":
@@ -148,14 +131,7 @@ def _hard_loss_and_slope(
 def power(miss: Tensor, u: Tensor, cross_entropy: Tensor, gamma: float) -> Tensor:
     """Return miss ** gamma: products where gamma is a small integer, else by logarithm.
 
-    Args:
-        miss: float tensor sigmoid(u), 1 - p_t.
-        u: float tensor.
-        cross_entropy: softplus(u).
-        gamma: exponent, at least 0.
-
-    Returns:
-        Tensor of the same shape; for gamma 0 the number 1.
+    `miss` is sigmoid(u), 1 - p_t, and `cross_entropy` softplus(u); for gamma 0 it is the number 1.
     """
     if gamma == 0:
         return 1.0

@@ -16,12 +16,6 @@ def in_range(labels: Tensor) -> Tensor:
     """Return labels with NaN in place of those outside [0, 1].
 
     Those outside by no more than `ROUNDING` are taken as the end that they are beside.
-
-    Args:
-        labels: float tensor of any shape.
-
-    Returns:
-        Tensor of the same shape and dtype.
     """
 
     def checked() -> Tensor:
@@ -35,26 +29,12 @@ def in_range(labels: Tensor) -> Tensor:
 
 
 def all_inside(labels: Tensor) -> Tensor:
-    """Tell whether all labels lie in [0, 1], by walking over them without writing.
-
-    Args:
-        labels: float tensor of any shape.
-
-    Returns:
-        A bool scalar; of labels that are NaN it says nothing.
-    """
+    """Tell whether all labels, none of them NaN, lie in [0, 1]: a walk that writes nothing."""
     return ops.logical_and(ops.min(labels, initial=0.0) >= 0, ops.max(labels, initial=0.0) <= 1)
 
 
 def as_classes(labels: Tensor) -> Tensor:
-    """Return classes as int32, with `NO_CLASS` in place of what is no 32-bit integer.
-
-    Args:
-        labels: tensor of any shape and dtype.
-
-    Returns:
-        int32 tensor of the same shape.
-    """
+    """Return classes as int32, with `NO_CLASS` in place of what is no 32-bit integer."""
     dtype = standardize_dtype(labels.dtype)
     ids = ops.cast(labels, "int32")
     if dtype in ("bool", "int8", "uint8", "int16", "uint16", "int32"):
@@ -66,15 +46,7 @@ def as_classes(labels: Tensor) -> Tensor:
 
 
 def differ(labels: Tensor, value: int) -> Tensor:
-    """Tell which labels are not `value`; -1 is not 255, though uint8 writes both alike.
-
-    Args:
-        labels: tensor of any shape and dtype.
-        value: an integer.
-
-    Returns:
-        Bool tensor of the same shape.
-    """
+    """Tell which labels are not `value`; -1 is not 255, though uint8 writes both alike."""
     if "float" not in standardize_dtype(labels.dtype):
         labels = as_classes(labels)
     return ops.not_equal(labels, value)

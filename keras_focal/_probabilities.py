@@ -37,14 +37,9 @@ KEEPING = {"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze"}
 
 
 def sigmoid_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
-    """Return the logits of independent probabilities.
+    """Return the logits of independent probabilities, float32 or float64.
 
-    Args:
-        probabilities: float tensor of any shape, in [0, 1]; see rule 3.
-        kept: None, or bool tensor of that shape; elsewhere logit and gradient are 0.
-
-    Returns:
-        Tensor of the same shape, float32 or float64.
+    Where a bool tensor `kept` of the same shape is False, logit and gradient are 0.
 
     Example:
         >>> import numpy as np
@@ -62,14 +57,10 @@ def sigmoid_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
 
 
 def softmax_logits(probabilities: Tensor, kept: Tensor | None = None) -> Tensor:
-    """Return logits of probabilities over the classes of the last axis.
+    """Return logits of probabilities (..., classes), float32 or float64, up to a constant per row.
 
-    Args:
-        probabilities: float tensor (..., classes), in [0, 1]; each row is normalised to sum 1.
-        kept: None, or bool tensor (..., 1); in other rows logits and gradient are 0.
-
-    Returns:
-        Tensor of the same shape, float32 or float64, known up to a constant per row.
+    Each row is normalised to sum 1. In rows where a bool tensor `kept` (..., 1) is False, logits
+    and gradient are 0.
 
     Example:
         >>> import numpy as np

@@ -26,13 +26,7 @@ _told: dict = {}
 def inside(p: Tensor) -> Tensor:
     """Return probabilities, what lies outside [0, 1] as the nearest one and without a gradient.
 
-    Warns where it is more than rounding, now or when such a value comes.
-
-    Args:
-        p: float32 or float64 tensor of any shape. NaN stays NaN.
-
-    Returns:
-        Tensor of the same shape and dtype.
+    Warns where it is more than rounding, now or when such a value comes. NaN stays NaN.
     """
 
     def nearest() -> Tensor:

@@ -8,16 +8,10 @@ from keras_focal._types import Tensor
 def hardest_by_loss(
     scores: Tensor, most: int, quota: Tensor, chosen: Tensor | None = None
 ) -> Tensor:
-    """Mark the highest scores of each row.
+    """Mark the highest scores (batch, anchors) of each row with 1, the others with 0.
 
-    Args:
-        scores: (batch, anchors) float32; -inf is never marked.
-        most: the largest number of marks in any row.
-        quota: (batch,) float32, the number of marks in each row, at most `most`.
-        chosen: not used; it makes the signature that of `greedy`.
-
-    Returns:
-        (batch, anchors) float32 of 0 and 1.
+    A row gets as many marks as its `quota` (batch,) says, at most `most`; -inf is never marked.
+    Marks that were `chosen` earlier do not count here.
     """
     batch, anchors = ops.shape(scores)
     most = min(most, anchors) if isinstance(anchors, int) else ops.minimum(most, anchors)
@@ -32,27 +26,26 @@ def hardest_by_loss(
 
 def greedy(
     scores: Tensor,
-    boxes_xyxy: Tensor,
     most: int,
     quota: Tensor,
-    iou_threshold: float,
     chosen: Tensor | None = None,
+    *,
+    boxes_xyxy: Tensor,
+    iou_threshold: float,
 ) -> Tensor:
-    """Mark the highest scores of each row that do not overlap one another.
+    """Mark the highest scores of each row, as `hardest_by_loss`, that do not overlap one another.
 
     One pick per picture and round, `most` rounds; what lies in memory is proportional to the
     number of anchors, never to its square.
 
     Args:
-        scores: (batch, anchors) float32; -inf is never marked.
-        boxes_xyxy: (batch, anchors, 4) float32.
+        scores: (batch, anchors) float32.
         most: the number of rounds.
-        quota: (batch,) float32, the number of marks in each row.
+        quota: (batch,) float32.
+        chosen: None, or (batch, anchors) marks of an earlier call, which suppress here too and
+            are not returned.
+        boxes_xyxy: (batch, anchors, 4) float32.
         iou_threshold: an anchor is passed over if it overlaps a marked one by more than this.
-        chosen: None, or (batch, anchors) marks of an earlier call, which suppress here too.
-
-    Returns:
-        (batch, anchors) float32 of 0 and 1, without the earlier marks.
     """
     x1, y1, x2, y2 = (boxes_xyxy[..., i] for i in range(4))  # (batch, anchors) each
     area = ops.maximum(x2 - x1, 0.0) * ops.maximum(y2 - y1, 0.0)

@@ -69,15 +69,9 @@ def softmax_focal_loss(
 
 
 def is_sparse(y_true: tuple, y_pred: tuple, axis: int = -1) -> bool:
-    """Tell whether labels are integer classes rather than a distribution over them.
+    """Tell by static shapes whether labels are integer classes, not a distribution over them.
 
-    Args:
-        y_true: static shape of the labels.
-        y_pred: static shape of the predictions.
-        axis: the class axis of the predictions.
-
-    Returns:
-        True where the class axis is missing in the labels or has length 1.
+    The class axis of the predictions is then missing in the labels, or has length 1.
 
     Example:
         >>> is_sparse((8,), (8, 3)), is_sparse((8, 3), (8, 3))

@@ -87,15 +87,7 @@ class CategoricalFocalLoss(_Softmax):
     def evaluate(
         self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the loss of each row, and which of them count.
-
-        Args:
-            y_true: one-hot or soft labels (..., classes).
-            y_pred: logits or probabilities (..., classes).
-            mask: None, or bool (...) or of its leading axes; False leaves out.
-
-        Returns:
-            (losses, kept): tensors (...), float and bool; kept is None where there is no mask.
+        """Return the loss of each row, and which of them count, as `ElementLoss` says.
 
         Raises:
             ValueError: y_true has the shape of classes, or another that does not fit.
@@ -160,16 +152,9 @@ class SparseCategoricalFocalLoss(_Softmax):
     def evaluate(
         self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the loss of each row, and which of them count.
+        """Return the loss of each row, and which of them count, as `ElementLoss` says.
 
-        Args:
-            y_true: classes (...) or (..., 1), whole numbers of any dtype.
-            y_pred: logits or probabilities (..., classes).
-            mask: None, or bool (...) or of its leading axes; False leaves out.
-
-        Returns:
-            (losses, kept): tensors (...), float and bool; kept is None where there is neither
-            `ignore_label` nor mask.
+        Classes (...) or (..., 1) are whole numbers of any dtype.
 
         Raises:
             ValueError: y_true has the shape of one-hot labels, or another that does not fit.

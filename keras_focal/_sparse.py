@@ -29,18 +29,10 @@ def sparse_focal(
     gamma: float,
     kept: Tensor | None = None,
 ) -> Tensor:
-    """Return the focal loss of each row of logits, summed over its classes.
+    """Return the focal loss of each row of logits (..., K), summed over its classes.
 
-    Args:
-        class_ids: (...) int32, the class labelled 1; below 0 for none.
-        logits: (..., K) float tensor.
-        positive: weight of the positive side, a number or a (K,) tensor.
-        negative: weight of the negative side, likewise.
-        gamma: focusing exponent, at least 0.
-        kept: None, or (...) bool; loss and gradient of other rows are 0.
-
-    Returns:
-        Tensor (...); NaN where a class is K or more.
+    `class_ids` (...) int32 name the class labelled 1, below 0 none; K or more gives NaN. A side's
+    weight is a number or a (K,) tensor. Rows that are not `kept` (...) have loss and gradient 0.
     """
     classes = ops.shape(logits)[-1]
     known = class_ids < classes

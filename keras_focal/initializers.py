@@ -38,15 +38,7 @@ class PriorProbability(keras.initializers.Initializer):
         self.pi = check.number("pi", pi, low=0, high=1, exclusive=True)
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
-        """Return a tensor of the given shape, filled with the bias.
-
-        Args:
-            shape: shape of the bias.
-            dtype: dtype of the bias; None is Keras's default.
-
-        Returns:
-            Tensor of that shape.
-        """
+        """Return a tensor of a shape, filled with the bias; no dtype is Keras's default."""
         dtype = keras.backend.standardize_dtype(dtype)
         return ops.full(shape, -math.log((1.0 - self.pi) / self.pi), dtype=dtype)
 

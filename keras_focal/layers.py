@@ -67,15 +67,9 @@ class FocalLossLayer(keras.layers.Layer):
         )
 
     def call(self, inputs: Any, logits: Tensor | None = None, mask: Any = None) -> Tensor:
-        """Add the loss and return the logits.
+        """Add the loss and return the logits, unchanged.
 
-        Args:
-            inputs: (y_true, logits), (y_true, logits, mask), or y_true alone.
-            logits: scores before the sigmoid, where `inputs` is y_true alone.
-            mask: optional, of the logits' shape or its leading axes; 0 or False leaves out.
-
-        Returns:
-            The logits, unchanged.
+        A mask has the logits' shape or its leading axes; 0 or False leaves out.
 
         Raises:
             ValueError: inputs are not two or three tensors.

@@ -1,5 +1,6 @@
 """The losses as Keras objects, each with its formula and the function that computes it."""
 
+from abc import abstractmethod
 from typing import Unpack
 
 import keras
@@ -39,9 +40,9 @@ class _Sigmoid(CommonLoss):
     label_smoothing = 0.0
     ignore_label: int | None = None
 
+    @abstractmethod
     def from_tensors(self, y_true: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of labels under logits of the same rank."""
-        raise NotImplementedError
 
     def evaluate(
         self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None

@@ -1,5 +1,6 @@
 """Online hard example mining, the rival that focal loss is measured against."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -104,13 +105,6 @@ class OnlineHardExampleMining(Arguments, ElementLoss):
     def elements(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the inner loss of each prediction, before any selection.
 
-        Args:
-            y_true: labels of y_pred's shape.
-            y_pred: predictions of any shape.
-
-        Returns:
-            Tensor of y_pred's shape.
-
         Raises:
             ValueError: the inner loss does not give one value per prediction.
         """
@@ -177,14 +171,7 @@ class OnlineHardExampleMining(Arguments, ElementLoss):
         else:
             boxes = ops.cast(ops.stop_gradient(ops.convert_to_tensor(boxes_xyxy)), "float32")
             boxes = boxes + ops.expand_dims(ops.zeros_like(losses), -1)  # (batch, anchors, 4)
-
-            nms_iou: float = self.nms_iou
-
-            def pick(
-                scores: Tensor, most: int, quota: Tensor, chosen: Tensor | None = None
-            ) -> Tensor:
-                return greedy(scores, boxes, most, quota, nms_iou, chosen)
-
+            pick = partial(greedy, boxes_xyxy=boxes, iou_threshold=self.nms_iou)
         batch = ops.shape(losses)[0]
         if self.negatives_per_positive is None:
             scores = ops.where(valid, losses, lowest)
@@ -205,13 +192,7 @@ class OnlineHardExampleMining(Arguments, ElementLoss):
     ) -> tuple[Tensor, Tensor | None]:
         """Return the inner loss with everything not selected set to 0, and what was selected.
 
-        Args:
-            y_true: labels (batch, anchors) or (batch, anchors, classes).
-            y_pred: predictions of the same shape.
-            mask: None, or bool of that shape or its leading axes; False leaves out.
-
-        Returns:
-            (losses, kept): tensors of y_pred's shape, float and bool.
+        Labels and predictions have one shape, (batch, anchors) or (batch, anchors, classes).
         """
         losses, counts = self._inner(y_true, y_pred, mask)
         kept = self._chosen(y_true, losses, counts)
