@@ -52,10 +52,7 @@ ANY = "keras_focal.FocalLoss() or keras.losses.BinaryCrossentropy()"
 
 
 def resolve(loss):
-    """Return the loss object that a name stands for; losses and functions as they are.
-
-    Args:
-        loss: a `keras.losses.Loss`, a key of `NAMED_LOSSES`, or a function (y_true, logits).
+    """Return the loss that a key of `NAMED_LOSSES` stands for; losses and functions as they are.
 
     Raises:
         ValueError: `loss` is nothing of these.
@@ -99,7 +96,7 @@ def named(name: str, parameters: Mapping[str, Any], outputs: int = 0):
 
 
 class AnchorLoss:
-    """A loss on logits, element by element, made from whatever the user compiled with.
+    """A loss on logits, element by element, made from whatever `resolve` takes.
 
     A Keras loss given for probabilities is rebuilt from its config for logits, without
     reduction; the caller's object is not changed. One that only knows values (say
@@ -107,9 +104,6 @@ class AnchorLoss:
     function(y_true, logits) on (..., 1) tensors and must keep their shape or drop the last axis.
     A loss with a `select` method, as `keras_focal.OnlineHardExampleMining`, wraps another loss
     and also chooses which anchors count.
-
-    Args:
-        loss: what `resolve` takes.
     """
 
     def __init__(self, loss):
@@ -127,10 +121,7 @@ class AnchorLoss:
         """Try the loss on a few values, and refuse one that does not work element by element.
 
         Each loss must move with its own logit where that is wrong, and with no other's logit or
-        label, however far they go.
-
-        Args:
-            classes: the length of the last axis that it will meet.
+        label, however far they go. `classes` is the length of the last axis that it will meet.
 
         Raises:
             ValueError: it does not; the message names what to take instead.
@@ -198,11 +189,8 @@ class AnchorLoss:
             class_ids: (batch, N) int32, the class of the anchor's object.
             quality: (batch, N) in 0..1, target at that class; 0 where there is no object.
             logits: (batch, N, K) float32.
-            used: (batch, N) float32, 0 for anchors to leave out.
-            boxes_xyxy: (batch, N, 4) decoded boxes, for a loss that suppresses overlaps.
-
-        Returns:
-            Loss (batch, N), 0 where left out, and `used`, narrowed by the loss's own choice.
+            used: as for a call, and so is what comes back.
+            boxes_xyxy: likewise.
         """
         if self._takes_integers():
             ids = ops.where(quality > 0, class_ids, -1)

@@ -67,9 +67,7 @@ class Decode(keras.layers.Layer):
     def call(self, outputs, images):
         """Map the network's outputs to {"boxes": (B, N, 4), "scores": (B, N, C)}.
 
-        Args:
-            outputs: the raw outputs.
-            images: (B, H, W, 3) what they were computed from; only its size is used.
+        Of the images (B, H, W, 3) only the size is used.
         """
         return self._decode(outputs, tuple(ops.shape(images)[1:3]))
 
@@ -92,11 +90,7 @@ def with_decoding(
 ) -> keras.Model:
     """Return a network with its decoding: images to {"boxes": ..., "scores": ...}.
 
-    Args:
-        family: the network's.
-        architecture: its settings.
-        network: from images to raw outputs; its weights are shared.
-        num_classes: that the scores are of.
+    Its weights are shared.
     """
     decode = Decode(family, architecture, num_classes, name="decode")
     # The functional graph keeps the outputs as they were given, keyed by stride.

@@ -14,10 +14,6 @@ class KerasExport(keras.Model):
         """Write what `predict_raw` computes by Keras's own export: a SavedModel, or ONNX, LiteRT.
 
         `python -m yolo export` adds suppression, names and thresholds, and compares the file.
-
-        Args:
-            filepath: as in `keras.Model.export`.
-            **kwargs: likewise.
         """
         self.inference_model().export(filepath, **kwargs)
 

@@ -21,10 +21,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     kernel takes a quarter of the time and reads bfloat16 with statistics in float32. Weights,
     config and saved form are those of the parent class, which also serves the other backends.
 
-    Args:
-        frozen: make scale and shift constants, so that a pretrained network keeps its own
-            statistics however small the batches are.
-        **kwargs: those of `keras.layers.BatchNormalization`.
+    With `frozen`, scale and shift are constants, so that a pretrained network keeps its own
+    statistics however small the batches are.
 
     Reference:
         Ioffe and Szegedy (2015), Batch Normalization, section 3.
@@ -157,15 +155,10 @@ ACTIVATIONS = {
 
 
 def convolve(inputs, kernel, stride, padding):
-    """Return a convolution with `padding` cells on each side, as in Darknet and PyTorch.
+    """Return a convolution with `padding` cells of zeros on each side, as in Darknet and PyTorch.
 
-    Keras's "same" would pad the right and lower side only where the stride is 2.
-
-    Args:
-        inputs: (batch, h, w, channels).
-        kernel: (size, size, channels of a group, filters).
-        stride: step of the convolution.
-        padding: cells of zeros on each side.
+    Keras's "same" would pad the right and lower side only where the stride is 2. Inputs are
+    (batch, h, w, channels), the kernel (size, size, channels of a group, filters).
     """
     kernel = ops.cast(kernel, inputs.dtype)
     if stride == 1 and 2 * padding + 1 == kernel.shape[0]:
@@ -251,17 +244,7 @@ class ConvNorm(keras.layers.Layer):
 
 
 class ConvBias(_Convolution):
-    """Convolution with a bias and an activation, padded as `ConvNorm` is.
-
-    Args:
-        filters: number of output channels.
-        size: kernel height and width.
-        stride: step of the convolution.
-        groups: parts of the channels that are convolved each for itself.
-        padding: cells of zeros on each side.
-        activation: a key of `ACTIVATIONS`.
-        **kwargs: as in Keras.
-    """
+    """Convolution with a bias and an activation; for its arguments see `ConvNorm`."""
 
     def __init__(self, filters, size, *, stride=1, groups=1, padding, activation, **kwargs):
         super().__init__(filters, size, strides=stride, groups=groups, **kwargs)
@@ -279,12 +262,7 @@ class ConvBias(_Convolution):
 
 
 class ChannelSplit(keras.layers.Layer):
-    """Keep one of equal groups of channels (Darknet's route with groups and group_id).
-
-    Args:
-        groups: how many there are.
-        group: the one to keep, from 0 on.
-    """
+    """Keep one of equal groups of channels (Darknet's route with groups and group_id)."""
 
     def __init__(self, groups=2, group=1, **kwargs):
         super().__init__(**kwargs)
@@ -297,13 +275,10 @@ class ChannelSplit(keras.layers.Layer):
 
 
 class Enlarge(keras.layers.Layer):
-    """Double rows and columns by repeating each (Darknet's upsample with stride=2).
+    """Repeat rows and columns as often as `times` says (Darknet's upsample).
 
     As `UpSampling2D`, but the number of channels stays known where height and width are not:
     LiteRT's converter refuses a convolution over a map whose channels it cannot count.
-
-    Args:
-        times: how often each is repeated.
     """
 
     def __init__(self, times=2, **kwargs):

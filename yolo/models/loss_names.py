@@ -38,11 +38,7 @@ _WORDS: dict[str, Any] = {"true": True, "false": False, "none": None}
 
 
 def scaling_of(loss: str, parameters: Mapping[str, Any]) -> str:
-    """Return the scaling that suits a named loss; focusing with gamma 0 is none.
-
-    Args:
-        loss: a key of `SCALING_OF`.
-        parameters: those that are not its defaults.
+    """Return the scaling that suits a named loss with some parameters; gamma 0 does not focus.
 
     Example:
         >>> scaling_of("focal", {"alpha": 0.5}), scaling_of("focal", {"gamma": 0})

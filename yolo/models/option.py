@@ -25,22 +25,16 @@ def option(default: Any, help: str, **about: Any) -> Any:
 
 
 def taken(kind: type, name: str, **about: Any) -> Any:
-    """Return a field that another dataclass declares, for one that offers it, too.
+    """Return a field of a dataclass for another one that offers it, too.
 
-    Args:
-        kind: the other dataclass.
-        name: the field's.
-        about: as for `option`, `default` among it; what is not said is as it is there.
+    What `about` says, `default` among it, is as for `option`; the rest is as it is there.
     """
     (own,) = (field_ for field_ in fields(kind) if field_.name == name)
     return option(about.pop("default", own.default), **{**own.metadata, **about})
 
 
 def check(settings: Any) -> None:
-    """Refuse values that the fields of a dataclass do not allow; None is always one.
-
-    Args:
-        settings: an object whose fields are made by `option`.
+    """Refuse values that a dataclass's fields, made by `option`, do not allow; None is always one.
 
     Raises:
         ConfigError: one line that names the setting, its value and what it may be.

@@ -25,8 +25,7 @@ _PROBE = 256  # pixels; any multiple of 32 shows at which stride a layer works
 class Preprocess(keras.layers.Layer):
     """What a `keras.applications` family does to pictures in 0..255 RGB.
 
-    Args:
-        maker: the function that builds the network, e.g. `keras.applications.VGG16`.
+    `maker` is the function that builds its network, e.g. `keras.applications.VGG16`.
     """
 
     def __init__(self, maker, **kwargs):
@@ -69,13 +68,10 @@ def find_maker(name: str):
 def application(images, name: str, *, frozen_norm: bool) -> dict:
     """Return {8, 16, 32: (batch, h, w, channels)}: the last maps of a network at these strides.
 
-    Args:
-        images: (batch, h, w, 3), 0..255 RGB.
-        name: see `find_maker`.
-        frozen_norm: whether batch norm uses its saved statistics while training, too.
+    `frozen_norm`: batch norm uses its saved statistics while training, too.
 
     Raises:
-        ConfigError: no such network, or it has no map at one of the strides.
+        ConfigError: no network has that name, see `find_maker`, or it has no map at a stride.
     """
     maker = find_maker(name)
     strides = _layer_strides(maker)

@@ -14,11 +14,7 @@ class NumberedConvolutions:
     """Makes `ConvNorm` layers named by part and by their number in the Darknet file.
 
     The number is what the weights reader sorts by; the part (backbone, neck, head) is what
-    freezing selects by.
-
-    Args:
-        activation: that of the layers made, until changed.
-        frozen_norm: whether their batch norm is a fixed scale and shift.
+    freezing selects by. The activation of those to come may be changed.
     """
 
     def __init__(self, activation: str, *, frozen_norm: bool = False):
@@ -44,9 +40,7 @@ class NumberedConvolutions:
 def csp_darknet_53(images, conv: NumberedConvolutions):
     """Return {8: 256, 16: 512, 32: 1024 channels}, the maps of CSPDarknet53 by stride.
 
-    Args:
-        images: (batch, h, w, 3) scaled to 0..1.
-        conv: the maker of its 72 convolutions.
+    Pictures are scaled to 0..1; `conv` makes its 72 convolutions.
 
     Reference:
         Wang et al. (2020), CSPNet; Bochkovskiy et al. (2020), YOLOv4, section 3.4.
@@ -78,9 +72,7 @@ def _csp_stage(x, channels, blocks, conv, *, first):
 def csp_darknet_tiny(images, conv: NumberedConvolutions):
     """Return {8: 128, 16: 256, 32: 512 channels}, the maps of YOLOv4-tiny's backbone by stride.
 
-    Args:
-        images: (batch, h, w, 3) scaled to 0..1.
-        conv: the maker of its 15 convolutions.
+    Pictures are scaled to 0..1; `conv` makes its 15 convolutions.
 
     Reference:
         darknet/cfg/yolov4-tiny.cfg, layers 0 to 26.

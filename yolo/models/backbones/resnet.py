@@ -17,15 +17,10 @@ RESNET_STAGES = {
 
 
 def resnet(images, name: str, *, epsilon: float = 1e-5, frozen_norm: bool = False) -> dict:
-    """Return {8, 16, 32: (batch, h, w, channels)}, C3 to C5 by stride.
+    """Return {8, 16, 32: (batch, h, w, channels)}, C3 to C5 by stride, of a key of `RESNET_STAGES`.
 
-    A layer is called backbone_ and torchvision's name for it, with _ for the dots.
-
-    Args:
-        images: (batch, h, w, 3), preprocessed as the weights want it.
-        name: key of `RESNET_STAGES`.
-        epsilon: of the batch norm.
-        frozen_norm: whether the batch norm is a fixed scale and shift.
+    A layer is called backbone_ and torchvision's name for it, with _ for the dots. Pictures come
+    preprocessed as the weights want it; a frozen norm is a fixed scale and shift.
 
     Reference:
         He et al. (2016), Deep Residual Learning for Image Recognition, table 1.

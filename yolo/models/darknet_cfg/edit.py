@@ -18,13 +18,7 @@ def edited(
 ) -> str:  # fmt: skip
     """Return a cfg's text such that it describes a detector; the same text if it does already.
 
-    Args:
-        cfg: the file.
-        classes: how many it tells apart.
-        anchors: all (width, height).
-        masks: for each stride, finest first, the indices of its anchors.
-        image_size: (height, width) of its picture.
-        letterbox: whether pictures keep their shape.
+    Anchors are (width, height), and masks for each stride, finest first, the indices of its own.
     """
     changes: list[tuple[Section, str, str]] = []
     for word, now, then in zip(("height", "width"), image_size, cfg.image_size, strict=True):

@@ -50,10 +50,7 @@ class Layer:
 
 
 def read_layers(sections: list[Section]) -> list[Layer]:
-    """Return the layers of a cfg.
-
-    Args:
-        sections: those behind [net].
+    """Return the layers of a cfg, whose sections behind [net] are given.
 
     Raises:
         ConfigError: one line that names the line of what cannot be built.

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 class DarknetPool(keras.layers.Layer):
     """A max pool with Darknet's padding: `padding` cells in all, the smaller half before.
 
-    Args:
-        size: side of the window.
-        stride: its step.
-        padding: cells that are added, none of which ever wins.
+    None of these cells ever wins.
     """
 
     def __init__(self, size, stride, padding, **kwargs):
@@ -48,9 +45,6 @@ class DarknetPool(keras.layers.Layer):
 
 class Shortcut(keras.layers.Layer):
     """Add maps to the first one; of a wider one the first channels, of a narrower one all.
-
-    Args:
-        activation: a key of `ACTIVATIONS`.
 
     Reference:
         darknet/src/blas.c, `shortcut_multilayer_cpu`.

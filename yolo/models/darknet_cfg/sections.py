@@ -39,12 +39,7 @@ class Section:
     asked: set[str] = field(default_factory=set)
 
     def fault(self, text: str, word: str = "") -> ConfigError:
-        """Return an error that names the line of a word, or the section's own.
-
-        Args:
-            text: what is wrong.
-            word: the word it is about; one that is not there stands for the section.
-        """
+        """Return an error that names a word's line, or the section's where it has no such word."""
         return fault(self.place, self.words.get(word, ("", self.line))[1], text)
 
     def word(self, name: str, default: str = "") -> str:
@@ -70,11 +65,7 @@ class Section:
         return bool(self.integer(name, default, least=-1, most=1 << 20))
 
     def number(self, name: str, default: float, *, least: float, most: float) -> float:
-        """Return a number.
-
-        Raises:
-            ConfigError: it is none, or outside of `least` to `most`.
-        """
+        """Return a number; for errors see `integer`."""
         (value,) = self.numbers(name, str(default))[:1] or (math.nan,)
         if not least <= value <= most:
             raise self.fault(
@@ -99,11 +90,7 @@ class Section:
         return values
 
     def integers(self, name: str, default: str = "") -> list[int]:
-        """Return the whole numbers of a list.
-
-        Raises:
-            ConfigError: one of them is none.
-        """
+        """Return the whole numbers of a list; for errors see `numbers`."""
         values = self.numbers(name, default)
         if any(value != int(value) for value in values):
             raise self.fault(f"{name}={shortened(self.word(name))}: expected whole numbers", name)
@@ -128,17 +115,13 @@ def read_text(path: str | os.PathLike) -> str:
 
 
 def parse(text: str, place: str) -> list[Section]:
-    """Return the sections of a cfg, the first of which is [net].
+    """Return the sections of the text of a cfg, the first of which is [net].
 
     Blanks count nowhere. Lines that begin with # or ; are remarks. A byte-order mark and any kind
     of line end are understood.
 
-    Args:
-        text: what `read_text` returned.
-        place: names the file in messages.
-
     Raises:
-        ConfigError: one line that names the line at which it is no cfg.
+        ConfigError: one line that names the line of `place`, the file, at which it is no cfg.
     """
     sections: list[Section] = []
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

@@ -24,12 +24,9 @@ class AddEnlarged(keras.layers.Layer):
 
 
 def fpn(maps, *, p6_from: str = "c5", channels: int = 256) -> dict:
-    """Return {8, 16, 32, 64, 128: (batch, h, w, channels)}, P3 to P7 by stride.
+    """Return {8, 16, 32, 64, 128: (batch, h, w, channels)}, P3 to P7 by stride, from C3 to C5.
 
-    Args:
-        maps: {8, 16, 32: (batch, h, w, channels)}, C3 to C5.
-        p6_from: "c5" or "p5": what P6 is made from.
-        channels: of every level.
+    `p6_from`, "c5" or "p5", is what P6 is made from.
 
     Reference:
         Lin et al. (2017), Feature Pyramid Networks, section 3; P6 and P7: Focal Loss, footnote 2.

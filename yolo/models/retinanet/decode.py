@@ -37,11 +37,7 @@ def make_anchors(config: RetinaNetConfig, image_size):
     """Return every anchor of a picture: (N, 4) float32 xyxy pixels, finest level first.
 
     Within a level they go row by row, column by column, and in a cell all scales of a ratio stand
-    together.
-
-    Args:
-        config: the network's settings.
-        image_size: (height, width) of the network's picture; numbers or scalar tensors.
+    together. `image_size` (height, width) are numbers or scalar tensors.
 
     Reference:
         Lin et al. (2017), section 4, "Anchors".
@@ -64,15 +60,9 @@ def make_anchors(config: RetinaNetConfig, image_size):
 
 
 def encode_boxes(boxes_xyxy, anchors):
-    """Return the numbers that `decode_boxes` turns into these boxes.
+    """Return what `decode_boxes` turns into these boxes (..., N, 4), which have an area.
 
-    Args:
-        boxes_xyxy: (..., N, 4) with an area.
-        anchors: (N, 4) xyxy.
-
-    Returns:
-        (..., N, 4): the offset of the centre over the anchor's size and the logarithm of the size's
-        ratio.
+    For each, the offset of the centre over its anchor's size and the logarithm of the size's ratio.
 
     Reference:
         Girshick et al. (2014), appendix C.
@@ -85,15 +75,9 @@ def encode_boxes(boxes_xyxy, anchors):
 
 
 def decode_boxes(config: RetinaNetConfig, deltas, anchors):
-    """Return corners in pixels of the network's picture; finite for any finite input.
+    """Return (..., N, 4) corners in pixels of the network's picture, from outputs of that shape.
 
-    Args:
-        config: the limit.
-        deltas: (..., N, 4) raw outputs.
-        anchors: (N, 4) xyxy.
-
-    Returns:
-        (..., N, 4) xyxy.
+    Finite for any finite input: `config` has the limit. Anchors are (N, 4) xyxy.
     """
     size = anchors[..., 2:] - anchors[..., :2]
     centre = (anchors[..., 2:] + anchors[..., :2]) / 2 + deltas[..., :2] * size
@@ -106,14 +90,9 @@ def decode(config: RetinaNetConfig, outputs, image_size) -> dict:
 
     A score below those of its level's best `config.candidates` pairs of anchor and class is 0.
 
-    Args:
-        config: the network's settings.
-        outputs: those of the network.
-        image_size: (height, width) of the network's picture.
-
     Returns:
-        "boxes": (batch, N, 4) xyxy in pixels of the network's picture; "scores": (batch, N, C);
-        N is at most `config.candidates` a level.
+        "boxes": (batch, N, 4) xyxy in pixels of the network's picture of `image_size` (height,
+        width); "scores": (batch, N, C); N is at most `config.candidates` a level.
 
     Reference:
         Lin et al. (2017), section 4.1, "Inference".

@@ -16,12 +16,7 @@ AVERAGE_START, AVERAGE_KEPT = 100.0, 0.9  # those of detectron2
 
 
 def default_settings(config: RetinaNetConfig, loss) -> RetinaNetLoss:
-    """Return the settings of the network's profile, whatever the loss.
-
-    Args:
-        config: the network's settings.
-        loss: a Keras loss, or a function.
-    """
+    """Return the settings of the network's profile, whatever the loss."""
     return RetinaNetLoss(**PROFILES[config.profile].loss)
 
 
@@ -50,11 +45,7 @@ class RunningPositives(keras.layers.Layer):
 
 
 def make_state(config: RetinaNetConfig) -> RunningPositives | None:
-    """Return what the loss remembers from batch to batch, None if nothing.
-
-    Args:
-        config: the network's settings.
-    """
+    """Return what the loss remembers from batch to batch, None if nothing."""
     return RunningPositives() if config.normalizer == "average" else None
 
 
@@ -65,11 +56,11 @@ def detection_loss(
     """Return the weighted parts of the loss of a batch.
 
     The class loss is summed over all classes of all anchors that are not ignored, the location
-    loss over the positives; both are divided by what `settings.normalizer` says.
+    loss over the positives; both are divided by what `config.normalizer` says.
 
     Args:
         config: the network's settings.
-        settings: matching, weights and normaliser.
+        settings: matching and weights.
         outputs: those of the network.
         image_size: (height, width) of the batch's pictures.
         ground_truth: "boxes" (batch, M, 4) xyxy in pixels and "classes" (batch, M) int32; what

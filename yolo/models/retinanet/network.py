@@ -34,11 +34,6 @@ class Output(keras.layers.Layer):
 
     It computes in the network's precision and adds its bias in float32, so that the logit of
     the prior, -4.595, keeps its digits.
-
-    Args:
-        anchors: in a cell.
-        values: numbers of an anchor.
-        bias: initializer.
     """
 
     def __init__(self, anchors, values, bias="zeros", **kwargs):
@@ -74,10 +69,6 @@ class Output(keras.layers.Layer):
 def build_network(config: RetinaNetConfig, num_classes: int) -> keras.Model:
     """Build the network.
 
-    Args:
-        config: backbone, anchors and the choices of a profile.
-        num_classes: K.
-
     Returns:
         A model from images (batch, h, w, 3), 0..255 RGB, to {"class_logits": (batch, A, K),
         "box_deltas": (batch, A, 4)} in float32, in the order of `decode.make_anchors`.
@@ -101,12 +92,7 @@ def build_network(config: RetinaNetConfig, num_classes: int) -> keras.Model:
 
 
 def freeze(config: RetinaNetConfig, network: keras.Model) -> None:
-    """Take out of training what the settings say never trains, after others were changed.
-
-    Args:
-        config: `frozen_norm` and `frozen_stages`.
-        network: what `build_network` returned.
-    """
+    """Take out of training what the settings say never trains, after others were changed."""
     if config.backbone not in RESNETS + DARKNETS:
         nested = next(layer for layer in network.layers if layer.name.startswith("backbone_"))
         applications.freeze(nested, norm=config.frozen_norm, stages=config.frozen_stages)

@@ -36,21 +36,11 @@ class Targets(NamedTuple):
 def assign(
     config: RetinaNetConfig, settings: RetinaNetLoss, image_size, anchors, boxes_xyxy, class_ids
 ) -> Targets:
-    """Match anchors with objects.
+    """Match anchors (N, 4), of `decode.make_anchors`, with objects.
 
     Difficult objects are matched like all others; the anchors that would be theirs are ignored. So
-    are those in a crowd that would be background.
-
-    Args:
-        config: the network's settings.
-        settings: matcher and thresholds.
-        image_size: (height, width) of the pictures.
-        anchors: (N, 4) xyxy, of `decode.make_anchors`.
-        boxes_xyxy: (batch, M, 4) pixels.
-        class_ids: (batch, M); below 0 is none to learn, see `yolo.boxes.labels`.
-
-    Returns:
-        One entry per anchor.
+    are those in a crowd that would be background. Boxes are (batch, M, 4) pixels, and class ids
+    (batch, M); what numbers below 0 mean is said in `yolo.boxes.labels`.
 
     Reference:
         Lin et al. (2017), section 4, "Anchors".
@@ -75,15 +65,7 @@ def matched_anchors(
 ) -> list[np.ndarray]:
     """Return the anchors that learn the objects of each picture, as boxes to be drawn.
 
-    Args:
-        config: the network's settings.
-        settings: matcher and thresholds.
-        image_size: (height, width) of the pictures.
-        boxes_xyxy: (batch, M, 4) pixels.
-        class_ids: (batch, M); below 0 is padding.
-
-    Returns:
-        For each picture (k, 4) float32 xyxy.
+    Takes what `assign` does; for each picture (k, 4) float32 xyxy.
     """
     anchors = make_anchors(config, tuple(int(side) for side in image_size))
     found = assign(config, settings, image_size, anchors, boxes_xyxy, class_ids)
@@ -122,13 +104,7 @@ def _by_overlap(settings: RetinaNetLoss, anchors, boxes, valid):
 
 
 class _Blocks:
-    """Overlaps of all anchors with all objects, a few objects at a time.
-
-    Args:
-        anchors: (N, 4) xyxy.
-        boxes: (batch, M, 4) xyxy.
-        valid: (batch, M) bool.
-    """
+    """Overlaps of all anchors (N, 4) with all valid objects (batch, M, 4), a few at a time."""
 
     def __init__(self, anchors, boxes, valid):
         self.anchors = anchors

@@ -19,13 +19,7 @@ _LOSS = (
 
 
 def text_of(config: YOLOv4Config, num_classes: int, image_size: tuple[int, int]) -> str:
-    """Return the cfg of a network that is built by hand.
-
-    Args:
-        config: its settings; attention has no place in a cfg.
-        num_classes: C.
-        image_size: (height, width) of its picture.
-    """
+    """Return the cfg of a network that is built by hand; attention has no place in it."""
     full = config.variant == "yolov4"
     batches = max(6000, 2000 * num_classes)
     training = _TRAINING.format(

@@ -31,9 +31,7 @@ class Grid(NamedTuple):
 def make_grid(config: YOLOv4Config, image_size) -> Grid:
     """Return the anchors of all levels.
 
-    Args:
-        config: strides, anchors and masks.
-        image_size: (height, width) of the network's picture; numbers or scalar tensors.
+    `image_size` (height, width) of the network's picture are numbers or scalar tensors.
     """
     parts = []
     grid_sizes = map_sizes(config.strides, image_size)
@@ -77,18 +75,11 @@ def flatten(config: YOLOv4Config, maps):
 
 
 def codes_of(raw_boxes, grid: Grid, *, new_coords: bool = False):
-    """Return what raw outputs say in the units in which Darknet compares with the truth.
+    """Return what raw outputs (..., N, 4) say in the units in which Darknet compares them.
 
     The centre's place from its cell's corner is sigmoid(t) * s - (s - 1) / 2, in cells; the size
-    stays t, or is sigmoid(t) with `new_coords`.
-
-    Args:
-        raw_boxes: (..., N, 4) raw x, y, w, h.
-        grid: the N anchors they belong to; its arrays may have leading dimensions, too.
-        new_coords: how sizes are coded.
-
-    Returns:
-        (..., N, 4).
+    stays t, or is sigmoid(t) with `new_coords`. The grid is that of the N anchors; its arrays may
+    have leading dimensions, too.
     """
     size = raw_boxes[..., 2:4]
     size = ops.sigmoid(size) if new_coords else size
@@ -96,17 +87,9 @@ def codes_of(raw_boxes, grid: Grid, *, new_coords: bool = False):
 
 
 def encode_boxes(boxes_xyxy, grid: Grid, *, new_coords: bool = False):
-    """Return the codes of boxes, what `codes_of` should be where they are predicted.
+    """Return the codes of boxes (..., N, 4), what `codes_of` should be where they are predicted.
 
     The size is ln(w / anchor), or sqrt(w / (4 anchor)) with `new_coords`.
-
-    Args:
-        boxes_xyxy: (..., N, 4) pixels.
-        grid: the N anchors that predict them.
-        new_coords: how sizes are coded.
-
-    Returns:
-        (..., N, 4).
 
     Reference:
         darknet/src/yolo_layer.c, delta_yolo_box, the case MSE.
@@ -119,18 +102,10 @@ def encode_boxes(boxes_xyxy, grid: Grid, *, new_coords: bool = False):
 
 
 def decode_boxes(raw_boxes, grid: Grid, *, new_coords: bool = False):
-    """Return corners in pixels of the network's picture.
+    """Return corners (..., N, 4) in pixels of the network's picture, finite for any finite input.
 
     The centre is (sigmoid(t) * s - (s - 1) / 2 + cell) * stride, the size exp(t) * anchor, or
-    (2 sigmoid(t))^2 * anchor with `new_coords`.
-
-    Args:
-        raw_boxes: (..., N, 4) raw x, y, w, h.
-        grid: the N anchors they belong to; its arrays may have leading dimensions, too.
-        new_coords: how sizes are coded.
-
-    Returns:
-        (..., N, 4) xyxy; finite for any finite input.
+    (2 sigmoid(t))^2 * anchor with `new_coords`. For the arguments see `codes_of`.
 
     Reference:
         darknet/src/yolo_layer.c, get_yolo_box; with `new_coords=1` the logistic that a cfg puts
@@ -152,16 +127,11 @@ def _places(raw_boxes, grid: Grid):
 
 
 def decode(config: YOLOv4Config, maps, image_size) -> dict:
-    """Return what the maps say, before any threshold and before suppression.
-
-    Args:
-        config: the network's settings.
-        maps: its outputs, {stride: (batch, h, w, anchors * (5 + C))}.
-        image_size: (height, width) of the network's picture.
+    """Return what the maps {stride: (batch, h, w, anchors * (5 + C))} say, before any threshold.
 
     Returns:
         "boxes": (batch, N, 4) xyxy in pixels of the network's picture; "scores": (batch, N, C),
-        objectness times class probability.
+        objectness times class probability; before suppression.
     """
     raw = flatten(config, maps)
     grid = make_grid(config, image_size)

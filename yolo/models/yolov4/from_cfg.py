@@ -69,9 +69,7 @@ def _loss_options(cfg: Cfg, num_classes: int) -> dict[str, Any]:
 def left_out(cfg: Cfg, *, training: bool) -> list[str]:
     """Return a line for the words of [yolo] that mean nothing here, and one for unknown words.
 
-    Args:
-        cfg: the file.
-        training: whether words that concern training alone are asked for, too.
+    `training`: words that concern training alone are asked for, too.
     """
     words = dict.fromkeys(word for head in cfg.heads for word in cfg.layers[head].section.words)
     if not training:

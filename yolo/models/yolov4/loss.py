@@ -27,10 +27,6 @@ def default_settings(config: YOLOv4Config, loss) -> YOLOv4Loss:
     """Return the weights that suit a confidence loss: focal ones count by their positives.
 
     What a cfg says of the loss counts, too.
-
-    Args:
-        config: the network's settings.
-        loss: a Keras loss, or a function.
     """
     scaling = "cross-entropy"
     if hasattr(loss, "select"):
@@ -41,11 +37,7 @@ def default_settings(config: YOLOv4Config, loss) -> YOLOv4Loss:
 
 
 def make_state(config: YOLOv4Config) -> None:
-    """Return what the loss remembers from batch to batch: nothing.
-
-    Args:
-        config: the network's settings.
-    """
+    """Return what the loss remembers from batch to batch: nothing."""
     return None
 
 
@@ -213,13 +205,9 @@ def _class_factors(settings: YOLOv4Loss, targets: Targets):
 def _at_anchors(targets: Targets, value, raw):
     """Return (batch, N): the largest value of the objects that each anchor is responsible for.
 
-    Where it would be responsible for ignored ones alone it is `_IGNORED`; where for nothing, some
-    other number below 0.
-
-    Args:
-        targets: the pairs.
-        value: (batch, M, S), above 0 where positive, else 0.
-        raw: (batch, N, ...), of as many anchors.
+    A pair's value (batch, M, S) is above 0 where positive, else 0. Where an anchor would be
+    responsible for ignored ones alone it is `_IGNORED`; where for nothing, some other number
+    below 0. `raw` (batch, N, ...) counts the anchors.
     """
     shape = ops.shape(raw)
     batch, anchors = shape[0], shape[1]

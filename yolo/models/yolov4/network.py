@@ -16,14 +16,10 @@ from yolo.models.yolov4.settings import YOLOv4Config
 
 
 class HeadBias(keras.initializers.Initializer):
-    """Zeros, but for the objectness entries, which start at the logit of `prior`.
+    """Zeros, but for the objectness of each anchor's outputs, which starts at the logit of `prior`.
 
     A fresh head then calls one anchor in a hundred an object, and the first steps are not
     spent on unlearning fifty in a hundred.
-
-    Args:
-        prior: probability that an anchor holds an object, in 0..1.
-        outputs: entries of one anchor, 5 + number of classes.
 
     Reference:
         Lin et al. (2017), section 4.1, "Initialization".
@@ -45,10 +41,6 @@ class HeadBias(keras.initializers.Initializer):
 
 def build_network(config: YOLOv4Config, num_classes: int) -> keras.Model:
     """Build the network; its weights carry the order of Darknet's file in their layers' names.
-
-    Args:
-        config: the variant, its anchors and masks.
-        num_classes: C.
 
     Returns:
         A model from images (batch, h, w, 3), 0..255 RGB, h and w multiples of 32, to raw maps
@@ -97,12 +89,7 @@ def build_network(config: YOLOv4Config, num_classes: int) -> keras.Model:
 
 
 def freeze(config: YOLOv4Config, network: keras.Model) -> None:
-    """Take out of training what the settings say never trains: nothing.
-
-    Args:
-        config: the network's settings.
-        network: what `build_network` returned.
-    """
+    """Take out of training what the settings say never trains: nothing."""
 
 
 def _tiny_neck(maps, conv, finish, attend):

@@ -44,22 +44,12 @@ class Targets(NamedTuple):
 def assign(
     config: YOLOv4Config, settings: YOLOv4Loss, image_size, boxes_xyxy, class_ids
 ) -> Targets:
-    """Pair objects with anchors by shape: the best one, and all that are good enough.
+    """Pair objects with anchors by shape: the best one, and all above `settings.positive_iou`.
 
     The best is sought among the anchors that some level predicts; an anchor that two levels
     share is positive on both. Two objects may claim one anchor; then both pull on its box, and
-    the classes of both are true there.
-
-    Args:
-        config: strides, anchors and masks.
-        settings: an anchor whose shape IoU with the object exceeds `positive_iou` is positive,
-            too.
-        image_size: (height, width) of the pictures.
-        boxes_xyxy: (batch, M, 4) pixels.
-        class_ids: (batch, M); below 0 is none to learn, see `yolo.boxes.labels`.
-
-    Returns:
-        The pairs, M objects x S slots.
+    the classes of both are true there. Boxes are (batch, M, 4) pixels, and class ids (batch, M);
+    what numbers below 0 mean is said in `yolo.boxes.labels`.
 
     Reference:
         darknet/src/yolo_layer.c, `delta_yolo_box` and `iou_thresh`.
@@ -92,13 +82,7 @@ def class_shares(targets: Targets):
     """Return what the true class of each pair counts, beside others that claim its anchor.
 
     Where k pairs share an anchor and d of them have the pair's class it is k / d: 1 for all that
-    are of one class.
-
-    Args:
-        targets: the pairs.
-
-    Returns:
-        (batch, M, S) float32, at least 1.
+    are of one class. (batch, M, S) float32.
     """
     positive, anchor, ids = targets.positive, targets.anchor, targets.class_ids
     objects = anchor.shape[1]
@@ -141,16 +125,8 @@ def matched_anchors(
 ) -> list[np.ndarray]:
     """Return the anchors that learn the objects of each picture, as boxes to be drawn.
 
-    Args:
-        config: strides, anchors and masks.
-        settings: `positive_iou` counts.
-        image_size: (height, width) of the pictures.
-        boxes_xyxy: (batch, M, 4) pixels.
-        class_ids: (batch, M); below 0 is padding.
-
-    Returns:
-        For each picture (k, 4) float32 xyxy, anchors centred in their cells; one that learns
-        two objects stands there twice.
+    Takes what `assign` does; for each picture (k, 4) float32 xyxy, anchors centred in their cells.
+    One that learns two objects stands there twice.
     """
     image_size = tuple(int(side) for side in image_size)
     anchors = ops.convert_to_numpy(make_anchors(config, image_size))
