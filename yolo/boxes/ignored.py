@@ -13,13 +13,8 @@ CROWD_SHARE = 0.5  # of a box's area; where more of it lies in a crowd, it is no
 def at_least_one(boxes_xyxy, class_ids):
     """Return the objects of a batch with room for one: reductions over none need no case then.
 
-    Args:
-        boxes_xyxy: (batch, M, 4).
-        class_ids: (batch, M), see `labels`.
-
-    Returns:
-        The boxes float32 and the ids int32; with one more, of padding, if M is 0 or not known
-        while a graph is made.
+    Boxes (batch, M, 4) become float32 and ids (batch, M) int32, with one more, of padding, if M is
+    0 or not known while a graph is made.
     """
     boxes, ids = ops.cast(boxes_xyxy, "float32"), ops.cast(class_ids, "int32")
     if not boxes.shape[1]:
@@ -29,15 +24,10 @@ def at_least_one(boxes_xyxy, class_ids):
 
 
 def in_crowd(boxes_xyxy, truth_xyxy, crowd):
-    """Tell which boxes lie in a crowd, `CROWD_SHARE` of their area or more in one region.
+    """Tell which boxes (batch or 1, N, 4) lie in a crowd, `CROWD_SHARE` of their area in one.
 
-    Args:
-        boxes_xyxy: (batch or 1, N, 4).
-        truth_xyxy: (batch, M, 4) all labels.
-        crowd: (batch, M) bool, which of them are crowds.
-
-    Returns:
-        (batch, N) bool. Where a batch has no crowd, nothing is compared.
+    `crowd` (batch, M) says which labels (batch, M, 4) are crowds. Where a batch has none, nothing
+    is compared.
     """
     nowhere = ops.logical_and(boxes_xyxy[..., 0] != boxes_xyxy[..., 0], crowd[:, :1])
 

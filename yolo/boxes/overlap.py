@@ -17,30 +17,14 @@ def to_xyxy(boxes_cxcywh):
 
 
 def shape_iou(sizes_a, sizes_b):
-    """Return the IoU of boxes that share a centre, from their (width, height).
-
-    Args:
-        sizes_a: (..., 2), broadcast against `sizes_b`.
-        sizes_b: (..., 2).
-
-    Returns:
-        (...) in 0..1.
-    """
+    """Return the IoU, in 0..1, of boxes that share a centre, from their (width, height)."""
     overlap = ops.prod(ops.minimum(sizes_a, sizes_b), axis=-1)
     union = ops.prod(sizes_a, axis=-1) + ops.prod(sizes_b, axis=-1) - overlap
     return overlap / (union + _TINY)
 
 
 def overlaps(boxes_a, boxes_b):
-    """Return the IoU of boxes.
-
-    Args:
-        boxes_a: (..., 4) xyxy, broadcast against `boxes_b`.
-        boxes_b: (..., 4) xyxy.
-
-    Returns:
-        (...) in 0..1.
-    """
+    """Return the IoU, in 0..1, of boxes (..., 4) that broadcast against each other."""
     a, b = ([boxes[..., i] for i in range(4)] for boxes in (boxes_a, boxes_b))
     width = ops.minimum(a[2], b[2]) - ops.maximum(a[0], b[0])
     height = ops.minimum(a[3], b[3]) - ops.maximum(a[1], b[1])

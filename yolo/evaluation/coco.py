@@ -134,14 +134,7 @@ def dense(samples: list[Sample]) -> int:
 
 
 def table(result: dict) -> str:
-    """Return COCO's numbers as lines of plain text: per class with objects, then all twelve.
-
-    Args:
-        result: what `evaluate_coco` or `evaluate_coco_files` returned.
-
-    Returns:
-        Lines joined by newlines, without one at the end.
-    """
+    """Return COCO's numbers as lines of plain text: per class with objects, then all twelve."""
     rows = [
         [name, number(entry["AP"]), number(entry["AP50"])]
         for name, entry in result["per_class"].items()
@@ -239,11 +232,7 @@ def _check_annotation(entry: dict, label: str) -> None:
 
 
 def _renumber(entries: list[dict]) -> dict[str, int]:
-    """Give entries the ids 1, 2, ... in the order of their own, which need be no numbers.
-
-    Returns:
-        The new id by the `key_of` of the old one.
-    """
+    """Give entries the ids 1, 2, ... in the order of their own; return them by the old `key_of`."""
     keys = sorted({key_of(entry["id"]) for entry in entries}, key=lambda key: (len(key), key))
     new_ids = {key: new_id for new_id, key in enumerate(keys, 1)}
     for entry in entries:

@@ -40,17 +40,10 @@ class PictureResult:
 
 
 def match(found: Detections, sample: Sample) -> np.ndarray:
-    """Pair detections with objects that they overlap by `MATCH_IOU`, each at most once.
+    """Return each detection's object, overlapped by `MATCH_IOU` and taken once at most, or -1.
 
     Pairs of one class go first and then those of two, each by falling overlap: a box of the
     wrong class on an object that was found rightly as well takes nothing from it.
-
-    Args:
-        found: the detections.
-        sample: the objects.
-
-    Returns:
-        (len(found),) index of each detection's object, -1 for none.
     """
     objects = np.full(len(found), -1)
     if not len(found) or not len(sample.class_ids):
@@ -69,13 +62,9 @@ def confusion_matrix(
     detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str], *,
     score_threshold: float,
 ) -> np.ndarray:  # fmt: skip
-    """Count what was taken for what.
+    """Count what was taken for what, of detections that score at least `score_threshold`.
 
-    Args:
-        detections: what was found, one entry per sample.
-        samples: the labelled pictures; difficult objects, and what is found on them, are left out.
-        classes: class names.
-        score_threshold: detections that score less are left out.
+    Difficult objects, and what is found on them, are left out.
 
     Returns:
         (C + 1, C + 1) int64: rows are what is there, columns what was said; the last row is
@@ -95,16 +84,9 @@ def picture_results(
     detections: Sequence[Detections], samples: Sequence[Sample], classes: Sequence[str], *,
     score_threshold: float,
 ) -> list[PictureResult]:  # fmt: skip
-    """Judge every picture by itself, the worst first.
+    """Judge every picture by itself, by the detections that score at least `score_threshold`.
 
-    Args:
-        detections: what was found, one entry per sample.
-        samples: the labelled pictures.
-        classes: class names.
-        score_threshold: detections that score less are left out.
-
-    Returns:
-        One entry a picture, by rising F1; of equal ones those with more mistakes first.
+    The worst come first, by rising F1; of equal ones those with more mistakes.
     """
     results = []
     judged = _judged(detections, samples, classes, score_threshold)

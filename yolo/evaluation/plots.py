@@ -36,13 +36,9 @@ _MOST_CLASSES = 30
 
 
 def plot_training(results_csv: Path, png: Path) -> None:
-    """Draw the losses, the mean average precision and the learning rate over the epochs.
+    """Draw the losses, the mean average precision and the learning rate over the epochs of a run.
 
-    Empty cells are left out: mAP is measured only every few epochs.
-
-    Args:
-        results_csv: one row per epoch, with a header, as a run writes it.
-        png: the picture to write.
+    The table has one row per epoch. Empty cells are left out: mAP is measured only every few.
 
     Raises:
         DatasetError: the file has no row to draw.
@@ -108,13 +104,7 @@ def plot_f1(result: VocResult, png: Path) -> None:
 
 
 def plot_confusion(matrix: np.ndarray, classes, png: Path) -> None:
-    """Draw what was taken for what, each row as shares of what is there.
-
-    Args:
-        matrix: what `confusion_matrix` returned, background last.
-        classes: class names.
-        png: the picture to write.
-    """
+    """Draw what `confusion_matrix` counted, each row as shares of what is there."""
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     chosen = _worst_confused(matrix)

@@ -71,9 +71,7 @@ def from_coco(entries: Iterable[dict]) -> list[Found]:
 def from_text(folder: Path, *, first_pixel: int = 0) -> list[Found]:
     """Return what a folder of text files says, see `formats.detection_text`.
 
-    Args:
-        folder: the folder.
-        first_pixel: 1 where its pixels are numbered from 1 and the last one is inside.
+    `first_pixel` is 1 where its pixels are numbered from 1 and the last one is inside.
     """
     lines = detection_text.read_detections(folder)
     return [

@@ -11,13 +11,6 @@ _NAMED = 6
 def text_table(header: list[str], rows: list[list[str]]) -> str:
     """Return a table: the first column to the left, the others to the right, two spaces between.
 
-    Args:
-        header: the titles of the columns.
-        rows: as many cells each.
-
-    Returns:
-        Lines joined by newlines.
-
     Example:
         >>> print(text_table(["class", "AP"], [["cat", "0.5"], ["dog", "-"]]))
         class   AP

@@ -258,14 +258,7 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def table(result: VocResult) -> str:
-    """Return the figures per class as lines of plain text, with the means of both rules below.
-
-    Args:
-        result: what `evaluate_voc` returned.
-
-    Returns:
-        Lines joined by newlines, without one at the end.
-    """
+    """Return the figures per class as lines of plain text, with the means of both rules below."""
     rows = [
         [entry.name, str(entry.objects), *(number(getattr(entry, key)) for key in _FIGURES)]
         for entry in result.classes
@@ -291,14 +284,7 @@ def table(result: VocResult) -> str:
 
 
 def to_json(result: VocResult) -> dict:
-    """Return the figures as plain Python values, without the curves; None where there is none.
-
-    Args:
-        result: what `evaluate_voc` returned.
-
-    Returns:
-        A dictionary that `json.dumps` takes.
-    """
+    """Return the figures as plain Python values, without the curves; None where there is none."""
     other = "plain_widths" if result.inclusive_pixels else "inclusive_pixels"
     return {
         "iou_threshold": float(result.iou_threshold),

@@ -55,16 +55,12 @@ class Difference(NamedTuple):
 
 
 def compare(keras_model, exported, image) -> Difference:
-    """Return how far an exported file is from Keras on a picture.
+    """Return how far an exported file, opened by its runtime, is from Keras on a picture.
 
-    A file with free sizes is also run on a batch of two in another size. A RetinaNet's rows are
-    candidates, sorted by scores that may lie closer together than the runtimes compute: each of
-    the best is held against the row of its level that is most like it, and the other way round.
-
-    Args:
-        keras_model: the `Detector` in float32.
-        exported: the file, opened by its runtime.
-        image: (H, W, 3) uint8 RGB, any size.
+    The detector computes in float32. A file with free sizes is also run on a batch of two in
+    another size. A RetinaNet's rows are candidates, sorted by scores that may lie closer together
+    than the runtimes compute: each of the best is held against the row of its level that is most
+    like it, and the other way round.
     """
     sizes = [(exported.image_size, 1)]
     if exported.info.dynamic:
@@ -168,10 +164,6 @@ def check_difference(difference: Difference, quantize: str) -> None:
 
 def check_suppression(exported, image) -> int:
     """Hold the suppression inside a file against ours, on the file's own boxes and scores.
-
-    Args:
-        exported: an opened file that suppresses by itself.
-        image: (H, W, 3) uint8 RGB, any size.
 
     Returns:
         The number of objects that both found.

@@ -16,17 +16,9 @@ FORMAT = "darknet"
 
 
 def write(model, folder: str | Path, stem: str) -> list[Path]:
-    """Write a detector's cfg, weights and class names.
+    """Write a YOLOv4's cfg, weights and class names into a folder; return the files, weights first.
 
     What was read from such files and has not changed is written byte for byte as it came.
-
-    Args:
-        model: a YOLOv4 `Detector`, built by hand or from a cfg.
-        folder: where the files go.
-        stem: their name without suffix.
-
-    Returns:
-        The files, the weights first.
 
     Raises:
         WeightsError: Darknet's format has no place for the model.
@@ -54,11 +46,7 @@ def write(model, folder: str | Path, stem: str) -> list[Path]:
 
 
 def cfg_text(model) -> str:
-    """Return the cfg of a detector: its own, with what has changed since, or one made for it.
-
-    Args:
-        model: a YOLOv4 `Detector`.
-    """
+    """Return a YOLOv4's cfg: its own, with what has changed since, or one made for it."""
     settings, classes = model.architecture, len(model.classes)
     if model.resize == "shorter":
         raise ConfigError(

@@ -13,14 +13,10 @@ from yolo.models.thresholds import Thresholds
 
 
 def float32_twin(model: Detector, image_size=None) -> Detector:
-    """Return a copy of a detector that computes in float32 on the processor.
+    """Return a copy of a detector, of its size or another, in float32 on the processor.
 
     A detector trained in bfloat16 would be exported with bfloat16 maps, which most runtimes
     cannot run; and a GPU may multiply in TF32, too coarse to compare other runtimes with.
-
-    Args:
-        model: the detector, in any precision.
-        image_size: (height, width) of the copy, that of the model by default.
     """
     config = model.get_config()
     config["image_size"] = list(image_size or model.image_size)

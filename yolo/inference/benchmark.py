@@ -29,16 +29,10 @@ def measure(
 ) -> dict[str, np.ndarray]:
     """Time every stage on its own, one after the other, without threads.
 
-    A first round, in which TensorFlow compiles, does not count.
-
-    Args:
-        model: a `Detector`. One without a `network` and `decode` of its own, such as an exported
-            file, has its decoding counted under "network".
-        paths: pictures; a round takes the next `batch_size` of them, round and round.
-        batch_size: pictures a call of the network; always 1 for the resize mode "shorter".
-        rounds: how many are timed, at least 1.
-        on_round: called with the rounds done and their number.
-        **asked: instead of the model's `Thresholds`; None leaves one as it is.
+    A first round, in which TensorFlow compiles, does not count. A round takes the next
+    `batch_size` of the pictures, round and round; always one for the resize mode "shorter". What
+    has no `network` and `decode` of its own, such as an exported file, has its decoding counted
+    under "network".
 
     Returns:
         For each of `STAGES`, and for "all" of them, milliseconds a picture, (rounds,) float64.

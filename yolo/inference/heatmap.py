@@ -53,15 +53,7 @@ def confidence_map(
 
 
 def lay_over(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay a confidence map over a picture: blue for little, red for sure, nothing where none is.
-
-    Args:
-        image: (H, W, 3) uint8 RGB, left as it is.
-        heat: (H, W) in 0..1.
-
-    Returns:
-        (H, W, 3) uint8 RGB, a new picture.
-    """
+    """Return a picture under its confidence map: blue for little, red for sure, else nothing."""
     colors = cv2.applyColorMap((heat * 255).round().astype(np.uint8), cv2.COLORMAP_TURBO)
     colors = cv2.cvtColor(colors, cv2.COLOR_BGR2RGB).astype(np.float32)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None]

@@ -32,15 +32,9 @@ def find_sources(arguments: list[str]) -> list[Path | int]:
     picture; a folder, whose pictures and videos are taken without those of its subfolders; a
     whole number, which is a camera; a glob such as `holiday/*.jpg`, where `**` reaches into
     subfolders. A file whose name happens to be `0` or to contain `[1]` or `*` is that file.
-    Pictures of a folder or a glob are known by their suffix, in small letters or capitals, and
-    sorted as people count: 2 before 10.
-
-    Args:
-        arguments: what was typed; `~` stands for the home folder.
-
-    Returns:
-        Paths as typed or relative to the list, and numbers of cameras. A picture named in a list
-        or among other arguments need not exist: the reader reports it.
+    `~` stands for the home folder. Pictures of a folder or a glob are known by their suffix, in
+    small letters or capitals, and sorted as people count: 2 before 10. A picture named in a list
+    or among other arguments need not exist: the reader reports it.
 
     Raises:
         DatasetError: an argument names nothing to look at.

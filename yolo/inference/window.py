@@ -34,15 +34,11 @@ def obstacle() -> str | None:
 
 
 def show(image: np.ndarray, *, wait: bool, ended: Callable[[], bool]) -> bool:
-    """Show a picture, and tell whether to go on.
+    """Show a picture, (H, W, 3) uint8 RGB, and tell whether to go on.
 
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        wait: until a key is pressed; False for the frames of a video.
-        ended: asked ten times a second meanwhile whether to wait no more.
-
-    Returns:
-        False when q or Esc was pressed, the window was closed or `ended` said so.
+    That is until a key is pressed, or with `wait` False, for the frames of a video, at once.
+    Meanwhile `ended` is asked ten times a second. It says no where q or Esc was pressed, the
+    window was closed or `ended` said so.
     """
     cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
     cv2.imshow(_TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))

@@ -25,17 +25,10 @@ _EXPLAINED = (
 def write(
     out: Path, found: Mapping[str, Any], gains: Mapping[str, Any], said: str, about: str
 ) -> Path:
-    """Write compare.html.
+    """Write compare.html and its curves into a folder, and return the page.
 
-    Args:
-        out: the folder; the curves are drawn in it, too.
-        found: what `training.compare.run_all` returned.
-        gains: label to its `Difference` in COCO AP against the first arm.
-        said: the sentence.
-        about: model, data and the like.
-
-    Returns:
-        The page.
+    `found` is what `training.compare.run_all` returned, `gains` are label to its `Difference` in
+    COCO AP against the first arm, `said` is the sentence, `about` model, data and the like.
     """
     page = html.Page("Losses compared", about)
     page.top.append(html.paragraph(said))

@@ -23,16 +23,9 @@ CELLS = 48  # of the heat map, along the longer side
 def write_all(
     report: DataReport, samples: Sequence[Sample], anchors: np.ndarray | None, folder: Path
 ) -> dict[str, Path]:
-    """Draw the four pictures of a data set.
+    """Draw the four pictures of a data set; return caption to file.
 
-    Args:
-        report: the result of its check.
-        samples: the pictures to take examples from.
-        anchors: (K, 2) widths and heights, to lay over the boxes; None for none.
-        folder: where to write them.
-
-    Returns:
-        Caption to file.
+    Anchors are (K, 2) widths and heights, to lay over the boxes; None for none.
     """
     files = {
         "objects of each class": folder / "data_labels.png",

@@ -24,13 +24,11 @@ INK, PAPER, RED = (20, 20, 20), (255, 255, 255), (220, 30, 30)
 def worst_and_best(
     results: Sequence[PictureResult],
 ) -> tuple[list[PictureResult], list[PictureResult]]:
-    """Choose the pictures to show, none twice; of the best ones those with the most objects.
-
-    Args:
-        results: by rising F1, as `picture_results` gives them.
+    """Choose the pictures to show from those of `picture_results`, none twice.
 
     Returns:
-        The `WORST` ones, if they have mistakes, and the `BEST` of the others.
+        The `WORST` ones, if they have mistakes, and the `BEST` of the others, those with the most
+        objects.
     """
     wrong = [result for result in results if result.f1 < 1][:WORST]
     rest = [result for result in results if result not in wrong]
@@ -41,15 +39,8 @@ def worst_and_best(
 def side_by_side(result: PictureResult, sample: Sample, classes) -> np.ndarray:
     """Draw one picture twice, as marked and as found, under a line that counts the mistakes.
 
-    Missed objects and false detections have a thick red outline.
-
-    Args:
-        result: of this picture.
-        sample: the picture.
-        classes: class names.
-
-    Returns:
-        (H, W, 3) uint8 RGB, W at most 2 * CELL + GAP.
+    Missed objects and false detections have a thick red outline. The width is at most
+    2 * CELL + GAP.
     """
     image, scale = shrunk(read_image(sample.path), CELL)
     marked = replace(sample, boxes_xyxy=np.asarray(sample.boxes_xyxy) * scale)
@@ -69,14 +60,7 @@ def side_by_side(result: PictureResult, sample: Sample, classes) -> np.ndarray:
 
 
 def sheet(pairs: Sequence[np.ndarray]) -> np.ndarray:
-    """Lay such pairs below each other, two in a row.
-
-    Args:
-        pairs: what `side_by_side` returned, in the order to show.
-
-    Returns:
-        (H, W, 3) uint8 RGB; an empty sheet where there is nothing to show.
-    """
+    """Lay pairs of `side_by_side` below each other, two in a row; none give an empty sheet."""
     return grid(list(pairs), 2 if len(pairs) > 1 else 1, cell=2 * CELL + GAP)
 
 

@@ -59,12 +59,7 @@ footer { padding: 30px 16px 40px; font-size: .86rem; }
 
 
 class Page:
-    """A page that grows section by section.
-
-    Args:
-        title: its heading.
-        subtitle: a line below it.
-    """
+    """A page with a title, and a line below it, that grows section by section."""
 
     def __init__(self, title: str, subtitle: str = ""):
         self.title, self.subtitle = title, subtitle
@@ -161,12 +156,10 @@ def folded(summary: str, inside: str) -> str:
 
 
 def figures(files: dict[str, Path], *, wide: bool = False, in_rows: bool = False) -> str:
-    """Return pictures, beside each other where there is room.
+    """Return pictures, PNG or JPEG by their captions, beside each other where there is room.
 
-    Args:
-        files: caption to picture file, PNG or JPEG; missing ones are left out.
-        wide: let JPEG files, photographs, take the page's whole width.
-        in_rows: keep to their order row by row; else columns are filled, without gaps.
+    Missing ones are left out. `wide` lets JPEG files, photographs, take the page's whole width;
+    `in_rows` keeps to their order row by row, where else columns are filled, without gaps.
     """
     parts = []
     for caption, path in files.items():

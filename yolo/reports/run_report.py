@@ -29,7 +29,7 @@ def write(
     folder: Path, test_name: str, report: DataReport, data_figures: dict[str, Path],
     *, score: float, learned: bool = False,
 ) -> Path:  # fmt: skip
-    """Gather a finished run on one page.
+    """Gather a finished run on one page, `report.html` in its folder, and return it.
 
     Args:
         folder: the run folder, with `config.toml`, `<test>_results.json` and `plots/`.
@@ -38,9 +38,6 @@ def write(
         data_figures: caption to picture, of the data.
         score: from which on detections are shown.
         learned: whether that split is the one that it was trained on.
-
-    Returns:
-        The page.
     """
     result = json.loads((folder / f"{test_name}_results.json").read_text(encoding="utf-8"))
     settings = TrainConfig(**read_toml(folder / "config.toml"))
@@ -91,16 +88,7 @@ def write(
 
 
 def write_check(folder: Path, report: DataReport, figures: dict[str, Path]) -> Path:
-    """Write the check of a data set as text, JSON and a page.
-
-    Args:
-        folder: where to write check.txt, check.json and check.html.
-        report: the check.
-        figures: caption to picture; none where there is nothing to draw.
-
-    Returns:
-        The page.
-    """
+    """Write the check of a data set as text, JSON and a page with pictures; return the page."""
     write_findings(folder, report)
     page = html.Page(f"Data {report.source}", "what it holds, and what is wrong with it")
     add_data(page, report, figures)

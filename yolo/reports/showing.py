@@ -45,17 +45,9 @@ class Test:
 
 
 def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], anchors) -> Path:
-    """Write all that a finished run has to show into its folder.
+    """Write all that a finished run has to show into its folder; return the report's page.
 
-    Args:
-        folder: the run folder.
-        test: how the best model did.
-        report: the check of the data.
-        train: the pictures trained on, for examples.
-        anchors: (K, 2) widths and heights of the model's anchors, or None.
-
-    Returns:
-        The report's page, `folder / "report.html"`.
+    Pictures of `train` serve as examples; anchors are (K, 2) widths and heights, or None.
 
     Raises:
         YoloError: the disk refuses.

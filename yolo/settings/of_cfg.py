@@ -45,12 +45,8 @@ LEFT_OUT = {
 def of_cfg(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the settings that a run has from its model's cfg, and lines that say so.
 
-    Args:
-        given: the settings that the user gave, as fields of `TrainConfig`; they win.
-
-    Returns:
-        Fields of `TrainConfig`, none for a model without a cfg. The lines show them as options,
-        and name every word of the cfg that is not taken over.
+    Those given win; a model without a cfg has none. The lines show them as options, and name every
+    word of the cfg that is not taken over.
 
     Raises:
         ConfigError: the cfg cannot be read, a word of it lies outside its range, or the picture

@@ -92,9 +92,7 @@ def loss_settings(
 ) -> YOLOv4Loss | RetinaNetLoss:
     """Return the weights of the loss's parts: the named set, a cfg's own, what the user changed.
 
-    Args:
-        config: a run's settings.
-        architecture: those of its network; None takes the ones that its model's name stands for.
+    Without the settings of its network, those that its model's name stands for.
     """
     if config.family == "retinanet":
         return RetinaNetLoss(

@@ -19,21 +19,12 @@ MAX_BYTES = 1 << 31
 
 
 def seal(document: dict) -> str:
-    """Return a document as the text of a file, with the SHA-256 of its content.
-
-    Args:
-        document: what JSON can hold; arrays as `pack` returns them.
-    """
+    """Return a document, its arrays from `pack`, as a file's text with the content's SHA-256."""
     return json.dumps({**document, "sha256": _digest(document)}, indent=1) + "\n"
 
 
 def read_sealed(path: str | os.PathLike, *, format: str, mend: str) -> dict[str, Any]:
-    """Read what `seal` wrote.
-
-    Args:
-        path: the file.
-        format: what its "format" must be.
-        mend: what to do about a file that cannot be used, for the message.
+    """Read what `seal` wrote, of the "format" given; `mend` is what to do about any other file.
 
     Raises:
         DatasetError: the file cannot be read, is none of ours, of another version, or damaged.
@@ -69,11 +60,6 @@ def pack(array: np.ndarray) -> str:
 
 def unpack(text: Any, dtype, shape: tuple[int, ...]) -> np.ndarray:
     """Return the array that `pack` made text of.
-
-    Args:
-        text: what stands in the file.
-        dtype: the array's type.
-        shape: its shape.
 
     Raises:
         ValueError: the text holds no such array.

@@ -16,14 +16,10 @@ class Unfit(Exception):
 
 
 def dataset(file: h5py.File, place: str) -> h5py.Dataset:
-    """Return a dataset of a file without having read its values.
+    """Return a dataset of a file, by names from the root, without having read its values.
 
     Links to other files are not followed, and what is not stored in one piece in this file
     (virtual, external, packed) is refused: reading it could open files or fill the memory.
-
-    Args:
-        file: open for reading.
-        place: names from the root, with slashes between them.
 
     Raises:
         Unfit: there is none, or one that is stored otherwise.

@@ -11,13 +11,8 @@ from yolo.errors import YoloError
 def import_optional(module: str, package: str, purpose: str) -> ModuleType:
     """Import a package that is not installed with the rest.
 
-    Args:
-        module: the name to import.
-        package: the name to install.
-        purpose: what it is wanted for, the beginning of the error's sentence.
-
     Raises:
-        YoloError: it is not installed, with the command that installs it.
+        YoloError: what for, the beginning of its sentence, and the command that installs it.
     """
     try:
         return importlib.import_module(module)

@@ -58,10 +58,6 @@ def command(module: str, *arguments: str) -> list[str]:
 
     It finds modules where this process does. `multiprocessing` would run the caller's script
     again.
-
-    Args:
-        module: its name, with dots.
-        arguments: strings for `serve`.
     """
     after = 1 + len(arguments)
     code = (

@@ -91,16 +91,11 @@ def reason(error: Exception) -> str:
 def regular_file(
     path: str | os.PathLike, *, max_bytes: int = MAX_BYTES, error: type[Exception] = DatasetError
 ) -> os.stat_result:
-    """Return the file's status.
-
-    Args:
-        path: a file; a link to one is followed.
-        max_bytes: the largest size that is taken.
-        error: what to raise, called with one line.
+    """Return a file's status; a link to one is followed.
 
     Raises:
-        DatasetError: or `error`: there is no such file, it is no regular file (a folder, a pipe,
-            a socket, a device) or it is larger than `max_bytes`.
+        DatasetError: or `error`, called with one line: there is no such file, it is no regular
+            file (a folder, a pipe, a socket, a device) or it is larger than `max_bytes`.
     """
     try:
         status = os.stat(path)  # noqa: PTH116 (a path of its own for each file takes time)

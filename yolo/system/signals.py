@@ -18,11 +18,7 @@ from yolo.system.process import ending_signals
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ends the program.
-
-    Args:
-        number: the signal; the exit code is 128 more.
-    """
+    """A signal ends the program, whose exit code is 128 more."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)

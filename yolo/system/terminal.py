@@ -19,11 +19,7 @@ _set_aside: list[int] = []  # what standard error was, by `quiet_errors`
 
 
 class Screen:
-    """Writes lines to a stream; a line may be replaced by the next where that is a terminal.
-
-    Args:
-        stream: where to write, standard output by default.
-    """
+    """Writes lines to a stream; a line may be replaced by the next where that is a terminal."""
 
     def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stdout
@@ -65,11 +61,7 @@ class Screen:
 
 
 class LogScreen:
-    """Shows passing lines to the readers of a log, of which a `ScreenHandler` may be one.
-
-    Args:
-        log: where they go.
-    """
+    """Shows passing lines to the readers of a log, of which a `ScreenHandler` may be one."""
 
     live, pause = True, 0.5
 
@@ -90,13 +82,8 @@ class Progress:
     """Says how far long work is and when it will be done.
 
     On a terminal that is a bar with figures which replaces itself, at most five times a second;
-    elsewhere one line in half a minute, so that a log stays readable.
-
-    Args:
-        screen: where to say it.
-        total: how much there is to do; None if nobody knows yet, or ever.
-        unit: what is counted, in the plural.
-        clock: tells the time in seconds.
+    elsewhere one line in half a minute, so that a log stays readable. `total` is None if nobody
+    knows yet how much there is to do, or ever; `unit` is what is counted, in the plural.
     """
 
     def __init__(
@@ -166,12 +153,7 @@ def quoted(path: object) -> str:
 
 
 def colored(text: str, color: str, stream: TextIO) -> str:
-    """Return the text in a colour where the stream is a terminal that shows colours.
-
-    Args:
-        text: one line.
-        color: "red" or "yellow".
-        stream: where it will be written.
+    """Return a line in "red" or "yellow" where its stream is a terminal that shows colours.
 
     Reference:
         https://no-color.org: a variable NO_COLOR that is not empty turns colours off.
@@ -209,15 +191,11 @@ class ScreenHandler(logging.Handler):
 
 
 def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None) -> None:
-    """Import TensorFlow without its messages about processors, CUDA and oneDNN.
+    """Import TensorFlow without its messages about processors, CUDA and oneDNN, unless `verbose`.
 
     They come from C++ before any logging level acts, so the standard error stream is set aside
-    while TensorFlow starts, and shown only if the start fails.
-
-    Args:
-        verbose: let everything through.
-        prepare: called after the import and before TensorFlow computes anything, such as to
-            choose among GPUs.
+    while TensorFlow starts, and shown only if the start fails. `prepare` is called after the import
+    and before TensorFlow computes anything, such as to choose among GPUs.
     """
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -234,13 +212,10 @@ def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None
 
 @contextlib.contextmanager
 def quiet_errors(*, verbose: bool) -> Iterator[None]:
-    """Set the standard error stream aside for a while, C++'s chatter included.
+    """Set the standard error stream aside for a while, C++'s chatter included, unless `verbose`.
 
     What was said there is shown after all when an ImportError or a RuntimeError ends the work:
     it may say why.
-
-    Args:
-        verbose: let everything through.
     """
     if verbose:
         yield

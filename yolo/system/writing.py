@@ -36,9 +36,7 @@ def numbered(path: Path) -> Iterator[Path]:
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Write a file whole or not at all; its folder is made if it is missing.
 
-    Args:
-        path: the file; it is replaced only when the new content is safe on the disk.
-        data: its content.
+    It is replaced only when the new content is safe on the disk.
 
     Raises:
         YoloError: the file cannot be written.
@@ -85,11 +83,7 @@ def write_json(path: str | os.PathLike, value: object) -> None:
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary file to write, put in its place when the block ends without an error.
 
-    Args:
-        path: the file.
-
-    Yields:
-        The temporary path, in the same folder and with the same suffix, which some writers go by.
+    It lies in the same folder and has the same suffix, which some writers go by.
 
     Raises:
         YoloError: an error of the system, or the path is a folder, a device or a pipe; what was
@@ -128,14 +122,10 @@ def free_folder(path: str | os.PathLike) -> Path:
 
 
 def write_folder(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary folder beside `path`, then put it in its place.
+    """Let `write` fill a temporary folder, empty, beside `path`, then put it in its place.
 
     Every file in it is on the disk before the folder has its name. A folder that has the name
     already is removed first; until then it is whole.
-
-    Args:
-        path: the folder.
-        write: called with the temporary folder, which exists and is empty.
 
     Raises:
         YoloError: an error of the system while writing; a folder of that name is as it was.

@@ -23,9 +23,8 @@ SECONDS_BETWEEN_CHECKPOINTS = 600
 class StopOnNonFinite(keras.callbacks.Callback):
     """Ends the run when a loss or a gradient is not a number; the step was not taken.
 
-    Args:
-        state: where the run is, before the batch that ends.
-        pictures: returns the paths of the pictures in a batch, given epoch and batch from 0.
+    `state` is where the run is, before the batch that ends; `pictures` returns the paths of the
+    pictures in a batch, given epoch and batch from 0.
     """
 
     def __init__(self, state, pictures: Callable):
@@ -132,10 +131,7 @@ class Progress(keras.callbacks.Callback):
 class LastGroup(keras.callbacks.Callback):
     """Lets the last batches of a phase count where they do not fill a group of `--accumulate`.
 
-    Args:
-        state: where the run is.
-        steps: batches an epoch.
-        last: the phase's last epoch, counted from 1.
+    An epoch has `steps` batches; the phase's `last` epoch is counted from 1.
     """
 
     def __init__(self, state, *, steps: int, last: int):
@@ -152,15 +148,9 @@ class Checkpoints(keras.callbacks.Callback):
     """Saves the run at the end of every epoch, every few minutes, and when a signal asks.
 
     Of several processes all take part in a save, and nobody tells them to at the same batch: they
-    save at the end of an epoch only, and a signal ends one at once.
-
-    Args:
-        folder: the run folder.
-        state: where the run is; kept up to date.
-        steps: batches an epoch.
-        stop: the signals.
-        finish_epoch: called with the model and the epoch's figures once its batches are saved.
-        arrays: of the checkpoint that this run goes on from, if any.
+    save at the end of an epoch only, and a signal ends one at once. `finish_epoch` is called with
+    the model and the epoch's figures once its batches are saved; `arrays` are those of the
+    checkpoint that this run goes on from, if any.
     """
 
     def __init__(self, folder: Path, state, *, steps: int, stop, finish_epoch, arrays=None):

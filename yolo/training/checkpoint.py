@@ -52,17 +52,10 @@ class State:
 
 
 def save(folder: Path, state: State, model) -> Path:
-    """Write a checkpoint of a compiled model and remove all but the one before it.
+    """Write a checkpoint of a compiled model, and remove all but the one before it.
 
-    Of several processes all must call it, as numbers are gathered; the first one writes.
-
-    Args:
-        folder: the run folder.
-        state: where the run is.
-        model: its weights, seeds, metrics and optimizer are written.
-
-    Returns:
-        The checkpoint's folder, `checkpoints/step-<n>`.
+    Its folder, which is returned, is `checkpoints/step-<n>`. Of several processes all must call
+    this, as numbers are gathered; the first one writes.
 
     Raises:
         YoloError: it cannot be written, or a number in it is not finite; older ones stand.
@@ -114,8 +107,7 @@ def prune(folder: Path, *, newest: int, keep: int) -> None:
 def newest(folder: Path) -> tuple[State, dict[str, np.ndarray]] | None:
     """Return state and arrays of the newest checkpoint that is whole; say which are not.
 
-    Returns:
-        None where the run has no checkpoint at all.
+    None where the run has no checkpoint at all.
 
     Raises:
         YoloError: there are some, and none is whole.

@@ -88,11 +88,7 @@ def arms_from(text: str) -> list[Arm]:
 
 
 def difference(first: Sequence[float], other: Sequence[float]) -> Difference:
-    """Compare two arms that had the same seeds.
-
-    Args:
-        first: a figure of the first arm for each seed.
-        other: the same of the other arm.
+    """Compare a figure of two arms that had the same seeds.
 
     Example:
         >>> found = difference([0.40, 0.42, 0.41], [0.45, 0.46, 0.46])
@@ -121,9 +117,7 @@ def _sign_chance(gains: Sequence[float]) -> float:
 def sentence(arms: Sequence[Arm], scores: dict[str, list[float]]) -> str:
     """Return what the comparison says, in one honest sentence.
 
-    Args:
-        arms: the first one is what the others are compared with.
-        scores: label to a figure of each seed.
+    The others are compared with the first arm; `scores` are label to a figure of each seed.
     """
     first, *others = [arm.label for arm in arms]
     seeds = len(scores[first])

@@ -44,12 +44,7 @@ class Cost:
         )
 
     def warning(self, *, on_processor: bool, free_bytes: float | None) -> str | None:
-        """Return what speaks against it, None if nothing does.
-
-        Args:
-            on_processor: whether it runs on one, and not on a GPU.
-            free_bytes: of the processor's memory.
-        """
+        """Return what speaks against it on this machine, None if nothing does."""
         if not on_processor:
             return None
         wants = []
@@ -69,12 +64,7 @@ def cost_of(
 ) -> Cost | None:  # fmt: skip
     """Return what a step costs, None for a network that no cfg describes.
 
-    Args:
-        architecture: the network's settings.
-        num_classes: C.
-        image_size: (height, width) of the pictures.
-        batch_size: pictures a step.
-        half: whether maps are of 16 bits.
+    `half` says that maps are of 16 bits.
     """
     if not isinstance(architecture, YOLOv4Config):
         return None

@@ -69,12 +69,7 @@ def decode_first(
 ) -> None:
     """Decode what is measured on, and the first pictures to learn from, before the first step.
 
-    Args:
-        data: the pictures of a run.
-        source: names them in messages.
-        write: called with lines of progress.
-        live: whether a line can be replaced by the next.
-        seconds: the most time to take.
+    That takes `seconds` at most; `source` names the pictures in messages.
 
     Raises:
         DatasetError: with the first 20 pictures that cannot be decoded, one a line.

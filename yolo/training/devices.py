@@ -13,16 +13,10 @@ from yolo.settings.train import TrainConfig
 
 
 def select_gpus(setting: str | None) -> list:
-    """Let TensorFlow see the chosen GPUs only, and return them.
+    """Let TensorFlow see the chosen GPUs only, and return them; none on a machine without one.
 
     TensorFlow takes this only before it has computed anything; calling again with the same
-    setting is fine at any time.
-
-    Args:
-        setting: numbers such as "0" or "0,1", "none" for the processor, None for all.
-
-    Returns:
-        TensorFlow's physical devices, none on a machine without a GPU.
+    setting, "0" or "0,1", "none" for the processor, None for all, is fine at any time.
 
     Raises:
         ConfigError: there is no such GPU, or it is too late to choose.
@@ -75,8 +69,7 @@ def read_tf_config() -> tuple[int, int]:
 def set_up(config: TrainConfig) -> Any:
     """Choose the devices of a run; TensorFlow takes this only before it has computed anything.
 
-    Args:
-        config: `gpus` and `devices` count, and the variable TF_CONFIG in the environment.
+    The settings `gpus` and `devices` count, and the variable TF_CONFIG in the environment.
 
     Returns:
         The `tf.distribute.Strategy` of all that share a batch, TensorFlow's own for one device.

@@ -52,12 +52,9 @@ class EpochEnd:
             state.best_map50, state.best_epoch = score, epoch
 
     def __call__(self, model, logs: dict, validate: Callable | None = None):
-        """Finish the epoch that `state` is in.
+        """Finish the epoch that `state` is in, of which `logs` are the figures.
 
-        Args:
-            model: the detector trained.
-            logs: the epoch's figures.
-            validate: returns `val_loss` and its parts; None where there is none.
+        `validate` returns `val_loss` and its parts; None where there is none.
         """
         config, state, strategy = self.config, self.state, model.distribute_strategy
         self.chief = strategy.extended.should_checkpoint
@@ -101,11 +98,9 @@ class EpochEnd:
             self.rows.clear()
 
     def _judge(self, row: dict, threshold: float) -> None:
-        """Compare with the best so far; a score that is no number is no better than any.
+        """Compare an epoch's row with the best so far; one that is no number is no better.
 
-        Args:
-            row: the epoch's figures.
-            threshold: from which score on detections should count, 0 where that is not known.
+        From the score `threshold` on detections should count; 0 where that is not known.
         """
         state, patience = self.state, self.config.patience
         score, done = row["mAP50"], row["epoch"]
@@ -152,10 +147,7 @@ def save_model(model, path: Path) -> None:
 def copy_weights(model, shadow, *, averaged: bool) -> None:
     """Give a second detector the weights of the one trained.
 
-    Args:
-        model: the detector trained.
-        shadow: the other one.
-        averaged: take the averages of those weights that have one.
+    With `averaged`, the averages of those weights that have one.
     """
     averages = averaged_variables(model.optimizer) if averaged else None
     trainable = {id(v): i for i, v in enumerate(model.trainable_variables)}

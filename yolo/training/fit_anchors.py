@@ -51,11 +51,6 @@ def anchor_recall(config: TrainConfig, samples: Sequence[Sample], classes) -> Re
 
     YOLOv4 has its anchors in every cell, so their shapes decide; of RetinaNet's an object needs
     one that overlaps it where both lie.
-
-    Args:
-        config: model, anchors, masks, image size and resize mode count.
-        samples: the pictures to train on.
-        classes: class names.
     """
     boxes, ids = _learned_boxes(config, samples)
     return _recall(config, model_settings(config), boxes, ids, classes)
@@ -96,12 +91,6 @@ def fit_anchors(
     A YOLOv4's heads move with its anchors, see `yolo.weights.heads`, so better ones cost nothing.
     A RetinaNet has one head for all its levels, whose outputs mean one set of shapes: it leaves
     them only where they overlook a class.
-
-    Args:
-        config: as for `anchor_recall`; `anchors` names the ones to start from.
-        samples: the pictures to train on.
-        classes: class names.
-        write: called with lines to show.
     """
     boxes, ids = _learned_boxes(config, samples)
     settings = model_settings(config)
@@ -123,15 +112,7 @@ def settle_anchors(
 ) -> tuple[TrainConfig, AnchorFit | None]:
     """Replace `--anchors auto` by a file of the anchors to take, and show why.
 
-    Args:
-        config: a run's settings.
-        samples: the pictures to train on.
-        classes: class names.
-        folder: where to write anchors.txt.
-        write: called with lines to show.
-
-    Returns:
-        The settings, and the fit if there was one.
+    Returns the settings, with `anchors.txt` in `folder`, and the fit if there was one.
     """
     if config.anchors != AUTO:
         return config, None

@@ -90,11 +90,9 @@ class Guard:
     def remember(self, variables) -> None:
         """Note the values of variables that the forward pass is about to move.
 
-        Reading costs nothing: TensorFlow copies no values until a variable is assigned. On JAX
-        it is the step around this one that has the old values: `keep_if_refused`.
-
-        Args:
-            variables: of the model, for `apply` in the same step to put back if it refuses.
+        `apply` in the same step puts them back if it refuses. Reading costs nothing: TensorFlow
+        copies no values until a variable is assigned. On JAX the step around this one has the old
+        values: `keep_if_refused`.
         """
         import tensorflow as tf
 

@@ -19,14 +19,9 @@ APART = 0.3
 def label_notes(samples: Sequence[Sample], usual: Thresholds) -> dict[str, Any]:
     """Return what a model notes of its training pictures, see `Thresholds.noted`.
 
-    Args:
-        samples: the training pictures.
-        usual: the thresholds of the model's family.
-
-    Returns:
-        `one_label` where there are several classes and no two objects of different classes
-        overlap more than `APART`; `max_detections` where a picture holds more objects than usual
-        would be shown.
+    `one_label` where there are several classes and no two objects of different classes overlap
+    more than `APART`; `max_detections` where a picture holds more objects than, by the family's
+    `usual` thresholds, would be shown.
     """
     notes: dict[str, Any] = {}
     several = len({int(i) for sample in samples for i in np.unique(sample.class_ids)}) > 1

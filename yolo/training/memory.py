@@ -25,14 +25,9 @@ Trained = TypeVar("Trained")
 
 
 def first_batch_size(pictures: int, *, gpus: int) -> int:
-    """Return the batch size that `auto` tries first.
+    """Return the batch size that `auto` tries first, a power of two times the number of GPUs.
 
-    Args:
-        pictures: in the training split; an epoch shall keep some steps.
-        gpus: how many GPUs the run has.
-
-    Returns:
-        A power of two, times the number of GPUs.
+    An epoch of so many training pictures shall keep some steps.
 
     Example:
         >>> [first_batch_size(n, gpus=1) for n in (8, 205, 20000)]
@@ -51,15 +46,8 @@ def halve_until_trials_fit(
     """Try the batch in a process of its own, and half of it as long as that one does not survive.
 
     For runs on a processor, where no error tells that memory runs out: the process ends.
-
-    Args:
-        config: the settings to begin with.
-        data: the pictures.
-        write: called with a line for each smaller batch.
-        want_of_memory: how a run with some settings ends for want of it, or None.
-
-    Returns:
-        The settings that fit; a batch of one is not tried.
+    `want_of_memory` says how a run with some settings ends for it, or None. A batch of one is not
+    tried.
     """
     while config.batch_size > 1 and (reason := want_of_memory(config, data)):
         config = _halved(config, 1, write, f" ({reason})")
@@ -70,19 +58,10 @@ def halve_until_it_fits(
     run: Callable[[TrainConfig], Trained], config: TrainConfig, folder: Path, *, write: Callable,
     least: int = 1,
 ) -> Trained:  # fmt: skip
-    """Run a training, and again with half the batch whenever memory runs out.
+    """Run a training, and again with half the batch whenever memory runs out; return what it did.
 
-    Once a checkpoint has been saved the batch is left alone: its size belongs to the schedule.
-
-    Args:
-        run: trains with the settings given.
-        config: the settings to begin with.
-        folder: the run folder.
-        write: called with a line for each smaller batch.
-        least: the smallest batch, the number of GPUs.
-
-    Returns:
-        What `run` returned.
+    Once a checkpoint has been saved the batch is left alone: its size belongs to the schedule. The
+    `least` batch is the number of GPUs.
 
     Raises:
         MemoryError: even the smallest batch does not fit, or memory ran out later.

@@ -26,18 +26,12 @@ def peak_learning_rate(config: TrainConfig, batch_size: int) -> float:
 
 
 def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
-    """Return the optimizer of a phase.
+    """Return the optimizer of a phase of so many batches, or steps.
 
     Weight decay is decoupled from the gradient (Loshchilov and Hutter 2019) and acts on
     convolution kernels only. The average of the weights reaches back over about `config.ema` of
     the phase's batches, so that a short run does not average over its own beginning. Keras
     counts batches, not updates, for schedules and averages, also while it accumulates.
-
-    Args:
-        config: the run's settings.
-        schedule: the learning rate.
-        steps: batches in the phase.
-        variables: the trainable variables.
     """
     momentum = math.exp(-1 / max(config.ema * steps, 1)) if config.ema else None
     common: dict[str, Any] = {
@@ -67,11 +61,7 @@ def make_optimizer(config: TrainConfig, schedule, *, steps: int, variables):
 
 
 def finish_group(model) -> None:
-    """Take the step of accumulated gradients whose group is not full, as their mean.
-
-    Args:
-        model: a compiled detector whose phase is over.
-    """
+    """Take the step of accumulated gradients whose group is not full, as their mean."""
     optimizer, strategy = model.optimizer, model.distribute_strategy
     size = optimizer.gradient_accumulation_steps
     # `iterations` counts groups.

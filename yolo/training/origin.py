@@ -22,13 +22,7 @@ FREE = (
 
 
 def origin(config: TrainConfig, data: Any, model: Any) -> dict:
-    """Return all that the training follows from, as plain values.
-
-    Args:
-        config: the run's settings.
-        data: its pictures, a `TrainingData`.
-        model: its detector.
-    """
+    """Return all that the training follows from, as plain values."""
     names = "\n".join(str(sample.image_id) for sample in data.train)
     digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     network = dataclasses.asdict(model.architecture)
@@ -50,10 +44,8 @@ def settings_of(config: TrainConfig) -> dict:
 def refuse_differences(now: dict, then: dict, place: str | os.PathLike) -> None:
     """Refuse to go on where something differs.
 
-    Args:
-        now: what this start has.
-        then: what the run was started with; only keys of both are compared.
-        place: the run folder or its file, for the message.
+    Only keys that both what this start has `now` and what the run had `then` hold are compared;
+    `place` is the run folder or its file, for the message.
 
     Raises:
         ConfigError: with every key that differs.

@@ -25,9 +25,7 @@ STEPS_AN_EPOCH, EPOCHS = 25, 40
 def choose(samples: Sequence[Sample], count: int) -> list[Sample]:
     """Choose pictures that between them show as many classes as they can, few objects first.
 
-    Args:
-        samples: the training pictures.
-        count: how many; fewer if there are not so many with objects.
+    Fewer than `count` if there are not so many with objects.
 
     Raises:
         DatasetError: no picture has objects.
@@ -74,14 +72,8 @@ def without_anchor(
 ) -> dict[str, int]:
     """Count the objects that no anchor learns, which no number of steps will teach.
 
-    Args:
-        config: model, anchors, matcher, image size and resize mode count.
-        samples: the pictures.
-        classes: class names.
-
-    Returns:
-        Class name to number, of the classes that have such objects. Each object is looked at as
-        if it were alone in its picture.
+    Class name to number, of the classes that have such objects. Each object is looked at as if it
+    were alone in its picture.
     """
     boxes, ids = network_boxes(samples, config.image_size, config.resize)
     if not len(ids):
@@ -107,13 +99,6 @@ def overfit(
     config: TrainConfig, data: TrainingData, count: int, *, write: Callable, live: bool = False
 ) -> tuple[Path, TrainingData, TrainConfig]:
     """Train on a few pictures until they are learned, or for 1,000 steps.
-
-    Args:
-        config: a run's settings.
-        data: its pictures.
-        count: how many to learn.
-        write: called with lines of progress.
-        live: whether a line can be replaced by the next.
 
     Returns:
         The best model, the few pictures as data for training and measuring, and the settings

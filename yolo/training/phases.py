@@ -86,12 +86,9 @@ class Run:
     left_out: int = 0  # pictures that turned out to be damaged
 
     def phase(self, model: Detector, phase: Phase, arrays: dict | None) -> None:
-        """Train from where the run is to the end of a phase.
+        """Train a compiled model from where the run is to the end of a phase.
 
-        Args:
-            model: the detector, compiled and with the weights of where the run is.
-            phase: the phase.
-            arrays: the checkpoint that the run goes on from, None at the start of a phase.
+        `arrays` are those of the checkpoint that the run goes on from; None: the phase begins.
         """
         steps = pipeline.steps_per_epoch(
             len(self.data.train), phase.batch_size, drop_remainder=self.config.drop_remainder

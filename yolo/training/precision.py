@@ -11,13 +11,10 @@ from tensorflow.python.eager import context
 
 
 def choose_precision(setting: str) -> str:
-    """Return the Keras dtype policy that `--precision` stands for.
+    """Return the Keras dtype policy that `--precision`, "auto" or the name of one, stands for.
 
     "auto" is `mixed_bfloat16` where the hardware multiplies bfloat16 natively (a GPU from
     compute capability 8.0, a processor with AMX or AVX512-BF16) and `float32` elsewhere.
-
-    Args:
-        setting: "auto" or the name of a policy.
     """
     if setting != "auto":
         return setting
@@ -42,11 +39,7 @@ def _processor_flags() -> set[str]:
 
 
 def make_repeatable(seed: int) -> None:
-    """Seed all random numbers and, without a GPU, let TensorFlow add in a fixed order.
-
-    Args:
-        seed: of Keras, NumPy and Python.
-    """
+    """Seed all random numbers and, without a GPU, let TensorFlow add in a fixed order."""
     keras.utils.set_random_seed(seed)
     if not tf.config.get_visible_devices("GPU"):
         tf.config.experimental.enable_op_determinism()

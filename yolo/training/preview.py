@@ -28,15 +28,7 @@ def write_batches(
 ) -> list[tuple[Path, str]]:
     """Draw the first batches of a run, as its seed and settings make them.
 
-    Args:
-        config: the run's settings.
-        data: its pictures.
-        architecture: the settings of the model's family, e.g. a `YOLOv4Config`.
-        count: how many batches.
-        folder: where to write batch_1.jpg and so on.
-
-    Returns:
-        For each batch the file and a line about it.
+    Returns for each the file, `batch_1.jpg` and so on in `folder`, and a line about it.
     """
     plan = pipeline.BatchPlan(
         config.batch_size or 8, train.augmentation(config), config.epochs, config.seed,
@@ -65,17 +57,10 @@ def write_batches(
 def matched_anchors(
     config: TrainConfig, architecture, image_size, boxes_xyxy, class_ids
 ) -> list[np.ndarray]:
-    """Return the anchors that learn the objects of each picture.
+    """Return the anchors that learn the objects of each picture, (k, 4) float32 xyxy.
 
-    Args:
-        config: the run's settings, of which those of the loss count.
-        architecture: the settings of the model's family.
-        image_size: (height, width) of the pictures.
-        boxes_xyxy: (batch, M, 4) pixels.
-        class_ids: (batch, M); below 0 is padding.
-
-    Returns:
-        For each picture (k, 4) float32 xyxy.
+    Boxes are (batch, M, 4) pixels of pictures of `image_size` (height, width), and class ids
+    (batch, M), below 0 padding; of the settings those of the loss count.
     """
     family = FAMILIES[architecture.family]
     loss = train.loss_settings(config, architecture)
@@ -83,17 +68,9 @@ def matched_anchors(
 
 
 def draw_batch_picture(image, boxes_xyxy, class_ids, anchors_xyxy, classes) -> np.ndarray:
-    """Draw one picture of a batch: thin white anchors under the coloured boxes.
+    """Draw one picture of a batch: thin white anchors (k, 4) under the coloured boxes (M, 4).
 
-    Args:
-        image: (H, W, 3) uint8.
-        boxes_xyxy: (M, 4), with padding.
-        class_ids: (M,), see `yolo.boxes.labels`; what is to be ignored is drawn in grey.
-        anchors_xyxy: (k, 4).
-        classes: class names.
-
-    Returns:
-        (H, W, 3) uint8.
+    What is to be ignored, see `yolo.boxes.labels`, is drawn in grey; padding is not.
     """
     canvas = np.array(image, np.uint8, order="C")
     order = np.argsort(-box_sizes(anchors_xyxy).prod(axis=1), kind="stable")

@@ -78,9 +78,7 @@ class Start:
     def with_data(self, write: Callable, doing: str = "training on") -> TrainConfig:
         """Return the settings, with a data set at hand where none is named.
 
-        Args:
-            write: called with a line that says which it is, and with what a cfg says.
-            doing: what is done with it, for that line.
+        The lines written say which it is and what is `doing` with it, and what a cfg says.
         """
         for line in self.lines:
             write(line)
@@ -122,9 +120,7 @@ class Start:
     def several(self, config: TrainConfig, *, go_on: bool) -> tuple[Path, TrainConfig]:
         """Return the folder that several processes will find, and the settings with its name.
 
-        Args:
-            config: the settings, with data.
-            go_on: whether a run of this name goes on, or is started anew.
+        `go_on`: a run of this name goes on, and is not started anew.
 
         Raises:
             ConfigError: there is a folder of this name, or the processes lack something.
@@ -142,9 +138,8 @@ class Start:
     def folder(self, *, clear: bool = False) -> Path:
         """Return the run's folder, a new one unless the run goes on.
 
-        Args:
-            clear: remove first what is left of a run of this name that was killed before anything
-                of it was saved.
+        With `clear`, what is left of a run of this name that was killed before anything of it was
+        saved is removed first.
 
         Raises:
             ConfigError: there is a folder of this name, or it cannot be made.
@@ -185,9 +180,6 @@ def settle(given: dict, *, resume: str | Path | bool | None = None, program: str
 
 def begin(given: dict) -> Start:
     """Return the start of a new run; its model's cfg speaks where the user does not.
-
-    Args:
-        given: settings, as fields of `TrainConfig`.
 
     Raises:
         ConfigError: settings are out of range, or the cfg cannot be read.

@@ -20,14 +20,8 @@ log = logging.getLogger("yolo")
 def settle_weights(config: TrainConfig, write: Callable) -> TrainConfig:
     """Replace `--weights auto` by the name of published weights, or by "none" with a warning.
 
-    A file in the cache is taken before one that would have to be fetched.
-
-    Args:
-        config: a run's settings.
-        write: called with the line that says what was taken.
-
-    Returns:
-        The settings, of a RetinaNet with the profile of its weights.
+    A file in the cache is taken before one that would have to be fetched. The settings of a
+    RetinaNet get the profile of its weights.
 
     Raises:
         WeightsError: weights were named that are not at hand, and nothing may be fetched.

@@ -203,11 +203,7 @@ def _compile(model, config: TrainConfig, phase: Phase, pictures: int):
 
 
 def make_loss(config: TrainConfig, classes: int = 0):
-    """Return the loss that a run's settings name.
-
-    Args:
-        config: the settings.
-        classes: how many there are; 0: not known yet.
+    """Return the loss that a run's settings name, for so many classes; 0: not known yet.
 
     Raises:
         ConfigError: it has not the parameters that they give.

@@ -37,10 +37,6 @@ def want_of_memory(config: TrainConfig, data: TrainingData) -> str | None:
     On a processor TensorFlow, or the system, often ends a process for want of memory before
     anything can be said or tried again.
 
-    Args:
-        config: the run's settings, the batch size included.
-        data: its pictures.
-
     Returns:
         How the steps ended for want of memory, or None: they were taken, or failed for another
         reason, which the run will name.

@@ -32,11 +32,7 @@ def watchers(config: TrainConfig, folder: Path) -> list[keras.callbacks.Callback
 
 
 class LivePlots(keras.callbacks.Callback):
-    """Draws losses, learning rate and mAP after an epoch, as often as costs little.
-
-    Args:
-        folder: the run folder; `results.csv` in, `plots/training.png` out.
-    """
+    """Draws losses, learning rate and mAP after an epoch, as often as costs little."""
 
     def __init__(self, folder: Path):
         super().__init__()
@@ -62,10 +58,7 @@ class LivePlots(keras.callbacks.Callback):
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Writes every figure of an epoch for TensorBoard, the mAP included.
-
-    Args:
-        folder: the run folder; the files go to `tensorboard/` in it.
+    """Writes every figure of an epoch for TensorBoard into the run folder, the mAP included.
 
     Raises:
         ConfigError: TensorBoard is not installed.
@@ -97,12 +90,7 @@ class TensorBoard(keras.callbacks.Callback):
 
 
 class StopWhenLearned(keras.callbacks.Callback):
-    """Ends a run as soon as the best mAP50 is good enough.
-
-    Args:
-        goal: mAP50, 0..1.
-        write: called with a line when it is reached.
-    """
+    """Ends a run as soon as the best mAP50 has reached a goal in 0..1, and says so."""
 
     def __init__(self, goal: float, write: Callable):
         super().__init__()

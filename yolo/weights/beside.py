@@ -19,13 +19,9 @@ _SAVED = re.compile(r"_(?:final|last|best|\d+)$")
 
 
 def find_cfg(weights: Path) -> Cfg | None:
-    """Read the cfg of a weights file: of the same name, or the only one in its folder.
+    """Read the cfg of a weights file: of the same name, or the only one in its folder; or None.
 
-    Args:
-        weights: the file; `yolo-obj_final.weights` also belongs to `yolo-obj.cfg`.
-
-    Returns:
-        None where there is no such cfg.
+    `yolo-obj_final.weights` also belongs to `yolo-obj.cfg`.
 
     Raises:
         ConfigError: it cannot be built.
@@ -40,15 +36,9 @@ def cfg_of(weights: Path) -> Path | None:
 
 
 def find_names(weights: Path, cfg: Cfg | None, count: int) -> tuple[tuple[str, ...], str] | None:
-    """Read the class names that lie beside a weights file.
+    """Read the class names that lie beside a weights file, or its cfg, and are `count` in number.
 
-    Args:
-        weights: the file.
-        cfg: its cfg, whose name and folder count, too.
-        count: how many names there must be.
-
-    Returns:
-        The names and the name of their file, None where there is no list of so many names.
+    Returns the names and the name of their file, None where there is no list of so many names.
     """
     places = [weights] if cfg is None else [weights, Path(cfg.place)]
     found = [_of_its_name(place, ".names") for place in places]

@@ -183,13 +183,8 @@ CATALOG = {
 def locate(weights: str | os.PathLike) -> Path:
     """Return the file that a path or a name of the catalogue stands for.
 
-    A file of that name wins; else a name is downloaded, once.
-
-    Args:
-        weights: what was typed.
-
-    Returns:
-        The path as given, whether or not there is such a file, or the downloaded one.
+    A file of that name wins; else a name is downloaded, once. Any other path is returned as given,
+    whether or not there is such a file.
 
     Raises:
         WeightsError: there is no such file, and the name is nearly one of the catalogue; or it
@@ -233,13 +228,7 @@ def missing(name: str) -> dict[Path, str]:
 
 
 def fetch(name: str) -> Path:
-    """Download a file of the catalogue unless it is there already, and check it.
-
-    Args:
-        name: a key of `CATALOG`.
-
-    Returns:
-        The file in `cache_folder()`.
+    """Download a file of the catalogue into `cache_folder()`, unless it is there, and check it.
 
     Raises:
         WeightsError: it cannot be downloaded, KERAS_FOCAL_OFFLINE forbids that, or it is not the

@@ -96,14 +96,10 @@ def attention_layers(model) -> list[str]:
 def assign(
     convolution: Convolution, arrays: dict[str, np.ndarray], model=None, theirs: Meaning = UNKNOWN
 ) -> bool:
-    """Give a convolution its arrays; for heads see `fill_head`.
+    """Give a convolution its arrays; for heads, those of `model`, see `fill_head`.
 
-    Args:
-        convolution: where they go.
-        arrays: "kernel" (height, width, in, out), "beta" and, with norm, "gamma", "mean" and
-            "variance", each (out,).
-        model: the `Detector` or network that it is of.
-        theirs: what the outputs of the file's heads mean.
+    The arrays are "kernel" (height, width, in, out), "beta" and, with norm, "gamma", "mean" and
+    "variance", each (out,); `theirs` is what the outputs of the file's heads mean.
 
     Returns:
         Whether a head's boxes were moved to other anchors.

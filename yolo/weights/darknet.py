@@ -59,9 +59,6 @@ def load(model, path: str | Path) -> int:
 def read(path: str | Path) -> DarknetFile:
     """Read a file, once.
 
-    Args:
-        path: the file.
-
     Raises:
         WeightsError: the file cannot be read, or is none of Darknet's.
     """

@@ -84,9 +84,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def unreachable(url: str, *, seconds: float = 5.0) -> str:
     """Return why no server answers at an address, "" where one does, whatever it says.
 
-    Args:
-        url: the address.
-        seconds: the most time that this takes, looking up the name of the server included.
+    That takes so many seconds at most, looking up the name of the server included.
     """
     first_answer = urllib.request.build_opener(_NoRedirect).open
     said = [f"no answer within {seconds:g} seconds"]

@@ -31,12 +31,7 @@ class Meaning:
 
 
 def meaning_of(settings, classes: Sequence[str]) -> Meaning:
-    """Return what the heads of a detector mean.
-
-    Args:
-        settings: of its network.
-        classes: its class names.
-    """
+    """Return what the heads of a detector with such settings and classes mean."""
     shapes = {}
     if isinstance(settings, YOLOv4Config):
         shapes = {
@@ -118,16 +113,10 @@ def fill_head(model, head, kernel: np.ndarray, bias: np.ndarray, theirs: Meaning
 
 
 def logits_by_name(layer, theirs: Sequence[np.ndarray], ours: Sequence[str], names) -> list:
-    """Return the weights of a layer of class logits, with those of names that others know.
+    """Return kernel and bias of a layer of class logits, with those of names that others know.
 
-    Args:
-        layer: ours; its last axis holds the classes of each anchor.
-        theirs: the others' kernel and bias in the same layout.
-        ours: our class names.
-        names: theirs.
-
-    Returns:
-        Kernel and bias; our own where the others' are of another shape.
+    Its last axis holds the classes of each anchor, and so does that of the others' two arrays; our
+    own stay where theirs are of another shape.
     """
     found = []
     for own, other in zip(layer.get_weights(), theirs, strict=True):

@@ -27,12 +27,7 @@ class _OfAnyLength(Exception):
 
 
 def read(file: h5py.File, path: Path, place: str) -> dict[str, list[str]]:
-    """Return the weights' names of each layer, in the order of the file.
-
-    Args:
-        file: open for reading.
-        path: where it lies.
-        place: the group that lists the layers.
+    """Return the weights' names of each layer that the group `place` lists, in the file's order.
 
     Raises:
         hdf5.Unfit: the lists are damaged.

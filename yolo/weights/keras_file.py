@@ -47,9 +47,6 @@ _OF_KERAS = {"dtype", "trainable"}  # what Keras adds to any config
 def read(path: str | Path) -> KerasFile:
     """Read a `.keras` file of ours, once; the state of an optimizer in it is not looked at.
 
-    Args:
-        path: the file.
-
     Raises:
         WeightsError: one line: the file is missing, damaged or describes anything else.
     """
@@ -89,10 +86,7 @@ class KerasFile:
         return model
 
     def fill(self, model: Detector) -> int:
-        """Give another detector what fits it, layer by layer, or nothing.
-
-        Args:
-            model: the detector to fill, perhaps of other classes.
+        """Give another detector, perhaps of other classes, the layers that fit it, or nothing.
 
         Returns:
             The number of layers filled.
@@ -104,11 +98,7 @@ class KerasFile:
 
 
 def parse_config(data: bytes, path: str | Path) -> dict:
-    """Return the arguments of a `Detector` from the bytes of a config, each of them checked.
-
-    Args:
-        data: JSON, as Keras writes it into the archive.
-        path: names the file in messages.
+    """Return the arguments of a `Detector` from the JSON that Keras put into the archive, checked.
 
     Raises:
         WeightsError: the config describes something else, or with other fields.
@@ -139,10 +129,7 @@ def parse_config(data: bytes, path: str | Path) -> dict:
 def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
     """Build a detector from a checked config; its weights are still fresh.
 
-    Args:
-        config: of `parse_config`.
-        weight_bytes: size of the file's weights; a network that needs more is not built.
-        path: names the file in messages.
+    A network that needs more weights than the file has bytes of them is not built.
 
     Raises:
         WeightsError: the values do not make a network, or one that the weights cannot fill.
@@ -165,12 +152,7 @@ def build(config: dict, weight_bytes: int, path: str | Path) -> Detector:
 
 
 def restore(model: Detector, weights: bytes, path: str | Path) -> None:
-    """Give a detector all weights of an HDF5 member, or none.
-
-    Args:
-        model: the detector that the file describes.
-        weights: the HDF5 file's bytes.
-        path: names the file in messages.
+    """Give the detector that a file describes all weights of its HDF5 member, or none.
 
     Raises:
         WeightsError: a tensor is missing, left over, of another shape or kind, not finite, or a

@@ -109,13 +109,10 @@ def _from_darknet(
 
 
 def taken(model: Detector, cfg: Cfg | None, names: str, *, assumed: bool) -> list[str]:
-    """Return the lines that say what a Darknet file was taken for.
+    """Return the lines that say what a Darknet file was taken for, with the cfg of one or without.
 
-    Args:
-        model: its detector.
-        cfg: its cfg, None for one of our two networks.
-        names: where the class names are from, "" where they were given or are COCO's.
-        assumed: without a cfg, whether nobody gave anchors or masks.
+    `names` says where the class names are from, "" where they were given or are COCO's; `assumed`
+    that nobody gave anchors or masks.
     """
     settings = model.architecture
     masks = dict(zip(settings.strides, settings.masks, strict=True))
@@ -221,10 +218,7 @@ def _meaning(file: DarknetFile | TorchvisionFile | TutorialFile) -> Meaning:
 
 
 def open_file(weights: str | Path) -> KerasFile | DarknetFile | TorchvisionFile | TutorialFile:
-    """Read a weights file with the reader of its kind.
-
-    Args:
-        weights: the file, or a name of the catalogue, which is downloaded once.
+    """Read a weights file, or a name of the catalogue, with the reader of its kind.
 
     Raises:
         WeightsError: the file cannot be read.

@@ -18,16 +18,10 @@ _DARKNETS = {"csp-darknet-53": "yolov4", "csp-darknet-tiny": "yolov4-tiny"}
 def published(
     settings: YOLOv4Config | RetinaNetConfig, profile: str | None = None
 ) -> dict[str, str | None]:
-    """Return what of the catalogue can start a network, best first.
+    """Return what of the catalogue can start a network, best first, with the profile it belongs to.
 
-    Detectors of COCO come before backbones: more of them is of use.
-
-    Args:
-        settings: of the network.
-        profile: of a RetinaNet, where it was chosen; None: whatever the weights have.
-
-    Returns:
-        Names of the catalogue, each with the profile that belongs to it, None where any fits.
+    Detectors of COCO come before backbones: more of them is of use. The profile is None where any
+    fits; one that was chosen for a RetinaNet leaves out the weights of others.
 
     Example:
         >>> from yolo.models.names import settings_of

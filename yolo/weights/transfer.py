@@ -24,12 +24,8 @@ log = logging.getLogger("yolo")
 def transfer(model: Detector, source: Detector, path: Path) -> int:
     """Give a detector the weights of another one's layers that fit, or none.
 
-    Heads of other classes or anchors get what is theirs: see `heads.fill_head`.
-
-    Args:
-        model: the detector to fill.
-        source: where the weights come from.
-        path: names its file in messages.
+    Heads of other classes or anchors get what is theirs: see `heads.fill_head`. `path` names the
+    other's file.
 
     Returns:
         The number of layers filled whole.

@@ -148,9 +148,6 @@ class TutorialFile:
 def read(path: str | Path) -> TutorialFile:
     """Read a file, once, in the order in which its layers were made.
 
-    Args:
-        path: the file.
-
     Raises:
         WeightsError: the file cannot be read, or is no such file.
     """
