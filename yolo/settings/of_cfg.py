@@ -42,11 +42,12 @@ LEFT_OUT = {
 }  # fmt: skip
 
 
-def of_cfg(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def of_cfg(given: dict[str, Any], *, named: bool = True) -> tuple[dict[str, Any], list[str]]:
     """Return the settings that a run has from its model's cfg, and lines that say so.
 
     Those given win; a model without a cfg has none. The lines show them as options, and name every
-    word of the cfg that is not taken over.
+    word of the cfg that is not taken over. A cfg that was not `named`, and only lies beside its
+    weights, says how pictures are fitted, which the weights know, and nothing of how to train.
 
     Raises:
         ConfigError: the cfg cannot be read, a word of it lies outside its range, or the picture
@@ -58,10 +59,11 @@ def of_cfg(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     cfg = darknet_cfg.read(model)
     every = _settings(cfg)
     _check_size(cfg, {**every, **given})
-    found = {name: value for name, value in every.items() if name not in given}
+    heard = every if named else ("image_size", "resize")
+    found = {name: every[name] for name in heard if name not in given}
     shown = " ".join(f"--{name.replace('_', '-')} {_text(v)}" for name, v in found.items())
     lines = [f"{cfg.place} says: {shown}; options override it"] if found else []
-    return found, [*lines, *_left_out(cfg), *left_out(cfg, training=True)]
+    return found, [*lines, *(_left_out(cfg) if named else []), *left_out(cfg, training=True)]
 
 
 def _settings(cfg: Cfg) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def begin(given: dict) -> Start:
         ConfigError: settings are out of range, or the cfg cannot be read.
     """
     model, said = _model_beside(given)
-    own, lines = of_cfg({**model, **given})
+    own, lines = of_cfg({**model, **given}, named=not model)
     own = {**model, **own}
     return Start(given, TrainConfig(**{**own, **given}), own=own, lines=(*said, *lines))
 
@@ -198,7 +198,8 @@ def _model_beside(given: dict) -> tuple[dict, list[str]]:
     cfg = beside.cfg_of(weights)
     if cfg is None or not darknet.read(weights).is_of(darknet_cfg.read(cfg)):
         return {}, []
-    return {"model": str(cfg)}, [f"the model is that of {cfg}, beside {weights}; --model overrides"]
+    said = f"the model is that of {cfg}, beside {weights}; --model overrides, --cfg trains by it, too"
+    return {"model": str(cfg)}, [said]
 
 
 def _refuse_idle(given: dict, config: TrainConfig) -> None:

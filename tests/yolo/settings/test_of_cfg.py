@@ -115,7 +115,9 @@ def test_whole_weights_bring_the_cfg_beside_them_and_a_model_overrides_it(tmp_pa
     assert settle(given).config.model == TrainConfig.model
     model = net(tmp_path)
     start = settle(given)
-    assert start.config.model == model and start.config.batch_size == 4
+    assert start.config.model == model and start.config.image_size == (96, 64)
+    assert start.config.batch_size == TrainConfig.batch_size  # how to train says one that is named
+    assert settle({**given, "model": model}).config.batch_size == 4
     said = []
     start.with_data(said.append)
     assert said[0].startswith(f"the model is that of {model}, beside {path}")
