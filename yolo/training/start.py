@@ -198,7 +198,7 @@ def _model_beside(given: dict) -> tuple[dict, list[str]]:
     cfg = beside.cfg_of(weights)
     if cfg is None or not darknet.read(weights).is_of(darknet_cfg.read(cfg)):
         return {}, []
-    said = f"the model is that of {cfg}, beside {weights}; --model overrides, --cfg trains by it, too"
+    said = f"the model is that of {cfg}, beside {weights}; --model overrides, --cfg heeds all of it"
     return {"model": str(cfg)}, [said]
 
 
