@@ -15,7 +15,7 @@ cd "$work/empty"
 unset PYTHONPATH
 "$python" -c "import keras_focal, sys; assert 'yolo' not in sys.modules"
 "$python" -c "from yolo.data.demo import write_shapes; write_shapes('data', train=8, val=2, test=2)"
-"$python" -m yolo models
+"$work/venv/bin/keras-focal" models
 data="data/VOCdevkit/VOC2007"
 "$python" -m yolo train --data "$data" --image-size 64x64 --epochs 1 --batch-size 4 --name first
 "$python" -m yolo predict "$data"/JPEGImages/*1.jpg

@@ -11,11 +11,12 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from pathlib import Path
 
 from yolo.errors import YoloError
 from yolo.system import signals, terminal
 
-# What `python -m yolo` understands, and what it does. A command is the module of its name, with
+# What `keras-focal` understands, and what it does. A command is the module of its name, with
 # `parser()` and `run(args, screen, stop)`; that of the command that was called alone is loaded.
 COMMANDS = {
     "train": "train a detector on labelled pictures",
@@ -29,6 +30,9 @@ COMMANDS = {
     "convert": "write a data set in another format",
     "shards": "copy a data set into TFRecord shards",
 }
+
+
+SCRIPT = "keras-focal"
 
 
 def command(word: str, argv: list[str] | None = None, prog: str | None = None) -> int:
@@ -51,34 +55,40 @@ evaluate_main = functools.partial(command, "evaluate")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `python -m yolo COMMAND ...`: the same commands as the scripts."""
+    """Run `keras-focal COMMAND ...`, or `python -m yolo COMMAND ...`."""
     argv = sys.argv[1:] if argv is None else argv
+    prog = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m yolo"
     word = argv[0] if argv else ""
     if word in COMMANDS:
-        return command(word, argv[1:], f"python -m yolo {word}")
+        return command(word, argv[1:], f"{prog} {word}")
     if word in ("-h", "--help"):
-        print(_overview())
+        print(_overview(prog))
         return 0
+    if word == "--print-completion":
+        from yolo.cli import completion
+
+        return completion.show(SCRIPT, COMMANDS, argv[1:])
     if word == "--version":
         from yolo.cli.option_values import version
 
         print(version())
         return 0
     if not word:
-        print(_overview(), file=sys.stderr)
+        print(_overview(prog), file=sys.stderr)
         return 2
     near = get_close_matches(word, COMMANDS, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
-    print(f"python -m yolo: error: there is no command {word!r}; {hint}", file=sys.stderr)
+    print(f"{prog}: error: there is no command {word!r}; {hint}", file=sys.stderr)
     return 2
 
 
-def _overview() -> str:
+def _overview(prog: str) -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
     return "\n".join(
-        ["usage: python -m yolo COMMAND [options]", "", "commands:", *lines, ""]
-        + ["python -m yolo COMMAND --help lists the options of a command"]
+        [f"usage: {prog} COMMAND [options]", "", "commands:", *lines, ""]
+        + [f"{prog} COMMAND --help lists the options of a command,"]
+        + [f"{prog} --print-completion bash (or zsh, tcsh) writes what completes them"]
     )
 
 
@@ -159,8 +169,7 @@ def _log_on(screen: terminal.Screen, *, verbose: bool) -> Iterator[None]:
 
 def typed(prog: str, argv: list[str]) -> str:
     """Return a command as it can be typed again."""
-    program = prog if prog.startswith("python") else f"python {prog}"
-    return " ".join([program, *map(shlex.quote, argv)])
+    return " ".join([f"python {prog}" if prog.endswith(".py") else prog, *map(shlex.quote, argv)])
 
 
 def _out_of_memory() -> tuple[type[Exception], ...]:

@@ -199,14 +199,15 @@ def sibling(prog: str, word: str) -> str:
     """Return how another command is typed by whoever typed this one.
 
     Args:
-        prog: this command's name, "train.py" of the scripts or "python -m yolo train".
+        prog: this command's name: "train.py" of the scripts, "keras-focal train" or "python -m yolo
+            train".
         word: the other command, e.g. "predict".
 
     Example:
         >>> sibling("train.py", "predict"), sibling("python -m yolo export", "predict")
         ('python predict.py', 'python -m yolo predict')
     """
-    return f"python {word}.py" if prog.endswith(".py") else f"python -m yolo {word}"
+    return f"python {word}.py" if prog.endswith(".py") else f"{prog.rpartition(' ')[0]} {word}"
 
 
 def show_scores(of_voc, of_coco: dict, samples, screen: terminal.Screen, json: str | None) -> None:

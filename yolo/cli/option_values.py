@@ -158,7 +158,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with one line and exit code 2."""
-        name = self.prog if self.prog.startswith("python") else f"python {self.prog}"
+        name = f"python {self.prog}" if self.prog.endswith(".py") else self.prog
         more = " all" if self.usual else ""
         self.exit(2, f"{self.prog}: error: {message} (all options: {name} --help{more})\n")
 
