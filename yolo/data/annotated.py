@@ -87,6 +87,19 @@ class Labelled:
     unlabelled: bool = False
 
 
+class Fault(Exception):
+    """What is wrong with an object in a file, in words."""
+
+
+def number_of(text: str) -> float:
+    """Return the number that stands in a file; what Python alone takes for one, 1_000, is none.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return float("no number" if "_" in text else text)
+
+
 def hull(xs: Sequence[float], ys: Sequence[float]) -> Box:
     """Return the smallest upright box around points, at least one."""
     return min(xs), min(ys), max(xs), max(ys)

@@ -10,33 +10,31 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolo.data.formats import coco, tfrecords, voc, yolo_text
-from yolo.data.sample import Sample
+from yolo.data.sample import Named, Sample
 from yolo.errors import ConfigError
 from yolo.system.reading import FilePart, printable, read_regular
 from yolo.system.writing import free_folder, numbered, write_folder
-
-Named = Mapping[
-    str, Sequence[tuple[str, Sample]]
-]  # split name to samples with their pictures' names
 
 
 class Writer(NamedTuple):
     """How a format is written.
 
     Args:
-        picture_place: (split, name of a picture) to its place below the folder.
-        write_labels: (folder, splits, class names) to how much of what it could not hold.
+        place: where below the folder a picture of a split lies.
+        write_labels: writes all else into the folder, from the samples of each split with the names
+            of their pictures, and class names in the order of their ids; returns how much of what
+            the format cannot hold.
     """
 
-    picture_place: Callable[[str, str], str]
+    place: str
     write_labels: Callable[[Path, Named, Sequence[str]], dict[str, int]]
 
 
 # Shards have a writer of their own, see `convert`.
 WRITERS = {
-    "voc": Writer(voc.picture_place, voc.write_labels),
-    "coco": Writer(coco.picture_place, coco.write_labels),
-    "yolo": Writer(yolo_text.picture_place, yolo_text.write_labels),
+    "voc": Writer("JPEGImages/{name}", voc.write_labels),
+    "coco": Writer("images/{name}", coco.write_labels),
+    "yolo": Writer("images/{split}/{name}", yolo_text.write_labels),
 }
 FORMATS = (*WRITERS, "tfrecord")
 
@@ -82,7 +80,7 @@ def convert(
     writer, names = WRITERS[to], _names(splits)
     named = {name: [(names[s.path], s) for s in samples] for name, samples in splits.items()}
     places = {
-        writer.picture_place(split, name): sample.path
+        writer.place.format(split=split, name=name): sample.path
         for split, samples in named.items()
         for name, sample in samples
     }

@@ -264,8 +264,8 @@ class DataSet:
         """Return the header of a picture, None if the picture cannot be used."""
         for kind, place in picture.repairs:
             findings.warn(kind, place)
-        findings.errors += picture.faults
-        if picture.path is None or picture.faults:
+        findings.errors += filter(None, picture.faults)
+        if picture.path is None or any(picture.faults):
             return None
         try:
             header = read_header(picture.path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -83,6 +83,10 @@ class Sample:
         if len(self.lines) > index and self.lines[index]:
             return f"{self.origin}:{self.lines[index]}"
         return f"{self.origin or self.path}: object {index + 1}"
+
+
+# The samples of each split, each with the name of its picture in a data set to be written.
+Named = Mapping[str, Sequence[tuple[str, Sample]]]
 
 
 def draw_ground_truth(image: np.ndarray, sample: Sample, classes: Sequence[str]) -> np.ndarray:

@@ -176,6 +176,16 @@ class Source:
             "itself there, or make the whole folder the link"
         )
 
+    def own_path(self, name: str) -> Path:
+        """Return the path of a file that is to be read.
+
+        Raises:
+            DatasetError: it is a link that leads out of the folder.
+        """
+        if fault := self.leads_out(name):
+            raise DatasetError(fault)
+        return self.path(name)
+
     def head(self, name: str, count: int = 4096) -> bytes:
         """Return the first bytes of a file, those of UTF-16 in UTF-8; b"" if it cannot be read."""
         if self.leads_out(name):

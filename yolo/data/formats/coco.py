@@ -17,7 +17,7 @@ from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import nearest, short_list
 from yolo.data.formats.coco_json import MAX_JSON_BYTES, parsed
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS
-from yolo.data.sample import Sample
+from yolo.data.sample import Named, Sample
 from yolo.data.source import Source
 from yolo.data.split_names import find_split, role_of
 from yolo.data.unnamed import folders_of, unnamed
@@ -214,25 +214,10 @@ def _is_of(split: str, folder: str) -> bool:
 # --------------------------------------------------------------------------------- to write
 
 
-def picture_place(split: str, name: str) -> str:
-    """Return where a picture lies in a folder as `write_labels` lays it out."""
-    return f"images/{name}"
-
-
-def write_labels(
-    folder: Path, splits: Mapping[str, Sequence[tuple[str, Sample]]], classes: Sequence[str]
-) -> dict[str, int]:
-    """Write an instances file for each split.
+def write_labels(folder: Path, splits: Named, classes: Sequence[str]) -> dict[str, int]:
+    """Write an instances file for each split; see `convert.Writer`.
 
     A difficult object has "ignore", as in the COCO form of PASCAL VOC; a region of many is a crowd.
-
-    Args:
-        folder: of the data set.
-        splits: split name to its samples, each with the name of its picture.
-        classes: class names in the order of their ids.
-
-    Returns:
-        How much of what the format cannot hold.
     """
     every = [one.image_id for samples in splits.values() for _, one in samples]
     numbered = all(key.isascii() and key.isdigit() for key in every)

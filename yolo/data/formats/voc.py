@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
@@ -23,7 +23,7 @@ from yolo.data.formats.safe_xml import read_xml
 from yolo.data.formats.voc_layout import Member, find_layout
 from yolo.data.formats.voc_object import objects_of
 from yolo.data.frames import are_shares
-from yolo.data.sample import Sample
+from yolo.data.sample import Named
 from yolo.data.source import Source
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, read_lines_of
@@ -256,24 +256,10 @@ def _shown(value: float) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
-def picture_place(split: str, name: str) -> str:
-    """Return where a picture lies in a folder in VOC format."""
-    return f"JPEGImages/{name}"
+def write_labels(folder: Path, splits: Named, classes: Sequence[str]) -> dict[str, int]:
+    """Write annotations, lists, and the order of the classes; see `convert.Writer`.
 
-
-def write_labels(
-    folder: Path, splits: Mapping[str, Sequence[tuple[str, Sample]]], classes: Sequence[str]
-) -> dict[str, int]:
-    """Write annotations, lists, and the order of the classes.
-
-    Args:
-        folder: of the data set.
-        splits: split name to its samples, each with the name of its picture.
-        classes: class names in the order of their ids.
-
-    Returns:
-        How much of what the format cannot hold. Readers take boxes of a pixel for slips of the
-        mouse.
+    Boxes of a pixel are left out, because readers take them for slips of the mouse.
     """
     written, small, crowds = set(), 0, 0
     for split, samples in splits.items():

@@ -1,27 +1,36 @@
-"""What describes a data set with YOLO's labels: class names, and the pictures of each split."""
+"""What describes a data set with YOLO's labels: class names, and the pictures of each split.
+
+That is a data.yaml of Ultralytics or Roboflow, Darknet's obj.data, or mere lists beside the labels.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from yolo.classes import as_names
 from yolo.data.findings import short_list
-from yolo.data.formats.yolo_yaml import MAX_BYTES, checked_names, read_data_yaml
 from yolo.data.source import Source
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES
-from yolo.system.reading import printable, read_lines_of, shortened
+from yolo.system.reading import printable, read_lines_of, read_regular, reason, shortened
 
 log = logging.getLogger("yolo")
 
+MAX_BYTES = 1 << 20
 CLASS_FILES = ("classes.txt", "obj.names", "classes.names", "_darknet.labels", "labels.txt")
 DESCRIPTIONS = ("data.yaml", *CLASS_FILES)
 _YAML = re.compile(rb"^(names|nc|train|val)\s*:", re.MULTILINE)
 _DARKNET = re.compile(rb"^\s*(train|valid|names)\s*=", re.MULTILINE)
+# Makes texts, lists and mappings of any file and nothing else: a class may be called "no" or "12".
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,6 @@ class YoloConfig:
         names: class names in the order of their ids, None where no file has them.
         names_file: where they stand, for messages.
         splits: the folders and lists of each split, relative names; {} where nothing says.
-        not_labels: text files, relative names, that hold no labels.
         keypoints: how many numbers of keypoints follow the box in a line.
     """
 
@@ -41,7 +49,6 @@ class YoloConfig:
     names: tuple[str, ...] | None
     names_file: str
     splits: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    not_labels: frozenset[str] = frozenset()
     keypoints: int = 0
 
 
@@ -74,36 +81,16 @@ def read_config(source: Source) -> YoloConfig:
     Raises:
         DatasetError: a file makes no sense; the message names it.
     """
-    name = find_config(source)
-    names, file = _class_names(source)
+    name, config = find_config(source), YoloConfig("YOLO labels", *_class_names(source))
     if name is None:
-        splits = {one.rpartition("/")[2][:-4]: [one] for one in _lists(source)}
-        return YoloConfig("YOLO labels", names, file, splits, _not_labels(source))
-    path = _path(source, name)
-    if name.lower().endswith(".data"):
-        entries, keypoints = _darknet(path), 0
-        kind = "YOLO labels by Darknet"
-        if listed := entries.pop("names", None):
-            found = named_in(frozenset(source.names), name, listed[0])
-            if found is None:
-                raise DatasetError(
-                    f"{printable(path)}: names = {shortened(listed[0])}: no such file below "
-                    f"{printable(source.root)}: correct it"
-                )
-            names, file = read_names(source, found), printable(source.path(found))
-    else:
-        values = read_data_yaml(path)
-        entries, keypoints = values.splits, values.keypoints
-        kind = f"YOLO labels{values.by}"
-        if values.names is not None:
-            names, file = values.names, printable(path)
-    places = _places(source, name, entries)
-    return YoloConfig(kind, names, file, places, _not_labels(source), keypoints)
+        return replace(config, splits={n.rpartition("/")[2][:-4]: [n] for n in _lists(source)})
+    of = _of_darknet if name.lower().endswith(".data") else _of_yaml
+    config = of(source, name, config)
+    return replace(config, splits=_places(source, name, config.splits))
 
 
-def _darknet(path: Path) -> dict[str, list[str]]:
-    """Return what Darknet's obj.data says of splits, and under "names" its list of classes."""
-    values = {}
+def _of_darknet(source: Source, name: str, config: YoloConfig) -> YoloConfig:
+    path, entries = source.own_path(name), dict[str, list[str]]()
     for number, line in enumerate(read_lines_of(path, max_bytes=MAX_BYTES), 1):
         text = line.partition("#")[0].strip()
         key, sign, value = (part.strip() for part in text.partition("="))
@@ -113,14 +100,97 @@ def _darknet(path: Path) -> dict[str, list[str]]:
                 "the line"
             )
         if value and (key == "names" or role_of(key)):
-            values[key] = [value]
+            entries[key] = [value]
+    names, file = config.names, config.names_file
+    if listed := entries.pop("names", None):
+        found = named_in(frozenset(source.names), name, listed[0])
+        if found is None:
+            raise DatasetError(
+                f"{printable(path)}: names = {shortened(listed[0])}: no such file below "
+                f"{printable(source.root)}: correct it"
+            )
+        names, file = read_names(source, found), printable(source.path(found))
+    return YoloConfig("YOLO labels by Darknet", names, file, entries)
+
+
+# -------------------------------------------------------------------------------- data.yaml
+
+
+def _of_yaml(source: Source, name: str, config: YoloConfig) -> YoloConfig:
+    path = source.own_path(name)
+    values, splits = read_yaml(path), dict[str, list[str]]()
+    folder = values.get("path")
+    for key in filter(role_of, values):
+        entries = values[key] if isinstance(values[key], list) else [values[key]]
+        if not all(isinstance(one, str) for one in entries):
+            raise DatasetError(f"{printable(path)}: {printable(key)}: expected folders or lists")
+        if any(entries):
+            before = f"{folder}/" if isinstance(folder, str) and folder else ""
+            splits[key] = [before + one for one in entries if one]
+    names, file = _names_of(values, path), printable(path)
+    if names is None:
+        names, file = config.names, config.names_file
+    kind = "YOLO labels by Roboflow" if "roboflow" in values else "YOLO labels"
+    return YoloConfig(kind, names, file, splits, _keypoints(values, path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of up to a megabyte as texts, lists and mappings.
+
+    Raises:
+        DatasetError: it is no YAML in UTF-8, or no mapping.
+    """
+    data = read_regular(path, max_bytes=MAX_BYTES)
+    try:
+        values = yaml.load(data.decode("utf-8-sig"), _LOADER)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{printable(path)}:{mark.line + 1}" if mark else printable(path)
+        what = printable(getattr(error, "problem", None) or reason(error))
+        raise DatasetError(f"{where}: no readable YAML in UTF-8 ({what})") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise DatasetError(f"{printable(path)}: expected settings such as train and names")
     return values
 
 
-def _path(source: Source, name: str) -> Path:
-    if fault := source.leads_out(name):
-        raise DatasetError(fault)
-    return source.path(name)
+def _names_of(values: dict, path: Path) -> tuple[str, ...] | None:
+    """Return the class names of a data.yaml, a list or a mapping of numbers; None without any."""
+    names, count = values.get("names"), values.get("nc")
+    if isinstance(names, dict):
+        try:
+            numbers = {int(key): value for key, value in names.items()}
+        except ValueError:
+            raise DatasetError(f"{printable(path)}: names: a key that is no number") from None
+        if sorted(numbers) != list(range(len(names))):
+            raise DatasetError(
+                f"{printable(path)}: names: the numbers {short_list(map(str, sorted(numbers)))}; "
+                f"expected 0 to {len(names) - 1}, each once"
+            )
+        names = [numbers[number] for number in range(len(numbers))]
+    if names in (None, "", []):
+        return None
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        found = shortened(names)
+        raise DatasetError(f"{printable(path)}: names: {found}; expected a list of names")
+    if isinstance(count, str) and count and count != str(len(names)):
+        raise DatasetError(
+            f"{printable(path)}: nc is {shortened(count)}, but there are {len(names)} names: "
+            "correct one of them"
+        )
+    return _checked_names(names, path)
+
+
+def _keypoints(values: dict, path: Path) -> int:
+    shape = values.get("kpt_shape")
+    if not shape:
+        return 0
+    try:
+        points, numbers = map(int, shape)
+    except (TypeError, ValueError):
+        points = numbers = -1
+    if not (0 <= points <= 10_000 and numbers in (2, 3)):
+        raise DatasetError(f"{printable(path)}: kpt_shape: expected two numbers, such as [17, 3]")
+    return points * numbers
 
 
 # ------------------------------------------------------------------------------ class names
@@ -133,11 +203,7 @@ def class_files(source: Source) -> list[str]:
 
 
 def _class_names(source: Source) -> tuple[tuple[str, ...] | None, str]:
-    """Return the class names of a file that usually holds them, and that file.
-
-    Raises:
-        DatasetError: there are several, and they differ.
-    """
+    """Return the class names of a file that usually holds them, and that file."""
     files = class_files(source)
     lists = [read_names(source, name) for name in files]
     for name, names in zip(files, lists, strict=True):
@@ -155,9 +221,15 @@ def read_names(source: Source, name: str) -> tuple[str, ...]:
     Raises:
         DatasetError: it cannot be read, is empty, or has a name twice.
     """
-    lines = read_lines_of(_path(source, name), max_bytes=MAX_BYTES)
-    names = [line.strip() for line in lines if line.strip()]
-    return checked_names(names, printable(source.path(name)))
+    lines = read_lines_of(source.own_path(name), max_bytes=MAX_BYTES)
+    return _checked_names([line.strip() for line in lines if line.strip()], source.path(name))
+
+
+def _checked_names(names: Sequence[str], path: Path) -> tuple[str, ...]:
+    try:
+        return as_names(names)
+    except ValueError as error:
+        raise DatasetError(f"{printable(path)}: {error}") from None
 
 
 # ----------------------------------------------------------------------- folders and lists
@@ -179,15 +251,10 @@ def _names_a_picture(head: bytes) -> bool:
     return first.lower().endswith(PICTURE_SUFFIXES)
 
 
-def _not_labels(source: Source) -> frozenset[str]:
-    """Return the text files that by their names hold no labels."""
-    return frozenset(
-        name
-        for name in source.with_suffix(".txt")
-        if (last := name.rpartition("/")[2].lower()) in CLASS_FILES
-        or last.startswith("readme")
-        or role_of(last[:-4])
-    )
+def may_be_labels(name: str) -> bool:
+    """Tell whether a text file may hold labels, by its name."""
+    last = name.rpartition("/")[2].lower()
+    return not (last in CLASS_FILES or last.startswith("readme") or role_of(last[:-4]))
 
 
 def named_in(names: Container[str], by: str, text: str) -> str | None:
@@ -214,11 +281,7 @@ def named_in(names: Container[str], by: str, text: str) -> str | None:
 
 
 def _places(source: Source, by: str, entries: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return what the entries of each split mean: folders and lists, by their relative names.
-
-    Raises:
-        DatasetError: what a training split names is not there.
-    """
+    """Return what the entries of each split mean: folders and lists, by their relative names."""
     files, places = frozenset(source.names), dict[str, list[str]]()
     shown = printable(source.path(by))
     for split, values in entries.items():

@@ -11,13 +11,13 @@ import numpy as np
 import yaml
 
 from yolo.boxes.detections import Detections
-from yolo.data.annotated import Box, Labelled, MarkedObject
+from yolo.data.annotated import Box, Fault, Labelled, MarkedObject, hull, number_of
 from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import short_list
 from yolo.data.formats import yolo_config
 from yolo.data.formats.yolo_config import YoloConfig
 from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, pair
-from yolo.data.sample import Sample
+from yolo.data.sample import Named
 from yolo.data.source import Source
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
@@ -76,7 +76,7 @@ def open_source(source: Source) -> DataSet:
             "their folder with --images DIR"
         )
     splits = _named(source, config) if config.splits else _by_folder(source)
-    listed = {name for names in splits.values() for name in names if isinstance(name, str)}
+    listed = {one: None for names in splits.values() for one in names if isinstance(one, str)}
     if rest := [name for name in source.pictures.names if name not in listed]:
         log.warning(
             "%s: %s outside of %s, passed over (%s)",
@@ -84,8 +84,12 @@ def open_source(source: Source) -> DataSet:
             short_list(map(printable, splits)), short_list(map(printable, rest), limit=3),
         )  # fmt: skip
     labels = _Labels(source, config)
-    pictures = {split: labels.of(names) for split, names in splits.items()}
+    known = {name: labels(name) for name in listed}
     labels.tell()
+    pictures = {
+        split: [known[one] if isinstance(one, str) else one for one in names]
+        for split, names in splits.items()
+    }
     return YoloLabels(source, pictures, config)
 
 
@@ -124,105 +128,82 @@ class YoloLabels(DataSet):
 
 
 class _Labels:
-    """The label files of a data set, parsed as their pictures are asked for."""
+    """The label files of a data set; calling it with a picture parses the one that belongs to it.
+
+    What was taken for something else, and what is not read, is said once by `tell`.
+    """
 
     def __init__(self, source: Source, config: YoloConfig):
-        self._source, self._config, self.polygons = source, config, 0
-        self._known: dict[str, Labelled] = {}
-        files = [n for n in source.with_suffix(".txt") if n not in config.not_labels]
-        found = pair(files, source.pictures.names)
-        self._files = {names[0]: file for file, names in reversed(found.pictures.items()) if names}
-        alone = [file for file, names in found.pictures.items() if not names]
+        self._source, self._config, self._polygons = source, config, 0
+        files = filter(yolo_config.may_be_labels, source.with_suffix(".txt"))
+        found = pair(list(files), source.pictures.names).pictures
+        self._files = {names[0]: file for file, names in reversed(found.items()) if names}
+        alone = [file for file, names in found.items() if not names]
         self._alone = [name for name in alone if _LINE.match(source.head(name, 512))]
 
-    def of(self, names: Iterable[str | Labelled]) -> list[Labelled]:
-        """Return what is known of pictures; what a list names in vain is passed through."""
-        found = []
-        for one in names:
-            if isinstance(one, str):
-                if one not in self._known:
-                    self._known[one] = self._labelled(one)
-                one = self._known[one]
-            found.append(one)
-        return found
-
     def tell(self) -> None:
-        """Say once what was taken for something else, and what was not read."""
         shown = printable(self._source.root)
-        if self.polygons:
+        if self._polygons:
             log.info("%s: %d polygons and rotated boxes are taken as the upright boxes around them",
-                     shown, self.polygons)  # fmt: skip
+                     shown, self._polygons)  # fmt: skip
         if self._alone:
             log.warning(
                 "%s: %d label files without a picture, passed over (%s)",
                 shown, len(self._alone), short_list(map(printable, self._alone), limit=3),
             )  # fmt: skip
 
-    def _labelled(self, name: str) -> Labelled:
-        pictures = self._source.pictures
-        image_id = pictures.id_of(name)
-        path, file = pictures.path(name), self._files.get(name)
+    def __call__(self, name: str) -> Labelled:
+        pictures, file = self._source.pictures, self._files.get(name)
+        path, image_id = pictures.path(name), pictures.id_of(name)
         fault = pictures.source.leads_out(name)
         if file is None:
-            place = printable(path)
-            return Labelled(path, image_id, place, faults=(fault,) if fault else (),
-                            unlabelled=True)  # fmt: skip
-        label = self._source.text_path(file)
-        fault, objects = fault or self._source.leads_out(file), []
+            return Labelled(path, image_id, printable(path), faults=(fault,), unlabelled=True)
+        label, objects = self._source.text_path(file), []
+        fault = fault or self._source.leads_out(file)
         if not fault:
             try:
-                objects = self._objects(label)
+                lines = enumerate(read_lines_of(label, max_bytes=MAX_LABEL_BYTES), 1)
+                objects = [
+                    self._object(n, line) for n, line in lines if line and not line.isspace()
+                ]
             except DatasetError as error:
                 fault = str(error)
-        return Labelled(
-            path, image_id, printable(label), objects, faults=(fault,) if fault else (), shares=True
-        )
-
-    def _objects(self, label: str) -> list[MarkedObject]:
-        lines = enumerate(read_lines_of(label, max_bytes=MAX_LABEL_BYTES), 1)
-        return [self._object(number, line) for number, line in lines if line and not line.isspace()]
+        return Labelled(path, image_id, printable(label), objects, faults=(fault,), shares=True)
 
     def _object(self, number: int, line: str) -> MarkedObject:
         """Return the object of a line, or what is wrong with it."""
-        fields = line.split()
+        fields, names = line.split(), self._config.names
         try:
-            values = [] if "_" in line else [float(text) for text in fields]
-        except ValueError:
-            values = []
-        box, fault = None, ""
-        if not values:
-            fault = (
-                f"{shortened(' '.join(fields))}; expected a class number and shares of the picture"
-            )
-        elif not values[0].is_integer() or values[0] < 0:
-            fault = f"class {shortened(fields[0])}; expected a number from 0 on"
-        elif (names := self._config.names) and values[0] >= len(names):
-            fault = (
-                f"class {values[0]:g}; expected 0 to {len(names) - 1}, the names in "
-                f"{self._config.names_file}"
-            )
-        else:
-            box, fault = self._box(values[1:])
-        if fault or not values:
+            try:
+                class_id, *values = map(number_of, fields)
+            except ValueError:
+                shown = shortened(" ".join(fields))
+                raise Fault(f"{shown}; expected a class number and shares of the picture") from None
+            if not class_id.is_integer() or class_id < 0:
+                raise Fault(f"class {shortened(fields[0])}; expected a number from 0 on")
+            if names and class_id >= len(names):
+                expected = f"0 to {len(names) - 1}, the names in {self._config.names_file}"
+                raise Fault(f"class {class_id:g}; expected {expected}")
+            box = self._box(values)
+        except Fault as fault:
             return MarkedObject("object", "", None, line=number, fault=f"{fault}: correct the line")
-        class_id = int(values[0])
-        name = self._config.names[class_id] if self._config.names else str(class_id)
+        name = names[int(class_id)] if names else str(int(class_id))
         return MarkedObject("object", name, box, line=number)
 
-    def _box(self, values: list[float]) -> tuple[Box | None, str]:
-        """Return the corners of a box, or of that around a polygon, as shares; or a fault."""
+    def _box(self, values: list[float]) -> Box:
+        """Return the corners of a box, or of that around a polygon, as shares."""
         if values and (min(values) < -1 or max(values) > 2):
-            return None, f"{max(values, key=abs):g} is no share of the picture, 0 to 1"
+            raise Fault(f"{max(values, key=abs):g} is no share of the picture, 0 to 1")
         if len(values) in (4, 4 + self._config.keypoints):
             x, y, width, height = values[:4]
-            return (x - width / 2, y - height / 2, x + width / 2, y + height / 2), ""
-        if len(values) >= 6 and len(values) % 2 == 0:
-            self.polygons += 1
-            return (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])), ""
-        return None, (
-            f"{len(values)} numbers after the class; expected 4 (centre x, y, width, height), or "
-            "the corners of a polygon"
-        )
+            return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+        if len(values) < 6 or len(values) % 2:
+            raise Fault(
+                f"{len(values)} numbers after the class; expected 4 (centre x, y, width, height), "
+                "or the corners of a polygon"
+            )
+        self._polygons += 1
+        return hull(values[::2], values[1::2])
 
 
 def _named(source: Source, config: YoloConfig) -> dict[str, list]:
@@ -241,10 +222,7 @@ def _named(source: Source, config: YoloConfig) -> dict[str, list]:
 
 def _listed(source: Source, name: str) -> Iterable[str | Labelled]:
     """Return the pictures of a list, and for each line that names none what is wrong with it."""
-    path, folder = source.path(name), name.rpartition("/")[0]
-    if fault := source.leads_out(name):
-        raise DatasetError(fault)
-    seen = set()
+    path, folder, seen = source.own_path(name), name.rpartition("/")[0], set()
     for number, line in enumerate(read_lines_of(path), 1):
         text = line.strip().replace("\\", "/")
         if not text:
@@ -279,24 +257,8 @@ def _by_folder(source: Source) -> dict[str, list]:
 # --------------------------------------------------------------------------------- to write
 
 
-def picture_place(split: str, name: str) -> str:
-    """Return where a picture lies in a folder in YOLO's layout."""
-    return f"images/{split}/{name}"
-
-
-def write_labels(
-    folder: Path, splits: Mapping[str, Sequence[tuple[str, Sample]]], classes: Sequence[str]
-) -> dict[str, int]:
-    """Write label files and data.yaml.
-
-    Args:
-        folder: of the data set.
-        splits: split name to its samples, each with the name of its picture.
-        classes: class names in the order of their ids.
-
-    Returns:
-        How much of what the format cannot hold.
-    """
+def write_labels(folder: Path, splits: Named, classes: Sequence[str]) -> dict[str, int]:
+    """Write label files and data.yaml; see `convert.Writer`."""
     regions, marks = "regions of many, left out", "marks of truncation"
     lost = dict.fromkeys((regions, "difficult objects, written as others", marks), 0)
     for split, samples in splits.items():

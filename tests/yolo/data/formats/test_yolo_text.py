@@ -8,9 +8,8 @@ import yaml
 
 from tests.yolo.data.formats import layouts
 from yolo.data.folder import open_folder
-from yolo.data.formats.yolo_config import named_in
+from yolo.data.formats.yolo_config import named_in, read_yaml
 from yolo.data.formats.yolo_text import data_yaml
-from yolo.data.formats.yolo_yaml import read_yaml
 from yolo.errors import DatasetError
 
 PICTURE = layouts.DRAWN[0]
