@@ -17,7 +17,7 @@ def parser() -> Parser:
     )
     options.data_options(parser)
     parser.add_argument("--out", default="anchors.txt", metavar="FILE",
-                        help="the file to write (default: %(default)s)")  # fmt: skip
+        help="the file to write (default: %(default)s)")  # fmt: skip
     return parser
 
 

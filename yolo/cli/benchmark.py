@@ -9,17 +9,7 @@ from yolo.system import terminal
 
 
 def print_benchmark(model, found: list[Path | int], settings: dict, screen) -> int:
-    """Time every stage on the pictures of `found` and return the exit code.
-
-    Args:
-        model: the detector.
-        found: pictures; videos and cameras among them are passed over.
-        settings: `batch_size`, and what is asked for in place of the model's `Thresholds`.
-        screen: where the table is shown.
-
-    Raises:
-        ConfigError: there is no picture.
-    """
+    """Time every stage on the pictures of `found`, videos passed over, and return the exit code."""
     import numpy as np
 
     from yolo.inference import benchmark

@@ -18,8 +18,7 @@ def parser() -> Parser:
     )
     options.data_options(parser)
     parser.add_argument("--out", default="check", metavar="DIR",
-                        help="folder for check.txt, check.json and check.html "
-                        "(default: %(default)s)")  # fmt: skip
+        help="folder for check.txt, check.json and check.html (default: %(default)s)")  # fmt: skip
     return parser
 
 

@@ -137,26 +137,12 @@ def run_settings(weights) -> dict:
 
 
 def split_seed(model, weights) -> int | None:
-    """Return the seed by which a model's run divided pictures without lists, None if unknown.
-
-    Args:
-        model: the detector or its export, which note the seed.
-        weights: its file; what was written before the seed was noted has it from the run's folder.
-    """
+    """Return the seed by which a model's run divided pictures without lists, None if unknown."""
     return model.notes.get("split_seed", run_settings(weights).get("seed"))
 
 
 def refuse_idle(args, options: Iterable[str], why: str) -> None:
-    """Refuse an option that was typed and would change nothing.
-
-    Args:
-        args: the command's options; `typed` are the words.
-        options: those that have no effect here.
-        why: the rest of the message, behind the option.
-
-    Raises:
-        ConfigError: one of them was typed.
-    """
+    """Refuse those of some options that were typed and would change nothing; `why` says so."""
     idle = sorted(args.typed.intersection(options))
     if idle:
         raise ConfigError(f"{idle[0]} {why}")
@@ -175,16 +161,35 @@ def class_names(text: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def open_data(args, root, classes: tuple[str, ...] | None):
+    """Return the data set that the options of `options.data_kind_options` and a path name."""
+    from yolo.data import folder
+
+    return folder.open_folder(
+        root, format=args.format, images=args.images, classes=classes, unlabelled=args.unlabelled
+    )
+
+
+def of_classes(one, classes: tuple[str, ...], chosen: tuple[str, ...]):
+    """Return a `Sample` or `Detections` with the objects of some classes, numbered as chosen."""
+    import numpy as np
+
+    from yolo.boxes.detections import Detections
+
+    numbers = {name: number for number, name in enumerate(chosen)}
+    ids = np.array([numbers.get(name, -1) for name in classes], np.int32)[one.class_ids]
+    kept = ids >= 0
+    if isinstance(one, Detections):
+        return dataclasses.replace(one[kept], class_ids=ids[kept], class_names=chosen)
+    return one.select(kept).with_class_ids(ids[kept])
+
+
 def free_name(
     path: Path, taken: set[str], suffix: str = ".jpg", *, of_others: Callable[[str], bool]
 ) -> str:
-    """Return a name for a drawn picture that is not taken, and take it.
+    """Return a name for what is drawn of a path, and take it: it is added, in small letters.
 
-    Args:
-        path: what is drawn.
-        taken: names in small letters.
-        suffix: of the name.
-        of_others: tells of a name whether a file of the user's has it.
+    It is not among those taken, nor the name of a file of the user's, which `of_others` tells.
     """
     stem = path.stem
     while len(os.fsencode(stem)) > _LONGEST_STEM:
@@ -196,12 +201,7 @@ def free_name(
 
 
 def sibling(prog: str, word: str) -> str:
-    """Return how another command is typed by whoever typed this one.
-
-    Args:
-        prog: this command's name: "train.py" of the scripts, "keras-focal train" or "python -m yolo
-            train".
-        word: the other command, e.g. "predict".
+    """Return how another command is typed by whoever typed this one, as `prog`.
 
     Example:
         >>> sibling("train.py", "predict"), sibling("python -m yolo export", "predict")
@@ -211,15 +211,7 @@ def sibling(prog: str, word: str) -> str:
 
 
 def show_scores(of_voc, of_coco: dict, samples, screen: terminal.Screen, json: str | None) -> None:
-    """Show the tables of average precision, and write the figures where a file is named.
-
-    Args:
-        of_voc: what `evaluation.voc.evaluate_voc` returned.
-        of_coco: what `evaluation.coco.evaluate_coco` returned.
-        samples: the labelled pictures.
-        screen: where to show them.
-        json: the file to write, or None.
-    """
+    """Show what `evaluate_voc` and `evaluate_coco` returned, and write it where a file is named."""
     from yolo.evaluation import coco, voc
     from yolo.system.writing import write_json
 

@@ -22,16 +22,15 @@ def parser() -> Parser:
     )
     parser.add_argument("--config", metavar="FILE", help="TOML file of settings")
     parser.add_argument("--losses", default="cross-entropy,focal,quality-focal", metavar="NAMES",
-                        help="what to compare, the others with the first; parameters behind a "
-                        "colon, focal:gamma=1.5:alpha=0.5 (default: %(default)s)")  # fmt: skip
+        help="what to compare, the others with the first; parameters behind a colon, "
+        "focal:gamma=1.5:alpha=0.5 (default: %(default)s)")  # fmt: skip
     parser.add_argument("--seeds", type=count, default=3, metavar="N",
-                        help="runs of each, from --seed on (default: %(default)s)")  # fmt: skip
+        help="runs of each, from --seed on (default: %(default)s)")  # fmt: skip
     parser.add_argument("--minutes", type=count, metavar="N",
-                        help="about how long all of it may take, in the place of "
-                        "--epochs")  # fmt: skip
+        help="about how long all of it may take, in the place of --epochs")  # fmt: skip
     parser.add_argument("--out", default=OUT, metavar="DIR",
-                        help="folder for the runs, compare.html and compare.json "
-                        "(default: %(default)s)")  # fmt: skip
+        help="folder for the runs, compare.html and compare.json (default: "
+        "%(default)s)")  # fmt: skip
     options.settings_options(parser)
     return parser
 

@@ -16,11 +16,9 @@ def parser() -> Parser:
         "links; splits and the order of classes are kept.",
     )
     options.data_options(parser, names=("seed",))
-    parser.add_argument("--to", required=True, choices=CONVERT_FORMATS,
-                        help="the format to write")  # fmt: skip
+    parser.add_argument("--to", required=True, choices=CONVERT_FORMATS, help="the format to write")
     parser.add_argument("out", metavar="DIR",
-                        help="the folder to make; what is there already is never "
-                        "replaced")  # fmt: skip
+        help="the folder to make; what is there already is never replaced")  # fmt: skip
     return parser
 
 

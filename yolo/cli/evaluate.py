@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,51 +23,46 @@ def parser() -> Parser:
     parser = make_parser("Measure average precision, after VOC and COCO.")
     parser.bare_options = {"--tile": "auto"}
     parser.add_argument("--data", metavar="PATH",
-                        help="labelled pictures as a tool left them: folder, archive or file; "
-                        "without it VOCdevkit/ in the current folder, else the embedded data "
-                        "set")  # fmt: skip
+        help="labelled pictures as a tool left them: folder, archive or file; without it "
+        "VOCdevkit/ in the current folder, else the embedded data set")  # fmt: skip
     options.data_kind_options(parser)
     parser.add_argument("--split", default="test", metavar="NAME",
-                        help="list to measure on (default: %(default)s; of one file, all of "
-                        "it)")  # fmt: skip
+        help="list to measure on (default: %(default)s; of one file, all of it)")  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N",
-                        help="divides pictures without lists, as train.py's does (default: the "
-                        "one that the weights note)")  # fmt: skip
+        help="divides pictures without lists, as train.py's does (default: the one that the "
+        "weights note)")  # fmt: skip
     options.model_options(parser, "score")
     parser.add_argument("--score", type=share, metavar="S",
-                        help=f"least score that counts (default: {RANKED_FROM})")  # fmt: skip
+        help=f"least score that counts (default: {RANKED_FROM})")  # fmt: skip
     parser.add_argument("--iou", type=share, metavar="I",
-                        help="of non-maximum suppression "
-                        f"({options.models_own('iou_threshold')})")  # fmt: skip
+        help=f"of non-maximum suppression ({options.models_own('iou_threshold')})")  # fmt: skip
     parser.add_argument("--max-detections", type=count, metavar="N",
-                        help="objects a picture that count at most, the best (default: "
-                        f"{RANKED}, and enough for the pictures at hand)")  # fmt: skip
+        help=f"objects a picture that count at most, the best (default: {RANKED}, and enough for "
+        "the pictures at hand)")  # fmt: skip
     parser.add_argument("--uncut", action="store_true",
-                        help="score boxes as the network gives them, not cut at the picture's "
-                        "edge")  # fmt: skip
+        help="score boxes as the network gives them, not cut at the picture's edge")  # fmt: skip
     options.one_label_option(parser)
     options.tile_option(parser)
     parser.add_argument("--match-iou", type=share, default=MATCH_IOU, metavar="I",
-                        help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
+        help="overlap that is a hit, for VOC (default: %(default)s)")  # fmt: skip
     parser.add_argument("--inclusive-pixels", action="store_true",
-                        help="add 1 to widths and heights, for boxes whose x2, y2 are the last "
-                        "pixel inside")  # fmt: skip
+        help="add 1 to widths and heights, for boxes whose x2, y2 are the last pixel "
+        "inside")  # fmt: skip
     parser.add_argument("--batch-size", type=count, default=8, metavar="N",
-                        help="pictures at once (default: %(default)s)")  # fmt: skip
+        help="pictures at once (default: %(default)s)")  # fmt: skip
     parser.add_argument("--first-pixel", choices=("auto", "0", "1"), default="auto",
-                        help="number of the first pixel in VOC annotations; auto: 0 if any box "
-                        "starts there, else 1 (default: %(default)s)")  # fmt: skip
+        help="number of the first pixel in VOC annotations; auto: 0 if any box starts there, else "
+        "1 (default: %(default)s)")  # fmt: skip
     parser.add_argument("--only-classes", action="store_true",
-                        help="leave out objects of classes that are not the model's (COCO's are "
-                        "left out always)")  # fmt: skip
+        help="leave out objects of classes that are not the model's (COCO's are left out "
+        "always)")  # fmt: skip
     options.limit_option(parser)
     options.engine_options(parser, "detect, or LEAST,MOST between which it chooses")
     parser.add_argument("--json", metavar="FILE", help="also write the results here")
     parser.add_argument("--results", metavar="PATH",
-                        help="score these instead of running a model: a file in COCO's results "
-                        "format, a folder of text files (class score left top right bottom), or "
-                        "the tutorial's map_out; --data may then be such a folder of ground "
-                        "truth, too")  # fmt: skip
+        help="score these instead of running a model: a file in COCO's results format, a folder of "
+        "text files (class score left top right bottom), or the tutorial's map_out; --data may "
+        "then be such a folder of ground truth, too")  # fmt: skip
     return parser
 
 
@@ -89,7 +83,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     root = args.data or folder.default_data()[0]
     classes = _chosen_classes(args, model.classes)
     samples = _read_samples(args, root, model, weights, screen)
-    samples = [_of_classes(sample, model.classes, classes) for sample in samples]
+    samples = [common.of_classes(sample, model.classes, classes) for sample in samples]
     screen.write(f"{weights} on {terminal.counted(len(samples), 'picture')} of {root}")
     most = max((len(sample.class_ids) for sample in samples), default=0)
     tile = model.image_size if args.tile == "auto" else args.tile
@@ -108,7 +102,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
             f"more was found in {reached} of {terminal.counted(len(found), 'picture')}, where the "
             f"best {settings.max_detections} count (--max-detections)"
         )
-    found = [_of_classes(one, model.classes, classes) for one in found]
+    found = [common.of_classes(one, model.classes, classes) for one in found]
     result = voc.evaluate_voc(
         found, samples, classes, iou_threshold=args.match_iou,
         inclusive_pixels=args.inclusive_pixels,
@@ -120,7 +114,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
 
 def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     """Read the labelled pictures to measure on."""
-    opened, seed = _opened(args, root, model), args.seed
+    opened, seed = common.open_data(args, root, model.classes), args.seed
     if not opened.counts_pixels:
         common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
     split = args.split
@@ -145,16 +139,6 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     return opened.read(
         split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
         only_classes=args.only_classes,
-    )  # fmt: skip
-
-
-def _opened(args, root, model) -> DataSet:
-    """Open the data set to measure on."""
-    from yolo.data import folder
-
-    return folder.open_folder(
-        root, format=args.format, images=args.images, classes=model.classes,
-        unlabelled=args.unlabelled,
     )  # fmt: skip
 
 
@@ -184,17 +168,3 @@ def _chosen_classes(args, classes: tuple[str, ...]) -> tuple[str, ...]:
             else "--classes holds no name"
         )
     return tuple(name for name in classes if name in wanted)
-
-
-def _of_classes(one, classes: tuple[str, ...], chosen: tuple[str, ...]):
-    """Return a `Sample` or `Detections` with the objects of some classes, numbered as chosen."""
-    import numpy as np
-
-    from yolo.boxes.detections import Detections
-
-    numbers = {name: number for number, name in enumerate(chosen)}
-    ids = np.array([numbers.get(name, -1) for name in classes], np.int32)[one.class_ids]
-    kept = ids >= 0
-    if isinstance(one, Detections):
-        return dataclasses.replace(one[kept], class_ids=ids[kept], class_names=chosen)
-    return one.select(kept).with_class_ids(ids[kept])

@@ -25,38 +25,36 @@ def parser() -> Parser:
     )
     options.weights_option(parser, "a .keras of a run")
     parser.add_argument("--classes", metavar="NAMES",
-                        help=f"all names for {options.OTHERS} that are not for COCO's or VOC's "
-                        f"classes: {options.NAMES}")  # fmt: skip
+        help=f"all names for {options.OTHERS} that are not for COCO's or VOC's classes: "
+        f"{options.NAMES}")  # fmt: skip
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
-                        help=f"network size (default: the model's; for {options.OTHERS} "
-                        f"{options.SIZES})")  # fmt: skip
+        help=f"network size (default: the model's; for {options.OTHERS} "
+        f"{options.SIZES})")  # fmt: skip
     options.heads_options(parser)
-    parser.add_argument(
-        "--format", choices=(*RUNTIMES, "darknet"), required=True, help="what to write"
-    )
+    parser.add_argument("--format", choices=(*RUNTIMES, "darknet"), required=True,
+        help="what to write")  # fmt: skip
     parser.add_argument("--dynamic", action="store_true",
-                        help="leave batch, height and width free (default: one picture of the "
-                        "model's size)")  # fmt: skip
+        help="leave batch, height and width free (default: one picture of the model's "
+        "size)")  # fmt: skip
     parser.add_argument("--quantize", choices=("none", "dynamic", "float16", "int8"),
-                        default="none",
-                        help="smaller numbers; litert: all, openvino: float16 "
-                        "(default: %(default)s)")  # fmt: skip
+        default="none",
+        help="smaller numbers; litert: all, openvino: float16 (default: %(default)s)")  # fmt: skip
     parser.add_argument("--data", metavar="DIR",
-                        help="training set, or a folder of pictures, from which int8 takes its "
-                        "ranges; its first picture is the one to compare on")  # fmt: skip
+        help="training set, or a folder of pictures, from which int8 takes its ranges; its first "
+        "picture is the one to compare on")  # fmt: skip
     parser.add_argument("--picture", metavar="FILE", help="picture to compare with Keras on")
     parser.add_argument("--out", metavar="DIR", help="where to write (default: beside the weights)")
     parser.add_argument("--no-nms", action="store_true",
-                        help="leave suppression out of saved_model and onnx")  # fmt: skip
+        help="leave suppression out of saved_model and onnx")  # fmt: skip
     parser.add_argument("--score", type=share, metavar="S",
-                        help="least score that suppression reports, inside the file or after its "
-                        f"description ({options.models_own('score_threshold')})")  # fmt: skip
+        help="least score that suppression reports, inside the file or after its description "
+        f"({options.models_own('score_threshold')})")  # fmt: skip
     parser.add_argument("--iou", type=share, metavar="I",
-                        help="overlap above which it keeps the best box only "
-                        f"({options.models_own('iou_threshold')})")  # fmt: skip
+        help="overlap above which it keeps the best box only "
+        f"({options.models_own('iou_threshold')})")  # fmt: skip
     parser.add_argument("--max-detections", type=count, metavar="N",
-                        help="objects a picture that it reports at most "
-                        f"({options.models_own('max_detections')})")  # fmt: skip
+        help="objects a picture that it reports at most "
+        f"({options.models_own('max_detections')})")  # fmt: skip
     options.one_label_option(parser)
     return parser
 
@@ -147,10 +145,7 @@ def data_pictures(
 ) -> list[os.PathLike]:
     """Return the pictures of a data set's training split, or of any folder.
 
-    Args:
-        data: the folder.
-        split: the training split's name; where there is none such, the first "train..." is it.
-        seed: divides a set in VOC format without lists.
+    Where no split has the name, the first "train..." is it.
 
     Raises:
         DatasetError: the folder holds no picture, or something is wrong with it.
@@ -174,11 +169,8 @@ def data_pictures(
 def _picture(args, paths: list[os.PathLike], settings: dict, chosen: dict):
     """Return the picture to compare on and its name: as near to the user's own as is known.
 
-    Args:
-        args: the command's options.
-        paths: the pictures of --data.
-        settings: those of the run that trained the model, {} where it is not known.
-        chosen: which of its pictures that run learned from, for `data_pictures`.
+    That is one of --data's `paths`, or else of those that the run learned from which the `settings`
+    are of and `chosen` are, as `data_pictures` takes them.
     """
     import numpy as np
 

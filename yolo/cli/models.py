@@ -16,13 +16,11 @@ def parser() -> Parser:
     """Return the parser of the command's options."""
     parser = make_parser("List the models: parameters, arithmetic, strides, weights.")
     parser.add_argument("--image-size", type=image_size, default=(416, 416), metavar="SIZE",
-                        help="pictures that the arithmetic is counted for "
-                        "(default: 416)")  # fmt: skip
-    parser.add_argument(
-        "names", nargs="*", metavar="MODEL", help="which, or a Darknet .cfg file; all without any"
-    )
+        help="pictures that the arithmetic is counted for (default: 416)")  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="MODEL",
+        help="which, or a Darknet .cfg file; all without any")  # fmt: skip
     parser.add_argument("--num-classes", type=count, default=80, metavar="N",
-                        help="how many classes they tell apart (default: %(default)s)")  # fmt: skip
+        help="how many classes they tell apart (default: %(default)s)")  # fmt: skip
     return parser
 
 

@@ -23,18 +23,13 @@ CONVERT_FORMATS = ("voc", "coco", "yolo", "tfrecord")
 
 def image_size(text: str) -> tuple[int, int]:
     """Return (height, width), multiples of 32, from "416" or "320x416"."""
-    sides = any_size(text)
-    if any(side % 32 for side in sides):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
-        )
-    return sides
+    return any_size(text, step=32)
 
 
-def any_size(text: str) -> tuple[int, int]:
+def any_size(text: str, *, step: int = 1) -> tuple[int, int]:
     """Return two sides of at least 32 pixels from "416" or "800x1333"."""
     sides = _sides(text.replace(",", "x"))
-    if not sides:
+    if not sides or any(side % step for side in sides):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a size: 416 or 320x416 (height x width), multiples of 32"
         )
@@ -91,13 +86,27 @@ def number_pair(text: str) -> tuple[float, float]:
 
 def share(text: str) -> float:
     """Return a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return value
+
+
+def megapixels(text: str) -> float:
+    """Return a number of megapixels above 0 and up to 1000."""
+    value = _number(text)
+    if not 0 < value <= LARGEST_MEGAPIXELS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number above 0 and up to {LARGEST_MEGAPIXELS:g}"
+        )
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
 
 
 def count(text: str) -> int:
@@ -113,19 +122,6 @@ def workers(text: str) -> int | tuple[int, int]:
     if len(numbers) > 2 or numbers[0] > numbers[-1]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number, or LEAST,MOST, e.g. 2,8")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
-
-
-def megapixels(text: str) -> float:
-    """Return a number of megapixels above 0 and up to 1000."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= LARGEST_MEGAPIXELS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number above 0 and up to {LARGEST_MEGAPIXELS:g}"
-        )
-    return value
 
 
 class Parser(argparse.ArgumentParser):
@@ -182,23 +178,17 @@ class _Help(argparse.Action):
 
 
 def make_parser(description: str, usual: dict[str, str] | None = None) -> Parser:
-    """Return the parser of a command with the options that all commands have.
-
-    Args:
-        description: what it does, for --help.
-        usual: `Parser.usual`, for a command of many options.
-    """
+    """Return the parser of a command with the options that all commands have."""
     parser = Parser(description=description, allow_abbrev=False, add_help=False)
     if usual:
         parser.usual, parser.usage = usual, "%(prog)s [options]"
     parser.add_argument("-h", "--help", action=_Help, nargs="?" if usual else 0,
-                        default=argparse.SUPPRESS, metavar="all",
-                        help="show the options and end")  # fmt: skip
+        default=argparse.SUPPRESS, metavar="all",
+        help="show the options and end")  # fmt: skip
     parser.add_argument("--version", action="version", version=version(),
-                        help="show the version and end")  # fmt: skip
-    parser.add_argument(
-        "--verbose", action="store_true", help="show TensorFlow's own messages and more of ours"
-    )
+        help="show the version and end")  # fmt: skip
+    parser.add_argument("--verbose", action="store_true",
+        help="show TensorFlow's own messages and more of ours")  # fmt: skip
     return parser
 
 

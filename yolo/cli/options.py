@@ -89,95 +89,78 @@ def models_own(name: str) -> str:
 
 
 def model_options(parser, verb: str) -> None:
-    """Add the options about the model of a command that runs it.
-
-    Args:
-        parser: the command's.
-        verb: what it does with classes.
-    """
+    """Add the options about the model of a command that runs it and `verb`s classes."""
     weights_option(parser, "a .keras of a run, an exported file")
     parser.add_argument("--runtime", choices=RUNTIMES,
-                        help="run the exported file --weights, or the export that lies beside "
-                        "it")  # fmt: skip
+        help="run the exported file --weights, or the export that lies beside it")  # fmt: skip
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32",
-                        help="what an OpenVINO file computes in; bfloat16 takes about half as long "
-                        "on processors that multiply it (default: %(default)s)")  # fmt: skip
+        help="what an OpenVINO file computes in; bfloat16 takes about half as long on processors "
+        "that multiply it (default: %(default)s)")  # fmt: skip
     parser.add_argument("--classes", metavar="NAMES",
-                        help=f"{verb} these classes only: {NAMES}; for {OTHERS} that are not for "
-                        "COCO's or VOC's classes, all their names")  # fmt: skip
+        help=f"{verb} these classes only: {NAMES}; for {OTHERS} that are not for COCO's or VOC's "
+        "classes, all their names")  # fmt: skip
     parser.add_argument("--image-size", type=image_size, metavar="SIZE",
-                        help="size of the network's picture; larger ones show smaller objects "
-                        "(default: the model's, a cfg's, "
-                        f"{SIZES}; an export needs free sizes)")  # fmt: skip
+        help="size of the network's picture; larger ones show smaller objects (default: the "
+        f"model's, a cfg's, {SIZES}; an export needs free sizes)")  # fmt: skip
     heads_options(parser)
 
 
 def heads_options(parser) -> None:
     """Add the options that say what a Darknet or tutorial file's network was made with."""
     parser.add_argument("--cfg", metavar="FILE",
-                        help="cfg of Darknet weights (default: the one beside them, of the same "
-                        "name or alone)")  # fmt: skip
+        help="cfg of Darknet weights (default: the one beside them, of the same name or "
+        "alone)")  # fmt: skip
     parser.add_argument("--anchors", metavar="FILE",
-                        help="anchors of Darknet's or the tutorial's weights, where no cfg says "
-                        "them: a file 'w,h, w,h, ...'")  # fmt: skip
+        help="anchors of Darknet's or the tutorial's weights, where no cfg says them: a file 'w,h, "
+        "w,h, ...'")  # fmt: skip
     parser.add_argument("--masks", metavar="MASKS",
-                        help="their masks, finest stride first: 0,1,2/3,4,5, custom or "
-                        "coco")  # fmt: skip
+        help="their masks, finest stride first: 0,1,2/3,4,5, custom or coco")  # fmt: skip
 
 
 def one_label_option(parser) -> None:
     """Add `--one-label` and `--no-one-label`."""
     parser.add_argument("--one-label", action=argparse.BooleanOptionalAction, default=None,
-                        help="give each object one class, its best: of boxes that overlap, keep "
-                        "one whatever their classes (default: the model's, on where no two marked "
-                        "objects of different classes lay on each other in training)")  # fmt: skip
+        help="give each object one class, its best: of boxes that overlap, keep one whatever their "
+        "classes (default: the model's, on where no two marked objects of different classes lay on "
+        "each other in training)")  # fmt: skip
 
 
 def tile_option(parser) -> None:
     """Add `--tile`; alone it says "auto"."""
     parser.add_argument("--tile", type=tile_size, metavar="SIZE",
-                        help="also look at overlapping tiles of SIZE pixels (640 or 480x640, "
-                        "height x width; alone, the network's size): for small objects in large "
-                        "pictures")  # fmt: skip
+        help="also look at overlapping tiles of SIZE pixels (640 or 480x640, height x width; "
+        "alone, the network's size): for small objects in large pictures")  # fmt: skip
 
 
 def weights_option(parser, ours: str) -> None:
     """Add `--weights`, with words for the files of ours that the command takes."""
     parser.add_argument("--weights", metavar="FILE",
-                        help=f"{ours}, weights of Darknet, torchvision or the tutorial, or "
-                        "published ones by name, such as yolov4-tiny-coco "
-                        "(default: best.keras of the newest run in logs/)")  # fmt: skip
+        help=f"{ours}, weights of Darknet, torchvision or the tutorial, or published ones by name, "
+        "such as yolov4-tiny-coco (default: best.keras of the newest run in logs/)")  # fmt: skip
 
 
 def engine_options(parser, workers: str, *, storage: bool = False) -> None:
-    """Add the options that carry the work to a Ray cluster.
-
-    Args:
-        parser: the command's.
-        workers: what they do.
-        storage: whether the command keeps something in one.
-    """
+    """Add the options that carry the work to a Ray cluster; `workers` says what they do there."""
     group = parser.add_argument_group("beyond one machine")
     group.add_argument("--engine", choices=("ray",), help="work on a Ray cluster")
     group.add_argument("--workers", type=option_values.workers, metavar="N",
-                       help=f"Ray's processes that {workers}")  # fmt: skip
+        help=f"Ray's processes that {workers}")  # fmt: skip
     group.add_argument("--ray-address", metavar="ADDRESS",
-                       help="auto, host:port or ray://host:port (default: RAY_ADDRESS, else a "
-                       "cluster of this machine, for this command)")  # fmt: skip
+        help="auto, host:port or ray://host:port (default: RAY_ADDRESS, else a cluster of this "
+        "machine, for this command)")  # fmt: skip
     if storage:
         group.add_argument("--storage", metavar="URL",
-                           help="where Ray keeps a copy of the run after every epoch: a folder "
-                           "that all nodes see, or s3://bucket/runs (default: none; all nodes "
-                           "see --save-dir)")  # fmt: skip
+            help="where Ray keeps a copy of the run after every epoch: a folder that all nodes "
+            "see, or s3://bucket/runs (default: none; all nodes see --save-dir)")  # fmt: skip
     group.add_argument("--wait", action="store_true",
-                       help="wait until the cluster has room for the workers")  # fmt: skip
+        help="wait until the cluster has room for the workers")  # fmt: skip
 
 
 def limit_option(parser) -> None:
     """Add the limit on the size of pictures."""
     parser.add_argument("--max-megapixels", type=megapixels, default=MAX_MEGAPIXELS, metavar="N",
-                        help="refuse larger pictures, in millions of pixels, before decoding "
-                        "(default: %(default)g)")  # fmt: skip
+        help="refuse larger pictures, in millions of pixels, before decoding (default: "
+        "%(default)g)")  # fmt: skip
 
 
 def _shown(value) -> str:

@@ -19,42 +19,37 @@ def parser() -> Parser:
     """Return the parser of the command's options."""
     parser = make_parser("Detect objects in pictures and videos; draw them and write JSON.")
     parser.bare_options = {"--tile": "auto"}
-    parser.add_argument(
-        "sources",
-        nargs="*",
-        metavar="SOURCE",
+    parser.add_argument("sources", nargs="*", metavar="SOURCE",
         help="pictures, videos, folders, globs, .txt lists of pictures, file:// addresses, or the "
-        "number of a camera; without any, the embedded data set's test pictures",
-    )
+        "number of a camera; without any, the embedded data set's test pictures")  # fmt: skip
     options.model_options(parser, "report")
     search = parser.add_argument_group("what is found")
     search.add_argument("--score", type=share, metavar="S",
-                        help="report objects that score at least this "
-                        f"({options.models_own('score_threshold')})")  # fmt: skip
+        help="report objects that score at least this "
+        f"({options.models_own('score_threshold')})")  # fmt: skip
     search.add_argument("--iou", type=share, metavar="I",
-                        help="of boxes that overlap more, keep the best "
-                        f"({options.models_own('iou_threshold')})")  # fmt: skip
+        help="of boxes that overlap more, keep the best "
+        f"({options.models_own('iou_threshold')})")  # fmt: skip
     search.add_argument("--max-detections", type=count, metavar="N",
-                        help="objects a picture at most "
-                        f"({options.models_own('max_detections')}; with --tile, 1000)")  # fmt: skip
+        help=f"objects a picture at most ({options.models_own('max_detections')}; with --tile, "
+        "1000)")  # fmt: skip
     options.one_label_option(search)
     options.tile_option(search)
     search.add_argument("--batch-size", type=count, default=8, metavar="N",
-                        help="pictures or tiles at once (default: %(default)s)")  # fmt: skip
+        help="pictures or tiles at once (default: %(default)s)")  # fmt: skip
     output = parser.add_argument_group("what is written")
     output.add_argument("--out", default="predictions", metavar="DIR",
-                        help="folder for drawn pictures and predictions.json "
-                        "(default: %(default)s)")  # fmt: skip
+        help="folder for drawn pictures and predictions.json (default: %(default)s)")  # fmt: skip
     output.add_argument("--save", type=kinds, default=(), metavar="KINDS",
-                        help="write these, too, with commas between them: "
-                        f"{', '.join(SAVE_KINDS[1:])}")  # fmt: skip
+        help="write these, too, with commas between them: "
+        f"{', '.join(SAVE_KINDS[1:])}")  # fmt: skip
     output.add_argument("--no-draw", action="store_true", help="draw nothing")
     output.add_argument("--heatmap", action="store_true",
-                        help="lay over drawn pictures how sure the network is where")  # fmt: skip
+        help="lay over drawn pictures how sure the network is where")  # fmt: skip
     output.add_argument("--show", action="store_true",
-                        help="show each picture in a window; any key goes on, q ends")  # fmt: skip
+        help="show each picture in a window; any key goes on, q ends")  # fmt: skip
     output.add_argument("--benchmark", action="store_true",
-                        help="write nothing; time every stage on these pictures")  # fmt: skip
+        help="write nothing; time every stage on these pictures")  # fmt: skip
     options.limit_option(parser)
     options.engine_options(parser, "detect, or LEAST,MOST between which it chooses")
     return parser

@@ -92,7 +92,6 @@ def _read(args, truth: _Truth, screen) -> tuple[list[Found], list[dict] | None, 
 
 
 def _truth(args) -> _Truth:
-    from yolo.data import folder
     from yolo.data.formats import detection_text
     from yolo.pictures.header import allow_megapixels
 
@@ -107,12 +106,11 @@ def _truth(args) -> _Truth:
     names = common.class_names(args.classes)
     if args.format is None and Path(root).is_dir() and detection_text.is_truth(Path(root)):
         samples, classes = detection_text.read_truth(Path(root))
-        return _of_classes(samples, classes, names)
+        if names is not None:
+            samples = [common.of_classes(sample, classes, names) for sample in samples]
+        return _Truth(samples, names or classes, _numbers(names or classes), numbered=True)
     allow_megapixels(args.max_megapixels)
-    opened = folder.open_folder(
-        root, format=args.format, images=args.images, classes=names, unlabelled=args.unlabelled
-    )
-    return _opened(args, opened, names)
+    return _opened(args, common.open_data(args, root, names), names)
 
 
 def _opened(args, opened: DataSet, names: tuple[str, ...] | None) -> _Truth:
@@ -123,7 +121,7 @@ def _opened(args, opened: DataSet, names: tuple[str, ...] | None) -> _Truth:
     whole = not args.typed & {"--split", "--seed"} and len(opened.lists) == 1
     split = opened.lists[0] if whole else args.split
     classes = names or opened.classes
-    categories = {str(i): name for i, name in enumerate(classes, 1)}
+    categories = _numbers(classes)
     numbered = not isinstance(opened, coco.CocoFiles)
     if isinstance(opened, coco.CocoFiles):
         file = opened.file(split if split in opened.lists else opened.lists[0])
@@ -139,20 +137,9 @@ def _opened(args, opened: DataSet, names: tuple[str, ...] | None) -> _Truth:
     return _Truth(samples, classes, categories, None, first, numbered)
 
 
-def _of_classes(samples, classes, names) -> _Truth:
-    """Return ground truth with the objects of the named classes alone, all if none are named."""
-    import numpy as np
-
-    if names is not None:
-        ids = np.array([names.index(name) if name in names else -1 for name in classes])
-        kept = [ids[sample.class_ids] >= 0 for sample in samples]
-        samples = [
-            sample.select(one).with_class_ids(ids[sample.class_ids[one]].astype(np.int32))
-            for sample, one in zip(samples, kept, strict=True)
-        ]
-        classes = names
-    categories = {str(i): name for i, name in enumerate(classes, 1)}
-    return _Truth(samples, classes, categories, numbered=True)
+def _numbers(classes: tuple[str, ...]) -> dict[str, str]:
+    """Return the class of each number that may stand for one, from 1."""
+    return {str(number): name for number, name in enumerate(classes, 1)}
 
 
 def _with_ids(entries: list[dict], found, placed: Placed, truth: _Truth) -> list[dict]:

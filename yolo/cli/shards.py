@@ -17,13 +17,12 @@ def parser() -> Parser:
     )
     options.data_options(parser, names=("seed",))
     parser.add_argument("--out", required=True, metavar="DIR",
-                        help="the folder to make; what is there already is never "
-                        "replaced")  # fmt: skip
+        help="the folder to make; what is there already is never replaced")  # fmt: skip
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--shard-size", type=count, default=256, metavar="MB",
-                     help="fill each shard up to this size (default: %(default)s)")  # fmt: skip
+        help="fill each shard up to this size (default: %(default)s)")  # fmt: skip
     how.add_argument("--num-shards", type=count, metavar="N",
-                     help="divide each split into N shards instead")  # fmt: skip
+        help="divide each split into N shards instead")  # fmt: skip
     return parser
 
 

@@ -46,24 +46,23 @@ def parser() -> Parser:
         USUAL,
     )
     parser.add_argument("--config", metavar="FILE",
-                        help="TOML file of settings, named as the options with _ for -; options "
-                        "win")  # fmt: skip
+        help="TOML file of settings, named as the options with _ for -; options win")  # fmt: skip
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     parser.add_argument("--continue", action="store_true", dest="go_on",
-                        help="go on with the run of this --name, or start it")  # fmt: skip
+        help="go on with the run of this --name, or start it")  # fmt: skip
     look = parser.add_argument_group("a look before training (nothing is trained for long)")
     look = look.add_mutually_exclusive_group()
     look.add_argument("--check", action="store_true",
-                      help="read and decode all the data, report on them, and end")  # fmt: skip
+        help="read and decode all the data, report on them, and end")  # fmt: skip
     look.add_argument("--show-batches", type=count, metavar="N",
-                      help="write N augmented batches as pictures, with boxes and the anchors "
-                      "that learn them, and end")  # fmt: skip
+        help="write N augmented batches as pictures, with boxes and the anchors that learn them, "
+        "and end")  # fmt: skip
     look.add_argument("--overfit", type=count, metavar="N",
-                      help="train on N pictures until they are learned, say whether they were, "
-                      "and end; 8 is a good number")  # fmt: skip
+        help="train on N pictures until they are learned, say whether they were, and end; 8 is a "
+        "good number")  # fmt: skip
     parser.add_argument("--cfg", dest="model", metavar="FILE", default=argparse.SUPPRESS,
-                        help="Darknet's cfg of the network to train, in the place of --model; "
-                        "--weights may be a .conv.N of it, or whole ones")  # fmt: skip
+        help="Darknet's cfg of the network to train, in the place of --model; --weights may be a "
+        ".conv.N of it, or whole ones")  # fmt: skip
     options.settings_options(parser)
     options.engine_options(parser, "train together", storage=True)
     return parser

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from yolo.errors import DatasetError
 from yolo.system.cache import cache_folder
@@ -54,9 +54,6 @@ def is_archive(path: str | os.PathLike) -> bool:
 
 def unpacked(path: str | os.PathLike) -> Path:
     """Return the folder with what an archive holds, unpacked now if it was not or has changed.
-
-    Args:
-        path: a .zip or .tar, which may be compressed by gzip, bzip2 or xz.
 
     Raises:
         DatasetError: it cannot be read, is damaged or encrypted, holds more than is sensible, or a
@@ -196,7 +193,7 @@ def _name_of(item: zipfile.ZipInfo) -> str:
 def _of_tar(file: io.BufferedReader, limit: int) -> Iterator[_Member]:
     start = file.peek(8)
     opener = next((o for magic, o in _COMPRESSED.items() if start.startswith(magic)), None)
-    plain = _Bounded(opener(file) if opener else file, 2 * limit + _TAR_HEADER)
+    plain = cast(IO[bytes], _Bounded(opener(file) if opener else file, 2 * limit + _TAR_HEADER))
     with tarfile.open(
         fileobj=plain, mode="r:", encoding="utf-8", errors="surrogateescape"
     ) as archive:
@@ -218,32 +215,18 @@ _COMPRESSED: dict[bytes, Callable] = {
 }
 
 
-class _Bounded(io.RawIOBase):
+class _Bounded:
     """What a compressed file holds, as far as a limit, never much of it at once."""
 
     def __init__(self, file, limit: int):
-        self._file, self._limit = file, limit
+        self._file, self._limit, self.tell = file, limit, file.tell
 
     def read(self, size: int = -1) -> bytes:
-        """Read a block."""
-        if size is None or not 0 <= size <= _TAR_HEADER:
+        if not 0 <= size <= _TAR_HEADER:
             raise _Refused("has a header of more than 16 MB")
         return self._file.read(size)
 
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        """Go on to another place."""
-        if whence != os.SEEK_SET or place > self._limit:
+    def seek(self, place: int) -> int:
+        if place > self._limit:
             raise _Refused(f"holds more than {self._limit} bytes: unpack it yourself")
         return self._file.seek(place)
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self._file.tell()
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that one can go on."""
-        return True

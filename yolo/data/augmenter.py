@@ -181,13 +181,7 @@ def _factor(chance: tf.Tensor, most: float) -> tf.Tensor:
 
 
 def joined_pictures(config: AugmentConfig, count: int, key: tuple) -> list[int]:
-    """Return the indices of the pictures that chance adds to the one drawn at `key`.
-
-    Args:
-        config: how pictures are varied.
-        count: pictures in the data set.
-        key: seed and position.
-    """
+    """Return the indices of the pictures that chance adds to the one drawn at `key`."""
     general = chances([6], *key)
     others = [int(index) for index in chances([4], *key, salt=2, maxval=count)]
     added = others[:3] if general[0] < config.mosaic else []

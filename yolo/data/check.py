@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
@@ -14,13 +15,16 @@ from yolo.data import duplicates
 from yolo.data.anchor_fit import Recall, box_sizes, network_boxes
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
-from yolo.pictures.header import printable
+from yolo.pictures.sizes import SIZE_MULTIPLE, SIZE_RANGE
+from yolo.settings.train import TrainConfig
+from yolo.system.reading import printable
 
 TINY = 4.0  # pixels of the network's picture; below it hardly anything is left to see
 UNEQUAL, FEW = 10, 20
 POOR_RECALL, CLASSES_NAMED = 0.9, 3
 ALIKE = 0.85
 NO_ANCHOR = "objects that no anchor resembles"
+LOST = "objects that training drops as too small"
 # What a problem means: an error stops a run; a repair was made in memory and a warning is a
 # mistake that leaves the data usable: both become errors with --strict; a note is good to know.
 SEVERITIES = ("error", "repair", "warning", "note")
@@ -124,15 +128,9 @@ def examine(
 ) -> DataReport:
     """Check a data set that has been read.
 
-    Args:
-        source: names it.
-        splits: split name to its samples, the one to train on first.
-        classes: class names.
-        findings: what the readers of the annotations collected.
-        image_size: (height, width) of the network's picture.
-        resize: how pictures get that size.
-        decode: decodes the pictures of a list of paths and returns what is wrong with each bad
-            one, as `decoding.decode_all` does; None: only headers have been read.
+    `decode` decodes the pictures of a list of paths and returns what is wrong with each bad one, as
+    `decoding.decode_all` does; without it only headers have been read. The first of the splits is
+    the one to train on.
 
     Returns:
         The report, without anchors.
@@ -158,13 +156,7 @@ def examine(
 
 
 def failed(source: str, message: str, findings: Sequence[Findings] = ()) -> DataReport:
-    """Return the report of a data set that cannot be read at all.
-
-    Args:
-        source: names it.
-        message: why.
-        findings: what the readers had collected by then.
-    """
+    """Return the report of a data set that cannot be read at all."""
     problems = [p for found in findings for p in _of_annotations(found)]
     problems.append(Problem("error", "data that cannot be read", message))
     none = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
@@ -278,3 +270,35 @@ _NO_DIGITS = str.maketrans("", "", "0123456789")
 def _numbered(one: str, other: str) -> bool:
     """Tell whether names differ in digits only, as on purpose."""
     return one.translate(_NO_DIGITS) == other.translate(_NO_DIGITS)
+
+
+def lost_objects(config: TrainConfig, samples: Sequence[Sample]) -> list[Problem]:
+    """Say which objects no variation makes large enough to be learned.
+
+    Returns:
+        An error with the size that would do if it is all of them, a warning that counts them if
+        it is some.
+    """
+    learned = [sample.learned() for sample in samples]
+    boxes, _ = network_boxes(learned, config.image_size, config.resize)
+    sides = box_sizes(boxes).min(axis=1)
+    largest = config.scale[1] * math.sqrt(1.0 + config.aspect)
+    if config.multi_scale and config.resize != "shorter":
+        largest *= SIZE_RANGE[1]
+    lost = sides * largest < config.min_box_pixels
+    if not lost.any():
+        return []
+    height, width = config.image_size
+    what = (
+        f"below {config.min_box_pixels:g} pixels on the network's picture of {width}x{height}, "
+        "however it is varied"
+    )
+    # Half of those that are lost are at least that large before anything is varied.
+    factor = config.min_box_pixels / max(float(np.median(sides[lost])), 1e-3)
+    larger = [math.ceil(side * factor / SIZE_MULTIPLE) * SIZE_MULTIPLE for side in (height, width)]
+    size = f"{larger[0]}" if larger[0] == larger[1] else f"{larger[0]}x{larger[1]}"
+    mend = f"--image-size {size} keeps half of them; so do pictures cut into parts"
+    if lost.all():
+        text = f"all {len(lost)} objects are {what}, and nothing would be learned: {mend}"
+        return [Problem("error", LOST, text)]
+    return [Problem("warning", LOST, f"{lost.sum()} of {len(lost)} are {what}: {mend}")]

@@ -52,13 +52,6 @@ def convert(
     A picture keeps its name, with a number behind it where another has that name. Its file is
     linked (a hard link: the same file under two names) where the system can, else copied.
 
-    Args:
-        splits: split name to its samples; empty ones are left out.
-        classes: class names in the order of their ids.
-        out: the folder; it must not exist, or be empty.
-        to: one of `FORMATS`.
-        on_progress: called with the pictures written and their number.
-
     Returns:
         What the format cannot hold, in words, and how often that occurred.
 

@@ -111,12 +111,7 @@ class DataSet:
         return {name: [p.image_id for p in self.part(name, seed).pictures] for name in self.names}
 
     def describe(self, splits: Iterable[str], seed: int = 0) -> str:
-        """Return one line: what was recognised, and how it was divided.
-
-        Args:
-            splits: which to count, as `read` takes them.
-            seed: divides a data set without lists.
-        """
+        """Return one line: what was recognised, and how it was divided into these splits."""
         found = {self._named(wanted): wanted for wanted in splits}
         counts = {
             name if name == wanted else f"{name} (as {wanted})": len(self.part(name, seed).pictures)
@@ -188,11 +183,7 @@ class DataSet:
     # ------------------------------------------------------------- what a format may override
 
     def listed(self, name: str) -> Part:
-        """Return what one list of the files names; a format that parses late overrides this.
-
-        Args:
-            name: as in `pictures`; "" for a data set without lists.
-        """
+        """Return what one list of the files names; a format that parses late overrides this."""
         what = f"{printable(self.root)}{f', split {printable(name)}' if name else ''}"
         return Part(what, self._pictures[name], self._classes)
 

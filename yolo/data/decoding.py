@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from yolo.errors import DatasetError, YoloError
@@ -44,43 +46,24 @@ def decode_all(
     """
     most = max(1, -(-len(paths) // PICTURES_A_CHILD))
     count = min(workers or os.cpu_count() or 1, most)
-    todo, lock, faults = iter(paths), threading.Lock(), {}
+    todo, found = collections.deque(paths), dict[os.PathLike, str]()
     children = [_Child(seconds) for _ in range(count)]
-    done = 0
-
-    def work(child: _Child) -> None:
-        nonlocal done
-        while not child.stopped:
-            with lock:
-                path = next(todo, None)
-            if path is None:
-                break
-            fault = child.decode(path)
-            with lock:
-                done += 1
-                if fault:
-                    faults[path] = fault
-        child.stop()
-
-    threads = [threading.Thread(target=work, args=(child,), daemon=True) for child in children]
-    try:
-        for thread in threads:
-            thread.start()
-        while alive := [thread for thread in threads if thread.is_alive()]:
-            alive[0].join(0.1)
+    with ThreadPoolExecutor(count) as pool:
+        work = [pool.submit(child.work, todo, found) for child in children]
+        try:
+            while wait(work, timeout=0.1).not_done:
+                for child in children:
+                    child.end_if_late()
+                if on_progress is not None:
+                    on_progress(len(found), len(paths))
+        finally:
             for child in children:
-                child.end_if_late()
-            if on_progress is not None:
-                on_progress(done, len(paths))
-        if on_progress is not None:
-            on_progress(done, len(paths))
-    finally:
-        for child in children:
-            child.stop()
-    for child in children:
-        if child.failure is not None:
-            raise child.failure
-    return {path: faults[path] for path in paths if path in faults}
+                child.stop()
+    for one in work:
+        one.result()
+    if on_progress is not None:
+        on_progress(len(found), len(paths))
+    return {path: found[path] for path in paths if found.get(path)}
 
 
 class _Child:
@@ -91,13 +74,18 @@ class _Child:
         self.process: subprocess.Popen | None = None
         self.since = 0.0  # when the picture at hand was begun; 0 between pictures
         self.late = self.stopped = False
-        self.failure: YoloError | None = None
 
-    def decode(self, path: Path) -> str:
+    def work(self, todo: collections.deque, found: dict[os.PathLike, str]) -> None:
+        """Decode what is to do, one after the other, and note what is wrong with each picture."""
+        with contextlib.suppress(IndexError):  # nothing is left
+            while not self.stopped:
+                path = todo.popleft()
+                found[path] = self.decode(path)
+        self.stop()
+
+    def decode(self, path: os.PathLike) -> str:
         """Return what is wrong with a picture, or nothing."""
-        if self.process is None and not self._start():
-            return ""
-        process = self.process
+        process = self.process or self._start()
         self.late, self.since = False, time.monotonic()
         try:
             process.stdin.write(_request(path))
@@ -110,23 +98,20 @@ class _Child:
             return json.loads(answer)
         if self.stopped:
             return ""
-        code = process.wait()
+        code, self.process = process.wait(), None
         _close(process)
-        self.process = None
         why = f"took longer than {self.seconds:g} s" if self.late else f"crashed (code {code})"
         return f"{printable(path)}: the decoder {why}: save the picture again or remove it"
 
-    def _start(self) -> bool:
-        self.process = subprocess.Popen(
+    def _start(self) -> subprocess.Popen:
+        self.process = process = subprocess.Popen(
             child.command(__name__, str(allowed_megapixels())),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        if self.process.stdout.readline() == b"ready\n":
-            return True
-        if not self.stopped:
-            self.failure = YoloError(f"{sys.executable}: no child process to decode pictures in")
-        self.stop()
-        return False
+        if process.stdout.readline() != b"ready\n" and not self.stopped:
+            self.stop()
+            raise YoloError(f"{sys.executable}: no child process to decode pictures in")
+        return process
 
     def end_if_late(self) -> None:
         """End a process that sits over a picture for too long."""
@@ -139,8 +124,6 @@ class _Child:
         """End the process, whatever it does."""
         self.stopped = True
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
             _close(self.process)
 
 
@@ -159,19 +142,12 @@ def _requested(line: bytes) -> os.PathLike:
 
 
 def _close(process: subprocess.Popen) -> None:
-    process.stdout.close()
-    try:
-        process.stdin.close()
-    except OSError:  # what was not written goes nowhere
-        pass
+    with contextlib.suppress(OSError), process:  # what was not written goes nowhere
+        process.kill()
 
 
 def serve(megapixels: str) -> None:
-    """Answer requests of a parent until it goes away: the child's side of `decode_all`.
-
-    Args:
-        megapixels: the largest picture to decode, a number.
-    """
+    """Answer requests of a parent until it goes away: the child's side of `decode_all`."""
     allow_megapixels(float(megapixels))
     cv2.setNumThreads(1)
     answers = os.fdopen(os.dup(1), "wb")

@@ -28,14 +28,7 @@ def write_shapes(
 
     The tree appears complete or not at all. One that stands in the way and is not the same data
     set, or has lost files, is set aside under another name, never deleted.
-
-    Args:
-        root: a folder of its own, as datasets/shapes.
-        seed: decides every picture; the same seed gives the same pictures.
-        train: pictures in the training split.
-        val: pictures in the validation split.
-        test: pictures in the test split.
-        drawing: how full the pictures are, e.g. `yolo.data.demo_pictures.IMBALANCED`.
+    The same seed, numbers and drawing give the same pictures.
 
     Returns:
         The folder `root`/VOCdevkit/VOC2007 with Annotations, JPEGImages and ImageSets/Main.

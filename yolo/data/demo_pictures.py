@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolo.boxes.pairwise import covered_share, pairwise_iou
+from yolo.data.formats.voc import LabelledObject
 from yolo.pictures.files import cv2
 
 SHAPES_CLASSES = ("circle", "cross", "grid", "square", "star", "triangle", "zigzag")
@@ -44,25 +45,10 @@ LARGE = Drawing(radius=(21.0, 60.0), objects=(2, 6))
 IMBALANCED = Drawing(radius=(9.0, 18.0), objects=(1, 2), empty=0.5)
 
 
-@dataclass(frozen=True)
-class DrawnObject:
-    """A drawn shape: class name, half-open box in whole pixels, and the VOC flags."""
-
-    name: str
-    box: tuple[int, int, int, int]
-    truncated: bool = False
-    difficult: bool = False
-
-
 def draw_picture(
     rng: np.random.Generator, size: tuple[int, int] = SIZE, drawing: Drawing = FULL
-) -> tuple[np.ndarray, list[DrawnObject]]:
+) -> tuple[np.ndarray, list[LabelledObject]]:
     """Draw one picture: a textured background and up to seven shapes, in a few none.
-
-    Args:
-        rng: the only source of chance.
-        size: (height, width).
-        drawing: how many objects it gets, and how large.
 
     Returns:
         The picture, (*size, 3) uint8 RGB, and its objects.
@@ -92,7 +78,7 @@ def draw_picture(
         patches.append(patch)
         covered = [*hidden, 0.0]
     objects = [
-        DrawnObject(n, p.box, truncated=p.inside < 0.98, difficult=c > DIFFICULT_COVERED)
+        LabelledObject(n, p.box, truncated=p.inside < 0.98, difficult=c > DIFFICULT_COVERED)
         for n, p, c in zip(names, patches, covered, strict=True)
     ]
     grain = rng.standard_normal((*size, 1), np.float32) * rng.uniform(1, 4)

@@ -30,10 +30,6 @@ class Door:
     TensorFlow carries an exception out of a data set as text within an error of its own; the one
     kept here is what `explained` raises.
 
-    Args:
-        num_classes: K.
-        check_sides: refuses a (height, width) that the network does not take.
-
     Raises:
         YoloError: this process was forked after a detector was made.
     """
@@ -96,10 +92,6 @@ class Door:
 
     def look(self, number: int, element: Any) -> None:
         """Look at a batch of a pass.
-
-        Args:
-            number: which one of the pass, from 0.
-            element: (images, truth).
 
         Raises:
             ValueError: see `one_batch`.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from yolo.data.pairing import grouped
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.pictures.header import printable
@@ -27,9 +28,6 @@ def same_pictures(
     Only files of one size can be equal; of these the first 64 KB are compared by hash, and all
     bytes of those that still agree. So most files are not read at all, and the time is linear.
 
-    Args:
-        splits: the samples of each split.
-
     Returns:
         Groups of two and more (split, picture), in the order of the splits. A picture that
         stands in two splits is a group, too.
@@ -40,7 +38,7 @@ def same_pictures(
             places[sample.path].append(name)
     groups = [list(places)]
     with ThreadPoolExecutor(_READERS) as pool:
-        for key in (_size, _head, _whole):
+        for key in (_size, _head, _digest):
             groups = [part for group in groups for part in _divide(group, key, pool)]
     twin = {path: group for group in groups for path in group}
     found, seen = [], set()
@@ -64,10 +62,8 @@ def _divide(
     group: list[os.PathLike], key: Callable, pool: ThreadPoolExecutor
 ) -> Iterable[list[os.PathLike]]:
     """Yield the parts of a group that agree in `key`, and hold more than one."""
-    parts = defaultdict(list)
-    for path, value in zip(group, pool.map(key, group), strict=True):
-        if value is not None:
-            parts[value].append(path)
+    values = dict(zip(group, pool.map(key, group), strict=True))
+    parts = grouped((path for path in group if values[path] is not None), values.__getitem__)
     return (part for part in parts.values() if len(part) > 1)
 
 
@@ -84,11 +80,7 @@ def _head(path: os.PathLike) -> bytes | None:
     return _digest(path, HEAD_BYTES)
 
 
-def _whole(path: os.PathLike) -> bytes | None:
-    return _digest(path, -1)
-
-
-def _digest(path: os.PathLike, count: int) -> bytes | None:
+def _digest(path: os.PathLike, count: int = -1) -> bytes | None:
     try:
         if isinstance(path, FilePart):
             return hashlib.blake2b(read_regular(path)[: None if count < 0 else count]).digest()

@@ -20,9 +20,6 @@ STRAY_BOXES, STRAY_SHARE = 10, 0.02
 class Findings:
     """Collects what the readers of annotations find, over all files, and reports it at the end.
 
-    Args:
-        what: names the data set in messages.
-
     Example:
         >>> findings = Findings("toys")
         >>> findings.error("a.xml: object 1 ('cup'): no <bndbox>")
@@ -116,11 +113,6 @@ def short_list(names: Iterable[str], *, limit: int = 10) -> str:
 
 def nearest(name: str, names: Iterable[str], *, alike: float = 0.6) -> str:
     """Return "; did you mean 'dog'?" where a known name is near, else nothing.
-
-    Args:
-        name: what was given.
-        names: those known.
-        alike: from 0 to 1, how near, as difflib counts.
 
     Example:
         >>> nearest("dgo", ["cat", "dog"]), nearest("Cat", ["cat"]), nearest("x", ["cat"])

@@ -166,10 +166,7 @@ def open_data(config: TrainConfig) -> TrainingData:
 def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False) -> TrainingData:
     """Read what a run needs of its data set.
 
-    Args:
-        opened: the data set.
-        config: the settings that name it.
-        keep_faults: leave repairs and faults in its `notes`, as `DataSet.read` does.
+    With `keep_faults` repairs and faults stay in its `notes`, as in `DataSet.read`.
 
     Raises:
         DatasetError: an annotation is faulty, or nothing is labelled.
@@ -210,12 +207,6 @@ def _judged(classes, parts: dict[str, tuple[str, list[Sample]]], divided, source
 
     A list that is missing, empty, or without a single object that counts cannot judge a model: for
     val the test pictures do it then, for test the val ones, and for both those to train on.
-
-    Args:
-        classes: class names.
-        parts: the name and the pictures of "train", and of "val" and "test" where there are any.
-        divided: as `TrainingData` has it.
-        source: names the data in messages.
     """
     train_name, train = parts["train"]
     if not any(len(sample.class_ids) for sample in train):

@@ -130,12 +130,7 @@ def _ways(
     pictures: Sequence[Labelled | None], headers: Sequence[Header], findings: Findings
 ) -> list[str]:
     """Return for each picture which form of it the boxes lie on, "" where nobody can know."""
-    evidence = [
-        (_fits(picture, header), _says(picture, header))
-        if picture is not None and header.orientation != 1 and _boxes(picture)
-        else None
-        for picture, header in zip(pictures, headers, strict=True)
-    ]
+    evidence = [_evidence(*one) for one in zip(pictures, headers, strict=True)]
     told = [one for one in evidence if one is not None]
     # A size that boxes contradict somewhere was taken from another form of the picture than they.
     wrong = {says for fits, says in told if fits and says and fits != says}
@@ -157,30 +152,24 @@ def _ways(
     return ways
 
 
-def _fits(picture: Labelled, header: Header) -> str:
-    """Return the one form of a picture that its boxes fit, "" if they fit both or neither."""
+def _evidence(picture: Labelled | None, header: Header) -> tuple[str, str] | None:
+    """Return which form of a picture alone its boxes fit, and of which its annotation has the size.
+
+    "" where it is both or neither; None for a picture that has one form, or no boxes.
+    """
     stored, shown = (header.height, header.width), header.size
-    if picture.shares or stored == shown:
-        return ""
+    if picture is None or header.orientation == 1 or not (boxes := _boxes(picture)):
+        return None
+    if stored == shown:
+        return "", ""
     slack = max(1.0, SLOPPY * max(stored))
-    boxes = _boxes(picture)
 
     def fit(size: Size) -> bool:
         return all(box[2] <= size[1] + slack and box[3] <= size[0] + slack for box in boxes)
 
-    return {(True, False): STORED, (False, True): SHOWN}.get((fit(stored), fit(shown)), "")
-
-
-def _says(picture: Labelled, header: Header) -> str:
-    """Return the form of a picture that its annotation gives the size of, "" if none or both."""
-    stored, shown = (header.height, header.width), header.size
-    if stored == shown:
-        return ""
-    return {stored: STORED, shown: SHOWN}.get(picture.size, "") if _hashable(picture.size) else ""
-
-
-def _hashable(size: object) -> bool:
-    return isinstance(size, tuple) and all(isinstance(side, int | float) for side in size)
+    fits = {(True, False): STORED, (False, True): SHOWN}.get((fit(stored), fit(shown)), "")
+    says = STORED if picture.size == stored else SHOWN if picture.size == shown else ""
+    return "" if picture.shares else fits, says
 
 
 def _turned(picture: Labelled, header: Header, first_pixel: int) -> Labelled:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from yolo.pictures.header import PICTURE_SUFFIXES
 
@@ -17,7 +17,17 @@ LABEL_FOLDERS = frozenset(
 PICTURE_FOLDERS = frozenset(
     "jpegimages images image imgs img pictures photos pics frames data obj_train_data".split()
 )
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 _SAY_NOTHING = LABEL_FOLDERS | PICTURE_FOLDERS
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Return the items of each key, in their order."""
+    found: dict[K, list[T]] = defaultdict(list)
+    for item in items:
+        found[key(item)].append(item)
+    return dict(found)
 
 
 def nfc(name: str) -> str:
@@ -54,62 +64,40 @@ def core(name: str) -> str:
     return "/".join([*(folder for folder in folders if folder.lower() not in _SAY_NOTHING), last])
 
 
-class Pairs(NamedTuple):
-    """Label files and pictures, put together.
-
-    Args:
-        pictures: each label file with its pictures, the one to take first; [] where there is none.
-        alone: pictures that no label file belongs to.
-    """
-
-    pictures: dict[str, list[str]]
-    alone: list[str]
-
-
-def pair(labels: Sequence[str], pictures: Sequence[str]) -> Pairs:
-    """Put label files and pictures together by their names relative to one folder.
+def pair(labels: Sequence[str], pictures: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each label file its pictures, the one to take first; [] where there is none.
 
     They belong together by `key_of`, or where only letter case differs; a label file that is still
     without a picture takes the one picture of its stem, if there is one only and no other label
     file has that stem. A label file may be called after the whole name, `a.jpg.xml`.
-
-    Args:
-        labels: files, relative to the folder, with "/".
-        pictures: files, likewise.
+    All names are relative to some folder, with "/".
     """
-    keys: dict[str, list[str]] = defaultdict(list)
-    for name in pictures:
-        keys[key_of(name)].append(name)
-    for names in keys.values():
-        names.sort(key=_preference)
+    by_suffix = sorted(pictures, key=lambda n: (PICTURE_SUFFIXES.index(stem_and_suffix(n)[1]), n))
+    keys = grouped(by_suffix, key_of)
     found = {label: keys.get(key_of(label), []) for label in labels}
     missing = [label for label, names in found.items() if not names]
     if missing:
         taken = {name for names in found.values() for name in names}
         _find_otherwise(missing, [name for name in pictures if name not in taken], labels, found)
-    taken = {name for names in found.values() for name in names}
-    return Pairs(found, [name for name in pictures if name not in taken])
+    return found
 
 
 def _find_otherwise(
     missing: Iterable[str], left: Sequence[str], labels: Sequence[str], found: dict
 ) -> None:
     """Find pictures for label files by their keys in another case, then by their stems alone."""
-    folded, stems, label_stems = (defaultdict(list) for _ in range(3))
-    for name in left:
-        folded[key_of(name).casefold()].append(name)
-        stems[_stem(name)].append(name)
-    for label in labels:
-        label_stems[_without_picture_suffix(_stem(label))].append(label)
+    folded = grouped(left, lambda name: key_of(name).casefold())
+    stems = grouped(left, _stem)
+    label_stems = grouped(labels, lambda name: _without_picture_suffix(_stem(name)))
     for label in missing:
         key = key_of(label).casefold()
         for one in (key, _without_picture_suffix(key)):
-            if len(folded[one]) == 1:
+            if len(folded.get(one, ())) == 1:
                 found[label] = folded[one]
                 break
         else:
             stem = _without_picture_suffix(_stem(label))
-            if len(stems[stem]) == len(label_stems[stem]) == 1:
+            if len(stems.get(stem, ())) == len(label_stems[stem]) == 1:
                 found[label] = stems[stem]
 
 
@@ -120,7 +108,3 @@ def _stem(name: str) -> str:
 def _without_picture_suffix(key: str) -> str:
     suffix = stem_and_suffix(key)[1]
     return key[: -len(suffix)] if suffix in PICTURE_SUFFIXES else key
-
-
-def _preference(name: str) -> tuple[int, str]:
-    return PICTURE_SUFFIXES.index(stem_and_suffix(name)[1]), name

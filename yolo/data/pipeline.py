@@ -33,11 +33,6 @@ ALONE = tf.distribute.InputContext()
 def steps_per_epoch(num_samples: int, batch_size: int, *, drop_remainder: bool = True) -> int:
     """Return the number of batches in an epoch, at least one.
 
-    Args:
-        num_samples: pictures in the data set.
-        batch_size: pictures in a batch.
-        drop_remainder: count full batches only.
-
     Example:
         >>> steps_per_epoch(17, 8), steps_per_epoch(17, 8, drop_remainder=False)
         (2, 3)
@@ -196,14 +191,7 @@ def _positions(context: tf.distribute.InputContext, batch_size: int, first: int)
 def pictures_of_batch(
     samples: Sequence[Sample], plan: BatchPlan, epoch: int, batch: int
 ) -> list[os.PathLike]:
-    """Return the pictures that `training_dataset` puts into a batch, joined ones included.
-
-    Args:
-        samples: as for `training_dataset`.
-        plan: likewise.
-        epoch: from 0.
-        batch: its number in the epoch, from 0.
-    """
+    """Return the pictures that `training_dataset` puts into a batch, joined ones included."""
     count, found = len(samples), []
     first, size = plan.first_position(epoch, batch, count), plan.batch_size
     if not plan.drop_remainder:
@@ -284,13 +272,8 @@ def _batches(
 ) -> tf.data.Dataset:
     """Return batches of what `one` draws, less the elements that `held` has no use for.
 
-    Args:
-        dataset: positions or indices, scalars.
-        one: draws an element: picture and truth.
-        batch_size: elements in a batch.
-        drop_remainder: whether the last batch of a finite dataset must be full.
-        various: whether pictures of one batch differ in size.
-        held: tells whether an element counts; in a batch those that do not come last.
+    Of the elements of a batch those that `held` has no use for come last. Where pictures are
+    `various` in size the smaller ones are padded.
     """
     options = tf.data.Options()
     options.deterministic = True

@@ -77,9 +77,7 @@ class Found(NamedTuple):
 def find_format(source: Source, name: str | None = None) -> Found | None:
     """Find out the format of a source, or of the one folder below or above it that has one.
 
-    Args:
-        source: what was named.
-        name: of the format, where that was said; then only the place is looked for.
+    Where the name of a format was said, only the place is looked for.
 
     Returns:
         The format and what it is to open, None if there is none.

@@ -5,18 +5,18 @@ from __future__ import annotations
 import codecs
 import logging
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
 from yolo.data.findings import nearest, short_list
-from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, key_of, nfc, stem_and_suffix
+from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, grouped, key_of, nfc, stem_and_suffix
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES
-from yolo.system.reading import LITTER, inside, open_regular, printable
+from yolo.system.reading import LITTER, inside, open_regular, printable, shortened
 
 log = logging.getLogger("yolo")
 
@@ -108,10 +108,7 @@ class Source:
     @cached_property
     def by_suffix(self) -> dict[str, list[str]]:
         """The files by their suffix in small letters, ".jpg"; "" for those without."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for name in self.names:
-            found[stem_and_suffix(name)[1]].append(name)
-        return found
+        return grouped(self.names, lambda name: stem_and_suffix(name)[1])
 
     @cached_property
     def pictures(self) -> Pictures:
@@ -124,26 +121,22 @@ class Source:
         return Pictures(self, self.with_suffix(*PICTURE_SUFFIXES))
 
     def below(self, folder: str) -> Source:
-        """Return a folder below this one as a source of its own, which need not be listed again."""
-        inner = Source(self.root / folder, images=self.images, classes=self.classes)
+        """Return a folder below this one as a source of its own."""
         start = f"{folder}/"
-        names, folders, links = (
-            [name[len(start) :] for name in names if name.startswith(start)]
-            for names in (*self._listed, self._links)
-        )
-        inner._listed, inner._links = (names, frozenset(folders)), set(links)
-        return inner
+        return self._part(self.root / folder, lambda n: n.startswith(start) and n[len(start) :])
 
     def without(self, folders: Iterable[str]) -> Source:
-        """Return this source, listed, without some folders at its top."""
-        left_out = frozenset(folders)
-        other = Source(self.root, images=self.images, classes=self.classes)
-        names, inner = self._listed
-        other._listed = (
-            [name for name in names if name.partition("/")[0] not in left_out],
-            frozenset(name for name in inner if name.partition("/")[0] not in left_out),
+        """Return this source without some folders at its top."""
+        out = frozenset(folders)
+        return self._part(self.root, lambda name: name.partition("/")[0] not in out and name)
+
+    def _part(self, root: Path, renamed: Callable) -> Source:
+        """Return a source of some files of this one, which need not be listed again."""
+        other = Source(root, images=self.images, classes=self.classes)
+        names, folders, links = (
+            list(filter(None, map(renamed, group))) for group in (*self._listed, self._links)
         )
-        other._links = self._links
+        other._listed, other._links = (names, frozenset(folders)), set(links)
         return other
 
     def seen(self) -> str:
@@ -262,10 +255,6 @@ class Pictures:
     """The pictures of a source, found by what annotations and lists call them.
 
     A name can mean nothing but a picture that the source lists, so that none leads elsewhere.
-
-    Args:
-        source: where they lie.
-        names: the pictures among its files.
     """
 
     def __init__(self, source: Source, names: Sequence[str]):
@@ -318,19 +307,17 @@ class Pictures:
         lasts = (one.rpartition("/")[2] for one in self.names[:10_000])
         return nearest(last, lasts, alike=0.8)
 
+    def missing(self, name: str) -> str:
+        """Return what there is to say of a name that means none of them."""
+        return f"no picture {shortened(name)} below {printable(self.source.root)}{self.hint(name)}"
+
     @cached_property
     def _folded(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = defaultdict(list)
-        for exact, name in self._exact.items():
-            found[exact.casefold()].append(name)
-        return dict(found)
+        return grouped(self.names, lambda name: nfc(name).casefold())
 
     @cached_property
     def _by_last(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = defaultdict(list)
-        for folded, names in self._folded.items():
-            found[folded.rpartition("/")[2]] += names
-        return dict(found)
+        return grouped(self.names, lambda name: nfc(name).casefold().rpartition("/")[2])
 
     def _by_last_parts(self, wanted: str, absolute: bool) -> str | None:
         parts = wanted.casefold().split("/")

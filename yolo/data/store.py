@@ -156,10 +156,6 @@ def _cut(image: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 def decoded(samples: Sequence[Sample], budget: int) -> tuple[np.ndarray, np.ndarray]:
     """Decode the first pictures whose pixels fit into a budget, in threads.
 
-    Args:
-        samples: the pictures.
-        budget: in bytes; a picture takes three a pixel.
-
     Returns:
         The pixels of all of them in a row (bytes,) uint8, and where each picture begins
         (samples,) int64, -1 for those left out.
@@ -194,11 +190,7 @@ def find_damaged(
     """Decode pictures with every decoder that training and measuring use, in threads.
 
     TensorFlow's JPEG decoder refuses some files that OpenCV reads, and does not name them.
-
-    Args:
-        samples: the pictures.
-        seconds: those that are not decoded by then are left out.
-        on_progress: called with the pictures done and their number.
+    Those that are not decoded after `seconds` are left out.
 
     Returns:
         What is wrong with each bad picture, by its place in `samples`, and how many were decoded.

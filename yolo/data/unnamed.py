@@ -17,14 +17,17 @@ def folders_of(source: Source, pictures: Iterable[Labelled]) -> set[str]:
     return {folder.relative_to(root).as_posix() for folder in found}
 
 
+def add_unnamed(source: Source, splits: Mapping[str, list[Labelled]]) -> None:
+    """Add to each split what `unnamed` finds; a file that was named itself stands for itself."""
+    if source.file is None:
+        for split, others in unnamed(source, splits).items():
+            splits[split] += others
+
+
 def unnamed(source: Source, splits: Mapping[str, Sequence[Labelled]]) -> dict[str, list[Labelled]]:
     """Return for each split the pictures that lie in its folders and are in no split.
 
     Of a folder in which pictures of several splits lie they belong to the training split.
-
-    Args:
-        source: where the pictures lie.
-        splits: what each file of labels names.
     """
     pictures, homes = source.pictures, dict[str, str]()
     named = {str(one.path) for part in splits.values() for one in part}

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 
 from yolo.data import check, decoding, folder
-from yolo.data.check import DataReport
+from yolo.data.check import DataReport, lost_objects
 from yolo.data.findings import Findings, faults
 from yolo.data.folder import TrainingData
-from yolo.data.lost import lost_objects
 from yolo.data.sample import Sample
 from yolo.errors import DatasetError
 from yolo.settings.train import TrainConfig

@@ -10,10 +10,10 @@ from yolo.data.demo_pictures import (
     LARGE,
     SHAPES_CLASSES,
     Drawing,
-    DrawnObject,
     draw_picture,
 )
 from yolo.data.folder import open_folder
+from yolo.data.formats.voc import LabelledObject
 from yolo.pictures.files import read_image
 
 COUNTS = {"train": 12, "val": 3, "test": 4}
@@ -116,7 +116,7 @@ def test_boxes_surround_the_shapes():
 
 
 def test_annotation_text():
-    item = DrawnObject("a<b", (0, 1, 5, 9), truncated=True, difficult=True)
+    item = LabelledObject("a<b", (0, 1, 5, 9), truncated=True, difficult=True)
     text = annotation_xml("x&y.jpg", (10, 20), [item])
     for part in (
         "<name>a&lt;b</name>",

@@ -7,7 +7,7 @@ import pytest
 
 from tests.yolo.data.batches import make, take, training
 from yolo import cli
-from yolo.data.lost import lost_objects
+from yolo.data.check import lost_objects
 from yolo.settings.train import TrainConfig, augmentation
 
 WIDE = (50, 1000)  # height and width; at 64 a fifteenth, and its objects likewise

@@ -75,12 +75,7 @@ def open_source(source: Source) -> CocoFiles:
 
 
 def open_file(annotation_json: str | os.PathLike, images: str | os.PathLike) -> CocoFiles:
-    """Open one instances file as a data set of one list, named as the file is.
-
-    Args:
-        annotation_json: the instances JSON.
-        images: the folder that holds the pictures under their `file_name`.
-    """
+    """Open one instances file as a data set of one list, named as the file is."""
     path = Path(annotation_json)
     regular_file(path, max_bytes=MAX_JSON_BYTES)
     source = Source(path, images=images)
@@ -136,11 +131,6 @@ class CocoFiles(DataSet):
 
     Crowd objects (`iscrowd` 1) come out as difficult, and objects of categories that nobody asks
     for are left out. Pictures without annotations are kept; `image_id` is the COCO id as text.
-
-    Args:
-        source: where the files and the pictures lie.
-        files: of each split.
-        kind: what was recognised.
     """
 
     others_left_out = True
@@ -234,11 +224,7 @@ def write_labels(folder: Path, splits: Named, classes: Sequence[str]) -> dict[st
 
 
 class Instances:
-    """An instances file that is being written; categories count from 1.
-
-    Args:
-        classes: class names in the order of their ids.
-    """
+    """An instances file that is being written; categories count from 1."""
 
     def __init__(self, classes: Sequence[str]):
         self.images: list[dict] = []
@@ -248,14 +234,7 @@ class Instances:
         ]
 
     def add(self, key: int, name: str, size: tuple[int, int], objects: Sample | Detections) -> None:
-        """Add a picture and its objects.
-
-        Args:
-            key: its id.
-            name: its file.
-            size: (height, width).
-            objects: what is marked in it, or was found.
-        """
+        """Add a picture and its objects."""
         image = {"id": key, "file_name": name, "width": size[1], "height": size[0]}
         self.images.append(image)
         boxes = objects.boxes_xyxy.tolist()

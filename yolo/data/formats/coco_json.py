@@ -25,10 +25,7 @@ _ANY_SIDE = 1 << 30  # of a picture whose size nobody says
 def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
     """Return what an instances file says of its pictures.
 
-    Args:
-        path: the file.
-        pictures: among which its names are looked for.
-        folders: where, the likeliest first, relative names.
+    Pictures are looked for in the folders given, the likeliest first, relative names.
 
     Raises:
         DatasetError: it is no instances JSON.
@@ -39,10 +36,10 @@ def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
     entries = _by_id(data["images"], file, faults)
     marked = _marked(data.setdefault("annotations", []), entries, names, file, faults)
     found = [
-        replace(_labelled(key, entry, file, marked[key], place), unlabelled=unlabelled)
+        replace(_labelled(key, entry, file, pictures, folders), objects=marked[key],
+                unlabelled=unlabelled)
         for key, entry in entries.items()
-        for place in [_found(entry.get("file_name"), pictures, folders)]
-    ]
+    ]  # fmt: skip
     return Part(file, found, _classes(data, names), faults)
 
 
@@ -55,10 +52,6 @@ def without_pictures(part: Part, classes: Sequence[str]) -> list[Sample]:
     """Return the samples of a file whose pictures are not there, by the sizes that it gives.
 
     What is wrong with an annotation goes without saying: COCO's own tools take them as they are.
-
-    Args:
-        part: the file, parsed.
-        classes: class names; objects of others are left out.
     """
     ids, samples = class_ids(part.classes, classes), []
     for picture in part.pictures:
@@ -72,33 +65,30 @@ def without_pictures(part: Part, classes: Sequence[str]) -> list[Sample]:
 
 
 def _labelled(
-    key: int | str, entry: dict, file: str, objects: Sequence[MarkedObject], found: Path | str
+    key: int | str, entry: dict, file: str, pictures: Pictures, folders: Sequence[str]
 ) -> Labelled:
     """Return what is known of a picture: where it lies, or why it cannot be used."""
-    name = printable(str(entry.get("file_name")))
-    path, fault = (found, "") if isinstance(found, Path) else (None, found)
-    return Labelled(
-        path, str(key), f"{file}: {name}", objects, (entry.get("height"), entry.get("width")),
-        name, (f"{file}: picture {shortened(key)}: {fault}",) if fault else (),
-    )  # fmt: skip
-
-
-def _found(name: object, pictures: Pictures, folders: Sequence[str]) -> Path | str:
-    """Return the path of a picture, or what is wrong with its name."""
+    name, fault, path = entry.get("file_name"), "", None
+    shown = printable(str(name))
     if isinstance(name, str):  # Label Studio leads to its own folder of uploads
         name = re.sub(r"^(\.\.[/\\])+(?=label-studio[/\\])", "/", name)
     if not isinstance(name, str) or plain_name(name) is None:
-        return f"file_name {shortened(name)}; expected a name in the folder"
-    found = pictures.find(name, folders)
-    if found is not None:
-        return pictures.source.leads_out(found) or pictures.path(found)
-    there = [f"{one}/" for one in folders if one and one in pictures.source.folders]
-    where = f" (in {short_list(there)} and elsewhere)" if there else ""
-    return (
-        f"file_name {shortened(name)}: no such picture below "
-        f"{printable(pictures.source.root)}{where}{pictures.hint(name)}: name the folder of the "
-        "pictures with --images"
-    )
+        fault = f"file_name {shortened(name)}; expected a name in the folder"
+    elif (found := pictures.find(name, folders)) is not None:
+        fault = pictures.source.leads_out(found)
+        path = None if fault else pictures.path(found)
+    else:
+        there = [f"{one}/" for one in folders if one and one in pictures.source.folders]
+        where = f" (in {short_list(there)} and elsewhere)" if there else ""
+        below = f"{printable(pictures.source.root)}{where}{pictures.hint(name)}"
+        fault = (
+            f"file_name {shortened(name)}: no such picture below {below}: name the folder of the "
+            "pictures with --images"
+        )
+    return Labelled(
+        path, str(key), f"{file}: {shown}", (), (entry.get("height"), entry.get("width")), shown,
+        (f"{file}: picture {shortened(key)}: {fault}",) if fault else (),
+    )  # fmt: skip
 
 
 def _classes(data: dict, names: Mapping[int, str]) -> tuple[str, ...]:
@@ -117,12 +107,9 @@ def _classes(data: dict, names: Mapping[int, str]) -> tuple[str, ...]:
 
 
 def _marked(
-    annotations: list[dict],
-    pictures: Container,
-    names: Mapping[Any, str],
-    file: str,
+    annotations: list[dict], pictures: Container, names: Mapping[Any, str], file: str,
     faults: list[str],
-) -> dict[Any, list[MarkedObject]]:
+) -> dict[Any, list[MarkedObject]]:  # fmt: skip
     """Return the objects of each picture id; an annotation that belongs nowhere is a fault."""
     marked: dict[Any, list[MarkedObject]] = defaultdict(list)
     for number, item in enumerate(annotations):
@@ -132,9 +119,8 @@ def _marked(
             faults.append(f"{file}: {label}: no picture with id {shortened(item.get('image_id'))}")
             continue
         if category not in names:
-            faults.append(
-                f"{file}: {label}: no category with id {shortened(item.get('category_id'))}"
-            )
+            which = shortened(item.get("category_id"))
+            faults.append(f"{file}: {label}: no category with id {which}")
             continue
         box, crowd, fault = _corners(item.get("bbox")), item.get("iscrowd") or 0, ""
         if box is None:
@@ -145,18 +131,10 @@ def _marked(
         if box is not None and degrees:
             box = rotated(box, math.radians(degrees))
         ignored = item.get("ignore") == 1  # difficult objects in the COCO form of PASCAL VOC
-        marked[picture].append(
-            MarkedObject(
-                label,
-                names[category],
-                box,
-                ignored,
-                fault=fault,
-                repair=ROTATED if degrees else "",
-                crowd=crowd == 1,
-                area=_area(item),
-            )  # fmt: skip
-        )
+        marked[picture].append(MarkedObject(
+            label, names[category], box, ignored, fault=fault, repair=ROTATED if degrees else "",
+            crowd=crowd == 1, area=_area(item),
+        ))  # fmt: skip
     return marked
 
 
@@ -207,10 +185,6 @@ def _by_id(entries: list[dict], file: str, faults: list[str]) -> dict[Any, dict]
 
 def read_instances(path: Path, *, labelled: bool = True) -> dict[str, list[dict]]:
     """Read an instances file in COCO format as it is, no more than its three lists being sure.
-
-    Args:
-        path: the file.
-        labelled: whether there must be a list of annotations.
 
     Raises:
         DatasetError: it is no JSON, or lacks a list of objects.

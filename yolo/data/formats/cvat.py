@@ -9,12 +9,12 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
 from yolo.boxes.detections import Detections
-from yolo.data.annotated import Box, Labelled, MarkedObject, hull, rotated
+from yolo.data.annotated import Box, Labelled, MarkedObject, hull, number_of, rotated
 from yolo.data.dataset import DataSet
 from yolo.data.formats.safe_xml import read_xml
 from yolo.data.formats.voc_object import POLYGON, ROTATED
 from yolo.data.source import Source
-from yolo.data.unnamed import unnamed
+from yolo.data.unnamed import add_unnamed
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, shortened
 
@@ -54,24 +54,20 @@ def open_source(source: Source) -> DataSet:
     Raises:
         DatasetError: the file is no such XML. What is wrong with a shape shows when it is used.
     """
-    name = _file(source) or source.named or NAME
-    if fault := source.leads_out(name):
-        raise DatasetError(fault)
-    root, lines = read_xml(source.path(name), "annotations", pictures=PICTURES)
+    path = source.own_path(_file(source) or source.named or NAME)
+    root, lines = read_xml(path, "annotations", pictures=PICTURES)
     if root.find("track") is not None:
         raise DatasetError(
-            f"{printable(source.path(name))}: tracks of a video, whose pictures are not here: "
+            f"{printable(path)}: tracks of a video, whose pictures are not here: "
             "export COCO or YOLO from CVAT, with images"
         )
     classes = [(label.text or "").strip() for label in root.iterfind("meta//label/name")]
     splits = dict[str, list[Labelled]]()
     for element, line in zip(root.findall("image"), lines["image"], strict=True):
         split = element.get("subset") or "default"
-        place = f"{printable(source.path(name))}:{line}"
+        place = f"{printable(path)}:{line}"
         splits.setdefault(split, []).append(_labelled(source, element, split, place))
-    if source.file is None:
-        for split, others in unnamed(source, splits).items():
-            splits[split] += others
+    add_unnamed(source, splits)
     objects = (item for part in splits.values() for one in part for item in one.objects)
     named = {item.name for item in objects if item.repair != OTHER}
     every = dict.fromkeys([*filter(None, classes), *sorted(named - {""})])
@@ -85,16 +81,15 @@ def _labelled(source: Source, element: Element, split: str, place: str) -> Label
     found = pictures.find(name, folders) if name else None
     if found is None:
         fault = (
-            f"{place}: no picture {shortened(name)} below {printable(pictures.source.root)}"
-            f"{pictures.hint(name)}: export with pictures, or name their folder with --images"
+            f"{place}: {pictures.missing(name)}: export with pictures, or name their folder with "
+            "--images"
         )
         return Labelled(None, name or place, place, faults=(fault,))
-    fault = pictures.source.leads_out(found)
     objects = [_object(number, shape) for number, shape in enumerate(element, 1)]
     size = tuple(_side(element.get(side)) for side in ("height", "width"))
     return Labelled(
         pictures.path(found), pictures.id_of(found), place, objects, size, place,
-        faults=(fault,) if fault else (),
+        faults=(pictures.source.leads_out(found),),
     )  # fmt: skip
 
 
@@ -114,17 +109,13 @@ def _object(number: int, shape: Element) -> MarkedObject:
 def _box(shape: Element) -> tuple[Box | None, str]:
     if shape.tag == "polygon":
         points = [point.split(",") for point in (shape.get("points") or "").split(";")]
-        return hull([_number(x) for x, _ in points], [_number(y) for _, y in points]), POLYGON
+        return hull([number_of(x) for x, _ in points], [number_of(y) for _, y in points]), POLYGON
     if shape.tag != "box":
         return None, OTHER
-    xmin, ymin, xmax, ymax = (_number(shape.get(corner)) for corner in _CORNERS)
-    degrees = _number(shape.get("rotation") or "0")
+    xmin, ymin, xmax, ymax = (number_of(shape.get(corner, "")) for corner in _CORNERS)
+    degrees = number_of(shape.get("rotation") or "0")
     box = (xmin, ymin, xmax, ymax)
     return (rotated(box, math.radians(degrees)), ROTATED) if degrees % 360 else (box, "")
-
-
-def _number(text: str | None) -> float:
-    return float(text if text and "_" not in text else "no number")
 
 
 def _side(text: str | None) -> int | None:
@@ -135,11 +126,7 @@ def _side(text: str | None) -> int | None:
 
 
 def beginning(classes: Sequence[str]) -> str:
-    """Return what stands before the pictures: the version, and the labels of the task.
-
-    Args:
-        classes: class names.
-    """
+    """Return what stands before the pictures: the version, and the labels of the task."""
     labels = "".join(f"<label><name>{escape(name)}</name></label>" for name in classes)
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
@@ -148,14 +135,7 @@ def beginning(classes: Sequence[str]) -> str:
 
 
 def image(number: int, name: str, size: tuple[int, int], found: Detections) -> str:
-    """Return what was found in a picture.
-
-    Args:
-        number: of the picture, from 0.
-        name: its file, as the task in CVAT names it.
-        size: (height, width).
-        found: in pixels of the picture.
-    """
+    """Return what was found in a picture."""
     height, width = size
     inside = found.clipped(size)
     lines = [f'<image id="{number}" name={quoteattr(name)} width="{width}" height="{height}">\n']

@@ -51,9 +51,6 @@ def is_truth(path: Path) -> bool:
 def read_truth(path: Path) -> tuple[list[Sample], tuple[str, ...]]:
     """Read ground truth; there are no pictures, and a picture's size is as far as its boxes reach.
 
-    Args:
-        path: the folder, or one that holds it as `ground-truth`.
-
     Returns:
         One sample a file, in the order of their names, and the class names, sorted.
 
@@ -73,9 +70,6 @@ def read_truth(path: Path) -> tuple[list[Sample], tuple[str, ...]]:
 
 def read_detections(path: Path) -> Iterator[tuple[str, str, float, tuple[float, ...]]]:
     """Read what was found.
-
-    Args:
-        path: the folder, or one that holds it as `detection-results`.
 
     Yields:
         The picture's name without suffix, the class, the score, and left, top, right, bottom.

@@ -19,9 +19,6 @@ _FROM, _TO = "label", "image"
 def interface(classes: Sequence[str]) -> str:
     """Return the labelling interface of a project, which its settings take as code.
 
-    Args:
-        classes: class names.
-
     Example:
         >>> print(interface(["cat"]))
         <View>

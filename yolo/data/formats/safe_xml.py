@@ -51,8 +51,6 @@ def read_xml(
         if text.count("<") > 2 * pictures * MAX_ELEMENTS:
             raise ValueError(f"more than {pictures * MAX_ELEMENTS} elements")
         found, lines = _parsed(text)
-        if len(lines) > MAX_DEPTH:
-            _check_depth(found)
     except _HasDocumentType:
         raise DatasetError(
             f"{printable(path)}: has a document type or entities, which are refused: remove them"
@@ -67,31 +65,37 @@ def read_xml(
             f"{printable(path)}: the outermost element is <{printable(found.tag)[:60]}>; expected "
             f"<{root}>"
         )
-    of_tag, number = defaultdict[str, list[int]](list), 1
-    for child in found:
-        of_tag[child.tag].append(lines[number])
-        number += sum(1 for _ in child.iter())
-    return found, of_tag
+    return found, lines
 
 
 class _HasDocumentType(Exception):
     """What alone can declare entities: without it a text is as large as it looks."""
 
 
-def _parsed(text: str) -> tuple[Element, list[int]]:
-    """Return the outermost element, and the lines on which it and all others start, in order."""
-    builder, lines = TreeBuilder(), list[int]()
+def _parsed(text: str) -> tuple[Element, dict[str, list[int]]]:
+    """Return the outermost element, and by tag the lines on which its direct children start."""
+    builder, lines, depth = TreeBuilder(), defaultdict[str, list[int]](list), 0
     parser = expat.ParserCreate("utf-8", "}")  # between an XML namespace and a name
 
     def start(name: str, attributes: dict) -> None:
-        lines.append(parser.CurrentLineNumber)
-        builder.start(name.rpartition("}")[2], attributes)
+        nonlocal depth
+        tag, depth = name.rpartition("}")[2], depth + 1
+        if depth == 2:
+            lines[tag].append(parser.CurrentLineNumber)
+        elif depth > MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} elements within each other")
+        builder.start(tag, attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name)
 
     def refuse(*declared: object) -> None:
         raise _HasDocumentType
 
     parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = start, builder.end
+    parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = refuse
     try:
@@ -99,15 +103,6 @@ def _parsed(text: str) -> tuple[Element, list[int]]:
     finally:
         parser.StartElementHandler = None  # which holds the parser in turn
     return builder.close(), lines
-
-
-def _check_depth(root: Element) -> None:
-    level, depth = [root], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise ValueError(f"more than {MAX_DEPTH} elements within each other")
-        level = [child for element in level for child in element]
 
 
 def _text(data: bytes) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from yolo.data.annotated import Labelled, MarkedObject
+from yolo.data.annotated import Labelled, MarkedObject, number_of
 from yolo.data.dataset import DataSet
 from yolo.data.findings import short_list
 from yolo.data.pairing import stem_and_suffix
 from yolo.data.source import Source
 from yolo.data.split_names import role_of
-from yolo.data.unnamed import unnamed
+from yolo.data.unnamed import add_unnamed
 from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES
 from yolo.system.reading import open_regular, printable, shortened
@@ -91,9 +91,7 @@ def open_source(source: Source) -> DataSet:
             )
         splits[split] = _Reader(source, name, table, names).pictures()
         kinds.add("Open Images" if table.shares else "tables")
-    if source.file is None:
-        for split, others in unnamed(source, splits).items():
-            splits[split] += others
+    add_unnamed(source, splits)
     found = {item.name for part in splits.values() for one in part for item in one.objects}
     every = classes or tuple(sorted(found - {""}))
     kind = "CSV of Open Images" if kinds == {"Open Images"} else "CSV tables"
@@ -154,27 +152,15 @@ def _split(name: str) -> str:
 
 
 class _Reader:
-    """Reads one table into its pictures, in the order in which they come.
-
-    Args:
-        source: where table and pictures lie.
-        name: the table's.
-        table: how it is laid out.
-        names: what the labels of Open Images mean.
-    """
+    """Reads one table into its pictures; `names` say what the labels of Open Images mean."""
 
     def __init__(self, source: Source, name: str, table: _Table, names: Mapping[str, str]):
         self.source, self.table, self.names = source, table, names
-        if fault := source.leads_out(name):
-            raise DatasetError(fault)
-        self.path, self.beside = source.path(name), name.rpartition("/")[0]
-        self.file, self.split = printable(self.path), _split(name)
-        columns = table.columns
-        self.corners = [columns[corner] for corner in ("x1", "y1", "x2", "y2")]
-        self.flags = [(flag, columns.get(flag)) for flag in ("difficult", "truncated", "group")]
-        self.folders = list(dict.fromkeys((
-            self.beside, self.split, f"images/{self.split}", "images", "",
-        )))  # fmt: skip
+        self.path, self.split = source.own_path(name), _split(name)
+        self.file = printable(self.path)
+        self.folders = dict.fromkeys(
+            (name.rpartition("/")[0], self.split, f"images/{self.split}", "images", "")
+        )
 
     def pictures(self) -> list[Labelled]:
         """Return the pictures with their objects, and what is wrong with lines."""
@@ -209,41 +195,37 @@ class _Reader:
         """Return the picture of a line; None where Open Images describes one that is not here."""
         pictures, place = self.source.pictures, f"{self.file}:{number}"
         known = stem_and_suffix(name.replace("\\", "/"))[1] in PICTURE_SUFFIXES
-        for suffix in ("",) if known else (".jpg", ".png", ".jpeg"):
-            found = pictures.find(name + suffix, self.folders) if name else None
-            if found is not None:
-                break
-        else:
-            if self.table.shares and name:
-                return None
+        tried = [name + suffix for suffix in ([""] if known else [".jpg", ".png", ".jpeg"])]
+        found = next(filter(None, (pictures.find(one, self.folders) for one in tried)), None)
+        if found is None and self.table.shares and name:
+            return None
+        if found is None:
             fault = (
-                f"{place}: no picture {shortened(name)} below {printable(pictures.source.root)}"
-                f"{pictures.hint(name)}: correct the line, or name the folder of the pictures with "
-                "--images"
+                f"{place}: {pictures.missing(name)}: correct the line, or name the folder of the "
+                "pictures with --images"
             )
             return Labelled(None, f"{self.split}/{name}", place, faults=(fault,))
-        fault = pictures.source.leads_out(found)
         size = [self._number(row, side) for side in ("height", "width")]
         return Labelled(
             pictures.path(found), pictures.id_of(found), self.file,
             objects, (size[0], size[1]), place if size[0] is not None else "",
-            faults=(fault,) if fault else (), shares=self.table.shares,
+            faults=(pictures.source.leads_out(found),), shares=self.table.shares,
         )  # fmt: skip
 
     def _object(self, row: Sequence[str], number: int) -> MarkedObject | None:
         """Return the object of a line, None where it says that there is none."""
-        cells = [row[i] for i in self.corners]
+        cells = [row[self.table.columns[corner]] for corner in ("x1", "y1", "x2", "y2")]
         name = row[self.table.columns["name"]].strip()
         if not any(cells):
             return None
         try:
-            x1, y1, x2, y2 = (float("no number" if "_" in text else text) for text in cells)
+            x1, y1, x2, y2 = map(number_of, cells)
         except ValueError:
             shown = shortened(", ".join(cells))
             fault = f"the box {shown}; expected four numbers: correct the line"
             return MarkedObject("object", name, None, line=number, fault=fault)
         difficult, truncated, crowd = (
-            place is not None and self._number(row, flag) == 1 for flag, place in self.flags
+            self._number(row, flag) == 1 for flag in ("difficult", "truncated", "group")
         )
         return MarkedObject(
             "object", self.names.get(name, name), (x1, y1, x2, y2), difficult, truncated, number,
@@ -253,9 +235,8 @@ class _Reader:
     def _number(self, row: Sequence[str], column: str) -> float | None:
         """Return the number in a column, None where there is no such column or no number."""
         place = self.table.columns.get(column)
-        text = "" if place is None else row[place]
         try:
-            return None if "_" in text else float(text)
+            return None if place is None else number_of(row[place])
         except ValueError:
             return None
 
@@ -295,17 +276,9 @@ def _lines(file: io.BufferedReader) -> Iterator[str]:
 
 
 def _classes(source: Source) -> tuple[str, ...]:
-    """Return the class names of keras-retinanet's `name,id` lists, () where there is none.
-
-    Raises:
-        DatasetError: two lists differ, or numbers are missing.
-    """
+    """Return the class names of keras-retinanet's `name,id` lists, () where there is none."""
     found = dict[str, tuple[str, ...]]()
-    for name in source.with_suffix(".csv"):
-        last = name.rpartition("/")[2]
-        if "class" not in last.lower() or _DESCRIPTIONS.search(last) or source.leads_out(name):
-            continue
-        rows = [row for _, row in rows_of(source.path(name)) if any(row)]
+    for name, rows in _lists(source, descriptions=False):
         if not all(len(row) == 2 and row[1].strip().isdecimal() for row in rows):
             continue
         pairs = sorted((int(number), label.strip()) for label, number in rows)
@@ -323,10 +296,14 @@ def _classes(source: Source) -> tuple[str, ...]:
 
 def _open_images_names(source: Source) -> dict[str, str]:
     """Return what the labels of Open Images mean, {} where no list says."""
-    found = {}
+    lists = (rows for _, rows in _lists(source, descriptions=True))
+    return {row[0].strip(): row[1].strip() for rows in lists for row in rows if len(row) == 2}
+
+
+def _lists(source: Source, *, descriptions: bool) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield the lists of classes and their lines, Open Images' descriptions of them or others."""
     for name in source.with_suffix(".csv"):
-        if _DESCRIPTIONS.search(name) and not source.leads_out(name):
-            for _, row in rows_of(source.path(name)):
-                if len(row) == 2:
-                    found[row[0].strip()] = row[1].strip()
-    return found
+        last = name.rpartition("/")[2]
+        of_classes = "class" in last.lower() and not source.leads_out(name)
+        if of_classes and bool(_DESCRIPTIONS.search(last)) == descriptions:
+            yield name, [row for _, row in rows_of(source.path(name)) if any(row)]

@@ -8,12 +8,13 @@ files do.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,6 @@ def recognise(source: Source) -> bool:
 class Shards(DataSet):
     """A data set in shards, opened: its index is read and its files are there in full.
 
-    Args:
-        root: the folder, as `write_shards` filled it.
-
     Raises:
         DatasetError: the index or a shard is missing, damaged or cut short, or the index says
             what cannot be.
@@ -72,7 +70,7 @@ class Shards(DataSet):
         root = Path(root)
         index = read_sealed(root / INDEX, format=FORMAT, mend=MEND)
         super().__init__(root, {}, kind="shards")
-        try:
+        with self._sense():
             self._classes = _texts(index["classes"])
             self.names, self._splits = _texts(list(index["splits"])), index["splits"]
             self.lists = self.names
@@ -82,8 +80,16 @@ class Shards(DataSet):
                 name: [_Shard(root, entry) for entry in split["shards"]]
                 for name, split in self._splits.items()
             }
+
+    @contextlib.contextmanager
+    def _sense(self) -> Iterator[None]:
+        """Refuse an index that says what cannot be."""
+        try:
+            yield
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._refuse(error) from None
+            what = f"no {error}" if isinstance(error, KeyError) else shortened(str(error))
+            place = printable(self.root / INDEX)
+            raise DatasetError(f"{place}: makes no sense ({what}): {MEND}") from None
 
     def part(self, split: str, seed: int = 0) -> Part:
         """Return the pictures of a split as samples, in the order in which they were written.
@@ -92,10 +98,8 @@ class Shards(DataSet):
             DatasetError: the index says what cannot be, or a picture is larger than
                 `pictures.header.allow_megapixels` lets it be.
         """
-        try:
+        with self._sense():
             samples = self._written(self._splits[split], self._shards[split])
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._refuse(error) from None
         return Part(f"{printable(self.root)}, split {split}", samples, self._classes)
 
     def _samples(
@@ -121,10 +125,6 @@ class Shards(DataSet):
             if _digest(shard.path) != shard.sha256
         ]
 
-    def _refuse(self, error: Exception) -> DatasetError:
-        what = f"no {error}" if isinstance(error, KeyError) else shortened(str(error))
-        return DatasetError(f"{printable(self.root / INDEX)}: makes no sense ({what}): {MEND}")
-
     def _written(self, split: dict, shards: list[_Shard]) -> list[Sample]:
         count = sum(shard.pictures for shard in shards)
         names, ids = _texts(split["names"]), _texts(split["ids"])
@@ -132,24 +132,34 @@ class Shards(DataSet):
             raise ValueError(f"{len(names)} names for {count} pictures")
         if strange := next((name for name in names if Path(name).name != name), None):
             raise ValueError(f"a picture named {strange}")
-        starts, lengths, crcs, plain = (
-            unpack(split[key], dtype, (count,)) for key, dtype in _PLACES.items()
-        )
+        starts, lengths, crcs, plain = (unpack(split[k], _PLACES[k], (count,)) for k in _PLACES)
         sizes = unpack(split["sizes"], np.int32, (count, 2))
+        counts = unpack(split["counts"], np.int32, (count,)).astype(np.int64)
         owners = np.repeat(np.arange(len(shards)), [shard.pictures for shard in shards])
         room = np.array([shard.bytes for shard in shards], np.int64)[owners] - starts
         if ((starts < 0) | (lengths < 1) | (lengths > room)).any():
             raise ValueError("a picture that leaves its shard")
         self._check_sizes(sizes, names)
-        ends, objects = self._objects(split, count, sizes)
+        ends, total = np.cumsum([0, *counts]), int(counts.sum())
+        if (counts < 0).any() or total != split["objects"]:
+            raise ValueError("not as many objects as it says")
+        boxes = unpack(split["boxes"], np.float32, (total, 4))
+        class_ids = unpack(split["class_ids"], np.int32, (total,))
+        flags = [unpack(split[flag], np.uint8, (total,)).astype(bool) for flag in _FLAGS]
+        limits = np.repeat(sizes[:, ::-1], counts, axis=0)  # (objects, 2), width and height
+        good = (boxes[:, :2] >= 0) & (boxes[:, :2] < boxes[:, 2:]) & (boxes[:, 2:] <= limits)
+        if not good.all() or not ((class_ids >= 0) & (class_ids < len(self._classes))).all():
+            raise ValueError("an object outside its picture, or of no class")
         samples = []
         for i in range(count):
             place = int(starts[i]), int(lengths[i]), int(crcs[i]), names[i]
-            boxes, class_ids, *flags = (array[ends[i] : ends[i + 1]] for array in objects)
+            mine = slice(ends[i], ends[i + 1])
+            difficult, truncated, crowd = (flag[mine] for flag in flags)
             height, width = map(int, sizes[i])
             samples.append(Sample(
-                FilePart(shards[owners[i]].path, *place), boxes, class_ids, flags[0], flags[1],
-                size=(height, width), image_id=ids[i], plain_jpeg=bool(plain[i]), crowd=flags[2],
+                FilePart(shards[owners[i]].path, *place), boxes[mine], class_ids[mine],
+                difficult, truncated, size=(height, width), image_id=ids[i],
+                plain_jpeg=bool(plain[i]), crowd=crowd,
             ))  # fmt: skip
         return samples
 
@@ -163,21 +173,6 @@ class Shards(DataSet):
                 f"{printable(self.root)}: {printable(names[large[0]])}: {width}x{height} pixels; "
                 f"expected at most {allowed_megapixels():g} megapixels: raise --max-megapixels"
             )
-
-    def _objects(self, split: dict, count: int, sizes: np.ndarray) -> tuple[np.ndarray, list]:
-        """Return where the objects of each picture end, and boxes, classes and flags of all."""
-        counts = unpack(split["counts"], np.int32, (count,)).astype(np.int64)
-        if (counts < 0).any() or counts.sum() != split["objects"]:
-            raise ValueError("not as many objects as it says")
-        total = int(counts.sum())
-        boxes = unpack(split["boxes"], np.float32, (total, 4))
-        ids = unpack(split["class_ids"], np.int32, (total,))
-        flags = [unpack(split[k], np.uint8, (total,)) for k in _FLAGS]
-        limits = np.repeat(sizes[:, ::-1], counts, axis=0)  # (objects, 2), width and height
-        good = (boxes[:, :2] >= 0) & (boxes[:, :2] < boxes[:, 2:]) & (boxes[:, 2:] <= limits)
-        if not good.all() or not ((ids >= 0) & (ids < len(self._classes))).all():
-            raise ValueError("an object outside its picture, or of no class")
-        return np.cumsum([0, *counts]), [boxes, ids, *(flag.astype(bool) for flag in flags)]
 
 
 class _Shard:
@@ -261,17 +256,25 @@ def write_shards(
             )
     out = free_folder(out)
     total, done, counts = sum(map(len, splits.values())), itertools.count(1), {}
-    tell = on_progress or (lambda done, total: None)
+
+    def count_one() -> None:
+        if on_progress is not None:
+            on_progress(next(done), total)
 
     def write(folder: Path) -> None:
         index: dict[str, Any] = {"format": FORMAT, "classes": list(classes), "splits": {}}
         for name, samples in splits.items():
             plan = plan_shards(samples, shard_bytes=shard_bytes, num_shards=num_shards)
-            split = _Split(samples, classes)
+            shards, places = list[dict](), list[tuple]()
             for number, chosen in enumerate(plan):
-                file = f"{name}-{number:05d}-of-{len(plan):05d}.tfrecord"
-                split.write(folder / file, chosen, lambda: tell(next(done), total))
-            index["splits"][name], counts[name] = split.entry(), len(plan)
+                path = folder / f"{name}-{number:05d}-of-{len(plan):05d}.tfrecord"
+                part = samples[chosen.start : chosen.stop]
+                places += _write_shard(path, part, classes, count_one)
+                shards.append({
+                    "file": path.name, "pictures": len(part), "bytes": path.stat().st_size,
+                    "sha256": _digest(path),
+                })  # fmt: skip
+            index["splits"][name], counts[name] = _entry(samples, shards, places), len(plan)
         write_text(folder / INDEX, seal(index))
 
     write_folder(out, write)
@@ -283,10 +286,8 @@ def plan_shards(
 ) -> list[range]:
     """Return which pictures each shard of a split takes: all of them, in order.
 
-    Args:
-        samples: the pictures.
-        shard_bytes: of pictures, from which on a shard is full.
-        num_shards: the number of shards instead; they differ by one picture at most.
+    A shard is full from `shard_bytes` of pictures on; with `num_shards` they differ by one picture
+    at most.
     """
     count = len(samples)
     if num_shards is not None:
@@ -302,85 +303,76 @@ def plan_shards(
     return [range(*pair) for pair in zip(ends, ends[1:], strict=False)]
 
 
-class _Split:
-    """One split on its way into shards."""
+def _write_shard(
+    path: Path, samples: Sequence[Sample], classes: Sequence[str], count_one: Callable[[], None]
+) -> Iterator[tuple]:
+    """Write one shard, and yield `_PLACES` of each picture in it."""
+    import tensorflow as tf
 
-    def __init__(self, samples: Sequence[Sample], classes: Sequence[str]):
-        self.samples, self.classes = samples, classes
-        self.shards: list[dict] = []
-        self.places: dict[str, list] = {key: [] for key in _PLACES}
+    position = 0
+    with tf.io.TFRecordWriter(os.fsencode(path)) as writer:
+        for sample in samples:
+            data = read_regular(sample.path)
+            record = _example(sample, data, classes)
+            writer.write(record)
+            start = position + _BEFORE + record.index(data)
+            plain = header_of(data, sample.path).plain_jpeg
+            yield start, len(data), zlib.crc32(data), plain
+            position += _BEFORE + len(record) + _AFTER
+            count_one()
 
-    def write(self, path: Path, chosen: range, count_one: Callable[[], None]) -> None:
-        """Write one shard and note what it holds."""
-        import tensorflow as tf
 
-        position = 0
-        with tf.io.TFRecordWriter(os.fsencode(path)) as writer:
-            for i in chosen:
-                data = read_regular(self.samples[i].path)
-                record = self._example(self.samples[i], data)
-                writer.write(record)
-                place = (
-                    position + _BEFORE + record.index(data), len(data), zlib.crc32(data),
-                    header_of(data, self.samples[i].path).plain_jpeg,
-                )  # fmt: skip
-                for column, value in zip(self.places.values(), place, strict=True):
-                    column.append(value)
-                position += _BEFORE + len(record) + _AFTER
-                count_one()
-        self.shards.append({
-            "file": path.name, "pictures": len(chosen), "bytes": position, "sha256": _digest(path),
-        })  # fmt: skip
+def _entry(samples: Sequence[Sample], shards: list[dict], places: list[tuple]) -> dict:
+    """Return a split's part of the index."""
+    counts = [len(sample.class_ids) for sample in samples]
 
-    def entry(self) -> dict:
-        """Return the split's part of the index."""
-        samples = self.samples
-        counts = np.array([len(sample.class_ids) for sample in samples], np.int32)
+    def joined(field: str, dtype: Any) -> str:
+        parts = [np.asarray(getattr(sample, field), dtype).ravel() for sample in samples]
+        return pack(np.concatenate([np.zeros(0, dtype), *parts]))
 
-        def joined(field: str, dtype: Any, *shape: int) -> str:
-            parts = [np.asarray(getattr(sample, field), dtype) for sample in samples]
-            return pack(np.concatenate([np.zeros((0, *shape), dtype), *parts]))
+    return {
+        "pictures": len(samples),
+        "objects": sum(counts),
+        "shards": shards,
+        "names": [_name(sample) for sample in samples],
+        "ids": [str(sample.image_id) for sample in samples],
+        **{
+            key: pack(np.array([place[i] for place in places], dtype))
+            for i, (key, dtype) in enumerate(_PLACES.items())
+        },
+        "sizes": joined("size", np.int32),
+        "counts": pack(np.array(counts, np.int32)),
+        "boxes": joined("boxes_xyxy", np.float32),
+        "class_ids": joined("class_ids", np.int32),
+        **{flag: joined(flag, np.uint8) for flag in _FLAGS},
+    }
 
-        return {
-            "pictures": len(samples),
-            "objects": int(counts.sum()),
-            "shards": self.shards,
-            "names": [_name(sample) for sample in samples],
-            "ids": [str(sample.image_id) for sample in samples],
-            **{key: pack(np.array(self.places[key], dtype)) for key, dtype in _PLACES.items()},
-            "sizes": pack(np.array([sample.size for sample in samples], np.int32)),
-            "counts": pack(counts),
-            "boxes": joined("boxes_xyxy", np.float32, 4),
-            "class_ids": joined("class_ids", np.int32),
-            **{flag: joined(flag, np.uint8) for flag in _FLAGS},
-        }
 
-    def _example(self, sample: Sample, data: bytes) -> bytes:
-        import tensorflow as tf
+def _example(sample: Sample, data: bytes, classes: Sequence[str]) -> bytes:
+    import tensorflow as tf
 
-        def numbers(values):
-            return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
+    def numbers(values):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
 
-        def texts(values):
-            return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+    def texts(values):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(os.fsencode, values)))
 
-        boxes = np.asarray(sample.boxes_xyxy, np.float32).ravel().tolist()
-        labels = [os.fsencode(self.classes[i]) for i in sample.class_ids]
-        feature = {
-            "image/encoded": texts([data]),
-            "image/filename": texts([os.fsencode(_name(sample))]),
-            "image/source_id": texts([os.fsencode(str(sample.image_id))]),
-            "image/height": numbers([sample.size[0]]),
-            "image/width": numbers([sample.size[1]]),
-            "image/object/boxes_xyxy": tf.train.Feature(float_list=tf.train.FloatList(value=boxes)),
-            "image/object/class/label": numbers(sample.class_ids),
-            "image/object/class/text": texts(labels),
-            "image/object/difficult": numbers(sample.difficult),
-            "image/object/truncated": numbers(sample.truncated),
-            "image/object/is_crowd": numbers(sample.crowd),
-        }
-        example = tf.train.Example(features=tf.train.Features(feature=feature))
-        return example.SerializeToString(deterministic=True)
+    boxes = np.asarray(sample.boxes_xyxy, np.float32).ravel().tolist()
+    feature = {
+        "image/encoded": texts([data]),
+        "image/filename": texts([_name(sample)]),
+        "image/source_id": texts([str(sample.image_id)]),
+        "image/height": numbers([sample.size[0]]),
+        "image/width": numbers([sample.size[1]]),
+        "image/object/boxes_xyxy": tf.train.Feature(float_list=tf.train.FloatList(value=boxes)),
+        "image/object/class/label": numbers(sample.class_ids),
+        "image/object/class/text": texts([classes[i] for i in sample.class_ids]),
+        "image/object/difficult": numbers(sample.difficult),
+        "image/object/truncated": numbers(sample.truncated),
+        "image/object/is_crowd": numbers(sample.crowd),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
 
 
 def _name(sample: Sample) -> str:

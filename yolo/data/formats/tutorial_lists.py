@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from yolo.data.annotated import Labelled, MarkedObject
 from yolo.data.dataset import DataSet, Part
-from yolo.data.formats.list_names import ListNames
+from yolo.data.findings import nearest
 from yolo.data.formats.yolo_config import class_files, read_names
-from yolo.data.pairing import stem_and_suffix
-from yolo.data.source import Source
+from yolo.data.pairing import grouped, nfc, stem_and_suffix
+from yolo.data.source import Source, plain_name
 from yolo.errors import DatasetError
-from yolo.system.reading import printable, read_lines_of, shortened
+from yolo.system.reading import inside, printable, read_lines_of, shortened
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"
 _BOX = re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{4}}", re.IGNORECASE)
@@ -71,7 +72,7 @@ def open_lists(
     """Open lists such as 2007_train.txt: `picture x1,y1,x2,y2,class x1,y1,x2,y2,class ...`.
 
     Boxes are taken as they stand, in half-open pixels, class numbers from 0. The boxes are found
-    from the right, so that the picture's path may hold blanks; `ListNames` says how it is found. A
+    from the right, so that the picture's path may hold blanks; `_Names` says how it is found. A
     line with a picture and no boxes is a negative. No line leads out of `root`:
     a list that came with somebody's pictures says nothing about the rest of the disk.
 
@@ -99,7 +100,7 @@ class _Lists(DataSet):
 
 
 def _pictures(path: Path, classes: Sequence[str], root: Any) -> list[Labelled]:
-    names = ListNames(path.parent, Path(path.parent if root is None else root))
+    names = _Names(path.parent, Path(path.parent if root is None else root))
     lines = enumerate(read_lines_of(path), 1)
     return [
         _labelled(line, f"{printable(path)}:{number}", names, classes)
@@ -108,7 +109,7 @@ def _pictures(path: Path, classes: Sequence[str], root: Any) -> list[Labelled]:
     ]
 
 
-def _labelled(line: str, place: str, names: ListNames, classes: Sequence[str]) -> Labelled:
+def _labelled(line: str, place: str, names: _Names, classes: Sequence[str]) -> Labelled:
     """Return the picture of a line and what is marked in it, or what is wrong with the line."""
     name, boxes = _parts(line)
     before, _, last = name.rpartition(" ")
@@ -160,3 +161,88 @@ def _marked(boxes: list[str], classes: Sequence[str]) -> list[MarkedObject]:
             fault="" if known else fault,
         ))  # fmt: skip
     return marked
+
+
+# --------------------------------------------------------- the pictures that lines mean
+
+
+class _Names:
+    r"""Finds the pictures that a list names.
+
+    A relative name starts at the list's folder. What cannot be found so is looked for with `\` as
+    "/", `%20` as a blank, in another letter case or Unicode form, and the path of another machine
+    by its last parts, as many as can be, below the list's folder.
+
+    Args:
+        folder: of the list, as the user named it.
+        root: the folder that the pictures lie in or below.
+    """
+
+    def __init__(self, folder: Path, root: Path):
+        self._folder, self._root = folder, root.absolute()
+        self._real_folder, self._real_root = (Path(os.path.realpath(p)) for p in (folder, root))
+        self._listed: dict[Path, dict[str, list[str]]] = {}
+
+    def find(self, name: str) -> Path:
+        """Return the path that a line means.
+
+        Raises:
+            DatasetError: it leads out of the root, or there is no such picture.
+        """
+        wanted = [name, name.replace("\\", "/")]
+        for one in dict.fromkeys([*wanted, *map(unquote, wanted)]):
+            path = self._below(one)
+            if path is not None and os.path.lexists(path):
+                return self._checked(path)
+        path = self._by_last_parts(unquote(wanted[-1])) or self._in_other_case(unquote(wanted[-1]))
+        if path is not None:
+            return self._checked(path)
+        path = self._below(name)
+        if path is None:
+            raise DatasetError(
+                f"{shortened(name)} leads out of {printable(self._root)}: correct the line, or "
+                "name the folder of the pictures with --list-root"
+            )
+        near = nearest(path.name, sum(self._names(path.parent).values(), []), alike=0.8)
+        raise DatasetError(f"{printable(path)}: cannot be opened: no such file{near}")
+
+    def _below(self, name: str) -> Path | None:
+        """Return the path of a name, None where it leads out of the root."""
+        if "\0" in name:
+            return None
+        plain = os.path.normpath(name)  # "a/.." must not depend on what a is
+        if Path(plain).is_absolute():
+            fits = any(Path(plain).is_relative_to(root) for root in (self._root, self._real_root))
+            return Path(plain) if fits else None
+        whole = Path(os.path.normpath(self._real_folder / plain))
+        return self._folder / plain if whole.is_relative_to(self._real_root) else None
+
+    def _checked(self, path: Path) -> Path:
+        if not inside(path, self._root, path.parent):
+            raise DatasetError(
+                f"{printable(path)}: a link that leads out of {printable(self._root)}: put the "
+                "file itself there, or make the whole folder the link"
+            )
+        return path
+
+    def _by_last_parts(self, name: str) -> Path | None:
+        """Return the picture that the path of another machine means."""
+        plain = plain_name(name)
+        if plain is None or not (name.startswith("/") or name[1:2] == ":"):
+            return None
+        parts = plain.split("/")
+        paths = (self._below("/".join(parts[first:])) for first in range(len(parts)))
+        return next((path for path in paths if path and os.path.lexists(path)), None)
+
+    def _in_other_case(self, name: str) -> Path | None:
+        """Return the one picture of its folder whose name differs in letter case or form alone."""
+        path = self._below(name)
+        names = self._names(path.parent).get(nfc(path.name).casefold(), []) if path else []
+        return path.with_name(names[0]) if path and len(names) == 1 else None
+
+    def _names(self, folder: Path) -> dict[str, list[str]]:
+        """Return what a folder holds, by the names as they compare."""
+        if folder not in self._listed:
+            there = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+            self._listed[folder] = grouped(there, lambda name: nfc(name).casefold())
+        return self._listed[folder]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
@@ -53,9 +54,6 @@ class VocFolder(DataSet):
     Without lists in ImageSets/Main or folders called train, valid and test a seed divides the
     pictures. Annotation and picture belong together by their names: <filename>, <folder> and
     <path> are not looked at.
-
-    Args:
-        source: the folder.
     """
 
     counts_pixels = True
@@ -77,52 +75,45 @@ class VocFolder(DataSet):
         )
         self._first: int | None = None
 
-    def _parsed(self, name: str) -> Annotation | str:
-        """Return an annotation, or what is wrong with its file."""
-        if fault := self._source.leads_out(name):
-            return fault
+    def _parsed(self, name: str) -> Labelled:
+        """Return what an annotation holds, or what is wrong with its file."""
         try:
-            return read_annotation(self._source.text_path(name))
+            return read_annotation(self._source.own_path(name))
         except DatasetError as error:
-            return str(error)
+            place = printable(self._source.text_path(name))
+            return Labelled(None, "", place, size_place=place, faults=(str(error),))
 
     def _labelled(self, key: str) -> Labelled:
         """Return what is known of an id; a list can name nothing but what the folders hold."""
         name, pictures, others = self._layout.members.get(key, Member(None, ()))
-        places, faults, repairs = self._source.pictures, list[str](), []
-        annotation = self._annotations.get(key, NOTHING)
+        places, fault, leads_out, path = self._source.pictures, "", "", None
         wanted = printable(self._source.text_path(name or f"{self._layout.folder}{key}.xml"))
-        if name is None and not pictures:
-            faults.append(f"{wanted}: no such annotation: add it or take the name off the list")
-        elif not pictures:
-            faults.append(
+        if pictures:
+            path, leads_out = places.path(pictures[0]), places.source.leads_out(pictures[0])
+        elif name is None:
+            fault = f"{wanted}: no such annotation: add it or take the name off the list"
+        else:
+            fault = (
                 f"{wanted}: no picture {printable(key)}.jpg (or another type) in "
                 f"{printable(places.source.root)} or below{places.hint(f'{key}.jpg')}: add it or "
                 "remove the annotation"
             )
-        elif len(pictures) > 1:
-            names = short_list(printable(picture) for picture in pictures)
-            repairs.append(("several pictures for one annotation, the first taken", names))
-        for other in others:
-            place = f"{wanted}, not {printable(other)}"
-            repairs.append(("several annotations for one picture, the first taken", place))
-        if isinstance(annotation, str):
-            faults.append(annotation)
-            annotation = NOTHING
-        if pictures and (fault := places.source.leads_out(pictures[0])):
-            faults.append(fault)
-        line = "" if annotation.size_line is None else f":{annotation.size_line}"
-        path = places.path(pictures[0]) if pictures else None
-        return Labelled(
-            path, key, wanted if name or path is None else printable(path), annotation.objects,
-            annotation.size, f"{wanted}{line}" if name else "", tuple(faults), tuple(repairs),
+        kind = "several annotations for one picture, the first taken"
+        repairs = [(kind, f"{wanted}, not {printable(other)}") for other in others]
+        if len(pictures) > 1:
+            kind = "several pictures for one annotation, the first taken"
+            repairs.insert(0, (kind, short_list(map(printable, pictures))))
+        place = wanted if name or path is None else printable(path)
+        found = self._annotations.get(key) or Labelled(None, key, place)
+        return replace(
+            found, path=path, image_id=key, place=place, repairs=tuple(repairs),
+            faults=(fault, *found.faults, leads_out),
             unlabelled=name is None and path is not None,
         )  # fmt: skip
 
     def _objects(self) -> Iterable[tuple[str, MarkedObject]]:
         """Return every object that can be read, with the stem of its annotation."""
-        for stem, found in self._annotations.items():
-            yield from () if isinstance(found, str) else ((stem, one) for one in found.objects)
+        return ((key, item) for key, one in self._annotations.items() for item in one.objects)
 
     def _first_pixel(self, choice: str) -> int:
         """Return what the annotations count pixels from; where it is 0 of itself, say so once."""
@@ -155,40 +146,21 @@ def _in_order(source: Source, found: set[str]) -> list[str]:
     return listed if found and found.issubset(listed) else sorted(found)
 
 
-class Annotation(NamedTuple):
-    """One annotation file.
-
-    Args:
-        objects: the direct <object> children, in order; <part>s are no objects.
-        size: (height, width) as <size> says, None where it is missing or no number.
-        size_line: where <size> stands in the file, counted from 1; None where it is missing.
-    """
-
-    objects: tuple[MarkedObject, ...]
-    size: tuple[int, int] | None
-    size_line: int | None
-
-
-NOTHING = Annotation((), None, None)
-
-
-def read_annotation(path: str | os.PathLike) -> Annotation:
-    """Parse an annotation file, boxes as written.
+def read_annotation(path: str | os.PathLike) -> Labelled:
+    """Parse an annotation file, boxes as written, with no look for its picture.
 
     Raises:
         DatasetError: it is no annotation; see `safe_xml.read_xml`.
     """
     root, lines = read_xml(path, "annotation")
-    size, found = root.find("size"), enumerate(root.findall("object"), 1)
-    return Annotation(
-        tuple(
-            marked
-            for one, line in zip(found, lines["object"], strict=True)
-            for marked in objects_of(*one, line)
-        ),
+    size, place = root.find("size"), printable(path)
+    found = enumerate(zip(root.findall("object"), lines["object"], strict=True), 1)
+    return Labelled(
+        None, "", place,
+        [marked for number, one in found for marked in objects_of(number, *one)],
         None if size is None else _size_of(size),
-        None if size is None else lines["size"][0],
-    )
+        place if size is None else f"{place}:{lines['size'][0]}",
+    )  # fmt: skip
 
 
 def _size_of(element: Element) -> tuple[int, int] | None:
@@ -295,11 +267,6 @@ def detections_xml(found: Detections, filename: str, size: tuple[int, int]) -> s
     Corners are rounded to whole pixels inside the picture; a box gets at least two pixels a
     side, because readers take one of a single pixel for a slip of the mouse. An object at
     the picture's edge is marked as truncated. Scores have no place in the format.
-
-    Args:
-        found: the detections, in pixels of the picture.
-        filename: of the picture, without a folder.
-        size: (height, width) of the picture.
     """
     objects, inside_it = [], found.clipped(size)
     for label, box in zip(inside_it.labels, inside_it.boxes_xyxy, strict=True):

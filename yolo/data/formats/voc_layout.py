@@ -1,21 +1,34 @@
-"""Where the files of a data set in VOC format lie: which annotation belongs to which picture."""
+"""Where the files of a data set in VOC format lie, and which its lists name for what."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from yolo.data.formats.voc_lists import read_lists
-from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, core, nfc, pair, stem_and_suffix
-from yolo.data.source import Source
+from yolo.data.pairing import (
+    LABEL_FOLDERS,
+    PICTURE_FOLDERS,
+    core,
+    grouped,
+    nfc,
+    pair,
+    stem_and_suffix,
+)
+from yolo.data.source import Source, plain_name
 from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
-from yolo.system.reading import printable
+from yolo.pictures.header import PICTURE_SUFFIXES
+from yolo.system.reading import printable, read_lines_of
+
+log = logging.getLogger("yolo")
 
 SNIFFED = 20  # annotations whose first bytes are looked at
 USUAL = "annotations"
+FLAGS = ("1", "-1", "0")  # behind a name in a list of one class: whether it occurs there
+_FOLDERS = ("imagesets/main", "imagesets")  # the first that holds lists has them all
 
 
 class Member(NamedTuple):
@@ -87,9 +100,10 @@ def find_layout(source: Source) -> Layout:
             "there, or name their folder with --images DIR"
         )
     found = pair(source.with_suffix(".xml"), pictures.names)
+    labelled = {name for own in found.values() for name in own}
     members: dict[str, Member] = {}
     of_picture: dict[str, str] = {}
-    for name, own in found.pictures.items():
+    for name, own in found.items():
         if own and own[0] in of_picture:
             first = members[of_picture[own[0]]]
             members[of_picture[own[0]]] = first._replace(others=(*first.others, name))
@@ -97,8 +111,9 @@ def find_layout(source: Source) -> Layout:
             key = _free_id(name, members)
             members[key] = Member(name, own)
             of_picture |= {picture: key for picture in own[:1]}
-    for name in found.alone:
-        members[_free_id(name, members)] = Member(None, (name,))
+    for name in pictures.names:
+        if name not in labelled:
+            members[_free_id(name, members)] = Member(None, (name,))
     lists, note = read_lists(source, members)
     return Layout(members, lists or _split_folders(members), note and f" ({note})")
 
@@ -133,14 +148,103 @@ def _split_folders(members: dict[str, Member]) -> dict[str, list[str]]:
     What lies beside these folders is in the list "", or with the first if nobody labelled it.
     """
     found: dict[str, list[str]] = defaultdict(list)
+    tops = {key: key.partition("/")[0] if "/" in key else "" for key in members}
     for key, member in members.items():
         if member.annotation:
-            found[key.partition("/")[0] if "/" in key else ""].append(key)
+            found[tops[key]].append(key)
     train = next((name for name in found if role_of(name) == "train"), None)
     if train is None:
         return {}
     for key, member in members.items():
         if not member.annotation:
-            folder = key.partition("/")[0] if "/" in key else ""
-            found[folder if folder in found or role_of(folder) else train].append(key)
+            top = tops[key]
+            found[top if top in found or role_of(top) else train].append(key)
     return dict(found)
+
+
+# ----------------------------------------------------------------------------------- lists
+
+
+def read_lists(source: Source, members: Collection[str]) -> tuple[dict[str, list[str]], str]:
+    """Return the ids that each list names, in its order, and how the lists came about.
+
+    Lists of single classes (`dog_train.txt`, lines "0001 -1") are passed over, or joined where
+    there are no others. A list that names nothing is none.
+    A line that means none of the members is given as it stands.
+
+    Raises:
+        DatasetError: a list cannot be read.
+    """
+    paths = _list_files(source)
+    lines = {
+        name: [line.strip() for line in read_lines_of(source.path(path)) if line.strip()]
+        for name, path in paths.items()
+    }
+    of_class = [name for name in lines if _is_of_class(name, lines, members)]
+    plain = [name for name in lines if name not in of_class and lines[name]]
+    ids, joined = _Ids(members), defaultdict[str, list[str]](list)
+    for name in plain or of_class:
+        found = [ids.find(line) or line for line in lines[name]]
+        joined[name if plain else name.rpartition("_")[2]] += found
+        for one in sorted(one for one, count in Counter(found).items() if plain and count > 1):
+            log.warning(
+                "%s: %s stands there twice; it is read once",
+                printable(source.path(paths[name])), printable(one),
+            )  # fmt: skip
+    note = f"{len(of_class)} lists of single classes joined" if of_class and not plain else ""
+    return {name: list(dict.fromkeys(found)) for name, found in joined.items()}, note
+
+
+def _list_files(source: Source) -> dict[str, str]:
+    """Return the lists by their names: those in ImageSets/Main, or else nearer to the top."""
+    of_folder = grouped(source.with_suffix(".txt"), lambda name: name.rpartition("/")[0].lower())
+    folder = next((one for one in _FOLDERS if one in of_folder), "")
+    found = {stem_and_suffix(path)[0]: path for path in of_folder.get(folder, ())}
+    if folder:
+        return found
+    return {name: path for name, path in found.items() if role_of(name) or name == "trainval"}
+
+
+def _is_of_class(name: str, lists: dict[str, list[str]], members: Collection[str]) -> bool:
+    """Tell whether a list marks where one class occurs: dog_train, with a flag behind each name."""
+    _, underscore, last = name.rpartition("_")
+    if not underscore or not (last in lists or role_of(last) or last == "trainval"):
+        return False
+    if not lists[name]:
+        return last in lists
+    return all(_flagged(line) and nfc(line) not in members for line in lists[name])
+
+
+def _flagged(line: str) -> bool:
+    return " " in line and line.rpartition(" ")[2] in FLAGS
+
+
+class _Ids:
+    """Finds the ids that lines mean: in other letter case, with suffix, folders or a flag, too."""
+
+    def __init__(self, members: Iterable[str]):
+        self._exact = frozenset(members)
+        self._folded = grouped(self._exact, str.casefold)
+
+    def find(self, line: str) -> str | None:
+        """Return the id that a line means, None if none."""
+        texts = [line, line.rpartition(" ")[0].strip()] if _flagged(line) else [line]
+        for text in texts:
+            if (found := self._named(text)) is not None:
+                return found
+            suffix = stem_and_suffix(text)[1]
+            if suffix in PICTURE_SUFFIXES or suffix == ".xml":
+                if (found := self._named(text[: -len(suffix)])) is not None:
+                    return found
+        return None
+
+    def _named(self, name: str) -> str | None:
+        if nfc(name) in self._exact:
+            return nfc(name)
+        parts = core(plain_name(name) or "").split("/")
+        for first in range(len(parts)):
+            tail = "/".join(parts[first:])
+            near = [tail] if tail in self._exact else self._folded.get(tail.casefold(), [])
+            if len(near) == 1:
+                return near[0]
+        return None

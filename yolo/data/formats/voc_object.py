@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from yolo.data.annotated import ROTATED, Box, MarkedObject, hull, rotated
+from yolo.data.annotated import ROTATED, Box, Fault, MarkedObject, hull, number_of, rotated
 from yolo.system.reading import shortened
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -17,21 +17,12 @@ DELETED = "objects marked as deleted left out"
 ODD_FLAG = "flags that are neither yes nor no, taken as no"
 
 
-class _Fault(Exception):
-    """Says what is wrong with a box."""
-
-
 def objects_of(number: int, element: Element, line: int) -> Iterator[MarkedObject]:
     """Yield what an <object> marks: one object for each box in it.
 
     A box is a <bndbox>, upright, or with CVAT's attribute `rotation` turned around its middle; of
     an object without any, roLabelImg's <robndbox> or LabelMe's <polygon>, as the upright box around
     it, or a <point>, a box without area.
-
-    Args:
-        number: of the object in its file, from 1.
-        element: the <object>.
-        line: where it stands.
     """
     name = (element.findtext("name") or "").strip()
     label = f"object {number} ({shortened(name)})"
@@ -58,7 +49,7 @@ def objects_of(number: int, element: Element, line: int) -> Iterator[MarkedObjec
         try:
             box, repair = read(shape, element)
             yield marked(box, "", repair or odd, count * (len(boxes) > 1))
-        except _Fault as error:
+        except Fault as error:
             yield marked(None, str(error), "", count * (len(boxes) > 1))
 
 
@@ -100,7 +91,7 @@ def _corners(shape: Element, element: Element) -> tuple[Box, str]:
         if one is not shape and not len(one) and one.tag[:1].lower() in found:
             found[one.tag[0].lower()].append(_parsed(one.tag, one.text))
     if not found["x"] or len(found["x"]) != len(found["y"]):
-        raise _Fault(f"<{shape.tag}> holds no corners; expected <x> and <y> of each")
+        raise Fault(f"<{shape.tag}> holds no corners; expected <x> and <y> of each")
     return hull(found["x"], found["y"]), POLYGON if shape.tag == "polygon" else ""
 
 
@@ -120,7 +111,7 @@ def _number(element: Element, tag: str) -> float:
 def _parsed(tag: str, text: str | None) -> float:
     text = (text or "").strip()
     try:
-        return float(text if "_" not in text else "no number")
+        return number_of(text)
     except ValueError:
         found = shortened(text) if text else "no value"
-        raise _Fault(f"<{tag}> holds {found}; expected a number") from None
+        raise Fault(f"<{tag}> holds {found}; expected a number") from None

@@ -263,11 +263,6 @@ def named_in(names: Container[str], by: str, text: str) -> str | None:
     It is the path from the file's folder or from the root, or what is left of it without its first
     folders, the longest that there is: such files are written for other places and computers. The
     name of a split is never left out.
-
-    Args:
-        names: what there is.
-        by: the relative name of the file that says so.
-        text: the path, of any system.
     """
     parts = [p for p in text.strip().replace("\\", "/").split("/") if p not in ("", ".", "..")]
     for start in range(max(len(parts), 1)):

@@ -136,7 +136,7 @@ class _Labels:
     def __init__(self, source: Source, config: YoloConfig):
         self._source, self._config, self._polygons = source, config, 0
         files = filter(yolo_config.may_be_labels, source.with_suffix(".txt"))
-        found = pair(list(files), source.pictures.names).pictures
+        found = pair(list(files), source.pictures.names)
         self._files = {names[0]: file for file, names in reversed(found.items()) if names}
         alone = [file for file, names in found.items() if not names]
         self._alone = [name for name in alone if _LINE.match(source.head(name, 512))]
@@ -163,9 +163,7 @@ class _Labels:
         if not fault:
             try:
                 lines = enumerate(read_lines_of(label, max_bytes=MAX_LABEL_BYTES), 1)
-                objects = [
-                    self._object(n, line) for n, line in lines if line and not line.isspace()
-                ]
+                objects = [self._object(n, line) for n, line in lines if line.strip()]
             except DatasetError as error:
                 fault = str(error)
         return Labelled(path, image_id, printable(label), objects, faults=(fault,), shares=True)
@@ -232,11 +230,8 @@ def _listed(source: Source, name: str) -> Iterable[str | Labelled]:
         picture = source.pictures.find(text, dict.fromkeys((folder, "")))
         if picture is None:
             place = f"{printable(path)}:{number}"
-            yield Labelled(
-                None, text, place,
-                faults=(f"{place}: no picture {shortened(text)} below {printable(source.root)}"
-                        f"{source.pictures.hint(text)}: correct the line",),
-            )  # fmt: skip
+            fault = f"{place}: {source.pictures.missing(text)}: correct the line"
+            yield Labelled(None, text, place, faults=(fault,))
         elif picture not in seen:
             seen.add(picture)
             yield picture
