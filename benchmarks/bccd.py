@@ -47,7 +47,7 @@ RECIPES = {
         "translate": 0.05,
     },
     "retinanet-csp-tiny": {
-        "image_size": (384, 384), "epochs": 25, "profile": "torchvision-v2",
+        "image_size": (384, 384), "epochs": 25, "profile": "torchvision-v2", "channels": 256,
         "optimizer": "adamw", "translate": 0.05,
     },
 }  # fmt: skip

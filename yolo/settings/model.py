@@ -77,8 +77,10 @@ class RetinaNetSettings:
         "profile", default=None, default_text="that of the published weights, else paper"
     )
     backbone: str | None = _network("backbone", default=None, default_text="the model's own")
-    channels: int = _network("channels")
-    head_norm: str | None = _network("head_norm", default=None, default_text="the profile's")
+    channels: int | None = _network("channels", default=None, default_text="the model's own")
+    head_norm: str | None = _network(
+        "head_norm", default=None, default_text="the model's or profile's own"
+    )
     frozen_norm: bool | None = _network(
         "frozen_norm", default=None, default_text="with --weights as the profile has it, else no"
     )

@@ -49,12 +49,14 @@ def test_the_models_anchors_follow_from_the_settings(tmp_path):
 
 
 def test_a_retinanets_width_and_norm_follow_from_the_settings():
-    given = {"model": "retinanet-csp-tiny", "channels": 64, "head_norm": "group"}
+    given = {"model": "retinanet-csp-tiny", "channels": 256, "head_norm": "none"}
     made = model_settings(TrainConfig(**given))
-    assert (made.channels, made.head_norm) == (64, "group")
+    assert (made.channels, made.head_norm) == (256, "none")
     usual = model_settings(TrainConfig(model="retinanet-csp-tiny"))
-    assert (usual.channels, usual.head_norm) == (256, "none")
-    second = TrainConfig(model="retinanet-csp-tiny", profile="torchvision-v2")
+    assert (usual.channels, usual.head_norm) == (64, "group")
+    wide = model_settings(TrainConfig(model="retinanet"))
+    assert (wide.channels, wide.head_norm) == (256, "none")
+    second = TrainConfig(model="retinanet-r18", profile="torchvision-v2")
     assert model_settings(second).head_norm == "group"
     with pytest.raises(ConfigError, match="channels is a multiple of 32, not 40"):
         model_settings(TrainConfig(**given | {"channels": 40}))
@@ -302,7 +304,9 @@ def test_what_may_have_kept_them_from_being_learned_is_said_what_is_sure_first(c
     plain = SimpleNamespace(architecture=made(config), notes={"epoch": 30})
     ran = dataclasses.replace(config, epochs=40, epochs_between_evaluations=2)
     assert train._why_not(plain, ran, few) == [train.REASONS]
-    retina = dataclasses.replace(ran, model="retinanet-csp-tiny", image_size=(64, 64))
+    retina = dataclasses.replace(
+        ran, model="retinanet-csp-tiny", head_norm="none", image_size=(64, 64)
+    )
     small = SimpleNamespace(architecture=made(retina), notes={"epoch": 40})
     few.train = [dataclasses.replace(few.train[0], size=(64, 64))]  # its boxes are 9 pixels wide
     missed, slow, norm, usual = train._why_not(small, retina, few)

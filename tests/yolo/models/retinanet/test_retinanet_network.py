@@ -74,7 +74,7 @@ def test_outputs_are_torchvisions(version, shared, tmp_path):
 
 def test_fewer_channels_make_a_pyramid_and_subnets_of_as_many():
     build = partial(yolo.build, "retinanet-csp-tiny", classes=["a"], image_size=(64, 64))
-    narrow, usual = build(channels=64), build()
+    narrow, wide = build(), build(channels=256)
     widths = [
         layer.filters
         for layer in narrow.network.layers
@@ -83,7 +83,7 @@ def test_fewer_channels_make_a_pyramid_and_subnets_of_as_many():
     assert widths == [64] * (3 + 3 + 2 + 4 + 4)
     # Each subnet has four 3x3 convolutions of channels to channels.
     saved = 8 * (9 * 256 * 256 + 256 - 9 * 64 * 64 - 64)
-    assert usual.count_params() - narrow.count_params() > saved
+    assert wide.count_params() - narrow.count_params() > saved
     assert narrow.network(np.zeros((1, 64, 64, 3), "uint8"))["box_deltas"].shape == (1, 774, 4)
     with pytest.raises(ConfigError, match="channels is a multiple of 32, not 100"):
         build(channels=100)
