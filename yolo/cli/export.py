@@ -12,9 +12,16 @@ from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.export.info import RUNTIMES, runtime_of
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
+from yolo.system.optional import require
 from yolo.system.reading import printable
 
 _MOST_CALIBRATION_PICTURES = 100
+# What writes each format, and what then holds it against Keras
+_PACKAGES = {
+    "onnx": ("tf2onnx", "onnx", "onnxruntime"),
+    "openvino": ("openvino",),
+    "litert": ("ai_edge_litert",),
+}
 
 
 def parser() -> Parser:
@@ -70,6 +77,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         raise ConfigError(
             "--quantize int8 measures ranges on pictures: give the training set, --data DIR"
         )
+    require(_PACKAGES.get(args.format, ()), f"--format {args.format}", "export")
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.export import exporter
     from yolo.weights import catalog

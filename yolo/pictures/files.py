@@ -22,6 +22,12 @@ except ImportError as error:
     raise ConfigError(
         f"OpenCV cannot be imported ({error}): pip install opencv-python-headless"
     ) from None
+if not hasattr(cv2, "imdecode"):  # a folder that one of two packages left when it went
+    raise ConfigError(
+        "OpenCV is there in part only: two of its packages in one environment share a folder. "
+        "pip uninstall -y opencv-python; pip uninstall -y opencv-python-headless; "
+        "pip install opencv-python-headless"
+    )
 
 # OpenCV 4 has this beside its functions, OpenCV 5 in a module of its own; the levels are the same.
 set_opencv_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import shutil
@@ -10,7 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TextIO
+
+from yolo.errors import ConfigError
 
 SECONDS_BETWEEN_LINES = 30  # of progress, where they stay
 _SECONDS_BETWEEN_PASSING = 10
@@ -196,7 +200,16 @@ def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None
     They come from C++ before any logging level acts, so the standard error stream is set aside
     while TensorFlow starts, and shown only if the start fails. `prepare` is called after the import
     and before TensorFlow computes anything, such as to choose among GPUs.
+
+    Raises:
+        ConfigError: Keras was told to work with something else.
     """
+    backend = os.environ.get("KERAS_BACKEND") or _configured_backend()
+    if backend != "tensorflow":
+        raise ConfigError(
+            f"Keras is set to {backend}, and the commands work with TensorFlow: "
+            "KERAS_BACKEND=tensorflow (from Python the detectors take JAX and PyTorch, too)"
+        )
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_errors(verbose=verbose):
@@ -208,6 +221,15 @@ def import_tensorflow_quietly(*, verbose: bool, prepare: Callable = lambda: None
             tf.get_logger().setLevel("ERROR")
             # The first compiled function makes XLA introduce itself.
             tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
+
+
+def _configured_backend() -> str:
+    """Return what Keras's own settings file says."""
+    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("backend", "tensorflow")
+    except (OSError, ValueError, AttributeError):  # Keras then takes its defaults, too
+        return "tensorflow"
 
 
 @contextlib.contextmanager
