@@ -1,6 +1,8 @@
 """What is sent out: the wheel's contents, and the commands from an installed wheel."""
 
+import configparser
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -99,3 +101,36 @@ def test_the_installed_commands_work_in_an_empty_folder(installed, tmp_path):
     data = ("--data", "data/VOCdevkit/VOC2007", "--image-size", "64x64")
     assert "all 6 decoded" in python("-m", "yolo", "check", *data, folder=tmp_path, path=installed)
     assert (tmp_path / "check" / "check.html").is_file()
+
+
+def test_what_the_container_copies_makes_the_same_wheel(built, tmp_path):
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    let_in = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {f"!{name}" for name in copied} == {line for line in let_in if line.startswith("!")}
+    for name in copied:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / "context" / name)
+        else:
+            (tmp_path / "context").mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / "context")
+    python(
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        tmp_path,
+        tmp_path / "context",
+        folder=tmp_path,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as own, zipfile.ZipFile(built[1]) as usual:
+        left_out = {name for name in usual.namelist() if name.endswith(".pyc")}
+        names = {name for name in own.namelist() if not name.endswith(".pyc")}
+        assert names == set(usual.namelist()) - left_out
+    (extra,) = [line.partition("=")[2] for line in lines if line.startswith("ARG EXTRAS")]
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert extra in settings["options.extras_require"] and 'ENTRYPOINT ["keras-focal"]' in lines
+    assert "keras-focal = " in settings["options.entry_points"]["console_scripts"]
