@@ -119,13 +119,15 @@ class Progress(keras.callbacks.Callback):
         )
         rate = float(np.asarray(self.model.optimizer.learning_rate))
         speed = here * self.batch_size / max(elapsed, 1e-9)
-        text = (
-            f"epoch {self.epoch + 1}/{self.last_epoch}  loss {float(logs['loss']):.4f} ({parts})"
-            f"  rate {rate:.2g}  {speed:.{0 if speed >= 10 else 1}f} pictures/s"
+        when = [f"step {step}/{self.steps}"] if step < self.steps else [duration(elapsed)]
+        if left >= 1:
+            when.append(f"{duration(left)} left")
+        # What matters first: a terminal of 80 columns cuts off what a sum consists of.
+        return (
+            f"epoch {self.epoch + 1}/{self.last_epoch}  {', '.join(when)}  "
+            f"{speed:.{0 if speed >= 10 else 1}f} pictures/s  loss {float(logs['loss']):.4f}  "
+            f"({parts})  learning rate {rate:.2g}"
         )
-        if step < self.steps:
-            text += f"  {step}/{self.steps}"
-        return f"{text}  {duration(elapsed)}" + (f", {duration(left)} left" if left >= 1 else "")
 
 
 class LastGroup(keras.callbacks.Callback):

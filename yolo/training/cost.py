@@ -39,7 +39,7 @@ class Cost:
     def line(self) -> str:
         """Return the costs in words."""
         return (
-            f"{self.flops / 1e9:.3g} GFLOPs a picture; a step takes {self.step_flops / 1e9:.3g} "
+            f"{_giga(self.flops)} GFLOPs a picture; a step takes {_giga(self.step_flops)} GFLOPs "
             f"and about {self.step_bytes / 1e9:.1f} GB of memory"
         )
 
@@ -56,6 +56,11 @@ class Cost:
         if not wants:
             return None
         return f"this may be too much: {', and '.join(wants)}; see --image-size, --batch-size"
+
+
+def _giga(number: float) -> str:
+    """Return a number in billions, to three figures or to whole ones."""
+    return f"{number / 1e9:,.0f}" if number >= 1e11 else f"{number / 1e9:.3g}"
 
 
 def cost_of(

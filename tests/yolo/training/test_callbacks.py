@@ -146,11 +146,25 @@ def test_progress_lines(monkeypatch):
     now[0] = 2.0
     progress.on_epoch_end(0, logs)
     assert shown == [
-        ("epoch 1/3  loss 2.0000 (location 0.5000)  rate 0.1  16 pictures/s  2/4  0:01, 0:05 left",
-         "\r"),
-        ("epoch 1/3  loss 2.0000 (location 0.5000)  rate 0.1  16 pictures/s  0:02, 0:04 left",
-         "\n"),
+        ("epoch 1/3  step 2/4, 0:05 left  16 pictures/s  loss 2.0000  (location 0.5000)  "
+         "learning rate 0.1", "\r"),
+        ("epoch 1/3  0:02, 0:04 left  16 pictures/s  loss 2.0000  (location 0.5000)  "
+         "learning rate 0.1", "\n"),
     ]  # fmt: skip
+
+
+def test_what_matters_of_a_long_run_fits_a_terminal_of_80_columns(monkeypatch):
+    shown = []
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: 0.0)
+    progress = Progress(
+        lambda text, end="\n": shown.append(text), live=True, steps=9000, batch_size=8,
+        last_epoch=300,
+    )  # fmt: skip
+    progress.set_model(StandIn())
+    progress.on_epoch_begin(122)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: 3000.0)
+    progress.on_train_batch_end(4000, {"loss": 12.5, "location_loss": 0.5})
+    assert " left  11 pictures/s  loss 12.5000" in shown[0][:79]
 
 
 def test_where_lines_stay_progress_speaks_at_once_and_then_seldom(monkeypatch):
@@ -186,4 +200,4 @@ def test_progress_of_the_rest_of_an_epoch_counts_what_was_done_before(monkeypatc
     progress.on_epoch_begin(0)
     now[0] = 1.0
     progress.on_train_batch_end(0, {"loss": 2.0})
-    assert shown[0].endswith("8.0 pictures/s  3/4  0:01, 0:01 left")
+    assert shown[0].startswith("epoch 1/1  step 3/4, 0:01 left  8.0 pictures/s  loss 2.0000  ")
