@@ -38,5 +38,8 @@ class OutOfMemory(YoloError, MemoryError):
     """
 
     def __init__(self, what: str, advice: str):
-        super().__init__(f"{what}; {advice}")
+        super().__init__(what, advice)  # as it is made again in another process
         self.what = what
+
+    def __str__(self) -> str:
+        return "; ".join(self.args)

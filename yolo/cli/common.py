@@ -37,15 +37,19 @@ def cluster(args):
     return Cluster(args.workers, args.ray_address, getattr(args, "storage", None), args.wait)
 
 
-def predict_on_cluster(args, weights, **options):
+def predict_on_cluster(args, weights, *, pixels: bool, kept: Path | None = None):
     """Return what does as `predictor.predict` on a cluster, None where none is asked for."""
     there = cluster(args)
     if there is None:
         return None
     from yolo.ray import prediction
 
-    opened = functools.partial(open_there, args, os.fspath(weights))
-    return functools.partial(prediction.predict, cluster=there, open_model=opened, **options)
+    file = Path(weights)  # another one of this name finds something else
+    of = repr((vars(args), file.stat().st_mtime_ns if file.exists() else None))
+    return functools.partial(
+        prediction.predict, cluster=there, pixels=pixels, kept=(kept, of) if kept else None,
+        open_model=functools.partial(open_there, args, os.fspath(weights)),
+    )  # fmt: skip
 
 
 def open_there(args, weights):
