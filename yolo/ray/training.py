@@ -15,6 +15,7 @@ from typing import Any
 from yolo.errors import ConfigError, YoloError
 from yolo.ray.cluster import Cluster
 from yolo.settings.train import TrainConfig
+from yolo.system.terminal import counted
 from yolo.training import job, run_folder
 
 MAX_FAILURES = 10  # of workers and nodes, after each of which the group starts again
@@ -43,6 +44,7 @@ def train(
         raise ConfigError("--workers LEAST,MOST is for prediction; a training takes one number")
     if config.gpus not in (None, "none"):
         raise ConfigError("--gpus is Ray's to choose; --devices says how many a worker gets")
+    write(f"starting Ray with {counted(cluster.workers, 'worker')}")
     with cluster.connected() as ray, tempfile.TemporaryDirectory() as unseen:
         from pyarrow import fs
         from ray.util.queue import Queue

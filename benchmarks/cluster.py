@@ -1,0 +1,87 @@
+"""What Ray costs on this machine: training and prediction in one process and by Ray's workers.
+
+`python -m benchmarks.cluster` prints the table of docs/scale.md; it needs the extra `[ray]`. What
+Ray takes to start is left out: of a training the first epoch, of a prediction what few pictures
+take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from yolo.data import demo
+from yolo.evaluation.text_table import text_table
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCH = 8
+WAYS = {"one process": [], **{f"Ray, {n} workers": ["--engine", "ray", "--workers", str(n)]
+                              for n in (1, 2)}}  # fmt: skip
+
+
+def command(folder: Path, *words: str) -> float:
+    """Run one of the commands in a folder and return its seconds."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / words[0]), *words[1:]], cwd=folder, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{' '.join(words)}: {done.stdout}{done.stderr}")
+    return time.perf_counter() - start
+
+
+def training(folder: Path, way: str, pictures: int) -> float:
+    """Return the seconds of a step, the median of the epochs but the first."""
+    command(folder, "train.py", "--data", "shapes", "--name", way, "--image-size", "128x160",
+            "--weights", "none", "--batch-size", str(BATCH), "--epochs", "5", "--precision",
+            "float32", "--sync-norm", "--mosaic", "0", "--epochs-between-evaluations", "0",
+            *WAYS[way])  # fmt: skip
+    with (folder / "logs" / way / "results.csv").open(encoding="utf-8", newline="") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    return statistics.median(seconds[1:]) / -(-pictures // BATCH)
+
+
+def prediction(folder: Path, way: str, counts: tuple[int, int]) -> float:
+    """Return the seconds of a picture: what many take more than few."""
+    taken = [
+        command(folder, "predict.py", str(folder / f"first-{count}.txt"), "--no-draw", "--out",
+                f"{way}-{count}", "--weights", "logs/one process/best.keras", *WAYS[way])
+        for count in counts
+    ]  # fmt: skip
+    return (taken[1] - taken[0]) / (counts[1] - counts[0])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=96, help="of an epoch (%(default)s)")
+    parser.add_argument("--detect", type=int, nargs=2, default=(64, 960), help="%(default)s")
+    args = parser.parse_args(arguments)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        demo.write_shapes(folder / "shapes", train=args.pictures, val=4, test=4)
+        paths = sorted((folder / "shapes").rglob("*.jpg"))
+        for count in args.detect:
+            lines = (f"{paths[i % len(paths)]}\n" for i in range(count))
+            (folder / f"first-{count}.txt").write_text("".join(lines), encoding="utf-8")
+        for what, unit, each, measured in (
+            ("training", "step", BATCH, lambda way: training(folder, way, args.pictures)),
+            ("prediction", "picture", 1, lambda way: prediction(folder, way, args.detect)),
+        ):
+            seconds = [measured(way) for way in WAYS]
+            rows.append([f"{what}, pictures/s", *(f"{each / one:.1f}" for one in seconds)])
+            more = (f"{1000 * (one - seconds[0]):+.1f}" for one in seconds[1:])
+            rows.append([f"{what}, ms a {unit} more", "", *more])
+    print(text_table(["", *WAYS], rows))
+
+
+if __name__ == "__main__":
+    main()
