@@ -15,7 +15,7 @@ from typing import Any
 from yolo.errors import ConfigError, YoloError
 from yolo.ray.cluster import Cluster
 from yolo.settings.train import TrainConfig
-from yolo.system.terminal import counted
+from yolo.system.terminal import counted, import_tensorflow_quietly
 from yolo.training import job, run_folder
 
 MAX_FAILURES = 10  # of workers and nodes, after each of which the group starts again
@@ -46,7 +46,6 @@ def train(
         raise ConfigError("--gpus is Ray's to choose; --devices says how many a worker gets")
     write(f"starting Ray with {counted(cluster.workers, 'worker')}")
     with cluster.connected() as ray, tempfile.TemporaryDirectory() as unseen:
-        from pyarrow import fs
         from ray.util.queue import Queue
 
         each = cluster.resources(ray, "0" if config.gpus == "none" else config.devices)
@@ -58,11 +57,8 @@ def train(
             "lines": Queue(actor_options={"num_cpus": 0}), "copied": storage != unseen,
         }  # fmt: skip
         try:
-            system, place = fs.FileSystem.from_uri(f"{storage}/{folder.name}")
-            if fresh and system.get_file_info(place).type != fs.FileType.NotFound:
-                raise ConfigError(
-                    f"{storage}: has a run {folder.name}; choose another --name, or --continue"
-                )
+            if work["copied"]:
+                _try_storage(storage, folder.name, fresh=fresh)
             trainer = _trainer(cluster, each, work, storage)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             reason = str(error).strip().partition("\n")[0]
@@ -70,8 +66,22 @@ def train(
         return _followed(ray, trainer, work["lines"], write)
 
 
+def _try_storage(storage: str, name: str, *, fresh: bool) -> None:
+    """Write to a storage, and refuse one that has another run of this name, to go on with."""
+    from pyarrow import fs
+
+    system, place = fs.FileSystem.from_uri(storage)
+    system.create_dir(place)
+    system.open_output_stream(f"{place}/.tried").close()
+    system.delete_file(f"{place}/.tried")
+    there = system.get_file_info(fs.FileSelector(f"{place}/{name}", allow_not_found=True))
+    if fresh and any(file.base_name.startswith("checkpoint_") for file in there):
+        raise ConfigError(f"{storage}: has a run {name}; choose another --name, or --continue")
+
+
 def _trainer(cluster: Cluster, each: dict, work: dict, storage: str) -> Any:
     """Return Ray's trainer of the run."""
+    import_tensorflow_quietly(verbose=False)  # as Ray does, with many words
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
     from ray.train.tensorflow import TensorflowTrainer
 
