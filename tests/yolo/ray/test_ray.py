@@ -6,6 +6,7 @@ Two cores start Ray and four processes with TensorFlow: about forty seconds of p
 import json
 import pickle
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from yolo.ray import cluster, prediction
 from yolo.ray.cluster import OLDEST, Cluster
 from yolo.training import checkpoint, job
 
+ROOT = Path(__file__).resolve().parents[3]
 CONVOLUTION = """
 [convolutional]
 batch_normalize=1
@@ -199,10 +201,29 @@ def test_options_that_go_nowhere(tmp_path, monkeypatch, outcome, words, expected
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [["0"], ["a.jpg", "--show"], ["a.jpg", "--benchmark"]])
+def test_one_machine_imports_no_ray():
+    """Nor what leads to it; the commands and a training are all that could."""
+    code = (
+        "import sys, yolo.cli.train, yolo.cli.predict, yolo.cli.evaluate, yolo.training.job\n"
+        "from yolo.cli import common\n"
+        "args = yolo.cli.predict.parser().parse_args(['a.jpg'])\n"
+        "args.typed = set()\n"
+        "assert common.predict_on_cluster(args, 'no.keras', pixels=True) is None\n"
+        "print(*[m for m in sys.modules if 'ray' in m.split('.') or m.startswith('pyarrow')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "words", [["0"], ["film.mp4"], ["a.jpg", "--show"], ["a.jpg", "--benchmark"]]
+)
 def test_a_camera_and_a_window_stay_at_this_machine(tmp_path, monkeypatch, outcome, words):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.jpg").write_bytes(b"")
+    for name in ("a.jpg", "film.mp4"):
+        (tmp_path / name).write_bytes(b"")
     more = ["--weights", "no.keras", "--engine", "ray", "--workers", "2"]
     code, _, errors = outcome(yolo.cli.predict_main, *words, *more)
     assert code == 2 and "--engine ray" in errors and errors.count("\n") == 1
@@ -233,9 +254,10 @@ def test_a_ray_that_is_too_old_is_named(monkeypatch):
     with pytest.raises(YoloError, match="Ray 2.9.3 is too old; run: pip install -U"):
         Cluster(1).connected().__enter__()
     wanted = f"ray[default,train,data]>={OLDEST[0]}.{OLDEST[1]}\n"
-    assert wanted in (Path(__file__).parents[3] / "setup.cfg").read_text(encoding="utf-8")
+    assert wanted in (ROOT / "setup.cfg").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_more_workers_than_there_is_room_for(ray, monkeypatch):
     monkeypatch.setattr(cluster, "_PATIENCE", 1)
     with pytest.raises(ConfigError, match=r"--workers 3: the cluster has 2 CPU \(2 free\)"):
@@ -243,6 +265,7 @@ def test_more_workers_than_there_is_room_for(ray, monkeypatch):
     assert Cluster(3, wait=True).resources(ray) == Cluster(2).resources(ray) == {"CPU": 1}
 
 
+@pytest.mark.long
 def test_nodes_with_another_state_of_the_package_are_refused(ray, tmp_path, monkeypatch):
     cluster._look_over(ray)
     monkeypatch.setattr(cluster, "_CODE", tmp_path)
@@ -250,6 +273,7 @@ def test_nodes_with_another_state_of_the_package_are_refused(ray, tmp_path, monk
         cluster._look_over(ray)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("storage", ["file", "nowhere://bucket/runs"])
 def test_a_storage_that_cannot_be_written_is_said_before_anything_is_begun(ray, work, storage):
     from yolo.ray.training import on
@@ -261,6 +285,7 @@ def test_a_storage_that_cannot_be_written_is_said_before_anything_is_begun(ray, 
     assert not (work / "logs" / "unwritable").exists()
 
 
+@pytest.mark.long
 def test_a_run_of_the_same_name_in_a_storage_is_left_alone(ray, work):
     from yolo.ray.training import on
 
