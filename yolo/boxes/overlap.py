@@ -43,18 +43,10 @@ def shares(boxes_a, boxes_b):
 
 
 def max_iou(boxes_xyxy, truth_xyxy, valid):
-    """Return each box's largest IoU with any valid ground truth of its picture.
+    """Return (batch, N): each box's largest IoU with any valid ground truth of its picture.
 
-    The ground truths are taken in blocks, so that memory stays at N x 32 however many objects a
-    picture holds.
-
-    Args:
-        boxes_xyxy: (batch, N, 4).
-        truth_xyxy: (batch, M, 4).
-        valid: (batch, M) bool.
-
-    Returns:
-        (batch, N) float32 in 0..1; 0 where a picture has no valid ground truth.
+    0 where a picture has none. The ground truths, (batch, M), are taken in blocks, so that memory
+    stays at N x 32 however many objects a picture holds.
     """
     return _largest(overlaps, boxes_xyxy, truth_xyxy, valid)
 
@@ -77,18 +69,38 @@ def _largest(measure, boxes_xyxy, truth_xyxy, valid):
     if objects is not None and objects <= _BLOCK:
         return ops.maximum(none, best_in(truth_xyxy, valid)) if objects else none
 
-    # A loop, and not one operation after another: TensorFlow would compute all blocks at once.
-    batch, objects = ops.shape(truth_xyxy)[:2]
-    truth = ops.pad(truth_xyxy, ((0, 0), (0, _BLOCK), (0, 0)))
-    valid = ops.pad(ops.cast(valid, "float32"), ((0, 0), (0, _BLOCK)))
+    valid = ops.cast(valid, "float32")
+    pictures = ops.sum(valid, axis=1, keepdims=True)
+    none = none + 0.0 * pictures  # of as many as the loop makes it
 
-    def with_block(number, best):
-        start = number * _BLOCK
-        part = ops.slice(truth, (0, start, 0), (batch, _BLOCK, 4))
-        return ops.maximum(best, best_in(part, ops.slice(valid, (0, start), (batch, _BLOCK))))
+    def with_block(first, truth, valid, best):
+        return (ops.maximum(best, best_in(truth, valid)),)
 
-    none = none + 0.0 * valid[:, :1]  # of as many pictures as the loop makes it
-    return ops.fori_loop(0, (objects + _BLOCK - 1) // _BLOCK, with_block, none)
+    return fold_blocks(with_block, _BLOCK, (truth_xyxy, valid), none)[0]
+
+
+def fold_blocks(step, size: int, arrays, *state) -> tuple:
+    """Return the state after step(index of the first, *parts, *state) on every `size` objects.
+
+    The arrays (batch, M, ...) go on with zeros where the last block is not full. It is a loop, and
+    not one operation after another: TensorFlow would compute all blocks at once.
+    """
+    batch, objects = ops.shape(arrays[0])[:2]
+    rests = [len(array.shape) - 2 for array in arrays]
+    padded = [
+        ops.pad(array, ((0, 0), (0, size), *[(0, 0)] * rest))
+        for array, rest in zip(arrays, rests, strict=True)
+    ]
+
+    def with_block(number, state):
+        first = number * size
+        parts = [
+            ops.slice(array, (0, first, *[0] * rest), (batch, size, *ops.shape(array)[2:]))
+            for array, rest in zip(padded, rests, strict=True)
+        ]
+        return step(first, *parts, *state)
+
+    return ops.fori_loop(0, (objects + size - 1) // size, with_block, state)
 
 
 def box_similarity(predicted_xyxy, truth_xyxy, kind="ciou"):
@@ -161,9 +173,7 @@ LOCATION_KINDS = ("iou", "giou", "diou", "ciou", "siou")
 def map_sizes(strides, image_size) -> list[tuple]:
     """Return (rows, columns) of the map of each stride: cells that begin inside the picture.
 
-    Args:
-        strides: pixels between cells.
-        image_size: (height, width) of the network's picture; numbers or scalar tensors.
+    Its (height, width) are numbers or scalar tensors.
 
     Example:
         >>> map_sizes((16, 32), (64, 80))

@@ -6,16 +6,10 @@ import numpy as np
 
 
 def pairwise_iou(boxes_a, boxes_b, *, extra: float = 0.0) -> np.ndarray:
-    """Return the IoU of every box with every other.
+    """Return the IoU (N, M) of every box (N, 4) with every other (M, 4), 0 for one without area.
 
-    Args:
-        boxes_a: (N, 4) xyxy.
-        boxes_b: (M, 4) xyxy.
-        extra: pixels that a side is longer than its corners are apart: 1 where the right and
-            lower edges are the last pixels inside.
-
-    Returns:
-        (N, M) float array in 0..1; a box without area overlaps nothing.
+    A side is `extra` pixels longer than its corners are apart: 1 where the right and lower edges
+    are the last pixels inside.
 
     Example:
         >>> pairwise_iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2], [5, 5, 6, 6]]))
@@ -27,14 +21,7 @@ def pairwise_iou(boxes_a, boxes_b, *, extra: float = 0.0) -> np.ndarray:
 
 
 def covered_share(boxes, others) -> np.ndarray:
-    """Return the share of each box that each other box covers.
-
-    Args:
-        boxes: (N, 4) xyxy.
-        others: (M, 4) xyxy.
-
-    Returns:
-        (N, M) float array in 0..1.
+    """Return the share (N, M) of each box (N, 4) that each other box (M, 4) covers.
 
     Example:
         >>> covered_share(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2]]))

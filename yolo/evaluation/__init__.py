@@ -20,14 +20,6 @@ def align_classes(
     Detections of a class that the data set lacks are dropped: nothing there can judge them.
     Detections without class names are taken to count as the data set does.
 
-    Args:
-        detections: what was found, one entry per sample.
-        samples: the labelled pictures.
-        classes: the data set's class names.
-
-    Returns:
-        As many entries, with `class_names` equal to `classes`.
-
     Raises:
         ValueError: there are not as many detections as samples.
         ConfigError: the model and the data set have no class name in common.

@@ -34,18 +34,11 @@ _NO_MASK: list = []  # one for all: without it the library draws a polygon for e
 def evaluate_coco(detections: list[Detections], samples: list[Sample], classes) -> dict:
     """Score detections on labelled pictures with COCO's twelve numbers.
 
-    Args:
-        detections: what was found, one entry per sample, boxes in pixels of the picture.
-        samples: the labelled pictures.
-        classes: class names; `class_ids` of the samples index into them.
+    What is given, and what is raised, is as for `evaluate_voc`.
 
     Returns:
         The numbers `METRICS`, 0..1, or -1 where no object counts (as COCO does, for example APs
         without small objects); and `per_class`: for each class name its `AP` and `AP50`.
-
-    Raises:
-        ValueError: there are not as many detections as samples.
-        ConfigError: the detections' classes are all unknown to the data set.
 
     Reference:
         https://cocodataset.org/#detection-eval

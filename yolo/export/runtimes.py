@@ -277,12 +277,8 @@ def open_exported(
 ):
     """Open an exported file, named itself or by the weights it was made from.
 
-    Args:
-        weights: the exported file, or the file that `python -m yolo export` read: its export is
-            then looked for beside it.
-        runtime: one of `yolo.export.info.RUNTIMES`; None goes by the file.
-        image_size: as for `ExportedDetector`.
-        precision: likewise.
+    Beside weights the export for `runtime`, one of `yolo.export.info.RUNTIMES`, is looked for;
+    without it the file decides. The rest is as for `ExportedDetector`.
 
     Raises:
         ConfigError: the file belongs to another runtime.

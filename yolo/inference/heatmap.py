@@ -15,7 +15,7 @@ _MOST_BOXES = 2000
 def confidence_map(
     model, image: np.ndarray, *, windows: np.ndarray | None = None, class_ids=None
 ) -> np.ndarray:
-    """Return how sure the network is, at each place of a picture, that an object is there.
+    """Return (H, W) how sure the network is, in 0..1, that at a place of a picture an object is.
 
     Every box before suppression spreads its best score as a bell over its inside: one at the
     centre, fallen to a tenth at the edges. Where bells meet, the highest counts. Only
@@ -27,9 +27,6 @@ def confidence_map(
         windows: (n, 4) parts of the picture to look at, xyxy, as `tiles.windows` lays them; the
             whole picture if None.
         class_ids: the classes that count; all if None.
-
-    Returns:
-        (H, W) float32 in 0..1.
     """
     height, width = image.shape[:2]
     heat = np.zeros((height, width), np.float32)

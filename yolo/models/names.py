@@ -48,8 +48,7 @@ _OF_A_CFG = {"variant", "strides", "scales_xy", "new_coords", "cfg_loss", "cfg"}
 def kind_of(name: str) -> type[YOLOv4Config | RetinaNetConfig]:
     """Return the settings of a model's family, which tell its `family` and its `usual_loss`.
 
-    Args:
-        name: a key of `ZOO`, or a Darknet cfg file.
+    A model's name is a key of `ZOO`, or a Darknet cfg file.
 
     Raises:
         ConfigError: no such model.
@@ -71,11 +70,7 @@ def kind_of(name: str) -> type[YOLOv4Config | RetinaNetConfig]:
 
 
 def settings_of(name: str, **options: Any) -> YOLOv4Config | RetinaNetConfig:
-    """Return the settings of a model without building it.
-
-    Args:
-        name: a key of `ZOO`, or a Darknet cfg file.
-        **options: as for `build`.
+    """Return the settings of a model, with options as for `build`, without building it.
 
     Raises:
         ConfigError: no such model or option.

@@ -71,11 +71,7 @@ def read_masks(text: str) -> str | tuple[tuple[int, ...], ...]:
 def read_anchors(path: str | Path) -> tuple[tuple[float, float], ...]:
     """Read `w,h, w,h, ...` from a text file, as in `model_data/yolo_anchors.txt`.
 
-    Args:
-        path: a UTF-8 file of numbers separated by commas or white space.
-
-    Returns:
-        Pairs (width, height) in pixels.
+    It is UTF-8, with numbers in pixels between commas or white space.
 
     Raises:
         ConfigError: the file cannot be read, or does not hold positive numbers in pairs.

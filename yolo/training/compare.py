@@ -15,7 +15,6 @@ from yolo.models.loss_names import SCALING_OF
 from yolo.system.writing import write_json
 from yolo.training import job, run_folder
 
-FIGURES = ("COCO_AP", "mAP50")  # of a run on its test split; the first one decides
 # Student's t that 2.5 % lie above, for 1, 2, ... degrees of freedom; more have that of the normal
 _T = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from yolo.data import pipeline
+from yolo.data.door import Checked
 from yolo.data.folder import TrainingData
 from yolo.data.sample import Sample
 from yolo.data.store import find_damaged
@@ -173,9 +173,8 @@ class Run:
         def pictures(epoch, batch):
             return pipeline.pictures_of_batch(self.data.train, plan, epoch, batch)
 
-        keras.Model.fit(  # past the door: these pictures were checked before
-            model,
-            model.distribute_strategy.distribute_datasets_from_function(batches),
+        model.fit(
+            Checked(model.distribute_strategy.distribute_datasets_from_function(batches)),
             steps_per_epoch=steps - skipped,
             initial_epoch=state.epoch,
             epochs=last,
@@ -210,7 +209,7 @@ class Run:
         steps = -(-len(self.data.val) // phase.batch_size) if several else None
 
         def validate() -> dict[str, float]:
-            found = keras.Model.evaluate(model, batches, verbose=0, return_dict=True, steps=steps)
+            found = model.evaluate(Checked(batches), verbose=0, return_dict=True, steps=steps)
             return {f"val_{name}": float(value) for name, value in found.items()}
 
         return validate

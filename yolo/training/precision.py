@@ -18,8 +18,6 @@ def choose_precision(setting: str) -> str:
     """
     if setting != "auto":
         return setting
-    import tensorflow as tf
-
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]

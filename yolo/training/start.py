@@ -156,10 +156,10 @@ class Start:
 
 
 def settle(given: dict, *, resume: str | Path | bool | None = None, program: str = "") -> Start:
-    """Settle what a run starts with.
+    """Settle what a run starts with, from settings given as fields of `TrainConfig`.
 
     Args:
-        given: settings, as fields of `TrainConfig`.
+        given: these settings.
         resume: the folder of the run to go on with; True: the run of this name, or a new one.
         program: how training is typed, for messages.
 

@@ -44,26 +44,16 @@ def train(
     write: Callable = lambda text, end="\n": log.info("%s", text), live: bool = False,
     callbacks: Sequence = (), stop: Stop | None = None,
 ) -> Path:  # fmt: skip
-    """Train a detector and return the path of its best model.
+    """Train a detector and return the path of its best model, `folder / "best.keras"`.
 
     On processors a run follows from its settings and pictures to the bit, however often it is
     stopped and resumed. TensorFlow is set to deterministic operations for that.
 
-    Args:
-        config: the run's settings.
-        data: its pictures.
-        folder: its run folder, made by `run_folder.create`.
-        resume: go on from the newest checkpoint in the folder.
-        write: called with lines of progress.
-        live: whether a line can be replaced by the next.
-        callbacks: Keras callbacks besides the run's own, called after them.
-        stop: signals to end on, with a checkpoint of the batch at hand; none by default.
+    The folder was made by `run_folder.create`; with `resume` the run goes on from the newest
+    checkpoint in it. `write`, `live`, `callbacks` and `stop` are those of `yolo.train`.
 
     Where the environment's TF_CONFIG names several processes, all of them must call this with the
     same arguments. The first one writes the folder, which the others must see.
-
-    Returns:
-        `folder / "best.keras"`.
 
     Raises:
         YoloError: settings, data or weights cannot be used, a checkpoint cannot be written, or

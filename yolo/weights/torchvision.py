@@ -97,14 +97,8 @@ class TorchvisionFile:
         """Give a RetinaNet with a ResNet all that the checkpoint has for it, or nothing.
 
         A checkpoint for other classes gives everything but the class logits of names that it does
-        not know, which start fresh; one of a ResNet alone (ImageNet) gives the backbone.
-
-        Args:
-            model: a RetinaNet `Detector` or its `network`.
-            theirs: what the checkpoint's outputs mean, where they may mean others here.
-
-        Returns:
-            The number of layers filled.
+        not know, which start fresh; one of a ResNet alone (ImageNet) gives the backbone. Given is
+        what `DarknetFile.fill` is given; returned the number of layers filled.
 
         Raises:
             WeightsError: it lacks a tensor, has one of another shape or one that nothing takes,

@@ -99,13 +99,6 @@ class TutorialFile:
         see `heads.fill_head`; a file of a backbone gives the backbone; the log says so, and names
         what found no place.
 
-        Args:
-            model: a `Detector` or its `network`.
-            theirs: what the outputs of the file's heads mean, where they may mean others here.
-
-        Returns:
-            The number of convolutions filled.
-
         Raises:
             WeightsError: it is of another network.
         """

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import yolo
-from yolo.data.door import FIRST, Door
+from yolo.data.door import FIRST, Checked, Door
 from yolo.data.one_batch import check_batch, check_structure
 from yolo.pictures.sizes import check_sides
 
@@ -65,6 +65,7 @@ def test_good_data_pass_as_they_are(dtype):
     assert Door(3, check_sides).checked(images, truth) == (images, truth)
     for other in (None, iter(())):
         assert Door(3, check_sides).checked(other) == (other, None)
+    assert Door(3, check_sides).checked(Checked(data)) == (data, None), "not looked at again"
 
 
 def test_the_first_id_too_high_is_named():

@@ -10,8 +10,7 @@ import pytest
 from yolo.boxes.detections import Detections
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError
-from yolo.evaluation.average_precision import average_precision
-from yolo.evaluation.voc import evaluate_voc, table, to_json
+from yolo.evaluation.voc import average_precision, evaluate_voc, table, to_json
 
 CLASSES = ("cat", "dog")
 

@@ -92,10 +92,7 @@ class Cfg:
         return {self.layers[number].sources[0]: number for number in self.heads}
 
     def check_size(self, image_size: tuple[int, int]) -> None:
-        """Refuse a size of pictures at which maps that are joined do not fit each other.
-
-        Args:
-            image_size: (height, width) in pixels.
+        """Refuse a (height, width) of pictures at which maps that are joined do not fit each other.
 
         Raises:
             ConfigError: with the line of the joint.
@@ -122,9 +119,7 @@ class Cfg:
     def floats(self, masks=None, classes: int = 0) -> list[int]:
         """Return how many numbers each convolution has in a weights file, in the file's order.
 
-        Args:
-            masks: of the heads, finest stride first, instead of its own.
-            classes: instead of its own.
+        Masks, finest stride first, and classes may be others than its own.
         """
         masks = dict(zip(self.finest_first, masks or self.masks, strict=True))
         feeds, counts = self.feeds(), []
@@ -159,9 +154,6 @@ class Cfg:
 def read(path: str | os.PathLike) -> Cfg:
     """Read a cfg file.
 
-    Args:
-        path: the file.
-
     Raises:
         ConfigError: one line: the file cannot be read, or with its line what cannot be built.
     """
@@ -169,11 +161,7 @@ def read(path: str | os.PathLike) -> Cfg:
 
 
 def from_text(text: str, place: str) -> Cfg:
-    """Return the cfg of a text.
-
-    Args:
-        text: what `sections.read_text` returns.
-        place: names the file in messages.
+    """Return the cfg of a text that `sections.read_text` returned; `place` names its file.
 
     Raises:
         ConfigError: one line with the line of what cannot be built.

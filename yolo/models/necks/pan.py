@@ -10,16 +10,13 @@ from yolo.models.layers import Enlarge, spatial_pyramid_pooling
 def pan(maps, conv, finish):
     """Join the backbone's maps top-down and bottom-up and hand each level to its head.
 
-    The heads stand between the parts of the neck in Darknet's file, so the neck calls `finish`
-    where a head's convolutions belong.
-
-    Args:
-        maps: {8: (batch, h, w, 256), 16: 512 channels, 32: 1024 channels}.
-        conv: the maker of numbered convolutions, set to leaky ReLU.
-        finish: called as finish(stride, features); its returns are collected.
+    The heads stand between the parts of the neck in Darknet's file, so the neck calls
+    `finish(stride, features)` where a head's convolutions belong, and collects what that returns.
+    The maker of convolutions is set to leaky ReLU.
 
     Returns:
-        {8: finish(8, 128 channels), 16: finish(16, 256), 32: finish(32, 512)}.
+        {8: finish(8, 128 channels), 16: finish(16, 256), 32: finish(32, 512)}, of maps with
+        {8: 256, 16: 512, 32: 1024 channels}.
 
     Reference:
         Liu et al. (2018), PANet; darknet/cfg/yolov4.cfg, layers 105 to 161.

@@ -210,11 +210,7 @@ class RetinaNetLoss:
 
 
 def from_profile(profile: str = "paper", **options: Any) -> RetinaNetConfig:
-    """Return the network's settings of a profile.
-
-    Args:
-        profile: key of `PROFILES`.
-        **options: fields of `RetinaNetConfig` to change.
+    """Return the network's settings of a profile, with other fields of `RetinaNetConfig` changed.
 
     Raises:
         ConfigError: no such profile, or a value that no network can be built from.

@@ -9,7 +9,7 @@ from keras import ops
 
 from yolo.boxes.ignored import at_least_one, in_crowd
 from yolo.boxes.labels import CROWD, DIFFICULT
-from yolo.boxes.overlap import map_sizes, overlaps
+from yolo.boxes.overlap import fold_blocks, map_sizes, overlaps
 from yolo.models.retinanet.decode import at_most, make_anchors
 from yolo.models.retinanet.settings import RetinaNetConfig, RetinaNetLoss
 
@@ -75,15 +75,23 @@ def matched_anchors(
 
 def _by_overlap(settings: RetinaNetLoss, anchors, boxes, valid):
     """Return (batch, N) by two thresholds on the best overlap, and by force where wanted."""
-    blocks = _Blocks(anchors, boxes, valid)
+    boxes = ops.where(valid[..., None], boxes, -1e6)  # outside of everything none overlaps
+
+    def fold(step, *state):
+        """Return the state after step(index of the first, IoU (batch, N, block), *state)."""
+
+        def on_block(first, part, *state):
+            return step(first, overlaps(anchors[None, :, None], part[:, None]), *state)
+
+        return fold_blocks(on_block, _BLOCK, [boxes], *state)
 
     def best_object(first, iou, best, owner):
         block_best = ops.max(iou, axis=-1)  # (batch, N)
         block_owner = ops.cast(ops.argmax(iou, axis=-1), "int32") + first
         return ops.maximum(best, block_best), ops.where(block_best > best, block_owner, owner)
 
-    none = ops.zeros_like(blocks.zeros)
-    best, owner = blocks.fold(best_object, none, ops.cast(none, "int32"))
+    none = ops.zeros_like(boxes[:, :1, 0] + anchors[None, :, 0])  # (batch, N)
+    best, owner = fold(best_object, none, ops.cast(none, "int32"))
     matched = ops.where(
         best >= settings.foreground_iou,
         owner,
@@ -99,33 +107,8 @@ def _by_overlap(settings: RetinaNetLoss, anchors, boxes, valid):
 
     # A forced anchor goes to the object that it overlaps most, which need not be the one that
     # forced it; torchvision's and detectron2's matchers do the same.
-    (forced,) = blocks.fold(forced_here, ops.cast(none, "bool"))
+    (forced,) = fold(forced_here, ops.cast(none, "bool"))
     return ops.where(forced, owner, matched)
-
-
-class _Blocks:
-    """Overlaps of all anchors (N, 4) with all valid objects (batch, M, 4), a few at a time."""
-
-    def __init__(self, anchors, boxes, valid):
-        self.anchors = anchors
-        self.number = (ops.shape(boxes)[1] + _BLOCK - 1) // _BLOCK
-        # An object outside of everything overlaps no anchor.
-        boxes = ops.where(valid[..., None], boxes, -1e6)
-        self.boxes = ops.pad(boxes, ((0, 0), (0, _BLOCK), (0, 0)), constant_values=-1e6)
-        self.zeros = boxes[:, :1, 0] * 0.0 + anchors[None, :, 0] * 0.0  # (batch, N)
-
-    def fold(self, step, *state):
-        """Return the state after step(index of the first object, IoU, *state) on every block.
-
-        IoU is (batch, N, block).
-        """
-
-        def body(index, state):
-            first = index * _BLOCK
-            part = ops.slice(self.boxes, (0, first, 0), (ops.shape(self.boxes)[0], _BLOCK, 4))
-            return step(first, overlaps(self.anchors[None, :, None], part[:, None]), *state)
-
-        return ops.fori_loop(0, self.number, body, state)
 
 
 def _by_statistics(config: RetinaNetConfig, image_size, anchors, boxes, valid):

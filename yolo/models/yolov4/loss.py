@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from itertools import accumulate
+
 from keras import ops
 
 from yolo.boxes.ignored import in_crowd
@@ -75,11 +78,10 @@ def detection_loss(
     )
 
     # Levels own consecutive slots of a pair list and consecutive anchors of a picture.
-    slot_ends = _running_sums([len(mask) for mask in config.masks])
-    anchor_ends = _running_sums(
-        [rows * columns * len(mask) for (rows, columns), mask in zip(
-            sizes, config.masks, strict=True)]
-    )  # fmt: skip
+    masks = [len(mask) for mask in config.masks]
+    cells = [rows * columns for rows, columns in sizes]
+    slot_ends = list(accumulate(masks, initial=0))
+    anchor_ends = list(accumulate(map(operator.mul, cells, masks), initial=0))
     pairs = _per_level(targets.positive, slot_ends, settings.per_level)
     location = _per_level(location, slot_ends, True)
     classes = _per_level(classes, slot_ends, True)
@@ -219,13 +221,6 @@ def _at_anchors(targets: Targets, value, raw):
         ops.reshape(value, (-1,)), ops.reshape(place, (-1,)), num_segments=batch * (anchors + 1)
     )
     return ops.reshape(found, (batch, anchors + 1))[:, :anchors]
-
-
-def _running_sums(counts):
-    ends = [0]
-    for count in counts:
-        ends.append(ends[-1] + count)
-    return ends
 
 
 def _per_level(values, ends, split):

@@ -267,11 +267,9 @@ _FACTORS = ("location_weight", "confidence_weight", "class_weight")
 def scaled(
     scaling: str, given: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Return the fields of a `YOLOv4Loss` that a scaling and a cfg decide.
+    """Return the fields of a `YOLOv4Loss` that a key of `LOSS_SCALINGS` and a cfg decide.
 
-    Args:
-        scaling: a key of `LOSS_SCALINGS`.
-        given: what the cfg says, see `cfg_words.loss_options`; its weights are factors.
+    What the cfg says is that of `cfg_words.loss_options`; its weights are factors.
 
     Raises:
         ConfigError: it names what no `YOLOv4Loss` has.

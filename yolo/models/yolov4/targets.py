@@ -9,7 +9,7 @@ from keras import ops
 
 from yolo.boxes.ignored import at_least_one
 from yolo.boxes.labels import CROWD, DIFFICULT
-from yolo.boxes.overlap import map_sizes, shape_iou
+from yolo.boxes.overlap import fold_blocks, map_sizes, shape_iou
 from yolo.models.yolov4.decode import cell_size, make_anchors
 from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss
 
@@ -84,8 +84,8 @@ def class_shares(targets: Targets):
     Where k pairs share an anchor and d of them have the pair's class it is k / d: 1 for all that
     are of one class. (batch, M, S) float32.
     """
-    positive, anchor, ids = targets.positive, targets.anchor, targets.class_ids
-    objects = anchor.shape[1]
+    pairs = targets.positive, targets.anchor, targets.class_ids
+    objects = targets.anchor.shape[1]
 
     def counted(positive, anchor, ids):
         """Return how many pairs of a block share each pair's anchor, and its class with it."""
@@ -94,29 +94,15 @@ def class_shares(targets: Targets):
         of_class = ops.cast(targets.class_ids[:, :, None] == ids[:, None], "float32")
         return ops.sum(same, axis=2), ops.sum(same * of_class[..., None], axis=2)
 
+    def with_block(first, positive, anchor, ids, *sums):
+        found = counted(positive, anchor, ids)
+        return sums[0] + found[0], sums[1] + found[1]
+
     if objects is not None and objects <= _BLOCK:
-        every, alike = counted(positive, anchor, ids)
+        every, alike = counted(*pairs)
     else:
-        batch, objects, slots = ops.shape(anchor)
-        room = ((0, 0), (0, _BLOCK), (0, 0))
-        positive, anchor, ids = (
-            ops.pad(positive, room),
-            ops.pad(anchor, room),
-            ops.pad(ids, room[:2]),
-        )
-
-        def with_block(number, sums):
-            start, size = (0, number * _BLOCK, 0), (batch, _BLOCK, slots)
-            found = counted(
-                ops.slice(positive, start, size),
-                ops.slice(anchor, start, size),
-                ops.slice(ids, start[:2], size[:2]),
-            )
-            return sums[0] + found[0], sums[1] + found[1]
-
         none = targets.positive * 0.0
-        blocks = (objects + _BLOCK - 1) // _BLOCK
-        every, alike = ops.fori_loop(0, blocks, with_block, (none, none))
+        every, alike = fold_blocks(with_block, _BLOCK, pairs, none, none)
     return ops.maximum(every, 1.0) / ops.maximum(alike, 1.0)
 
 
