@@ -284,3 +284,11 @@ def test_training_with_mixed_precision(policy):
     assert np.isfinite(after).all()
     if BACKEND != "jax":
         assert (after != before).all()
+
+
+def test_a_loss_that_does_not_say_what_it_is_cannot_be_made():
+    class Unfinished(kf.ElementLoss):
+        pass
+
+    with pytest.raises(TypeError, match="abstract.*evaluate"):
+        Unfinished(name="unfinished")

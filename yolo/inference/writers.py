@@ -212,7 +212,6 @@ def folder_name(label: str) -> str:
 
 MARK = b"drawn by keras-focal, which may write over it"
 
-
 _NEAR = 4096  # bytes from the beginning within which a JPEG's comment stands
 
 

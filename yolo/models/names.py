@@ -40,7 +40,6 @@ ZOO: dict[str, tuple[type[YOLOv4Config | RetinaNetConfig], dict[str, Any]]] = {
     ),
 }
 
-
 # Fields that a network's builder or its cfg sets, and no user.
 _OF_A_CFG = {"variant", "strides", "scales_xy", "new_coords", "cfg_loss", "cfg"}
 

@@ -95,7 +95,6 @@ def _of_cfg(
 _FULL, _TINY = ("yolov4", "retinanet-csp-53"), ("yolov4-tiny", "retinanet-csp-tiny")
 _R50 = ("retinanet", "retinanet-r50")
 
-
 # Sizes and sums were compared between independent publications; those of yolov4.conv.137 and
 # the later torchvision files are known only as far as they are given here.
 CATALOG = {

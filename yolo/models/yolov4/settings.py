@@ -19,20 +19,15 @@ YOLOV4_ANCHORS = (
     (142, 110), (192, 243), (459, 401),
 )  # fmt: skip
 
-
 YOLOV4_TINY_ANCHORS = ((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319))
-
 
 LARGEST_STRIDE = 256
 
-
 YOLOV4_MASKS = ((0, 1, 2), (3, 4, 5), (6, 7, 8))  # strides 8, 16, 32
-
 
 # Strides 16, 32. Darknet's COCO weights belong to "coco", where anchor 0 is unused and anchor 3
 # stands twice; for one's own data Darknet's author recommends "custom" (darknet pull 6144).
 TINY_MASKS = {"custom": ((0, 1, 2), (3, 4, 5)), "coco": ((1, 2, 3), (3, 4, 5))}
-
 
 # Strides and Darknet's scale_x_y of the networks that are written by hand.
 HEADS = {
@@ -258,7 +253,6 @@ LOSS_SCALINGS: dict[str, dict[str, Any]] = {
     "tutorial": _TUTORIAL,
     "tutorial-focal": {**_TUTORIAL, "confidence_weight": 50.0},
 }
-
 
 # Weights of a cfg are factors on those of the scaling; all else that it says replaces them.
 _FACTORS = ("location_weight", "confidence_weight", "class_weight")
