@@ -26,6 +26,7 @@ class Nothing:
 
     classes, image_size, resize = ("dog",), (32, 32), "letterbox"
     thresholds = YOLOv4Config.thresholds
+    notes: dict = {}
 
     def predict_raw(self, images):
         return {"boxes": np.zeros((len(images), 0, 4)), "scores": np.zeros((len(images), 0, 1))}
@@ -83,8 +84,8 @@ def test_predict_draws_pictures_of_any_name(tmp_path, outcome):
     for name in names:
         (folder / name).write_bytes(JPEG)
     code, out, _ = outcome(cli.predict_main, "in", "--weights", "w")
-    # And all together, and where they are
-    assert code == 0 and len(out.splitlines()) == len(names) + 2
+    # Besides the model, all together, and where they are
+    assert code == 0 and len(out.splitlines()) == len(names) + 3
     assert len([p for p in (tmp_path / "predictions").iterdir() if p.suffix == ".jpg"]) == 5
 
 

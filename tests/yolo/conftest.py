@@ -25,6 +25,7 @@ class SpotFinder:
 
     classes = ("cat", "dog")
     thresholds = Thresholds(score_threshold=0.25, iou_threshold=0.45)
+    notes: dict = {}
 
     def __init__(self, image_size=(96, 128), resize="letterbox"):
         self.image_size, self.resize = image_size, resize

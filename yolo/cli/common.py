@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from yolo.pictures.header import allow_megapixels
 from yolo.settings import toml
 from yolo.settings.train import TrainConfig
 from yolo.system import terminal
+from yolo.system.reading import printable
 from yolo.system.writing import numbered
 
 EXAMPLES_SHOWN = 8
@@ -76,6 +79,19 @@ def open_model(args, weights):
     model = _opened(args, weights)
     background.show_on(background.background_of(model.notes) or WHITE)
     return model
+
+
+def introduced(model, weights) -> str:
+    """Return which model works: its file, how far it was trained and what it scored, and when."""
+    said, notes = [printable(weights)], model.notes
+    if "epoch" in notes:
+        said.append(f"epoch {notes['epoch']}")
+    if "val_map50" in notes:
+        said.append(f"mAP50 {notes['val_map50']:.3f} on its validation pictures")
+    with contextlib.suppress(OSError):  # of a published name
+        written = time.localtime(Path(weights).stat().st_mtime)
+        said.append(f"written {time.strftime('%Y-%m-%d %H:%M', written)}")
+    return f"model: {', '.join(said)}; {terminal.counted(len(model.classes), 'class')}"
 
 
 def _opened(args, weights):

@@ -91,6 +91,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         if wanted not in (None, model.classes):  # names for a file that has none are no choice
             raise ConfigError("--classes does not go with --benchmark, which finds all of them")
         return print_benchmark(model, found, settings, screen)
+    screen.write(common.introduced(model, weights))
     settings["classes"] = None if wanted == model.classes else wanted
     settings["tile"] = args.tile
     if args.show and (reason := window.obstacle()) is not None:
@@ -326,7 +327,8 @@ class _Run:
         text = ", ".join(f"{count} {name}" for name, count in self.counts.most_common())
         if self.looked_at["picture"] > 1:
             self.screen.write(f"all together: {text or 'nothing found'}")
-        self.screen.write(f"{looked or 'no picture'}, results in {self.writers[0].path}")
+        drawn = "" if self.args.no_draw or not looked else ", drawn beside it"
+        self.screen.write(f"{looked or 'no picture'}, results in {self.writers[0].path}{drawn}")
         for writer in self.writers[1:]:
             self.screen.write(f"written: {writer.path}")
         if self.failed:

@@ -146,8 +146,8 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    """Return "1 frame", "2 frames"."""
-    return f"{count} {what}" + ("" if count == 1 else "s")
+    """Return "1 frame", "2 frames", "2 classes"."""
+    return f"{count} {what}" + ("" if count == 1 else "es" if what.endswith("s") else "s")
 
 
 def quoted(path: object) -> str:

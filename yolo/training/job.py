@@ -120,7 +120,7 @@ def train(
         start.refuse_for_several()
     if (finished := start.finished()) is not None:
         epochs = run_folder.epochs_if_complete(finished)
-        write(f"{finished}: this run is complete ({epochs} epochs); nothing to do")
+        write(f"{finished}: this run is complete ({counted(epochs, 'epoch')}); nothing to do")
         return FinishedRun(finished)
     settled = start.with_data(write)
     if engine is not None:

@@ -22,6 +22,7 @@ from yolo.models.darknet_cfg.network import parts_of
 from yolo.settings import train
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
+from yolo.system.terminal import counted
 from yolo.training import checkpoint
 from yolo.training.callbacks import Checkpoints, LastGroup, Progress, StopOnNonFinite
 from yolo.training.checkpoint import State
@@ -103,8 +104,9 @@ class Run:
             if state.epoch >= phase.last or self.end.stopped:
                 return
             self.write(
-                f"epochs {state.epoch + 1} to {phase.last}: {steps} steps of {phase.batch_size} "
-                + (f"pictures, {_backbone(model)} frozen" if phase.frozen else "pictures")
+                f"epochs {state.epoch + 1} to {phase.last}: {counted(steps, 'step')} of "
+                + counted(phase.batch_size, "picture")
+                + (f", {_backbone(model)} frozen" if phase.frozen else "")
                 + (f", going on after step {state.batch}" if state.batch else "")
             )
             while state.epoch < phase.last and not self.end.stopped:

@@ -24,6 +24,7 @@ from yolo.settings import train as settings
 from yolo.settings.detector import model_options, weights_file
 from yolo.settings.train import TrainConfig
 from yolo.system.signals import Stop
+from yolo.system.terminal import counted
 from yolo.training import checkpoint, cost, run_folder
 from yolo.training.checkpoint import State
 from yolo.training.devices import refuse_uneven, set_up
@@ -61,7 +62,7 @@ def train(
     """
     epochs = run_folder.epochs_if_complete(folder)
     if resume and epochs is not None:
-        write(f"{folder}: this run is complete ({epochs} epochs); nothing to do")
+        write(f"{folder}: this run is complete ({counted(epochs, 'epoch')}); nothing to do")
         return folder / "best.keras"
     strategy, stop = set_up(config), stop or Stop()
     devices, chief = strategy.num_replicas_in_sync, strategy.extended.should_checkpoint
@@ -80,9 +81,10 @@ def train(
     refuse_differences(here, state.origin, folder)
     state.origin = here
     write(
-        f"{config.model}, {len(data.classes)} classes, {model.count_params():,} parameters, "
+        f"{config.model}, {counted(len(data.classes), 'class')}, "
+        f"{model.count_params():,} parameters, "
         f"{config.image_size[0]}x{config.image_size[1]}, {precision}, "
-        f"{len(data.train)} pictures to train on, {len(data.val)} to measure on"
+        f"{counted(len(data.train), 'picture')} to train on, {len(data.val)} to measure on"
         + (f", {devices} devices" if devices > 1 else "")
     )
     for line in _costs(config, model, precision, devices):

@@ -17,6 +17,7 @@ from yolo.models.darknet_cfg.cfg import Cfg
 from yolo.models.darknet_cfg.known import name_of
 from yolo.models.names import settings_of
 from yolo.models.yolov4.from_cfg import config_of, left_out
+from yolo.system.terminal import counted
 from yolo.weights import beside, catalog, darknet, keras_file, torchvision, tutorial
 from yolo.weights.darknet import DarknetFile
 from yolo.weights.description import Description
@@ -126,7 +127,7 @@ def taken(model: Detector, cfg: Cfg | None, names: str, *, assumed: bool) -> lis
         step = sum(cfg.floats(classes=2)) - single
         what = f"{name_of(single - step, step) or Path(cfg.place).stem} from {cfg.place}"
     parts = [
-        f"{what}: {len(model.classes)} classes",
+        f"{what}: {counted(len(model.classes), 'class')}",
         "x".join(map(str, model.image_size)),
         f"{len(told)} head{'s' * (len(told) > 1)}",
         f"masks {' and '.join(told)}",
