@@ -119,8 +119,8 @@ def train(
     if processes > 1:
         start.refuse_for_several()
     if (finished := start.finished()) is not None:
-        epochs = run_folder.epochs_if_complete(finished)
-        write(f"{finished}: this run is complete ({counted(epochs, 'epoch')}); nothing to do")
+        epochs = counted(run_folder.epochs_if_complete(finished) or 0, "epoch")
+        write(f"{finished}: this run is complete ({epochs}); nothing to do")
         return FinishedRun(finished)
     settled = start.with_data(write)
     if engine is not None:
