@@ -118,3 +118,24 @@ def here(tmp_path, monkeypatch):
     """Return an empty folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Return the folder of a cache of the test's own, into which files may be downloaded."""
+    monkeypatch.setenv("KERAS_FOCAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("KERAS_FOCAL_OFFLINE")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """Return a function that makes a file the only weights that have a name."""
+    from yolo.weights import catalog, starts
+
+    def offer(url, **known):
+        entry = catalog.Entry(url, "test", ("yolov4-tiny",), **known)
+        for module in (catalog, starts):
+            monkeypatch.setattr(module, "CATALOG", {"yolov4-tiny-coco": entry})
+
+    return offer

@@ -97,11 +97,7 @@ def _run(
 ) -> int:
     """Parse, run, and turn what went wrong into one line and an exit code.
 
-    Args:
-        parser: of the command's options.
-        argv: the options.
-        run: called with the options, the screen and `stop`; returns the exit code.
-        stop: ends the command on a signal; it may know what to say then.
+    `stop` ends the command on a signal, and may know what to say then.
     """
     args = parser.parse_args(argv)
     args.typed = {word.partition("=")[0] for word in argv if word.startswith("--")}

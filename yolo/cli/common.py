@@ -51,16 +51,8 @@ def predict_on_cluster(args, weights, *, pixels: bool, kept: Path | None = None)
     of = repr((vars(args), file.stat().st_mtime_ns if file.exists() else None))
     return functools.partial(
         prediction.predict, cluster=there, pixels=pixels, kept=(kept, of) if kept else None,
-        open_model=functools.partial(open_there, args, os.fspath(weights)),
+        open_model=functools.partial(open_model, args, os.fspath(weights)),
     )  # fmt: skip
-
-
-def open_there(args, weights):
-    """Return what `open_model` does, in a process that has done nothing for the command yet."""
-    allow_megapixels(args.max_megapixels)
-    if runs_in_keras(args, weights):
-        terminal.import_tensorflow_quietly(verbose=args.verbose)
-    return open_model(args, weights)
 
 
 def runs_in_keras(args, weights) -> bool:
@@ -76,6 +68,9 @@ def open_model(args, weights):
     """
     from yolo.pictures import background
 
+    allow_megapixels(args.max_megapixels)
+    if runs_in_keras(args, weights):
+        terminal.import_tensorflow_quietly(verbose=args.verbose)
     model = _opened(args, weights)
     background.show_on(background.background_of(model.notes) or WHITE)
     return model

@@ -9,7 +9,6 @@ from yolo.cli import common, options, score_results
 from yolo.cli.option_values import Parser, count, make_parser, share
 from yolo.errors import ConfigError
 from yolo.models.thresholds import MATCH_IOU, RANKED, RANKED_FROM
-from yolo.pictures.header import allow_megapixels
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
 
@@ -72,14 +71,11 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         return score_results.score(args, screen)
     weights = args.weights or common.latest_run()
     by = common.predict_on_cluster(args, weights, pixels=False)
-    if common.runs_in_keras(args, weights):
-        terminal.import_tensorflow_quietly(verbose=args.verbose)
+    model = common.open_model(args, weights)
     from yolo.data import folder
     from yolo.evaluation import coco, voc
     from yolo.inference import predictor
 
-    allow_megapixels(args.max_megapixels)
-    model = common.open_model(args, weights)
     root = args.data or folder.default_data()[0]
     classes = _chosen_classes(args, model.classes)
     samples = _read_samples(args, root, model, weights, screen)

@@ -102,20 +102,13 @@ def _weights_of(model: str) -> str:
 
 
 def multiply_adds(network: keras.Model, image_size: tuple[int, int]) -> int:
-    """Count the multiply-adds of all convolutions for one picture.
+    """Count the multiply-adds of all convolutions of a network for one picture.
 
     Convolutions are nearly all there is; additions of biases, normalisation (which is folded
     into them for use) and activations are left out, as is usual. One multiply-add is two FLOPs.
 
-    Args:
-        network: any model from pictures to maps, on the TensorFlow backend.
-        image_size: (height, width) in pixels.
-
-    Returns:
-        The number of multiply-adds.
-
     Raises:
-        ConfigError: another backend.
+        ConfigError: the backend is not TensorFlow.
 
     Example:
         >>> import keras

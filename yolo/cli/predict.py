@@ -58,10 +58,7 @@ def parser() -> Parser:
 def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code.
 
-    Args:
-        args: the options.
-        screen: where to say what is found.
-        stop: a first signal ends the run after the batch at hand, and all found is written.
+    A first signal ends the run after the batch at hand, and all found is written.
     """
     if args.no_draw and args.heatmap:
         raise ConfigError("--heatmap lays colours over drawn pictures; leave out --no-draw")
@@ -72,20 +69,15 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     found = _sources(args.sources)
     if args.engine:
         _refuse_on_cluster(args, found)
-    if common.runs_in_keras(args, weights):
-        terminal.import_tensorflow_quietly(verbose=args.verbose)
+    model = common.open_model(args, weights)
     from yolo.inference import window
 
-    model = common.open_model(args, weights)
     if args.tile == "auto":
         args.tile = model.image_size
     settings = {
-        "batch_size": args.batch_size,
-        "score_threshold": args.score,
-        "iou_threshold": args.iou,
-        "max_detections": args.max_detections,
-        "one_label": args.one_label,
-    }
+        "batch_size": args.batch_size, "score_threshold": args.score, "iou_threshold": args.iou,
+        "max_detections": args.max_detections, "one_label": args.one_label,
+    }  # fmt: skip
     wanted = common.class_names(args.classes)
     if args.benchmark:
         if wanted not in (None, model.classes):  # names for a file that has none are no choice
@@ -213,12 +205,9 @@ class _Run:
         for number, (path, image, ranked) in enumerate(results, 1):
             found, ranked = self._shown(ranked, image)
             name = common.free_name(path, self.names, of_others=self._of_others)
-            stem = Path(name).stem
-            drawn = None if self.args.no_draw else self.out / f"{stem}.jpg"
-            more = self._take(
-                image, found, source=printable(path), stem=stem, path=path, drawn=drawn,
-                ranked=ranked,
-            )  # fmt: skip
+            drawn, stem = None if self.args.no_draw else self.out / name, Path(name).stem
+            more = self._take(image, found, source=printable(path), stem=stem, path=path,
+                              drawn=drawn, ranked=ranked)  # fmt: skip
             self.screen.write(f"{printable(path)}: {found.summary()}")
             self.looked_at["picture"] += 1
             self.counts.update(found.counts)

@@ -94,12 +94,8 @@ def shape_overlap(sizes: np.ndarray, shapes: np.ndarray) -> np.ndarray:
 def shape_recall(sizes, class_ids, shapes, classes, *, iou: float = GOOD_IOU) -> Recall:
     """Return the best recall that anchors which lie in every cell can have, per class.
 
-    Args:
-        sizes: (N, 2) widths and heights of the objects.
-        class_ids: (N,) indices into `classes`.
-        shapes: (K, 2) widths and heights of the anchors.
-        classes: class names.
-        iou: the overlap of shapes that counts as reached.
+    Sizes (N, 2) and class ids (N,) are those of the objects, shapes (K, 2) widths and heights of
+    the anchors; `iou` is the overlap that counts as reached.
     """
     best = _blocks(sizes, lambda part: shape_overlap(part, shapes).max(axis=1))
     return _recall(best, np.asarray(class_ids), classes, iou)
@@ -111,13 +107,8 @@ def box_recall(boxes_xyxy, class_ids, anchors_xyxy, classes, *, iou: float = GOO
     For detectors such as RetinaNet, whose anchors are a fixed set of boxes. Of more objects than
     1,000, or fewer where there are very many anchors, a random choice is looked at, always the
     same.
-
-    Args:
-        boxes_xyxy: (N, 4) the objects.
-        class_ids: (N,) indices into `classes`.
-        anchors_xyxy: (A, 4) every anchor of the network's picture.
-        classes: class names.
-        iou: the overlap that makes a match.
+    Boxes (N, 4) and class ids (N,) are those of the objects; anchors (A, 4) are all of the
+    network's picture.
     """
     boxes, ids = np.asarray(boxes_xyxy, np.float32), np.asarray(class_ids)
     most = max(FEWEST_BOXES, min(MOST_BOXES, MOST_PAIRS // max(len(anchors_xyxy), 1)))

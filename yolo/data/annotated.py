@@ -135,16 +135,9 @@ def check_objects(
     A box without area, as the file writes it, is dropped; of exact duplicates the first stays;
     a box that leaves the picture is cut at its edge. Each is noted. A coordinate that is no
     finite number, xmin > xmax, ymin > ymax, and a box wholly outside the picture are faults.
-
-    Args:
-        objects: what the file holds for this picture.
-        ids: the class id of each name.
-        size: (height, width) of the picture as displayed.
-        file: names the annotation in messages.
-        findings: takes repairs and faults.
-        first_pixel: 1 where the file counts pixels from 1 and xmax is the last pixel inside, as
-            PASCAL VOC does; 0 where boxes are half-open already.
-        shares: whether boxes are shares of the picture's width and height.
+    The file counts pixels from `first_pixel`: from 1, and xmax is the last pixel inside, as in
+    PASCAL VOC, or from 0 in half-open boxes; or boxes are `shares` of width and height. `size` is
+    (height, width) of the picture as displayed.
 
     Returns:
         `boxes_xyxy` (n, 4) float32, `class_ids` (n,) int32, `difficult`, `truncated` and `crowd`

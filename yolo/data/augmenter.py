@@ -52,22 +52,18 @@ class Augmenter:
         def mixed() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             more = self._alone(others[3], size, limits, sources[4:])
             room = self.room - self.store.most_objects
-            both = [
-                tf.concat([a[:room], b], 0) for a, b in zip((boxes, classes), more[1:], strict=True)
-            ]
-            return aug.blend(image, more[0]), *both
+            both = zip((boxes, classes), more[1:], strict=True)
+            joined = [tf.concat([ours[:room], theirs], 0) for ours, theirs in both]
+            return aug.blend(image, more[0]), *joined
 
         if config.mixup > 0:
             image, boxes, classes = tf.cond(
                 special & (general[1] < config.mixup), mixed, lambda: (image, boxes, classes)
             )
-        for axis, share, chance in (
-            (1, config.flip, general[2]),
-            (0, config.vertical_flip, general[3]),
-        ):
+        for axis, share, number in ((1, config.flip, 2), (0, config.vertical_flip, 3)):
             if share > 0:
                 image, boxes = tf.cond(
-                    chance < share,
+                    general[number] < share,
                     lambda i=image, b=boxes, a=axis: aug.flip(i, b, axis=a),
                     lambda i=image, b=boxes: (i, b),
                 )
@@ -91,11 +87,8 @@ class Augmenter:
     def _fill(self, image, boxes, classes) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Pad boxes and classes to the static room."""
         more = self.room - boxes.shape[0]
-        return (
-            image,
-            tf.pad(boxes, [[0, more], [0, 0]]),
-            tf.pad(classes, [[0, more]], constant_values=PADDING),
-        )
+        classes = tf.pad(classes, [[0, more]], constant_values=PADDING)
+        return image, tf.pad(boxes, [[0, more], [0, 0]]), classes
 
     def _alone(self, index, size, limits, chance) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """One picture on the whole canvas; without `chance`, simply fitted."""
@@ -145,21 +138,12 @@ class Augmenter:
         for i in range(indices.shape[0]):
             start, end = window.source_start[i], window.source_end[i]
             part = self.store.pixels(indices[i], start, end - start)
-            images.append(
-                aug.place(
-                    part,
-                    window.canvas_start[i],
-                    window.canvas_end[i],
-                    canvases[i],
-                    None if colours is None else colours[i],
-                )
-            )
+            place = window.canvas_start[i], window.canvas_end[i], canvases[i]
+            images.append(aug.place(part, *place, None if colours is None else colours[i]))
         boxes, classes = aug.move_boxes(
-            *self.store.objects(indices),
-            window,
-            min_pixels=config.min_box_pixels,
-            min_visible=config.min_box_visible,
-        )
+            *self.store.objects(indices), window,
+            min_pixels=config.min_box_pixels, min_visible=config.min_box_visible,
+        )  # fmt: skip
         return images, boxes, classes
 
     def _fitted(self, sizes, limits) -> tf.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
@@ -34,10 +35,8 @@ SEVERITIES = ("error", "repair", "warning", "note")
 class Problem:
     """One thing that is wrong or worth a look.
 
-    Args:
-        severity: one of `SEVERITIES`.
-        kind: what it is, in the same words each time.
-        place: file, line and object, and what was found there.
+    The severity is one of `SEVERITIES`, the kind the same words each time; the place is file, line
+    and object, and what was found there.
     """
 
     severity: str
@@ -168,16 +167,14 @@ def _sorted(problems: list[Problem]) -> list[Problem]:
 
 
 def _of_annotations(findings: Findings) -> list[Problem]:
-    errors = [Problem("error", "faults in annotations", text) for text in findings.errors]
-    repairs = [
-        Problem("repair", kind, place)
-        for kind, places in findings.warnings.items()
+    found = [("error", {"faults in annotations": findings.errors})]
+    found += [("repair", findings.warnings), ("note", findings.notes)]
+    return [
+        Problem(severity, kind, place)
+        for severity, kinds in found
+        for kind, places in kinds.items()
         for place in places
     ]
-    notes = [
-        Problem("note", kind, place) for kind, places in findings.notes.items() for place in places
-    ]
-    return errors + repairs + notes
 
 
 def _count(samples: Sequence[Sample], classes: tuple[str, ...]) -> SplitCounts:
@@ -195,12 +192,9 @@ def _count(samples: Sequence[Sample], classes: tuple[str, ...]) -> SplitCounts:
 def _repeated(splits: Mapping[str, Sequence[Sample]]) -> list[Problem]:
     found = []
     for group in duplicates.same_pictures(splits):
-        leak = len({name for name, _ in group}) > 1
-        kind = (
-            "pictures that two splits share (scores on them flatter)"
-            if leak
-            else "pictures that are there twice, byte for byte"
-        )
+        kind = "pictures that are there twice, byte for byte"
+        if len({name for name, _ in group}) > 1:
+            kind = "pictures that two splits share (scores on them flatter)"
         found.append(Problem("warning", kind, duplicates.describe(group)))
     return found
 
@@ -246,14 +240,10 @@ def _of_classes(splits: dict[str, SplitCounts], classes: tuple[str, ...]) -> lis
                 place = f"{c}: {first.per_class[c]}"
                 found.append(Problem("note", f"classes with fewer than {FEW} objects", place))
         if numbers and max(numbers.values()) >= UNEQUAL * min(numbers.values()):
-            most, least = (
-                max(numbers, key=numbers.__getitem__),
-                min(numbers, key=numbers.__getitem__),
-            )
-            place = (
-                f"{most} {numbers[most]} to {least} {numbers[least]}; focal loss minds that less"
-            )
-            found.append(Problem("note", f"unequal classes in {name}", place))
+            most, least = (choose(numbers, key=numbers.__getitem__) for choose in (max, min))
+            place = f"{most} {numbers[most]} to {least} {numbers[least]}"
+            kind = f"unequal classes in {name}"
+            found.append(Problem("note", kind, f"{place}; focal loss minds that less"))
     if len(classes) <= 200:
         for one, other in combinations(classes, 2):
             if SequenceMatcher(None, one.casefold(), other.casefold()).ratio() >= ALIKE:
@@ -264,12 +254,9 @@ def _of_classes(splits: dict[str, SplitCounts], classes: tuple[str, ...]) -> lis
     return found
 
 
-_NO_DIGITS = str.maketrans("", "", "0123456789")
-
-
 def _numbered(one: str, other: str) -> bool:
     """Tell whether names differ in digits only, as on purpose."""
-    return one.translate(_NO_DIGITS) == other.translate(_NO_DIGITS)
+    return re.sub("[0-9]", "", one) == re.sub("[0-9]", "", other)
 
 
 def lost_objects(config: TrainConfig, samples: Sequence[Sample]) -> list[Problem]:

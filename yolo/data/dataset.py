@@ -65,6 +65,7 @@ class DataSet:
         names: of the splits; those of `lists`, unless a seed divides them.
         divided: whether a seed decides which picture is in which split.
         background: whether pictures without a label file show no object; they are left out, if not.
+        files: of lists that have one each, which names it in messages.
         notes: what was wrong with each split that was read, repairs and faults.
     """
 
@@ -84,7 +85,7 @@ class DataSet:
         self.lists = tuple(self._pictures)
         self.divided = len(self.lists) == 1 and role_of(self.lists[0]) is None
         self.names = ("train", "val", "test") if self.divided else self.lists
-        self.background = False
+        self.background, self.files = False, dict[str, Path]()
         self.notes: list[Findings] = []
 
     @property
@@ -185,6 +186,7 @@ class DataSet:
     def listed(self, name: str) -> Part:
         """Return what one list of the files names; a format that parses late overrides this."""
         what = f"{printable(self.root)}{f', split {printable(name)}' if name else ''}"
+        what = printable(self.files[name]) if name in self.files else what
         return Part(what, self._pictures[name], self._classes)
 
     def part(self, split: str, seed: int = 0) -> Part:

@@ -32,11 +32,8 @@ def decode_all(
 ) -> dict[os.PathLike, str]:
     """Decode every picture as training will, and tell which cannot be.
 
-    Args:
-        paths: the picture files.
-        workers: child processes; as many as there are processors if None.
-        seconds: a picture that takes longer counts as bad.
-        on_progress: called about ten times a second with the pictures done and their number.
+    A picture that takes longer than `seconds` counts as bad. `on_progress` is called about ten
+    times a second with the pictures done and their number.
 
     Returns:
         What is wrong with each bad picture, one line that names it.

@@ -213,16 +213,10 @@ def _background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     hue = rng.random()
     value = rng.uniform(0.25, 0.9)
-    ends = [
-        np.array(
-            colorsys.hsv_to_rgb(
-                (hue + rng.uniform(-0.1, 0.1)) % 1,
-                rng.uniform(0.05, 0.3),
-                np.clip(value + shift, 0.15, 0.95),
-            )
-        )
-        for shift in rng.uniform(-0.15, 0.15, 2)
-    ]
+    ends = []
+    for shift in rng.uniform(-0.15, 0.15, 2):
+        tint, pale = (hue + rng.uniform(-0.1, 0.1)) % 1, rng.uniform(0.05, 0.3)
+        ends.append(np.array(colorsys.hsv_to_rgb(tint, pale, np.clip(value + shift, 0.15, 0.95))))
     ys, xs = np.mgrid[:height, :width].astype(np.float32) / width
     angle = rng.uniform(0, math.pi)
     along = xs * math.cos(angle) + ys * math.sin(angle)

@@ -62,12 +62,13 @@ def open_folder(
     found = recognition.find_format(source, format)
     if found is None:
         raise recognition.unknown(source, format)
-    opened = found.format.open_source(found.source)
+    kind, source = found
+    opened = kind.open_source(source)
     opened.background = unlabelled == "background"
-    if found.source.litter:
+    if source.litter:
         log.info(
             "%s: %s that macOS leaves behind (._*) passed over",
-            printable(found.source.root), counted(found.source.litter, "file"),
+            printable(source.root), counted(source.litter, "file"),
         )  # fmt: skip
     return opened
 

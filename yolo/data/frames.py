@@ -70,10 +70,7 @@ def on_shown_picture(
 ) -> list[Labelled | None]:
     """Move the boxes of a split onto the pictures as shown, and find out whether they are shares.
 
-    Args:
-        looked_at: what is marked in each picture, and the picture's header.
-        first_pixel: 1 where boxes count pixels from 1 and name the last one inside, else 0.
-        findings: takes repairs and faults.
+    `first_pixel` is 1 where boxes count pixels from 1 and name the last one inside, else 0.
 
     Returns:
         The pictures with their boxes in the same convention; None for one whose boxes lie nobody

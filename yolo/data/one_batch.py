@@ -26,8 +26,7 @@ _TURNED = "boxes[..., [1, 0, 3, 2]]"
 def check_structure(element: Any) -> None:
     """Refuse batches that are built otherwise, such as those of other libraries.
 
-    Args:
-        element: (images, truth), or what was given in its place; arrays, tensors or their specs.
+    What was given may be arrays, tensors or their specs.
 
     Raises:
         ValueError: it is not (images, {"boxes": ..., "classes": ...}), or a shape does not fit.
@@ -86,8 +85,8 @@ def check_batch(images: Any, boxes: Any, classes: Any, num_classes: int, *, pixe
     Args:
         images: (B, H, W, 3).
         boxes: (B, M, 4).
-        classes: (B, M).
-        num_classes: K.
+        classes: (B, M), each below `num_classes`.
+        num_classes: of the model.
         pixels: whether to look at the pictures' values, too, which takes a walk over them.
 
     Raises:
@@ -117,12 +116,9 @@ def _check_classes(classes: np.ndarray, num_classes: int) -> None:
 
 def _check_boxes(boxes: np.ndarray, real: np.ndarray, size: tuple[int, int]) -> None:
     """Refuse boxes (B, M, 4) that are no corners in pictures of (height, width)."""
-    _refuse(
-        boxes,
-        ~np.isfinite(boxes).all(-1),
-        "finite numbers",
-        "boxes[np.isfinite(boxes).all(-1)] for each picture, and the same for its ids",
-    )
+    finite = np.isfinite(boxes).all(-1)
+    write = "boxes[np.isfinite(boxes).all(-1)] for each picture, and the same for its ids"
+    _refuse(boxes, ~finite, "finite numbers", write)
     if not real.any():
         return
     height, width = size
@@ -137,10 +133,8 @@ def _check_boxes(boxes: np.ndarray, real: np.ndarray, size: tuple[int, int]) -> 
     ends = np.array([width, height])
     outside = (boxes[..., :2] >= ends) | (boxes[..., 2:] <= 0)
     far = (boxes[..., :2] < -ends) | (boxes[..., 2:] > 2 * ends)
-    _refuse(
-        boxes, real & (outside | far).any(-1), f"boxes in pictures of {width}x{height}",
-        _remedy(objects, size),
-    )  # fmt: skip
+    expected = f"boxes in pictures of {width}x{height}"
+    _refuse(boxes, real & (outside | far).any(-1), expected, _remedy(objects, size))
 
 
 def _check_order(objects: np.ndarray, size: tuple[int, int]) -> None:
@@ -167,16 +161,14 @@ def _remedy(objects: np.ndarray, size: tuple[int, int]) -> str:
     first, last = objects[:, :2], objects[:, 2:]
     if fits(objects[:, [1, 0, 3, 2]]):
         return f"{_TURNED} if they are y1, x1, y2, x2"
-    if (last >= 0).all() and fits(np.concatenate([first, first + last], 1)):
-        return (
-            "np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1) if they are "
-            "x, y, width, height"
-        )
-    if (last >= 0).all() and fits(np.concatenate([first - last / 2, first + last / 2], 1)):
-        return (
-            "np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + "
-            "boxes[..., 2:] / 2], -1) if they are centre x, centre y, width, height"
-        )
+    start, sides = "boxes[..., :2]", "boxes[..., 2:]"
+    for low, high, written, form in (
+        (first, first + last, f"{start}, {start} + {sides}", "x, y, width, height"),
+        (first - last / 2, first + last / 2, f"{start} - {sides} / 2, {start} + {sides} / 2",
+         "centre x, centre y, width, height"),
+    ):  # fmt: skip
+        if (last >= 0).all() and fits(np.concatenate([low, high], 1)):
+            return f"np.concatenate([{written}], -1) if they are {form}"
     return "boxes as x1, y1, x2, y2 in pixels of the pictures as they are given"
 
 

@@ -83,12 +83,11 @@ class BatchPlan:
         """Return the epoch of a place in that row, and which of `count` pictures is there."""
         per_epoch = self.steps(count) * self.batch_size
         epoch, place = position // per_epoch, position % per_epoch
-        order = tf.stack(
-            [tf.constant(self.seed, tf.int64), epoch * self.batch_size + place // count]
-        )
+        row = epoch * self.batch_size + place // count
         return epoch, tf.random.experimental.index_shuffle(
-            place % count, seed=order, max_index=count - 1
-        )
+            place % count, seed=tf.stack([tf.constant(self.seed, tf.int64), row]),
+            max_index=count - 1,
+        )  # fmt: skip
 
     def is_special(self, epoch: tf.Tensor | int) -> tf.Tensor:
         """Tell whether mosaic and mixup may still occur in an epoch."""
@@ -155,12 +154,9 @@ def training_dataset(
             period = position // (plan.batch_size * BATCHES_PER_SIZE)
             size = sizes[chances([], seed, -1 - period, maxval=len(sizes))]
         image, boxes, classes = draw.if_held(
-            held(position) if ragged else None,
-            index,
-            size,
-            (seed, position),
+            held(position) if ragged else None, index, size, (seed, position),
             plan.is_special(epoch),
-        )
+        )  # fmt: skip
         various = plan.multi_scale or resize == "shorter"
         image.set_shape((None, None, 3) if various else (*image_size, 3))
         return image, {"boxes": boxes, "classes": classes}
@@ -214,14 +210,8 @@ def evaluation_dataset(
 ) -> tf.data.Dataset:
     """Return the pictures once, in order, as prediction sees them: fitted, never varied.
 
-    Args:
-        samples: the pictures.
-        image_size: (height, width) of the network's input.
-        batch_size: pictures in a batch; the last may hold fewer.
-        resize: "letterbox", "stretch" or "shorter".
-        context: as for `training_dataset`. Where several devices share a batch the row of
-            batches has no end: all of them must take the same number of steps, the last one
-            perhaps without a picture.
+    The last batch may hold fewer. Where several devices share a batch, the row of batches has no
+    end: all of them must take the same number of steps, the last one perhaps without a picture.
 
     Returns:
         A dataset of the same elements as `training_dataset`; pictures are those of
@@ -283,13 +273,11 @@ def _batches(
 
     each = tf.autograph.experimental.do_not_convert(each)
     dataset = dataset.map(each, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    if various:  # pictures of one batch may differ in size; the smaller ones are padded
+    if various:
         padding = {"boxes": tf.constant(0.0), "classes": tf.constant(PADDING)}
-        values = (tf.constant(GREY, tf.uint8), padding)
+        values = (tf.constant(GREY, tf.uint8), padding, *([] if held is None else [False]))
         dataset = dataset.padded_batch(
-            batch_size,
-            padding_values=values if held is None else (*values, False),
-            drop_remainder=drop_remainder,
+            batch_size, padding_values=values, drop_remainder=drop_remainder
         )
     else:
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)

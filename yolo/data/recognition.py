@@ -67,11 +67,7 @@ FORMATS = (
 )
 
 
-class Found(NamedTuple):
-    """A format, and the source that is of it."""
-
-    format: Format
-    source: Source
+Found = tuple[Format, Source]  # a format, and the source that is of it
 
 
 def find_format(source: Source, name: str | None = None) -> Found | None:
@@ -108,17 +104,17 @@ def unknown(source: Source, name: str | None = None) -> DatasetError:
 
 
 def _named(name: str) -> Format:
-    for one in FORMATS:
-        if one.name == name:
-            return one
-    names = [one.name for one in FORMATS]
-    raise ConfigError(
-        f"--format {printable(name)}: expected one of {', '.join(names)}{nearest(name, names)}"
-    )
+    formats = {one.name: one for one in FORMATS}
+    if name not in formats:
+        raise ConfigError(
+            f"--format {printable(name)}: expected one of {', '.join(formats)}"
+            f"{nearest(name, formats)}"
+        )
+    return formats[name]
 
 
 def _of(source: Source, formats: tuple[Format, ...]) -> Found | None:
-    return next((Found(one, source) for one in formats if one.recognise(source)), None)
+    return next(((one, source) for one in formats if one.recognise(source)), None)
 
 
 def _below(source: Source, formats: tuple[Format, ...], levels: int) -> Found | None:
@@ -131,7 +127,7 @@ def _below(source: Source, formats: tuple[Format, ...], levels: int) -> Found | 
         if (one := _of(inner, formats) or _below(inner, formats, levels - 1)) is not None:
             found[folder] = one
     if len(found) > 1:
-        places = (one.source.root.relative_to(source.root) for one in found.values())
+        places = (inner.root.relative_to(source.root) for _, inner in found.values())
         raise DatasetError(
             f"{printable(source.root)}: it holds several data sets: "
             f"{short_list(map(printable, places))}: name one"

@@ -118,12 +118,8 @@ class Store:
             data = self._plain_bytes(index)
             left = tf.maximum(start[1] - _BESIDE, 0)
             right = tf.minimum(start[1] + size[1] + _BESIDE, width)
-            wider = tf.image.decode_and_crop_jpeg(
-                data,
-                tf.stack([start[0], left, size[0], right - left]),
-                channels=3,
-                dct_method=_DCT,
-            )
+            window = tf.stack([start[0], left, size[0], right - left])
+            wider = tf.image.decode_and_crop_jpeg(data, window, channels=3, dct_method=_DCT)
             return wider[:, start[1] - left :][:, : size[1]]
 
         def general() -> tf.Tensor:

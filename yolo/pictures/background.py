@@ -33,10 +33,8 @@ def on_background(
 ) -> np.ndarray:
     """Lay a transparent picture on a background.
 
-    Args:
-        image: (height, width, 4) uint8, three colours and alpha.
-        color: a level for each of the three, in their order.
-        premultiplied: whether the colours are multiplied with alpha already.
+    The picture is (height, width, 4) uint8, its colours `premultiplied` with alpha already or not;
+    of the background there is a level for each of the three, in their order.
 
     Returns:
         (height, width, 3) uint8: alpha * colour + (1 - alpha) * background, rounded.

@@ -131,9 +131,6 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 def check_pixels(images: np.ndarray) -> None:
     """Refuse values that are no picture's; of uint8 there are none.
 
-    Args:
-        images: any shape.
-
     Raises:
         ValueError: these are no numbers, not finite, outside 0..255 (a 16-bit picture, or one with
             a mean taken away), or floats of 0..1 or otherwise normalised.
@@ -166,9 +163,6 @@ def check_pixels(images: np.ndarray) -> None:
 
 def check_finite(images: np.ndarray) -> None:
     """Refuse pictures with numbers that are NaN or infinite; integers are none.
-
-    Args:
-        images: any shape.
 
     Raises:
         ValueError: some are not finite.

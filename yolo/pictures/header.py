@@ -45,9 +45,6 @@ class _Unread(Exception):
 def allow_megapixels(count: float) -> None:
     """Set how large a picture may be, for all that this process reads from now on.
 
-    Args:
-        count: millions of pixels, above 0 and up to 1000.
-
     Raises:
         ConfigError: another number.
     """
@@ -121,10 +118,6 @@ def read_header(path: str | os.PathLike) -> Header:
 
 def header_of(data: bytes, path: str | os.PathLike) -> Header:
     """Return the header of a picture whose file was read already.
-
-    Args:
-        data: the file's content.
-        path: names it in messages.
 
     Raises:
         DatasetError: as `read_header`.

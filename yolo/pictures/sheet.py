@@ -12,11 +12,6 @@ _GAP = 6
 def grid(images: list[np.ndarray], columns: int, *, cell: int = 320) -> np.ndarray:
     """Lay pictures out on one sheet, each shrunk to fit a square cell, proportions kept.
 
-    Args:
-        images: pictures (H, W, 3) uint8 of any sizes.
-        columns: pictures per row, at least 1.
-        cell: side of a cell in pixels.
-
     Returns:
         (H, W, 3) uint8: cells grey beside their pictures, each row as low as these allow, white
         where there is no picture and in gaps beside and below; one empty row if there is none.

@@ -38,9 +38,6 @@ def checked_size(
 def check_sides(size: tuple[int, int]) -> None:
     """Refuse a size of the network's input that its coarsest level does not divide.
 
-    Args:
-        size: (height, width).
-
     Raises:
         ValueError: a side is no multiple of 32.
     """

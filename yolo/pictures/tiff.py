@@ -16,9 +16,7 @@ _FORMATS = {2: "signed", 3: "float", 5: "complex signed", 6: "complex float"}
 def read_tags(file: BinaryIO, start: int) -> dict[int, int]:
     """Return the first short or long number of each tag in the first directory.
 
-    Args:
-        file: holds a TIFF, perhaps among other things.
-        start: where it begins.
+    The TIFF begins at `start`, perhaps among other things.
 
     Returns:
         Numbers by tag, and under `NEXT` whether another directory follows. Nothing where no TIFF

@@ -201,7 +201,7 @@ def test_every_format_has_the_same_methods(shapes, tmp_path):
     tfrecords.write_shards(splits, opened_voc.classes, tmp_path / "shards")
     coco = coco_folder(shapes, tmp_path / "coco")
     for name, root in (("voc", shapes), ("shards", tmp_path / "shards"), ("coco", coco)):
-        assert find_format(Source(root)).format.name == name
+        assert find_format(Source(root))[0].name == name
         one = dataset.open_folder(root)
         assert {"train", "val"} <= set(one.names) == set(one.splits()) and not one.divided
         samples = one.read("train", classes=one.classes, keep_faults=True)

@@ -13,19 +13,6 @@ from yolo.training.starting_weights import settle_weights
 from yolo.weights import catalog, download, starts
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_FOCAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("KERAS_FOCAL_OFFLINE")
-    return tmp_path / "cache"
-
-
-def offered(monkeypatch, url, **known):
-    entry = catalog.Entry(url, "test", ("yolov4-tiny",), **known)
-    monkeypatch.setattr(catalog, "CATALOG", {"yolov4-tiny-coco": entry})
-    monkeypatch.setattr(starts, "CATALOG", catalog.CATALOG)
-
-
 def settled(caplog, **given):
     caplog.clear()
     lines = []
@@ -33,9 +20,9 @@ def settled(caplog, **given):
     return config, lines, [record.getMessage() for record in caplog.records if record.levelno > 20]
 
 
-def test_what_can_be_fetched_is_fetched_once_and_said(cache, monkeypatch, caplog):
+def test_what_can_be_fetched_is_fetched_once_and_said(cache, offered, caplog):
     with serving() as (url, kind):
-        offered(monkeypatch, url, size=SIZE, sha256=SHA)
+        offered(url, size=SIZE, sha256=SHA)
         config, (line,), warned = settled(caplog)
         assert config.weights == "yolov4-tiny-coco" and not warned
         assert line.endswith(f"0.7 MB, fetched once from {url}")
@@ -50,15 +37,15 @@ def test_what_can_be_fetched_is_fetched_once_and_said(cache, monkeypatch, caplog
 
 @pytest.mark.parametrize("how", ["offline", "environment", "no server", "other file"])
 def test_what_cannot_be_fetched_is_random_with_one_line_that_says_what_to_bring(
-    how, cache, monkeypatch, caplog
+    how, cache, offered, monkeypatch, caplog
 ):
     with serving() as (url, _):
-        offered(monkeypatch, url, size=SIZE, sha256=SHA if how != "other file" else "0" * 64)
+        offered(url, size=SIZE, sha256=SHA if how != "other file" else "0" * 64)
         if how == "environment":
             monkeypatch.setenv("KERAS_FOCAL_OFFLINE", "1")
         if how == "no server":
             url = "http://127.0.0.1:9/file.bin"
-            offered(monkeypatch, url, size=SIZE, sha256=SHA)
+            offered(url, size=SIZE, sha256=SHA)
         config, _, (warned,) = settled(caplog, offline=how == "offline")
     assert config.weights == "none" and "\n" not in warned
     assert warned.startswith("STARTING FROM RANDOM NUMBERS")

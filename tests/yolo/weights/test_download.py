@@ -178,28 +178,16 @@ def test_no_network_is_one_sentence(path):
 # ------------------------------------------------------------------------------ catalogue
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_FOCAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("KERAS_FOCAL_OFFLINE")
-    return tmp_path / "cache"
-
-
-def offered(monkeypatch, url, **known):
-    entry = catalog.Entry(url, "test", ("yolov4-tiny",), **known)
-    monkeypatch.setitem(catalog.CATALOG, "yolov4-tiny-coco", entry)
-
-
-def test_a_name_is_downloaded_once(cache, monkeypatch):
+def test_a_name_is_downloaded_once(cache, offered):
     with serving() as (url, kind):
-        offered(monkeypatch, url, size=SIZE, sha256=SHA)
+        offered(url, size=SIZE, sha256=SHA)
         found = [catalog.locate("yolov4-tiny-coco") for _ in range(2)]
         assert found == [cache / "file.bin"] * 2 and len(kind.asked) == 1
         found[0].write_bytes(DATA[:9])
         assert catalog.locate("yolov4-tiny-coco").read_bytes() == DATA
 
 
-def test_a_name_opens_a_detector_wherever_weights_are_named(cache, tmp_path, monkeypatch):
+def test_a_name_opens_a_detector_wherever_weights_are_named(cache, tmp_path, offered):
     import yolo
     from yolo.classes import COCO_CLASSES
     from yolo.weights import darknet, loading
@@ -208,7 +196,7 @@ def test_a_name_opens_a_detector_wherever_weights_are_named(cache, tmp_path, mon
     darknet.save(model, tmp_path / "own.weights")
     data = (tmp_path / "own.weights").read_bytes()
     with serving(content=data, path_served="/weights/own.weights") as (url, kind):
-        offered(monkeypatch, url.replace("file.bin", "own.weights"), size=len(data))
+        offered(url.replace("file.bin", "own.weights"), size=len(data))
         found = yolo.load("yolov4-tiny-coco")
         loading.start_from(model, "yolov4-tiny-coco")
     assert found.classes == COCO_CLASSES and len(kind.asked) == 1

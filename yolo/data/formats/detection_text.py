@@ -57,10 +57,9 @@ def read_truth(path: Path) -> tuple[list[Sample], tuple[str, ...]]:
     Raises:
         DatasetError: a line is none; the message names it.
     """
-    files = {}
-    for file in _files(folder_of(path, TRUTH) or path):
-        expected = "class left top right bottom [difficult]"
-        files[file] = list(_lines(file, _objects, expected))
+    expected = "class left top right bottom [difficult]"
+    there = _files(folder_of(path, TRUTH) or path)
+    files = {file: list(_lines(file, _objects, expected)) for file in there}
     marked = [name for lines in files.values() for name, _ in lines]
     classes = tuple(sorted(set(marked)))
     if not classes:

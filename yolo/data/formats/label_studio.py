@@ -40,10 +40,8 @@ def interface(classes: Sequence[str]) -> str:
 def task(picture: str, size: tuple[int, int], found: Detections) -> dict:
     """Return a task: a picture, and what was found in it as a prediction.
 
-    Args:
-        picture: its path below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, with "/".
-        size: (height, width).
-        found: in pixels of the picture; Label Studio takes percent of its sides.
+    The picture is its path below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, with "/"; boxes become
+    percent of its sides.
     """
     height, width = size
     inside = found.clipped(size)

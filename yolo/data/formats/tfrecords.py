@@ -232,14 +232,8 @@ def write_shards(
     `image/object/boxes_xyxy` (half-open pixels, 4 a box), `image/object/class/label` (from 0),
     `image/object/class/text`, `image/object/difficult`, `image/object/truncated` and
     `image/object/is_crowd`.
-
-    Args:
-        splits: split name to its samples.
-        classes: class names.
-        out: the folder; it must not exist, or be empty.
-        shard_bytes: pictures are added to a shard until it is this large.
-        num_shards: the number of shards of each split instead, as far as it has pictures.
-        on_progress: called with the pictures written and their number.
+    Pictures are added to a shard until it has `shard_bytes`, or each split gets `num_shards`, as
+    far as it has pictures.
 
     Returns:
         The number of shards of each split.

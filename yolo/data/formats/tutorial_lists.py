@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from yolo.data.annotated import Labelled, MarkedObject
-from yolo.data.dataset import DataSet, Part
+from yolo.data.dataset import DataSet
 from yolo.data.findings import nearest
 from yolo.data.formats.yolo_config import class_files, read_names
 from yolo.data.pairing import grouped, nfc, stem_and_suffix
@@ -75,28 +74,17 @@ def open_lists(
     from the right, so that the picture's path may hold blanks; `_Names` says how it is found. A
     line with a picture and no boxes is a negative. No line leads out of `root`:
     a list that came with somebody's pictures says nothing about the rest of the disk.
-
-    Args:
-        paths: the list of each split, in UTF-8.
-        classes: class names; a line's class numbers count them from 0.
-        root: the folder that the pictures lie in or below; each list's own, if None.
+    Class numbers count `classes` from 0. The pictures lie in or below `root`, or each list's own
+    folder.
 
     Raises:
         DatasetError: a list is missing or no text; what is wrong with a line shows when it is read.
     """
     lists = {name: Path(path) for name, path in paths.items()}
-    return _Lists(lists, {k: _pictures(path, classes, root) for k, path in lists.items()}, classes)
-
-
-class _Lists(DataSet):
-    """Lists, opened; each of them is named in messages about its split."""
-
-    def __init__(self, paths: Mapping[str, Path], pictures: Mapping, classes: Sequence[str]):
-        super().__init__(next(iter(paths.values())), pictures, classes, "lists of lines")
-        self._paths = paths
-
-    def listed(self, name: str) -> Part:
-        return replace(super().listed(name), what=printable(self._paths[name]))
+    pictures = {name: _pictures(path, classes, root) for name, path in lists.items()}
+    opened = DataSet(next(iter(lists.values())), pictures, classes, "lists of lines")
+    opened.files = lists
+    return opened
 
 
 def _pictures(path: Path, classes: Sequence[str], root: Any) -> list[Labelled]:

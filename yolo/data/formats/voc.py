@@ -186,11 +186,8 @@ class LabelledObject(NamedTuple):
 def annotation_xml(filename: str, size: tuple[int, int], objects: Iterable) -> str:
     """Write an annotation in PASCAL VOC format: pixels counted from 1, the last one inside.
 
-    Args:
-        filename: of the picture, without a folder.
-        size: (height, width) of the picture.
-        objects: what it shows, each with `name`, `box` (half-open pixels, four decimals are
-            kept), `truncated` and `difficult`, as a `LabelledObject` has them.
+    Objects have `name`, `box` (half-open pixels, of which four decimals are kept), `truncated` and
+    `difficult`, as a `LabelledObject` has them.
 
     Returns:
         The XML text.
