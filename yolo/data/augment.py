@@ -82,9 +82,6 @@ def visible_window(
         origin: (k, 2) float64, where the pictures' top left corners come to lie; moved so that
             at least one pixel is seen.
         canvas: (k, 2) float64, height and width of the canvases.
-
-    Returns:
-        The window.
     """
     target = tf.maximum(tf.round(target), 1.0)
     origin = tf.clip_by_value(tf.floor(origin), 1.0 - target, canvas - 1.0)
@@ -206,9 +203,6 @@ def flip(image: tf.Tensor, boxes: tf.Tensor, *, axis: int) -> tuple[tf.Tensor, t
         image: (height, width, 3).
         boxes: (m, 4) float32 xyxy pixels; padding is mirrored too and stays meaningless.
         axis: 0 or 1.
-
-    Returns:
-        The mirrored picture and boxes.
     """
     length = tf.cast(tf.shape(image)[axis], tf.float32)
     x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)

@@ -130,9 +130,6 @@ def examine(
     `decode` decodes the pictures of a list of paths and returns what is wrong with each bad one, as
     `decoding.decode_all` does; without it only headers have been read. The first of the splits is
     the one to train on.
-
-    Returns:
-        The report, without anchors.
     """
     classes = tuple(classes)
     every = [sample for samples in splits.values() for sample in samples]

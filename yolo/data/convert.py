@@ -50,15 +50,11 @@ def convert(
     """Write a data set into a new folder, all of it or nothing.
 
     A picture keeps its name, with a number behind it where another has that name. Its file is
-    linked (a hard link: the same file under two names) where the system can, else copied.
+    linked (a hard link: the same file under two names) where the system can, else copied. The
+    folder must not exist, or be empty; empty splits are left out.
 
     Returns:
         What the format cannot hold, in words, and how often that occurred.
-
-    Raises:
-        ConfigError: `out` holds something, or a split's name cannot name files.
-        DatasetError: a picture cannot be read.
-        YoloError: the folder cannot be written.
     """
     splits = {name: samples for name, samples in splits.items() if samples}
     if to == "tfrecord":

@@ -83,11 +83,7 @@ class Door:
         return data, truth
 
     def validation_checked(self, options: dict) -> dict:
-        """Return the options of `fit` with its `validation_data` looked at.
-
-        Raises:
-            ValueError: see `checked`.
-        """
+        """Return the options of `fit` with its `validation_data` looked at."""
         data = options.get("validation_data")
         if isinstance(data, tuple | list):
             self.checked(*data[:2])
@@ -106,11 +102,7 @@ class Door:
             raise (self.fault or error) from None
 
     def look(self, number: int, element: Any) -> None:
-        """Look at a batch of a pass.
-
-        Raises:
-            ValueError: see `one_batch`.
-        """
+        """Look at a batch of a pass."""
         try:
             self._check_form(element)
             images, truth = element[:2]

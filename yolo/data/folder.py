@@ -79,11 +79,7 @@ def source_of(
     images: str | os.PathLike | None = None,
     classes: Sequence[str] | None = None,
 ) -> Source:
-    """Return what a path names, an archive unpacked; the arguments are those of `open_folder`.
-
-    Raises:
-        DatasetError: there is nothing of that name, or an archive is not taken.
-    """
+    """Return what a path names, an archive unpacked; the arguments are those of `open_folder`."""
     if not Path(path).exists():
         raise DatasetError(f"{printable(path)}: no such folder; expected one of labelled pictures")
     inside = archive.unpacked(path) if archive.is_archive(path) else path
@@ -155,12 +151,7 @@ def open_run(config: TrainConfig) -> DataSet:
 
 
 def open_data(config: TrainConfig) -> TrainingData:
-    """Open and read the pictures that a run's settings name.
-
-    Raises:
-        DatasetError: a folder, list or annotation is missing or faulty, or nothing is labelled.
-        ConfigError: the settings contradict each other.
-    """
+    """Open and read the pictures that a run's settings name."""
     return read_run(open_run(config), config)
 
 
@@ -168,10 +159,6 @@ def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False)
     """Read what a run needs of its data set.
 
     With `keep_faults` repairs and faults stay in its `notes`, as in `DataSet.read`.
-
-    Raises:
-        DatasetError: an annotation is faulty, or nothing is labelled.
-        ConfigError: the class list cannot be read.
     """
     if config.classes and not config.train_list:
         classes = read_classes(config.classes)

@@ -105,22 +105,20 @@ def _boxes(picture: Labelled) -> list[Box]:
 def _shares_known(pictures: Sequence[Labelled], findings: Findings) -> list[Labelled | None]:
     """Return the pictures of a split, marked as in shares where all their boxes lie in 0..1."""
     in_pixels = [picture for picture in pictures if not picture.shares and _boxes(picture)]
-    small = {id(picture) for picture in in_pixels if are_shares(_boxes(picture))}
+    small = [picture for picture in in_pixels if are_shares(_boxes(picture))]
     if not small:
         return list(pictures)
     if are_shares(box for picture in in_pixels for box in _boxes(picture)):
         for picture in in_pixels:
             findings.warn("boxes inside 0..1 read as shares of their pictures", picture.place)
         return [replace(picture, shares=True) for picture in pictures]
-    found: list[Labelled | None] = []
-    for picture in pictures:
-        found.append(None if id(picture) in small else picture)
-        if id(picture) in small:
-            findings.error(
-                f"{picture.place}: all boxes lie inside 0..1, those of other pictures count "
-                "pixels: write all in one unit"
-            )
-    return found
+    for picture in small:
+        findings.error(
+            f"{picture.place}: all boxes lie inside 0..1, those of other pictures count pixels: "
+            "write all in one unit"
+        )
+    left_out = set(map(id, small))
+    return [None if id(picture) in left_out else picture for picture in pictures]
 
 
 def _ways(

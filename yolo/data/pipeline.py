@@ -216,10 +216,6 @@ def evaluation_dataset(
     Returns:
         A dataset of the same elements as `training_dataset`; pictures are those of
         `yolo.pictures.fit.fit_image` within two grey levels, boxes those of its `Fit`.
-
-    Raises:
-        DatasetError: there are no samples, or a picture does not have its sample's size.
-        ConfigError: `resize` makes no sense.
     """
     store = Store(samples, resize=resize)
     draw = Augmenter(store, NOT_AUGMENTED)

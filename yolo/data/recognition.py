@@ -39,7 +39,8 @@ class Format(NamedTuple):
         name: as `--format` takes it.
         layout: what a data set of it holds, for messages.
         recognise: tells whether a source is of it, by names and by the first bytes of a few files.
-        open_source: opens a source that is; what else is wrong shows then, as a `DatasetError`.
+        open_source: opens a source that is. A `DatasetError` says what is wrong with the files that
+            describe the data set; what is wrong with a picture or an object shows when it is read.
     """
 
     name: str
@@ -77,10 +78,6 @@ def find_format(source: Source, name: str | None = None) -> Found | None:
 
     Returns:
         The format and what it is to open, None if there is none.
-
-    Raises:
-        DatasetError: several data sets lie there.
-        ConfigError: no format has this name.
     """
     formats = FORMATS if name is None else (_named(name),)
     if source.file is not None:

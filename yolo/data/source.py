@@ -203,20 +203,17 @@ class Source:
                         "name the folder of the data set itself"
                     )
                 name = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.name.startswith(LITTER):
-                    self.litter += 1
-                elif entry.name in _LITTER:
-                    continue
-                elif _is_folder(entry):
-                    if not entry.name.startswith(".") and self._goes_down(entry, name, seen):
-                        stack.append(name)
-                        folders.add(name)
-                else:
+                if entry.name in _LITTER or entry.name.startswith(LITTER):
+                    self.litter += entry.name not in _LITTER
+                elif not _is_folder(entry):
                     if entry.is_symlink():
                         self._links.add(name)
                     elif not entry.is_file():
                         self._odd.append(name)
                     yield name
+                elif not entry.name.startswith(".") and self._goes_down(entry, name, seen):
+                    stack.append(name)
+                    folders.add(name)
 
     def _entries(self, folder: str) -> list[os.DirEntry]:
         try:

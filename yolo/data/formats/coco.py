@@ -56,9 +56,6 @@ def open_source(source: Source) -> CocoFiles:
     instances files at the top and one folder below: <split>/_annotations.coco.json of Roboflow,
     result.json of Label Studio, labels.json of FiftyOne. The pictures are looked for beside the
     file, in folders called after the split, in images/ and data/, and by their names everywhere.
-
-    Raises:
-        DatasetError: two files describe one split.
     """
     names = [source.named] if source.file is not None else _names(source)
     files = dict[str, _File]()
@@ -148,11 +145,7 @@ class CocoFiles(DataSet):
         return tuple(dict.fromkeys(name for names in every for name in names))
 
     def listed(self, name: str) -> Part:
-        """Return a split as its file describes it.
-
-        Raises:
-            DatasetError: the file is missing or is no instances JSON.
-        """
+        """Return a split as its file describes it."""
         part = self._parsed(name)
         if self._source.file is not None:  # others may name what lies around
             return part

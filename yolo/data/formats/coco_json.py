@@ -26,9 +26,6 @@ def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
     """Return what an instances file says of its pictures.
 
     Pictures are looked for in the folders given, the likeliest first, relative names.
-
-    Raises:
-        DatasetError: it is no instances JSON.
     """
     data, file, faults = read_instances(path, labelled=False), printable(path), list[str]()
     unlabelled = "annotations" not in data  # as COCO's own files of test pictures

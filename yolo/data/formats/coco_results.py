@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,27 +68,24 @@ def read_results(path: str | os.PathLike) -> list[dict]:
     if not isinstance(found, list):
         raise DatasetError(f"{file}: expected a JSON list of results, received an object.")
     for i, entry in enumerate(found):
-        if not isinstance(entry, dict) or not entry.keys() >= _WANTED:
-            raise DatasetError(
-                f"{file}: result {i} lacks one of {', '.join(sorted(_WANTED))}. "
-                f"Received: {str(entry)[:80]}"
-            )
-        if not are_numbers(entry["bbox"], 4) or not are_numbers([entry["score"]], 1):
-            raise DatasetError(
-                f"{file}: result {i}: bbox {shortened(entry['bbox'])}, score "
-                f"{shortened(entry['score'])}; expected four numbers and one."
-            )
-        if min(entry["bbox"][2:]) < 0:
-            raise DatasetError(
-                f"{file}: result {i}: bbox {shortened(entry['bbox'])}; expected x, y, width and "
-                "height"
-            )
-        for name in ("image_id", "category_id"):
-            if not isinstance(entry[name], int | float | str):
-                raise DatasetError(
-                    f"{file}: result {i} has {name} {shortened(entry[name])}; expected a number."
-                )
+        if wrong := _wrong(entry):
+            raise DatasetError(f"{file}: result {i}{wrong}")
     return found
+
+
+def _wrong(entry: Any) -> str:
+    """Return what is wrong with an entry of a results file, "" if nothing is."""
+    if not isinstance(entry, dict) or not entry.keys() >= _WANTED:
+        return f" lacks one of {', '.join(sorted(_WANTED))}. Received: {str(entry)[:80]}"
+    box, score = entry["bbox"], entry["score"]
+    if not are_numbers(box, 4) or not are_numbers([score], 1):
+        return f": bbox {shortened(box)}, score {shortened(score)}; expected four numbers and one."
+    if min(box[2:]) < 0:
+        return f": bbox {shortened(box)}; expected x, y, width and height"
+    for name in ("image_id", "category_id"):
+        if not isinstance(entry[name], int | float | str):
+            return f" has {name} {shortened(entry[name])}; expected a number."
+    return ""
 
 
 def are_numbers(values: object, count: int) -> bool:

@@ -50,9 +50,6 @@ def open_source(source: Source) -> DataSet:
 
     Of polygons and rotated boxes the upright box around them is taken. Classes come in the order of
     the task's labels, and splits are the task's subsets.
-
-    Raises:
-        DatasetError: the file is no such XML. What is wrong with a shape shows when it is used.
     """
     path = source.own_path(_file(source) or source.named or NAME)
     root, lines = read_xml(path, "annotations", pictures=PICTURES)

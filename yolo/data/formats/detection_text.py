@@ -39,12 +39,11 @@ def is_truth(path: Path) -> bool:
     folder = folder_of(path, TRUTH)
     if folder is None:
         return False
-    found = []
-    for file in _files(folder)[:_LOOKED_AT]:
-        try:
-            found += [_objects(line) for line in read_lines_of(file) if line.strip()]
-        except DatasetError:
-            return False
+    try:
+        lines = [line for file in _files(folder)[:_LOOKED_AT] for line in read_lines_of(file)]
+    except DatasetError:
+        return False
+    found = [_objects(line) for line in lines if line.strip()]
     return bool(found) and all(found) and any(one and max(one[1]) > 1 for one in found)
 
 
@@ -53,9 +52,6 @@ def read_truth(path: Path) -> tuple[list[Sample], tuple[str, ...]]:
 
     Returns:
         One sample a file, in the order of their names, and the class names, sorted.
-
-    Raises:
-        DatasetError: a line is none; the message names it.
     """
     expected = "class left top right bottom [difficult]"
     there = _files(folder_of(path, TRUTH) or path)

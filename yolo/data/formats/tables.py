@@ -75,10 +75,6 @@ def open_source(source: Source) -> DataSet:
     Boxes are taken as they stand, in half-open pixels; those of Open Images are shares. A picture
     without a box in its line is background; regions of Open Images that hold a group are ignored.
     Of a table of Open Images the pictures that lie there are taken: it describes all of them.
-
-    Raises:
-        DatasetError: two tables describe one split, or a list of classes makes no sense. What is
-            wrong with a line shows when it is used.
     """
     classes, names = _classes(source), _open_images_names(source)
     splits, kinds = dict[str, list[Labelled]](), set()

@@ -92,12 +92,7 @@ class Shards(DataSet):
             raise DatasetError(f"{place}: makes no sense ({what}): {MEND}") from None
 
     def part(self, split: str, seed: int = 0) -> Part:
-        """Return the pictures of a split as samples, in the order in which they were written.
-
-        Raises:
-            DatasetError: the index says what cannot be, or a picture is larger than
-                `pictures.header.allow_megapixels` lets it be.
-        """
+        """Return the pictures of a split as samples, in the order in which they were written."""
         with self._sense():
             samples = self._written(self._splits[split], self._shards[split])
         return Part(f"{printable(self.root)}, split {split}", samples, self._classes)
@@ -237,11 +232,6 @@ def write_shards(
 
     Returns:
         The number of shards of each split.
-
-    Raises:
-        ConfigError: `out` holds something, or a split's name cannot name files.
-        DatasetError: a picture cannot be read.
-        YoloError: the folder cannot be written.
     """
     for name in splits:
         if not SHARD_NAME.fullmatch(f"{name}-00000-of-00001.tfrecord"):

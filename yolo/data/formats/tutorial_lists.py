@@ -31,11 +31,7 @@ def recognise(source: Source) -> bool:
 
 
 def open_source(source: Source) -> DataSet:
-    """Open the list that was named, or those of a folder: 2007_train.txt, 2007_val.txt.
-
-    Raises:
-        DatasetError: a list cannot be read, or nothing says what its class numbers mean.
-    """
+    """Open the list that was named, or those of a folder: 2007_train.txt, 2007_val.txt."""
     names = [source.named] if source.file is not None else _list_files(source)
     paths = {stem_and_suffix(name)[0].rpartition("_")[2]: source.path(name) for name in names}
     if len(paths) < len(names):  # 2007_train.txt and 2012_train.txt
@@ -76,9 +72,6 @@ def open_lists(
     a list that came with somebody's pictures says nothing about the rest of the disk.
     Class numbers count `classes` from 0. The pictures lie in or below `root`, or each list's own
     folder.
-
-    Raises:
-        DatasetError: a list is missing or no text; what is wrong with a line shows when it is read.
     """
     lists = {name: Path(path) for name, path in paths.items()}
     pictures = {name: _pictures(path, classes, root) for name, path in lists.items()}

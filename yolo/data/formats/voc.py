@@ -39,12 +39,7 @@ LEAST_SIDE = 1.001  # pixels; a box of one would begin and end at the same coord
 
 
 def open_source(source: Source) -> VocFolder:
-    """Open a folder in VOC format, whatever the tool; `voc_layout.recognise` tells whether it is.
-
-    Raises:
-        DatasetError: there is no place for pictures, or a list cannot be read. What is wrong with
-            an annotation shows when it is used.
-    """
+    """Open a folder in VOC format, whatever tool wrote it."""
     return VocFolder(source)
 
 
@@ -121,12 +116,10 @@ class VocFolder(DataSet):
             return int(choice)
         if self._first is None:
             # What lies around a rotated box or a polygon tells nothing.
-            boxes = [
-                (name, item.box) for name, item in self._objects() if item.box and not item.repair
-            ]
-            if are_shares(box for _, box in boxes):
-                boxes = []
-            there = [name for name, box in boxes if any(0 <= n < 1 for n in box[:2])]
+            known = ((name, one) for name, one in self._objects() if one.box and not one.repair)
+            boxes = [(name, one.box) for name, one in known]
+            shares = are_shares(box for _, box in boxes)
+            there = [n for n, box in boxes if not shares and any(0 <= c < 1 for c in box[:2])]
             self._first = int(not there)
             if there:
                 log.info(

@@ -88,11 +88,7 @@ def is_annotation(source: Source, name: str) -> bool:
 
 
 def find_layout(source: Source) -> Layout:
-    """Find the annotations below a folder, their pictures, and the lists.
-
-    Raises:
-        DatasetError: there are annotations, but no place for pictures, or a list cannot be read.
-    """
+    """Find the annotations below a folder, their pictures, and the lists."""
     pictures = source.pictures
     if not len(pictures) and not any(n.lower() in PICTURE_FOLDERS for n in source.folders):
         raise DatasetError(
@@ -171,9 +167,6 @@ def read_lists(source: Source, members: Collection[str]) -> tuple[dict[str, list
     Lists of single classes (`dog_train.txt`, lines "0001 -1") are passed over, or joined where
     there are no others. A list that names nothing is none.
     A line that means none of the members is given as it stands.
-
-    Raises:
-        DatasetError: a list cannot be read.
     """
     paths = _list_files(source)
     lines = {

@@ -76,11 +76,7 @@ def find_config(source: Source) -> str | None:
 
 
 def read_config(source: Source) -> YoloConfig:
-    """Read what describes a data set.
-
-    Raises:
-        DatasetError: a file makes no sense; the message names it.
-    """
+    """Read what describes a data set."""
     name, config = find_config(source), YoloConfig("YOLO labels", *_class_names(source))
     if name is None:
         return replace(config, splits={n.rpartition("/")[2][:-4]: [n] for n in _lists(source)})
@@ -216,11 +212,7 @@ def _class_names(source: Source) -> tuple[tuple[str, ...] | None, str]:
 
 
 def read_names(source: Source, name: str) -> tuple[str, ...]:
-    """Read a list of class names that lies in a data set, one a line.
-
-    Raises:
-        DatasetError: it cannot be read, is empty, or has a name twice.
-    """
+    """Read a list of class names that lies in a data set, one a line."""
     lines = read_lines_of(source.own_path(name), max_bytes=MAX_BYTES)
     return _checked_names([line.strip() for line in lines if line.strip()], source.path(name))
 

@@ -64,10 +64,6 @@ def open_source(source: Source) -> DataSet:
     train/images/. A label file belongs to its picture by their names, `pairing` says how. Of
     polygons and rotated boxes the smallest upright box around them is taken, and their number is
     said once.
-
-    Raises:
-        DatasetError: what describes the data set makes no sense. What is wrong with a line shows
-            when it is used.
     """
     config = yolo_config.read_config(source)
     if not len(source.pictures):
