@@ -29,15 +29,11 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         raise ConfigError("name the data set to convert: --data DIR")
     if args.to == "tfrecord":
         terminal.import_tensorflow_quietly(verbose=args.verbose)
-    from yolo.classes import read_classes
     from yolo.data import folder
     from yolo.data.convert import convert
 
     opened = folder.open_run(config)
-    if config.classes and not config.train_list:
-        classes = read_classes(config.classes)
-    else:
-        classes = opened.classes
+    classes = folder.classes_of(opened, config)
     splits = {
         name: opened.read(
             name, classes=classes, seed=config.seed, only_classes=config.only_classes,

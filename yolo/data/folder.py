@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from yolo.classes import read_classes
 from yolo.data import archive, demo, recognition
@@ -73,17 +74,11 @@ def open_folder(
     return opened
 
 
-def source_of(
-    path: str | os.PathLike,
-    *,
-    images: str | os.PathLike | None = None,
-    classes: Sequence[str] | None = None,
-) -> Source:
-    """Return what a path names, an archive unpacked; the arguments are those of `open_folder`."""
+def source_of(path: str | os.PathLike, **named: Any) -> Source:
+    """Return what a path names, an archive unpacked; the rest is what `Source` takes."""
     if not Path(path).exists():
         raise DatasetError(f"{printable(path)}: no such folder; expected one of labelled pictures")
-    inside = archive.unpacked(path) if archive.is_archive(path) else path
-    return Source(inside, images=images, classes=classes)
+    return Source(archive.unpacked(path) if archive.is_archive(path) else path, **named)
 
 
 @dataclass(frozen=True)
@@ -155,15 +150,18 @@ def open_data(config: TrainConfig) -> TrainingData:
     return read_run(open_run(config), config)
 
 
+def classes_of(opened: DataSet, config: TrainConfig) -> tuple[str, ...]:
+    """Return the class names of a run: those that were given, else those of its data set."""
+    given = config.classes if not config.train_list else None
+    return read_classes(given) if given else opened.classes
+
+
 def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False) -> TrainingData:
     """Read what a run needs of its data set.
 
     With `keep_faults` repairs and faults stay in its `notes`, as in `DataSet.read`.
     """
-    if config.classes and not config.train_list:
-        classes = read_classes(config.classes)
-    else:
-        classes = opened.classes
+    classes = classes_of(opened, config)
     if not config.classes:
         log.info("classes found in the annotations: %s", ", ".join(classes))
     source = config.data or config.train_list
