@@ -119,7 +119,7 @@ def batch_of(batch: int, side: int):
 def _multiply_adds(model, side: int) -> float:
     import keras
 
-    from yolo.cli.models import multiply_adds
+    from yolo.export.graph import multiply_adds
 
     if keras.backend.backend() != "tensorflow":
         return 0.0

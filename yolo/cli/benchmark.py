@@ -13,9 +13,9 @@ def print_benchmark(model, found: list[Path | int], settings: dict, screen) -> i
     import numpy as np
 
     from yolo.inference import benchmark
-    from yolo.inference.sources import is_video
+    from yolo.inference.sources import pictures_among
 
-    paths = [source for source in found if not isinstance(source, int) and not is_video(source)]
+    paths = pictures_among(found)
     if not paths:
         raise ConfigError("--benchmark times pictures; name one at least")
     settings = {**settings, "batch_size": min(settings["batch_size"], len(paths))}

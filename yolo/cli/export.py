@@ -164,7 +164,7 @@ def data_pictures(
 
     if recognition.find_format(folder.source_of(data)) is None:
         found = sources.find_sources([data])
-        return [one for one in found if not isinstance(one, int) and not sources.is_video(one)]
+        return [*sources.pictures_among(found)]
     opened = folder.open_folder(data)
     if find_split(split, (*opened.lists, *opened.names)) is None:
         split = next((name for name in opened.names if name.startswith("train")), opened.names[0])

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from yolo.cli.option_values import Parser, count, image_size, make_parser
 from yolo.errors import ConfigError
 from yolo.system import signals, terminal
-
-if TYPE_CHECKING:
-    import keras
 
 
 def parser() -> Parser:
@@ -49,6 +44,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
 
 def _show_built(names: list[str], args, screen: terminal.Screen) -> None:
     """Show the models that are built here from their name or their cfg."""
+    from yolo.export.graph import multiply_adds
     from yolo.zoo import build
 
     classes = [f"class {number}" for number in range(1, args.num_classes + 1)]
@@ -99,43 +95,3 @@ def _weights_of(model: str) -> str:
     from yolo.weights.catalog import CATALOG
 
     return ", ".join(key for key, entry in CATALOG.items() if model in entry.models)
-
-
-def multiply_adds(network: keras.Model, image_size: tuple[int, int]) -> int:
-    """Count the multiply-adds of all convolutions of a network for one picture.
-
-    Convolutions are nearly all there is; additions of biases, normalisation (which is folded
-    into them for use) and activations are left out, as is usual. One multiply-add is two FLOPs.
-
-    Raises:
-        ConfigError: the backend is not TensorFlow.
-
-    Example:
-        >>> import keras
-        >>> picture = keras.Input((None, None, 3))
-        >>> network = keras.Model(picture, keras.layers.Conv2D(8, 3, padding="same")(picture))
-        >>> multiply_adds(network, (4, 6)) == 4 * 6 * 3 * 3 * 3 * 8
-        True
-    """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise ConfigError("multiply-adds are counted in a TensorFlow graph; set KERAS_BACKEND")
-    import tensorflow as tf
-
-    from yolo.export.graph import functions_inlined
-
-    shape = tf.TensorSpec((1, *image_size, 3), "float32")
-    with functions_inlined():
-        function = tf.function(lambda picture: network(picture, training=False))
-        operations = function.get_concrete_function(shape).graph.get_operations()
-    return sum(_of_one(operation) for operation in operations)
-
-
-def _of_one(operation) -> int:
-    """Return the multiply-adds of a convolution, 0 for anything else."""
-    if operation.type not in ("Conv2D", "DepthwiseConv2dNative"):
-        return 0
-    # At each place of the map, (1, h, w, c), every value of the kernel is used once.
-    height, width = operation.outputs[0].shape[1:3]
-    return height * width * operation.inputs[1].shape.num_elements()

@@ -128,7 +128,7 @@ def _refuse_on_cluster(args, found: list[Path | int]) -> None:
     for name in ("show", "benchmark"):
         if getattr(args, name):
             raise ConfigError(f"--{name} does not go with --engine ray")
-    if any(isinstance(one, int) or is_video(one) for one in found):
+    if any(map(is_video, found)):
         raise ConfigError("--engine ray looks at pictures; leave it out for videos and cameras")
 
 
@@ -171,9 +171,9 @@ class _Run:
 
     def look_at(self, found: list[Path | int]) -> None:
         """Go through all pictures, then all videos and cameras, until told to end."""
-        from yolo.inference.sources import is_video
+        from yolo.inference.sources import is_video, pictures_among
 
-        pictures = [s for s in found if not isinstance(s, int) and not is_video(s)]
+        pictures = pictures_among(found)
         # Drawn pictures never take the name of one that is read.
         self.names |= {path.name.lower() for path in found if _is_in(path, self.out)}
         if pictures and not self._pictures(pictures):
@@ -181,7 +181,7 @@ class _Run:
         for source in found:
             if self.ended():
                 return
-            if isinstance(source, int) or is_video(source):
+            if is_video(source):
                 try:
                     if not self._video(source):
                         return
@@ -321,7 +321,7 @@ class _Run:
         for writer in self.writers[1:]:
             self.screen.write(f"written: {writer.path}")
         if self.failed:
-            videos = any(isinstance(one, int) or is_video(one) for one in self.failed)
+            videos = any(map(is_video, self.failed))
             failed = terminal.counted(len(self.failed), "source" if videos else "picture")
             self.screen.write(f"{failed} left out, not readable")
 

@@ -1,4 +1,4 @@
-"""The graph that is exported: float32, from pictures to named boxes and scores."""
+"""The graph that is exported: float32, from pictures to named boxes and scores; what it costs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from yolo.detector import Detector
+from yolo.errors import ConfigError
 from yolo.export.info import IMAGES
 from yolo.models.thresholds import Thresholds
 
@@ -143,3 +144,37 @@ def _best_classes(raw, boxes, scores, count):
     labels = tf.argmax(raw["scores"], axis=-1, output_type=tf.int32)  # (batch, N)
     kept = tf.range(tf.shape(rows)[1])[None] < count[:, None]
     return tf.where(kept, tf.gather(labels, rows, batch_dims=1), 0)
+
+
+def multiply_adds(network: keras.Model, image_size: tuple[int, int]) -> int:
+    """Count the multiply-adds of all convolutions of a network for one picture.
+
+    Convolutions are nearly all there is; additions of biases, normalisation (which is folded
+    into them for use) and activations are left out, as is usual. One multiply-add is two FLOPs.
+
+    Raises:
+        ConfigError: the backend is not TensorFlow.
+
+    Example:
+        >>> import keras
+        >>> picture = keras.Input((None, None, 3))
+        >>> network = keras.Model(picture, keras.layers.Conv2D(8, 3, padding="same")(picture))
+        >>> multiply_adds(network, (4, 6)) == 4 * 6 * 3 * 3 * 3 * 8
+        True
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError("multiply-adds are counted in a TensorFlow graph; set KERAS_BACKEND")
+    shape = tf.TensorSpec((1, *image_size, 3), "float32")
+    with functions_inlined():
+        function = tf.function(lambda picture: network(picture, training=False))
+        operations = function.get_concrete_function(shape).graph.get_operations()
+    return sum(_multiply_adds_of(operation) for operation in operations)
+
+
+def _multiply_adds_of(operation) -> int:
+    """Return the multiply-adds of a convolution, 0 for anything else."""
+    if operation.type not in ("Conv2D", "DepthwiseConv2dNative"):
+        return 0
+    # At each place of the map, (1, h, w, c), every value of the kernel is used once.
+    height, width = operation.outputs[0].shape[1:3]
+    return height * width * operation.inputs[1].shape.num_elements()

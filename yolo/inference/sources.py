@@ -6,7 +6,7 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -59,9 +59,14 @@ def find_sources(arguments: list[str]) -> list[Path | int]:
     return list(found.values())
 
 
-def is_video(path: Path) -> bool:
-    """Tell whether a file is taken as a video, by its suffix."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
+def is_video(source: Path | int) -> bool:
+    """Tell whether a source is a camera, or a file that is taken as a video by its suffix."""
+    return isinstance(source, int) or source.suffix.lower() in VIDEO_SUFFIXES
+
+
+def pictures_among(found: Iterable[Path | int]) -> list[Path]:
+    """Return the pictures of what `find_sources` found."""
+    return [one for one in found if not isinstance(one, int) and not is_video(one)]
 
 
 def _without_scheme(argument: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.yolo.models.darknet_cfg.cfgs import MINI
 from yolo import cli
-from yolo.cli.models import multiply_adds
+from yolo.export.graph import multiply_adds
 from yolo.zoo import build
 
 

@@ -116,8 +116,7 @@ class VocFolder(DataSet):
             return int(choice)
         if self._first is None:
             # What lies around a rotated box or a polygon tells nothing.
-            known = ((name, one) for name, one in self._objects() if one.box and not one.repair)
-            boxes = [(name, one.box) for name, one in known]
+            boxes = [(name, one.box) for name, one in self._objects() if one.box and not one.repair]
             shares = are_shares(box for _, box in boxes)
             there = [n for n, box in boxes if not shares and any(0 <= c < 1 for c in box[:2])]
             self._first = int(not there)
