@@ -79,17 +79,13 @@ def _is_complete(folder: Path, about: str, lists: dict[str, list[str]]) -> bool:
     try:
         if (folder / "README.txt").read_text(encoding="utf-8") != about:
             return False
-        annotations = {p.name for p in (folder / "Annotations").iterdir()}
-        pictures = {p.name for p in (folder / "JPEGImages").iterdir()}
-        listed = {p.name for p in (folder / "ImageSets" / "Main").iterdir()}
     except OSError:
         return False
-    stems = lists["trainval"] + lists["test"]
-    return (
-        annotations.issuperset(f"{s}.xml" for s in stems)
-        and pictures.issuperset(f"{s}.jpg" for s in stems)
-        and listed.issuperset(f"{split}.txt" for split in lists)
-    )
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    wanted = {f"ImageSets/Main/{split}.txt" for split in lists}
+    for stem in lists["trainval"] + lists["test"]:
+        wanted |= {f"Annotations/{stem}.xml", f"JPEGImages/{stem}.jpg"}
+    return wanted <= there
 
 
 def _set_aside(folder: Path) -> None:

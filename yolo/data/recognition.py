@@ -53,7 +53,7 @@ class Format(NamedTuple):
 FORMATS = (
     Format("shards", "shards.json", tfrecords.recognise, lambda s: tfrecords.Shards(s.root)),
     Format("coco", "annotations/instances_*.json", coco.recognise, coco.open_source),
-    Format("voc", "Annotations/*.xml and JPEGImages/*.jpg", voc_layout.recognise, voc.open_source),
+    Format("voc", "Annotations/*.xml and JPEGImages/*.jpg", voc_layout.recognise, voc.VocFolder),
     Format("cvat", "annotations.xml of CVAT", cvat.recognise, cvat.open_source),
     Format(
         "lists",

@@ -150,7 +150,8 @@ class CocoFiles(DataSet):
         if self._source.file is not None:  # others may name what lies around
             return part
         if name not in self._unnamed:
-            alone = all(_is_of(name, folder) for folder in folders_of(self._source, part.pictures))
+            folders = folders_of(self._source, part.pictures)
+            alone = all(find_split(name, folder.split("/")) for folder in folders)
             splits = (name,) if alone else self.lists
             self._unnamed |= unnamed(
                 self._source, {split: self._parsed(split).pictures for split in splits}
@@ -160,10 +161,8 @@ class CocoFiles(DataSet):
     def _parsed(self, name: str) -> Part:
         if name not in self._parts:
             file = self._files[name]
-            if fault := self._source.leads_out(file.name):
-                raise DatasetError(fault)
-            path = self._source.path(file.name)
-            self._parts[name] = parsed(path, self._source.pictures, file.folders)
+            path, pictures = self._source.own_path(file.name), self._source.pictures
+            self._parts[name] = parsed(path, pictures, file.folders)
         return self._parts[name]
 
     def file(self, name: str) -> Path:
@@ -184,14 +183,6 @@ def _missing(classes: Sequence[str], names: Sequence[str]) -> list[str]:
     """Return the classes that are not among names, by either name of COCO's."""
     known = {common_name(name) for name in names}
     return [n for n in classes if common_name(n) not in known and n not in UNUSED_NAMES]
-
-
-def _is_of(split: str, folder: str) -> bool:
-    """Tell whether a folder holds the pictures of a split alone, by its name."""
-    return any(
-        one == split or (role_of(one) and role_of(one) == role_of(split))
-        for one in folder.split("/")
-    )
 
 
 # --------------------------------------------------------------------------------- to write

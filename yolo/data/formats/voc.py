@@ -38,13 +38,8 @@ LEAST_SIDE = 1.001  # pixels; a box of one would begin and end at the same coord
 # ---------------------------------------------------------------------------------- to read
 
 
-def open_source(source: Source) -> VocFolder:
-    """Open a folder in VOC format, whatever tool wrote it."""
-    return VocFolder(source)
-
-
 class VocFolder(DataSet):
-    """A folder in VOC format, opened.
+    """A folder in VOC format, whatever tool wrote it, opened.
 
     Without lists in ImageSets/Main or folders called train, valid and test a seed divides the
     pictures. Annotation and picture belong together by their names: <filename>, <folder> and
@@ -55,8 +50,8 @@ class VocFolder(DataSet):
     size_note = "<size> is not the picture's, whose own is used"
 
     def __init__(self, source: Source):
-        self._source, self._layout = source, find_layout(source)
-        members, lists, note = self._layout
+        self._source, (members, lists, note) = source, find_layout(source)
+        self._members = members
         self._annotations = {
             key: self._parsed(one.annotation) for key, one in members.items() if one.annotation
         }
@@ -80,9 +75,9 @@ class VocFolder(DataSet):
 
     def _labelled(self, key: str) -> Labelled:
         """Return what is known of an id; a list can name nothing but what the folders hold."""
-        name, pictures, others = self._layout.members.get(key, Member(None, ()))
+        name, pictures, others = self._members.get(key, Member(None, ()))
         places, fault, leads_out, path = self._source.pictures, "", "", None
-        wanted = printable(self._source.text_path(name or f"{self._layout.folder}{key}.xml"))
+        wanted = printable(self._source.text_path(name or self._usual_name(key)))
         if pictures:
             path, leads_out = places.path(pictures[0]), places.source.leads_out(pictures[0])
         elif name is None:
@@ -105,6 +100,12 @@ class VocFolder(DataSet):
             faults=(fault, *found.faults, leads_out),
             unlabelled=name is None and path is not None,
         )  # fmt: skip
+
+    def _usual_name(self, key: str) -> str:
+        """Return where the annotation that a list names in vain should lie."""
+        others = (one.annotation for one in self._members.values() if one.annotation)
+        folder, slash, _ = next(others, "Annotations/").rpartition("/")
+        return f"{folder}{slash}{key}.xml"
 
     def _objects(self) -> Iterable[tuple[str, MarkedObject]]:
         """Return every object that can be read, with the stem of its annotation."""

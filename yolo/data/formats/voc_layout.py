@@ -45,28 +45,6 @@ class Member(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-class Layout(NamedTuple):
-    """What lies where.
-
-    Args:
-        members: by id, the name of annotation and picture without suffix and without the folders
-            that every data set has: "0001", or "cam1/0001" in subfolders.
-        lists: ids in the order of each list; {} where nothing says what is for training.
-        note: what the kind of the data set has to say of the lists, or "".
-    """
-
-    members: dict[str, Member]
-    lists: dict[str, list[str]]
-    note: str
-
-    @property
-    def folder(self) -> str:
-        """Where an annotation that a list names should lie, relative, with "/" behind."""
-        names = (one.annotation for one in self.members.values() if one.annotation)
-        folder = next(names, "Annotations/").rpartition("/")[0]
-        return f"{folder}/" if folder else ""
-
-
 def recognise(source: Source) -> bool:
     """Tell whether a folder holds annotations in VOC format: by their folder, or by content."""
     if source.file:
@@ -87,8 +65,14 @@ def is_annotation(source: Source, name: str) -> bool:
     return re.search(rb"[<:]annotation[\s>/]", head) is not None
 
 
-def find_layout(source: Source) -> Layout:
-    """Find the annotations below a folder, their pictures, and the lists."""
+def find_layout(source: Source) -> tuple[dict[str, Member], dict[str, list[str]], str]:
+    """Find the annotations below a folder, their pictures, and the lists.
+
+    Returns:
+        The members by id, the name of annotation and picture without suffix and without the folders
+        that every data set has, "0001", or "cam1/0001" in subfolders; the ids in each list, in its
+        order, {} where nothing says what is for training; and what there is to say of the lists.
+    """
     pictures = source.pictures
     if not len(pictures) and not any(n.lower() in PICTURE_FOLDERS for n in source.folders):
         raise DatasetError(
@@ -111,7 +95,7 @@ def find_layout(source: Source) -> Layout:
         if name not in labelled:
             members[_free_id(name, members)] = Member(None, (name,))
     lists, note = read_lists(source, members)
-    return Layout(members, lists or _split_folders(members), note and f" ({note})")
+    return members, lists or _split_folders(members), note and f" ({note})"
 
 
 def _above(name: str) -> str:

@@ -16,7 +16,7 @@ from yolo.data.dataset import DataSet, Part
 from yolo.data.findings import short_list
 from yolo.data.formats import yolo_config
 from yolo.data.formats.yolo_config import YoloConfig
-from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, pair
+from yolo.data.pairing import LABEL_FOLDERS, PICTURE_FOLDERS, grouped, pair
 from yolo.data.sample import Named
 from yolo.data.source import Source
 from yolo.data.split_names import role_of
@@ -235,11 +235,9 @@ def _listed(source: Source, name: str) -> Iterable[str | Labelled]:
 
 def _by_folder(source: Source) -> dict[str, list]:
     """Return the pictures in splits, where folders are called so; else all of them as one."""
-    found: dict[str, list] = {}
-    for name in source.pictures.names:
-        folders = name.split("/")[:-1]
-        split = next((folder for folder in folders if role_of(folder)), "")
-        found.setdefault(split, []).append(name)
+    found = grouped(
+        source.pictures.names, lambda name: next(filter(role_of, name.split("/")[:-1]), "")
+    )
     if len(found) > 1:
         found.pop("", None)
     return found
