@@ -7,6 +7,7 @@ from yolo.cli.option_values import CONVERT_FORMATS, Parser, make_parser
 from yolo.errors import ConfigError
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
+from yolo.system.writing import free_folder
 
 
 def parser() -> Parser:
@@ -32,6 +33,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     from yolo.data import folder
     from yolo.data.convert import convert
 
+    free_folder(args.out)  # a place that will not do is said before anything is read
     opened = folder.open_run(config)
     classes = folder.classes_of(opened, config)
     splits = {

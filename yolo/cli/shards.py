@@ -7,6 +7,7 @@ from yolo.cli.option_values import Parser, count, make_parser
 from yolo.errors import ConfigError
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
+from yolo.system.writing import free_folder
 
 
 def parser() -> Parser:
@@ -31,6 +32,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     config = TrainConfig(**common.settings_given(args))
     if not (config.data or config.train_list or config.val_list):
         raise ConfigError("name the data set to copy: --data DIR")
+    free_folder(args.out)  # a place that will not do is said before anything is read
     terminal.import_tensorflow_quietly(verbose=args.verbose)
     from yolo.data.formats.tfrecords import write_shards
     from yolo.training import data_check

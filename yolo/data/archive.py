@@ -173,6 +173,8 @@ def _of_zip(file: io.BufferedReader, limit: int) -> Iterator[_Member]:
             kind, fault, content = stat.S_IFMT(item.external_attr >> 16), "", None
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 fault = "a link" if kind == stat.S_IFLNK else "neither a file nor a folder"
+            elif not item.filename:
+                raise _Refused("has a member without a name: make or fetch it again")
             elif item.flag_bits & 1:
                 raise _Refused("is encrypted: unpack it yourself")
             elif not item.is_dir():

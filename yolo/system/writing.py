@@ -106,18 +106,20 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def free_folder(path: str | os.PathLike) -> Path:
-    """Return the path of a folder to make; an empty one that stands there is taken away.
+    """Return the path of a folder that `write_folder` can make: it is not there, or is empty.
 
     Raises:
-        ConfigError: something stands there.
+        ConfigError: something stands there, or where it would stand nothing can be written.
     """
     path = Path(path)
-    if path.is_dir() and not any(path.iterdir()):
-        path.rmdir()
-    if path.exists() or path.is_symlink():
+    empty = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+    if not empty and (path.exists() or path.is_symlink()):
         raise ConfigError(
             f"{printable(path)}: is there already; name another folder, or remove it first"
         )
+    above = next(one for one in path.absolute().parents if one.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ConfigError(f"{printable(path)}: cannot be written; name another place")
     return path
 
 

@@ -25,6 +25,7 @@ KINDS = {
     "xml": ("T14 VOC annotations, damaged", 300, 1.0),
     "coco": ("T14 COCO annotations, damaged", 200, 1.0),
     "labels": ("T14 labels in text, YAML and tables, damaged", 300, 1.0),
+    "archives": ("T14 archives of labelled pictures, damaged", 200, 1.0),
     **{kind: (f"T15 {kind.upper()} pictures, damaged", 150, 2.0) for kind in FORMATS},
     "training": ("T15 JPEG pictures, damaged, read by training", 30, 2.0),
     "darknet": ("T16 Darknet weights, damaged", 40, 2.0),

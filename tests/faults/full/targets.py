@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.faults.full import labels, weights
+from tests.faults.full.archives import archives
 from tests.faults.full.mutants import mutate, write
 from tests.faults.full.pictures import variants
 from yolo.errors import DatasetError
@@ -187,6 +188,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "xml": xml,
     "coco": coco,
     "labels": _in_turn(*labels.ALL),
+    "archives": archives,
     **{kind: pictures(kind) for kind in FORMATS},
     "training": training,
     "darknet": weights.darknet,

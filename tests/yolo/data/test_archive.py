@@ -80,6 +80,13 @@ def test_names_that_lead_out(tmp_path, cache, name, write, suffix):
     assert not any(cache.iterdir())
 
 
+@pytest.mark.parametrize("write, suffix", [(zip_of, ".zip"), (tar_of, ".tgz")], ids=["zip", "tar"])
+def test_a_member_without_a_name(tmp_path, write, suffix):
+    write(tmp_path / f"a{suffix}", "")
+    with pytest.raises(DatasetError, match=r"a\.\w+: "):
+        open_folder(tmp_path / f"a{suffix}")
+
+
 @pytest.mark.parametrize("kind", ["SYMTYPE", "LNKTYPE", "FIFOTYPE", "CHRTYPE", "BLKTYPE"])
 def test_links_pipes_and_devices_in_a_tar(tmp_path, kind):
     tar_of(tmp_path / "a.tar.gz", "inner/strange", getattr(tarfile, kind), "/etc/passwd")

@@ -150,6 +150,29 @@ def test_what_is_there_is_never_replaced(samples, tmp_path):
         convert.convert({"a/../b": samples["train"]}, CLASSES, tmp_path / "out", "voc")
 
 
+@pytest.mark.parametrize("command", ["convert", "shards"])
+@pytest.mark.parametrize("place", ["taken", "taken/file.txt", "taken/file.txt/below"])
+def test_a_place_that_will_not_do_is_refused_before_anything_is_read(
+    here, capsys, monkeypatch, command, place
+):
+    monkeypatch.setattr("yolo.data.folder.open_run", lambda config: pytest.fail("was read"))
+    (here / "taken").mkdir()
+    (here / "taken" / "file.txt").write_text("x", encoding="utf-8")
+    how = {"convert": ["--to", "coco", place], "shards": ["--out", place]}[command]
+    assert main([command, "--data", "x", *how]) == 2
+    said = capsys.readouterr().err
+    assert f"{place}: " in said and ("is there already" in said or "cannot be written" in said)
+    assert (here / "taken" / "file.txt").read_text(encoding="utf-8") == "x"
+
+
+def test_an_empty_folder_is_taken_and_stays_where_nothing_can_be_read(samples, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert main(["convert", "--data", "nowhere", "--to", "voc", str(tmp_path / "out")]) == 3
+    assert (tmp_path / "out").is_dir()
+    convert.convert(samples, CLASSES, tmp_path / "out", "voc")
+    assert open_folder(tmp_path / "out").names == ("train", "val")
+
+
 def test_the_command(written, samples, here, capsys):
     line = ["convert", "--data", str(written / "voc"), "--to", "yolo", str(here / "out")]
     assert main(line) == 0

@@ -195,6 +195,25 @@ def test_pictures_that_data_yaml_does_not_name_are_counted(tmp_path, caplog):
     assert "1 picture outside of train, val, passed over (images/test/d.jpg)" in caplog.text
 
 
+def test_lists_of_pairs_of_picture_and_annotation_divide_as_they_say(tmp_path):
+    for number, split in enumerate(("train", "train", "val")):
+        one = layouts.DRAWN[0]
+        one.draw(tmp_path / "JPEGImages" / f"{number} x.jpg")
+        layouts.text(tmp_path / "Annotations" / f"{number} x.xml", layouts_voc.xml(one))
+        with (tmp_path / f"{split}_list.txt").open("a", encoding="utf-8") as file:
+            file.write(f"JPEGImages/{number} x.jpg ./Annotations/{number} x.xml\n")
+    layouts.text(tmp_path / "label_list.txt", "cat\ndog\n")
+    opened = open_folder(tmp_path)
+    assert {name: len(opened.read(name)) for name in opened.names} == {"train": 2, "val": 1}
+
+
+def test_text_of_class_and_corners_is_told_apart(tmp_path):
+    layouts.DRAWN[0].draw(tmp_path / "Cat" / "a.jpg")
+    layouts.text(tmp_path / "Cat" / "Label" / "a.txt", "Tabby cat 1.0 2 30.5 40\n")
+    with pytest.raises(DatasetError, match="a.txt is text of class left top right bottom"):
+        open_folder(tmp_path)
+
+
 def test_the_folder_of_data_yaml_may_be_its_split_and_a_part_tells_what_lies_above(tmp_path):
     layouts.yolo_roboflow(tmp_path)
     layouts.text(tmp_path / "data.yaml", "train: .\nnames: [cat, dog, 'no']\n")

@@ -28,7 +28,17 @@ MAX_LINE = 1 << 20
 
 # What the columns of a table with a header are called, in small letters without "_" and blanks.
 _COLUMNS = {
-    "picture": ("filename", "file", "path", "image", "imagepath", "imagename", "img", "imageid"),
+    "picture": (
+        "filename",
+        "file",
+        "path",
+        "image",
+        "imagepath",
+        "imagename",
+        "img",
+        "imgname",
+        "imageid",
+    ),
     "name": ("class", "label", "classname", "labelname", "category", "name"),
     "x1": ("xmin", "x1", "left"),
     "y1": ("ymin", "y1", "top"),
@@ -215,7 +225,7 @@ class _Reader:
         if not any(cells):
             return None
         try:
-            x1, y1, x2, y2 = map(number_of, cells)
+            x1, y1, x2, y2 = map(self._float, cells)
         except ValueError:
             shown = shortened(", ".join(cells))
             fault = f"the box {shown}; expected four numbers: correct the line"
@@ -232,9 +242,13 @@ class _Reader:
         """Return the number in a column, None where there is no such column or no number."""
         place = self.table.columns.get(column)
         try:
-            return None if place is None else number_of(row[place])
+            return None if place is None else self._float(row[place])
         except ValueError:
             return None
+
+    def _float(self, text: str) -> float:
+        """Return a number, which has a decimal comma where commas do not divide the columns."""
+        return number_of(text if self.table.delimiter == "," else text.replace(",", "."))
 
 
 def rows_of(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:

@@ -28,6 +28,9 @@ log = logging.getLogger("yolo")
 SNIFFED = 20  # annotations whose first bytes are looked at
 USUAL = "annotations"
 FLAGS = ("1", "-1", "0")  # behind a name in a list of one class: whether it occurs there
+_PICTURE_AND_XML = re.compile(  # in a line, as PaddleDetection's lists have them
+    rf"(.+?({'|'.join(map(re.escape, PICTURE_SUFFIXES))}))\s.+\.xml$", re.IGNORECASE
+)
 _FOLDERS = ("imagesets/main", "imagesets")  # the first that holds lists has them all
 
 
@@ -179,7 +182,8 @@ def _list_files(source: Source) -> dict[str, str]:
     found = {stem_and_suffix(path)[0]: path for path in of_folder.get(folder, ())}
     if folder:
         return found
-    return {name: path for name, path in found.items() if role_of(name) or name == "trainval"}
+    plain = {name.lower().removesuffix("_list"): path for name, path in found.items()}
+    return {name: path for name, path in plain.items() if role_of(name) or name == "trainval"}
 
 
 def _is_of_class(name: str, lists: dict[str, list[str]], members: Collection[str]) -> bool:
@@ -206,6 +210,8 @@ class _Ids:
     def find(self, line: str) -> str | None:
         """Return the id that a line means, None if none."""
         texts = [line, line.rpartition(" ")[0].strip()] if _flagged(line) else [line]
+        if pair := _PICTURE_AND_XML.match(line):
+            texts.append(pair[1])
         for text in texts:
             if (found := self._named(text)) is not None:
                 return found

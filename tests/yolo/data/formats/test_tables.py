@@ -109,3 +109,10 @@ def test_what_is_no_table_is_refused_by_its_line(tmp_path, row, words):
     (tmp_path / "train.csv").write_bytes((HEADER + row).encode("latin-1"))
     with pytest.raises(DatasetError, match=words):
         open_folder(tmp_path)
+
+
+def test_a_table_divided_by_semicolons_may_have_decimal_commas(table):
+    opened = table("img_name;class;xmin;ymin;xmax;ymax\na.jpg;cat;1,5;2;30;40,25\n")
+    assert read_one(opened).boxes_xyxy.tolist() == [[1.5, 2, 30, 40.25]]
+    with pytest.raises(DatasetError, match=r"train.csv:2: .*expected four numbers"):
+        read_one(table("img_name;class;xmin;ymin;xmax;ymax\na.jpg;cat;1,5;2;1.000,5;40\n"))
