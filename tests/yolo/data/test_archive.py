@@ -80,11 +80,10 @@ def test_names_that_lead_out(tmp_path, cache, name, write, suffix):
     assert not any(cache.iterdir())
 
 
-@pytest.mark.parametrize("write, suffix", [(zip_of, ".zip"), (tar_of, ".tgz")], ids=["zip", "tar"])
-def test_a_member_without_a_name(tmp_path, write, suffix):
-    write(tmp_path / f"a{suffix}", "")
-    with pytest.raises(DatasetError, match=r"a\.\w+: "):
-        open_folder(tmp_path / f"a{suffix}")
+def test_a_member_without_a_name(tmp_path):
+    zip_of(tmp_path / "a.zip", "")
+    with pytest.raises(DatasetError, match=r"a\.zip: has a member without a name: "):
+        open_folder(tmp_path / "a.zip")
 
 
 @pytest.mark.parametrize("kind", ["SYMTYPE", "LNKTYPE", "FIFOTYPE", "CHRTYPE", "BLKTYPE"])
