@@ -1,8 +1,8 @@
 """What Ray costs on this machine: training and prediction in one process and by Ray's workers.
 
-`python -m benchmarks.cluster` prints the table of docs/scale.md; it needs the extra `[ray]`. What
-Ray takes to start is left out: of a training the first epoch, of a prediction what few pictures
-take.
+`python -m benchmarks.cluster training`, and `prediction`, print the rows of docs/scale.md; both
+need the extra `[ray]`. What Ray takes to start is left out: of a training the first epoch, of a
+prediction what few pictures take.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import yolo
 from yolo.data import demo
+from yolo.data.demo_pictures import SHAPES_CLASSES
 from yolo.evaluation.text_table import text_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +42,7 @@ def command(folder: Path, *words: str) -> float:
 def training(folder: Path, way: str, pictures: int) -> float:
     """Return the seconds of a step, the median of the epochs but the first."""
     command(folder, "train.py", "--data", "shapes", "--name", way, "--image-size", "128x160",
-            "--weights", "none", "--batch-size", str(BATCH), "--epochs", "5", "--precision",
+            "--weights", "none", "--batch-size", str(BATCH), "--epochs", "3", "--precision",
             "float32", "--sync-norm", "--mosaic", "0", "--epochs-between-evaluations", "0",
             *WAYS[way])  # fmt: skip
     with (folder / "logs" / way / "results.csv").open(encoding="utf-8", newline="") as file:
@@ -52,19 +54,19 @@ def prediction(folder: Path, way: str, counts: tuple[int, int]) -> float:
     """Return the seconds of a picture: what many take more than few."""
     taken = [
         command(folder, "predict.py", str(folder / f"first-{count}.txt"), "--no-draw", "--out",
-                f"{way}-{count}", "--weights", "logs/one process/best.keras", *WAYS[way])
+                f"{way}-{count}", "--weights", "model.keras", *WAYS[way])
         for count in counts
     ]  # fmt: skip
     return (taken[1] - taken[0]) / (counts[1] - counts[0])
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, and print the table."""
+    """Measure, and print the rows of the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=96, help="of an epoch (%(default)s)")
-    parser.add_argument("--detect", type=int, nargs=2, default=(64, 960), help="%(default)s")
+    parser.add_argument("what", choices=("training", "prediction"))
+    parser.add_argument("--pictures", type=int, default=64, help="of an epoch (%(default)s)")
+    parser.add_argument("--detect", type=int, nargs=2, default=(64, 576), help="%(default)s")
     args = parser.parse_args(arguments)
-    rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         demo.write_shapes(folder / "shapes", train=args.pictures, val=4, test=4)
@@ -72,14 +74,18 @@ def main(arguments: list[str] | None = None) -> None:
         for count in args.detect:
             lines = (f"{paths[i % len(paths)]}\n" for i in range(count))
             (folder / f"first-{count}.txt").write_text("".join(lines), encoding="utf-8")
-        for what, unit, each, measured in (
-            ("training", "step", BATCH, lambda way: training(folder, way, args.pictures)),
-            ("prediction", "picture", 1, lambda way: prediction(folder, way, args.detect)),
-        ):
-            seconds = [measured(way) for way in WAYS]
-            rows.append([f"{what}, pictures/s", *(f"{each / one:.1f}" for one in seconds)])
-            more = (f"{1000 * (one - seconds[0]):+.1f}" for one in seconds[1:])
-            rows.append([f"{what}, ms a {unit} more", "", *more])
+        if args.what == "training":
+            seconds = [training(folder, way, args.pictures) for way in WAYS]
+            unit, each = "step", BATCH
+        else:
+            yolo.build("yolov4-tiny", classes=SHAPES_CLASSES, image_size=(128, 160)).save(
+                folder / "model.keras"
+            )
+            seconds = [prediction(folder, way, args.detect) for way in WAYS]
+            unit, each = "picture", 1
+    rates = [f"{each / one:.1f}" for one in seconds]
+    more = [f"{1000 * (one - seconds[0]):+.1f}" for one in seconds[1:]]
+    rows = [[f"{args.what}, pictures/s", *rates], [f"ms a {unit} more", "", *more]]
     print(text_table(["", *WAYS], rows))
 
 

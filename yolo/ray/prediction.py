@@ -30,18 +30,11 @@ def predict(
     on_error: Callable[[os.PathLike, Exception], None], pixels: bool = True,
     kept: tuple[Path, str] | None = None, **settings: Any,
 ) -> Iterator[tuple[os.PathLike, np.ndarray, Detections]]:  # fmt: skip
-    """Detect in picture files as `predictor.predict` does, which says what is not said here.
+    """Detect in picture files as `predictor.predict` does, by workers that `open_model` themselves.
 
-    Args:
-        model: the detector, opened here.
-        paths: the picture files, which all nodes see.
-        cluster: where.
-        open_model: opens the same detector in a worker.
-        on_error: called with the path and the error of a picture that cannot be read.
-        pixels: whether pictures are wanted; else they are black, which spares reading them here.
-        kept: a file for what was found so far, from which a run that was killed goes on and which
-            is gone at the end, and what that depends on besides pictures and settings.
-        **settings: the fields of `predictor.Settings`.
+    All nodes see the files. Unless `pixels` are wanted pictures are black, which spares reading
+    them here. `kept` names a file for what was found so far, from which a run that was killed goes
+    on and which is gone at the end, and what that depends on besides pictures and settings.
     """
     files = [Path(path) if isinstance(path, str) else path for path in paths]
     ended = settings.pop("ended", lambda: False)

@@ -143,12 +143,8 @@ def _work(work: dict) -> job.FinishedRun:
     folder, first = work["folder"], get_context().get_world_rank() == 0
 
     def tell(epoch: int, figures: dict) -> None:
-        copied = first and work["copied"] and folder.is_dir()
-        values = {name: float(value) for name, value in figures.items()}
-        report(
-            {"epoch": epoch + 1, **values},
-            checkpoint=Checkpoint.from_directory(folder) if copied else None,
-        )
+        copy = Checkpoint.from_directory(folder) if first and work["copied"] else None
+        report({"epoch": epoch + 1, **figures}, checkpoint=copy)
 
     _see_alike(folder)
     done = job.train(
