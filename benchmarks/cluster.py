@@ -23,7 +23,7 @@ from yolo.evaluation.text_table import text_table
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 8
-WAYS = {"one process": [], **{f"Ray, {n} workers": ["--engine", "ray", "--workers", str(n)]
+WAYS = {"one process": [], **{f"Ray, workers {n}": ["--engine", "ray", "--workers", str(n)]
                               for n in (1, 2)}}  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def training(folder: Path, way: str, pictures: int) -> float:
 def prediction(folder: Path, way: str, counts: tuple[int, int]) -> float:
     """Return the seconds of a picture: what many take more than few."""
     taken = [
-        command(folder, "predict.py", str(folder / f"first-{count}.txt"), "--no-draw", "--out",
+        command(folder, "predict.py", f"first-{count}", "--no-draw", "--out",
                 f"{way}-{count}", "--weights", "model.keras", *WAYS[way])
         for count in counts
     ]  # fmt: skip
@@ -72,8 +72,10 @@ def main(arguments: list[str] | None = None) -> None:
         demo.write_shapes(folder / "shapes", train=args.pictures, val=4, test=4)
         paths = sorted((folder / "shapes").rglob("*.jpg"))
         for count in args.detect:
-            lines = (f"{paths[i % len(paths)]}\n" for i in range(count))
-            (folder / f"first-{count}.txt").write_text("".join(lines), encoding="utf-8")
+            (folder / f"first-{count}").mkdir()
+            for number in range(count):  # a path that is named twice is looked at once
+                link = folder / f"first-{count}" / f"{number:06d}.jpg"
+                link.hardlink_to(paths[number % len(paths)])
         if args.what == "training":
             seconds = [training(folder, way, args.pictures) for way in WAYS]
             unit, each = "step", BATCH
