@@ -21,8 +21,8 @@ def _model(**options):
 
 @pytest.mark.long
 def test_a_fitted_retinanet_finds_what_it_was_shown_and_survives_saving(tmp_path):
-    images, truth = squares(4, rows=2, sides=(26, 40))
-    data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(4).repeat()
+    images, truth = squares(2, rows=2, sides=(26, 40))
+    data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(2).repeat()
     model = _model(channels=64)
     for layer in model.network.layers:  # let the averages forget the start
         if hasattr(layer, "norm"):
