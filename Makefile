@@ -6,7 +6,8 @@ BACKENDS ?= .venv-backends
 # PIP_EXTRA_INDEX_URL and TORCH=torch==2.13.0+cpu.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo check lint types test test-backends test-matrix coverage package docs bench clean
+.PHONY: demo check lint types test test-backends test-jax test-torch test-matrix coverage package
+.PHONY: docs bench clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python train.py
@@ -23,10 +24,15 @@ test-matrix: $(VENV)/installed-dev
 	$(VENV)/bin/python tests/matrix.py $(CELLS) -- $(TESTS)
 	$(if $(CELLS),,$(MAKE) test-backends)
 
-test-backends: $(BACKENDS)/installed
+# make -j 2 -O test-backends runs both side by side.
+test-backends: test-jax test-torch
+
+test-jax: $(BACKENDS)/installed
 	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal tests/backends
-	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal tests/backends
-	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/yolo/weights/test_torchvision.py
+
+test-torch: $(BACKENDS)/installed
+	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -c setup.cfg tests/keras_focal tests/backends \
+	  tests/yolo/weights/test_torchvision.py
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
