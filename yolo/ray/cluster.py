@@ -13,6 +13,7 @@ from types import ModuleType
 
 from yolo.errors import ConfigError, YoloError
 from yolo.system.optional import import_optional
+from yolo.system.terminal import quiet_errors
 
 OLDEST = (2, 58)  # of Ray
 _PATIENCE = 10  # seconds for an address to answer, and for room
@@ -111,7 +112,10 @@ def _connect(ray: ModuleType, address: str | None) -> None:
         if ":" in host and "/" not in host and not os.environ.get("RAY_USE_TLS"):
             with grpc.insecure_channel(host) as channel:  # Ray itself asks for minutes
                 grpc.channel_ready_future(channel).result(timeout=_PATIENCE)
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
+        with quiet_errors(verbose=False):
+            ray.init(
+                address=address or "local", log_to_driver=False, logging_level="ERROR", **local
+            )
     except Exception as error:  # as bare as Ray raises it
         reason = str(error).strip().partition("\n")[0] or f"waited {_PATIENCE} s"
         raise ConfigError(
