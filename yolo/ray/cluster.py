@@ -13,6 +13,7 @@ from types import ModuleType
 
 from yolo.errors import ConfigError, YoloError
 from yolo.system.optional import import_optional
+from yolo.system.process import ending_signals
 from yolo.system.terminal import quiet_errors
 
 OLDEST = (2, 58)  # of Ray
@@ -107,7 +108,7 @@ def _connect(ray: ModuleType, address: str | None) -> None:
 
     host = (address or "").removeprefix("ray://")
     local = {} if address else {"include_dashboard": False}
-    ours = signal.getsignal(signal.SIGTERM)  # which Ray takes for itself
+    ours = {number: signal.getsignal(number) for number in ending_signals()}  # Ray takes them
     try:
         if ":" in host and "/" not in host and not os.environ.get("RAY_USE_TLS"):
             with grpc.insecure_channel(host) as channel:  # Ray itself asks for minutes
@@ -126,7 +127,8 @@ def _connect(ray: ModuleType, address: str | None) -> None:
         ) from error
     finally:
         with contextlib.suppress(ValueError):  # in another thread nobody took it
-            signal.signal(signal.SIGTERM, ours)
+            for number, handler in ours.items():
+                signal.signal(number, handler)
 
 
 def _look_over(ray: ModuleType) -> None:
