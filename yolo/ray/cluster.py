@@ -57,7 +57,6 @@ class Cluster:
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told of a run
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is raised as well
         package = f'"ray[default,train,data]>={OLDEST[0]}.{OLDEST[1]}"'
         ray = import_optional("ray", package, "--engine ray")
         if tuple(map(int, ray.__version__.split(".")[:2])) < OLDEST:
