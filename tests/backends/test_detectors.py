@@ -41,12 +41,12 @@ def test_two_steps_and_a_detection(name, monkeypatch):
     monkeypatch.setattr(csp_darknet, "CSP_DARKNET_53_STAGES", STAGES)
     monkeypatch.setattr(network, "SUBNET_DEPTH", 1)
     model, history, changed = two_steps(name)
-    for part, expected in EXPECTED.get(name, {}).items():
-        assert history[part][0] == pytest.approx(expected, rel=1e-3), part
+    for part, expected in EXPECTED.get(name, {}).items():  # the second step's follow from gradients
+        assert history[part] == pytest.approx(expected, rel=1e-3), part
     assert all(np.isfinite(history["loss"])) and history["loss"][1] != history["loss"][0]
     assert np.mean(changed) > 0.9
-    (first, _) = model.detect(data()[0], score_threshold=0.0, max_detections=7)
-    assert len(first) == 7 and np.isfinite(first.boxes_xyxy).all()
+    (first, _) = model.detect(data()[0], score_threshold=0.0, max_detections=1000)
+    assert len(first) > 7 and np.isfinite(first.boxes_xyxy).all()
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="the trainer's guard is JAX's")
@@ -70,18 +70,21 @@ def test_a_step_that_is_not_finite_leaves_weights_and_statistics(monkeypatch):
 
 
 def two_steps(name):
-    """Return a model after two steps from weights of a formula, what was logged, what moved."""
+    """Return a model after two steps from NumPy's random weights, what was logged, what moved.
+
+    Not from weights of a formula: they make sums that cancel, and a batch norm of twelve numbers
+    turns the rounding of one backend into gradients a fifth apart.
+    """
     keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
     images, truth = data()
     model = yolo.build(name, classes=["a", "b"], image_size=(64, 96), **MODELS[name])
-    for index, weight in enumerate(model.network.weights if name in EXPECTED else ()):
-        count = int(np.prod(weight.shape))
-        wave = np.sin(np.arange(count) * 0.7 + index).reshape(weight.shape)
+    for weight in model.network.weights if name in EXPECTED else ():
         fan_in = max(1, int(np.prod(weight.shape[:-1])))
         if weight.name == "kernel":
-            weight.assign(wave * (2.0 / fan_in) ** 0.5)
+            weight.assign(rng.normal(0.0, (2.0 / fan_in) ** 0.5, weight.shape))
         elif weight.name == "bias":
-            weight.assign(wave - 4.0)
+            weight.assign(rng.normal(0.0, 1.0, weight.shape))
     model.compile(keras.optimizers.SGD(1e-3), loss=keras_focal.FocalLoss())
     before = [keras.ops.convert_to_numpy(w).copy() for w in model.trainable_weights]
     history = model.fit(images, truth, batch_size=2, epochs=2, shuffle=False, verbose=0).history
@@ -92,13 +95,13 @@ def two_steps(name):
 
 EXPECTED = {
     "yolov4-tiny": {
-        "location_loss": 1.1425210237503052,
-        "confidence_loss": 3.235055923461914,
-        "class_loss": 1.8564236164093018,
+        "location_loss": [0.8080188632011414, 0.7947080135345459],
+        "confidence_loss": [21.784648895263672, 12.072979927062988],
+        "class_loss": [0.7773116827011108, 0.7480850219726562],
     },
     "retinanet-csp-tiny": {
-        "location_loss": 15.697078704833984,
-        "class_loss": 3.5458059310913086,
+        "location_loss": [4.734343528747559, 3.9132306575775146],
+        "class_loss": [27.518898010253906, 22.411243438720703],
     },
 }
 
