@@ -72,6 +72,9 @@ def describe(model, format: str, **options) -> ExportInfo:
             "this model resizes by the shorter side, so its pictures have many sizes; export it "
             "with --dynamic"
         )
+    cfg = getattr(model.architecture, "darknet", None)
+    if cfg is not None:
+        options["stride"] = cfg.size_multiple
     options = {"image_size": model.image_size, **model.thresholds._asdict(), **options}
     return ExportInfo(
         format=format,

@@ -10,6 +10,7 @@ from pathlib import Path
 from yolo.errors import WeightsError
 from yolo.models.thresholds import Thresholds
 from yolo.pictures.color import WHITE, is_color
+from yolo.pictures.sizes import SIZE_MULTIPLE
 from yolo.system.writing import write_json
 
 # Names of the graph's tensors, the same in every format.
@@ -45,7 +46,8 @@ class ExportInfo:
         max_detections: the same for the most objects a picture.
         one_label: whether suppression gives an object one class only, its best.
         dynamic: whether batch, height and width are free; height and width must then be
-            multiples of 32. Else the batch is 1 and the size is `image_size`.
+            multiples of `stride`. Else the batch is 1 and the size is `image_size`.
+        stride: pixels between the cells of the network's coarsest map.
         quantize: "none", "dynamic", "float16" or "int8": how weights (and for int8 the maps) are
             stored.
         nms: whether the file also gives the outputs of suppression, `NMS_OUTPUTS`.
@@ -63,6 +65,7 @@ class ExportInfo:
     max_detections: int
     one_label: bool = False
     dynamic: bool = False
+    stride: int = SIZE_MULTIPLE
     quantize: str = "none"
     nms: bool = False
     difference: dict = dataclasses.field(default_factory=dict)
@@ -74,6 +77,8 @@ class ExportInfo:
         seed = dict(self.notes).get("split_seed", 0)
         if type(seed) is not int:
             raise ValueError(f"split_seed {seed!r} is no whole number")
+        if type(self.stride) is not int or self.stride < 1:
+            raise ValueError(f"stride {self.stride!r} is no whole number from 1 on")
         color = dict(self.notes).get("background", list(WHITE))
         if not is_color(color):
             raise ValueError(f"background {color!r} is no colour")

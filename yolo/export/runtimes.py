@@ -69,6 +69,11 @@ class ExportedDetector:
                 f"{self.path}: was exported for {size}; leave out --image-size, or export with "
                 "--dynamic"
             )
+        if image_size and self.info.resize != "shorter":  # whose pictures get sides that fit
+            try:
+                check_sides(self.image_size, self.info.stride)
+            except ValueError as error:
+                raise ConfigError(f"{self.path}: {error}") from None
         self.classes, self.resize = self.info.classes, self.info.resize
         self.notes = self.info.notes
         if precision == "float32":
@@ -138,7 +143,7 @@ class ExportedDetector:
                 f"{sides[0]}x{sides[1]}; write detect(images), or export with --dynamic"
             )
         if self.info.dynamic:
-            check_sides(sides)
+            check_sides(sides, self.info.stride)
         images = images.astype(np.float32, copy=False)
         size = max(len(images), 1) if self.info.dynamic else 1
         parts = [

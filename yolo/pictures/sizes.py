@@ -35,17 +35,17 @@ def checked_size(
     return sides[0], sides[1]
 
 
-def check_sides(size: tuple[int, int]) -> None:
-    """Refuse a size of the network's input that its coarsest level does not divide.
+def check_sides(size: tuple[int, int], stride: int = SIZE_MULTIPLE) -> None:
+    """Refuse a size of the network's input that the stride of its coarsest level does not divide.
 
     Raises:
-        ValueError: a side is no multiple of 32.
+        ValueError: a side is no multiple of it.
     """
-    if any(side % SIZE_MULTIPLE or not side for side in size):
+    if any(side % stride or not side for side in size):
         height, width = size
-        rows, columns = (max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in size)
+        rows, columns = (max(1, round(side / stride)) * stride for side in size)
         raise ValueError(
-            f"the network takes heights and widths in multiples of {SIZE_MULTIPLE}, received "
+            f"the network takes heights and widths in multiples of {stride}, received "
             f"{height}x{width} (height x width); resize pictures and boxes to {rows}x{columns}, "
             "with fit_image of yolo.pictures.fit for example"
         )

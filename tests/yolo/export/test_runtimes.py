@@ -89,6 +89,12 @@ def test_another_size_needs_free_sizes(tmp_path, calls):
         32,
         32,
     )
+    coarse = file(tmp_path, dynamic=True, image_size=(128, 64), stride=64)
+    assert ExportedDetector(coarse, image_size=(64, 128)).image_size == (64, 128)
+    with pytest.raises(ConfigError, match="best.onnx: .* multiples of 64, received 96x128"):
+        ExportedDetector(coarse, image_size=(96, 128))
+    with pytest.raises(ValueError, match="multiples of 64, received 96x64.*to 128x64"):
+        ExportedDetector(coarse).predict_raw(np.zeros((1, 96, 64, 3), np.uint8))
     with pytest.raises(ConfigError, match="was exported for 64x96; leave out --image-size"):
         ExportedDetector(file(tmp_path), image_size=(32, 32))
 

@@ -91,13 +91,17 @@ class Cfg:
         """Return for the number of each convolution before a [yolo] that of the [yolo]."""
         return {self.layers[number].sources[0]: number for number in self.heads}
 
+    @property
+    def size_multiple(self) -> int:
+        """The stride of the coarsest map, of which a picture's sides are multiples."""
+        return max(int(layer.stride) for layer in self.layers)
+
     def check_size(self, image_size: tuple[int, int]) -> None:
         """Refuse a (height, width) of pictures at which maps that are joined do not fit each other.
 
         Raises:
             ConfigError: with the line of the joint.
         """
-        step = max(int(layer.stride) for layer in self.layers)
         for axis, side in zip(("height", "width"), image_size, strict=True):
             sides: list[int] = []
             for number, layer in enumerate(self.layers):
@@ -105,7 +109,7 @@ class Cfg:
                 if len(set(inputs)) > 1:
                     raise layer.section.fault(
                         f"with a {axis} of {side} it joins maps of {inputs} cells; a multiple of "
-                        f"{step} fits"
+                        f"{self.size_multiple} fits"
                     )
                 sides.append(layer.side(inputs))
                 if sides[-1] < 1:
