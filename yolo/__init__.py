@@ -1,12 +1,15 @@
 """One-stage detectors for Keras 3 whose confidence or classification loss is pluggable.
 
-`import yolo` is light: Keras and TensorFlow are imported when a name that needs them is used.
+`import yolo` is light: Keras and TensorFlow are imported when a name that needs them is used. It
+sets TF_ENABLE_ONEDNN_OPTS where TensorFlow's own choice is slow, see `yolo.system.processor`.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+
+from yolo.system import processor
 
 _HOMES = {
     "build": "yolo.zoo",
@@ -36,6 +39,7 @@ def __dir__():
     return sorted([*globals(), *__all__])
 
 
+processor.choose_onednn()
 if sys.modules.get("keras") is not None:
     # Whoever has Keras loaded already loses no time, and `keras.models.load_model` then knows
     # the detector. Without Keras, `yolo.load` does.

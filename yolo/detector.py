@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from yolo.models import (
 )
 from yolo.models.anchor_loss import AnchorLoss, resolve
 from yolo.models.families import FAMILIES, with_decoding
+from yolo.models.frozen import Predicting
 from yolo.models.keras_export import KerasExport, refuse_export
 from yolo.models.replicas import ReplicatedModel, counted, mean_over_replicas, num_replicas
 from yolo.models.thresholds import Thresholds
@@ -28,15 +28,12 @@ from yolo.system import forks
 # Keras's own arguments of `compile` that a saved model keeps
 COMPILE_OPTIONS = ("run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss")
 
-# Held while a detector's graph of prediction is made, which several threads may ask for at once
-_MAKING = threading.Lock()
-
 # Weights that a forward pass in training moves, whatever becomes of the step
 MOVED_BY_CALLS = ("/moving_mean", "/moving_variance", "/mean")
 
 
 @keras.saving.register_keras_serializable(package="yolo")
-class Detector(KerasExport, ReplicatedModel):
+class Detector(KerasExport, Predicting, ReplicatedModel):
     """A one-stage detector whose confidence or classification loss is what `compile` gets.
 
     `yolo.build` makes one by name. Class names, anchors, input size and resize mode travel in
@@ -83,7 +80,6 @@ class Detector(KerasExport, ReplicatedModel):
         self.loss_settings = self._family.loss_settings()
         self.loss_state = family.loss.make_state(architecture)
         self._element_loss = None
-        self._set_untracked("_inference", None)
         self.built = True
 
     def set_image_size(self, image_size) -> None:
@@ -180,7 +176,7 @@ class Detector(KerasExport, ReplicatedModel):
         """
         door = Door(len(self.classes), self.check_sides)
         kwargs = door.validation_checked(kwargs)
-        with door.explained():
+        with door.explained(), self.learning():
             return super().fit(*door.checked(x, y), *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
@@ -280,20 +276,12 @@ class Detector(KerasExport, ReplicatedModel):
         """
         return self._family.decode.decode(self.architecture, outputs, tuple(image_size))
 
-    def inference_model(self) -> keras.Model:
+    def make_inference_model(self) -> keras.Model:
         """Return the network with its decoding: images to {"boxes": ..., "scores": ...}.
 
-        It shares the detector's weights; this is the graph that is exported. (Keras's saving
-        reads every property, and would then find the weights under two names.)
+        It shares the detector's weights; this is the graph that is exported.
         """
-        if self._inference is None:
-            with _MAKING:
-                if self._inference is None:
-                    kept = self._family, self.architecture, self.network, len(self.classes)
-                    model = with_decoding(*kept)
-                    model.make_predict_function()  # or each thread would make one of its own
-                    self._set_untracked("_inference", lambda: model)  # hidden from saving, too
-        return self._inference()
+        return with_decoding(self._family, self.architecture, self.network, len(self.classes))
 
     def predict_raw(self, images) -> dict:
         """Return {"boxes": (B, N, 4), "scores": (B, N, C)} as NumPy, before suppression.
@@ -308,7 +296,7 @@ class Detector(KerasExport, ReplicatedModel):
         forks.refuse()
         images = as_batch(images)
         self.check_sides(images.shape[1:3])
-        return self.inference_model().predict_on_batch(images)
+        return self.forward(images)
 
     @property
     def thresholds(self) -> Thresholds:

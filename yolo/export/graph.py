@@ -10,6 +10,7 @@ import tensorflow as tf
 from yolo.detector import Detector
 from yolo.errors import ConfigError
 from yolo.export.info import IMAGES
+from yolo.models.layers import for_other_machines
 from yolo.models.thresholds import Thresholds
 
 
@@ -99,7 +100,7 @@ class Graph(tf.Module):
         self.served = tf.function(self._served, input_signature=[images])
 
     def _raw(self, images):
-        with functions_inlined():
+        with functions_inlined(), for_other_machines():
             found = self._model()(images, training=False)
         return {name: tf.identity(found[name], name=name) for name in ("boxes", "scores")}
 

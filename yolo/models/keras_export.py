@@ -6,6 +6,8 @@ from typing import NoReturn
 
 import keras
 
+from yolo.models.layers import for_other_machines
+
 
 class KerasExport(keras.Model):
     """A model that Keras exports by its `inference_model()`."""
@@ -15,7 +17,8 @@ class KerasExport(keras.Model):
 
         `python -m yolo export` adds suppression, names and thresholds, and compares the file.
         """
-        self.inference_model().export(filepath, **kwargs)
+        with for_other_machines():
+            self.inference_model().export(filepath, **kwargs)
 
     def _trackable_children(self, save_type="checkpoint", **kwargs):
         if save_type == "savedmodel":

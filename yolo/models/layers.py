@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 
 import keras
 from keras import ops
 
 from yolo.models.replicas import sum_over_replicas
+from yolo.system import processor
 
 # Darknet's batch-norm epsilon and running-average factor (src/batchnorm_layer.c, cuDNN path).
 NORM_EPSILON = 1e-5
@@ -103,12 +106,28 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return scale, ops.cast(self.beta, "float32") - ops.cast(self.moving_mean, "float32") * scale
 
 
+_portable = contextvars.ContextVar("_portable", default=False)
+
+
+@contextlib.contextmanager
+def for_other_machines():
+    """Trace graphs that any machine may run, not those that suit this one's processor."""
+    token = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(token)
+
+
 @functools.cache
-def _tensorflow_mish():
-    """Return Mish for TensorFlow: a forward that oneDNN fuses and a compiled backward.
+def _tensorflow_mish(exponential):
+    """Return Mish for TensorFlow: a forward and a compiled backward.
 
     The plain gradient walks over the map nine times; compiled it is one pass. With e = exp(x) and
     n = e (e + 2), tanh(softplus(x)) is n / (n + 2), and the slope needs no function but e.
+
+    Args:
+        exponential: compile the forward in that form, too; else it has the one that oneDNN fuses.
     """
     import tensorflow as tf
 
@@ -121,9 +140,18 @@ def _tensorflow_mish():
         slope = inverse * (n + 4.0 * z * e * (e + 1.0) * inverse)
         return tf.cast(tf.cast(upstream, tf.float32) * slope, x.dtype)
 
+    @tf.function(jit_compile=True)
+    def of_one_exponential(x):
+        z = tf.cast(x, tf.float32)  # half precision overflows, and bfloat16 rounds each step
+        e = tf.exp(tf.minimum(z, 20.0))  # from there on n / (n + 2) is 1 in float32
+        n = e * (e + 2.0)
+        return tf.cast(z * (n / (n + 2.0)), x.dtype)
+
+    forward = of_one_exponential if exponential else lambda x: x * tf.tanh(tf.nn.softplus(x))
+
     @tf.custom_gradient
     def mish(x):
-        return x * tf.tanh(tf.nn.softplus(x)), lambda upstream: backward(upstream, x)
+        return forward(x), lambda upstream: backward(upstream, x)
 
     return mish
 
@@ -135,7 +163,8 @@ def mish(x):
         Misra (2019), Mish: A Self Regularized Non-Monotonic Activation Function.
     """
     if keras.backend.backend() == "tensorflow":
-        return _tensorflow_mish()(x)
+        flags = set() if _portable.get() else processor.flags()
+        return _tensorflow_mish(processor.wants_exponential_mish(flags))(x)
     return x * ops.tanh(ops.softplus(x))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 from tensorflow.python.eager import context
+
+from yolo.system import processor
 
 
 def choose_precision(setting: str) -> str:
@@ -23,17 +23,8 @@ def choose_precision(setting: str) -> str:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         fast = all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
     else:
-        fast = bool({"amx_bf16", "avx512_bf16"} & _processor_flags())
+        fast = not {"amx_bf16", "avx512_bf16"}.isdisjoint(processor.flags())
     return "mixed_bfloat16" if fast else "float32"
-
-
-def _processor_flags() -> set[str]:
-    """Return the processor's features as Linux lists them; none are known elsewhere."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return set()
-    return {flag for line in text.splitlines() if line.startswith("flags") for flag in line.split()}
 
 
 def make_repeatable(seed: int) -> None:

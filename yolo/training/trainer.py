@@ -23,6 +23,7 @@ from yolo.models.schedules import WarmupDecay
 from yolo.settings import train as settings
 from yolo.settings.detector import model_options, weights_file
 from yolo.settings.train import TrainConfig
+from yolo.system.processor import path_of_computation
 from yolo.system.signals import Stop
 from yolo.system.terminal import counted
 from yolo.training import checkpoint, cost, run_folder
@@ -84,6 +85,7 @@ def train(
         f"{config.model}, {counted(len(data.classes), 'class')}, "
         f"{model.count_params():,} parameters, "
         f"{config.image_size[0]}x{config.image_size[1]}, {precision}, "
+        f"{path_of_computation()}, "
         f"{counted(len(data.train), 'picture')} to train on, {len(data.val)} to measure on"
         + (f", {devices} devices" if devices > 1 else "")
     )
@@ -126,7 +128,8 @@ def _costs(config: TrainConfig, model: Detector, precision: str, devices: int) -
 
 def _measure(detector: Detector, *, config: TrainConfig, data: TrainingData) -> dict[str, float]:
     """Return the figures of a detector on the validation pictures; see `EpochEnd`."""
-    found = detect_samples(detector, data.val, batch_size=config.batch_size)
+    with detector.learning():
+        found = detect_samples(detector, data.val, batch_size=config.batch_size)
     result = evaluate_voc(found, data.val, data.classes)
     ap = evaluate_coco(found, data.val, data.classes)["AP"]
     return {

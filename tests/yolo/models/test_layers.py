@@ -9,10 +9,12 @@ from yolo.models.layers import (
     BatchNormalization,
     ChannelSplit,
     ConvNorm,
+    for_other_machines,
     leaky,
     mish,
     spatial_pyramid_pooling,
 )
+from yolo.system import processor
 
 
 def _norm_pair():
@@ -99,8 +101,10 @@ def test_odd_sizes_are_padded_on_both_sides():
     assert layer(np.zeros((1, 5, 7, 1), "float32")).shape == (1, 3, 4, 2)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_mish_and_its_gradient(dtype):
+@pytest.mark.parametrize("flags", [["avx2"], ["avx2", "avx512f"]])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_mish_and_its_gradient(monkeypatch, dtype, flags):
+    monkeypatch.setattr(processor, "flags", lambda: frozenset(flags))
     x = tf.constant([-200.0, -30, -12, -5, -1.2, -1, -0.1, 0, 0.1, 1, 5, 12, 19.9, 20.1, 30, 200])
     z = x.numpy().astype("float64")
     softplus = np.where(z > 30, z, np.log1p(np.exp(np.minimum(z, 30))))
@@ -113,9 +117,29 @@ def test_mish_and_its_gradient(dtype):
         y = mish(x)
     gradient = tape.gradient(y, x)
     assert y.dtype == gradient.dtype == dtype
-    tolerance = 2e-6 if dtype == "float32" else 2e-2
+    tolerance = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 2e-2}[dtype]
     np.testing.assert_allclose(tf.cast(y, tf.float32), expected, rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(tf.cast(gradient, tf.float32), slope, rtol=tolerance, atol=tolerance)
+
+
+def test_mish_of_one_exponential_rounds_once_and_is_kept_out_of_exports(monkeypatch):
+    monkeypatch.setattr(processor, "flags", lambda: frozenset({"avx2"}))
+    x = tf.linspace(-80.0, 80.0, 4001)
+    z = x.numpy().astype("float64")
+    expected = z * np.tanh(np.logaddexp(0, z))
+    np.testing.assert_allclose(mish(x), expected, rtol=1e-6)
+    half = mish(tf.cast(x, tf.bfloat16))
+    np.testing.assert_array_equal(
+        half, tf.cast(mish(tf.cast(tf.cast(x, tf.bfloat16), tf.float32)), tf.bfloat16)
+    )
+
+    def operations():
+        graph = tf.function(mish).get_concrete_function(tf.TensorSpec([4], tf.float32)).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    with for_other_machines():
+        assert operations() > {"Softplus", "Tanh"}
+    assert "Softplus" not in operations()
 
 
 def test_convolution_norm_and_mish_compile_together():

@@ -12,7 +12,7 @@ from yolo import zoo
 from yolo.errors import ConfigError, YoloError
 from yolo.settings.toml import read_toml
 from yolo.settings.train import TrainConfig, resolved
-from yolo.system import writing
+from yolo.system import processor, writing
 from yolo.training import devices, precision, run_folder
 from yolo.training.checkpoint import State
 
@@ -237,7 +237,7 @@ def test_precision_of_a_processor(monkeypatch, flags, expected):
     import tensorflow as tf
 
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
-    monkeypatch.setattr(precision, "_processor_flags", lambda: flags)
+    monkeypatch.setattr(processor, "flags", lambda: frozenset(flags))
     assert precision.choose_precision("auto") == expected
 
 
@@ -256,7 +256,7 @@ def test_precision_of_gpus(monkeypatch, capabilities, expected):
     about = [{} if c is None else {"compute_capability": c} for c in capabilities]
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: list(range(len(about))))
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: about[gpu])
-    monkeypatch.setattr(precision, "_processor_flags", lambda: {"amx_bf16"})
+    monkeypatch.setattr(processor, "flags", lambda: frozenset({"amx_bf16"}))
     assert precision.choose_precision("auto") == expected
 
 
