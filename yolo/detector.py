@@ -296,7 +296,7 @@ class Detector(KerasExport, Predicting, ReplicatedModel):
         forks.refuse()
         images = as_batch(images)
         self.check_sides(images.shape[1:3])
-        return self.forward(images)
+        return self.predicted(images)
 
     @property
     def thresholds(self) -> Thresholds:

@@ -118,7 +118,7 @@ class Predicting(keras.Model):
         finally:
             object.__setattr__(self, "_learns", before)
 
-    def forward(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    def predicted(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return what is predicted for a batch, as NumPy."""
         model = self.inference_model()
         frozen = None if self._learns or self._frozen() is None else self._frozen()(images)
