@@ -98,7 +98,7 @@ def test_files_that_the_package_names_exist(package):
 
 def test_every_import_is_a_declared_dependency(package):
     distributions = {"cv2": "opencv-python-headless", "PIL": "pillow",
-                     "faster_coco_eval": "faster-coco-eval", "yaml": "PyYAML",
+                     "faster_coco_eval": "faster-coco-eval", "yaml": "PyYAML", "grpc": "grpcio",
                      "ai_edge_litert": "ai-edge-litert"}  # fmt: skip
     declared = package["options"]["install_requires"] + "\n".join(
         package["options.extras_require"].values()
