@@ -47,7 +47,6 @@ class Frozen:
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray] | None:
         """Return what the model makes of images, None while its weights do not stay."""
         import tensorflow as tf
-        from tensorflow.python.eager import context
 
         given = tf.constant(images, tf.uint8 if images.dtype == np.uint8 else tf.float32)
         with self._lock:
@@ -62,10 +61,7 @@ class Frozen:
             if given.dtype not in self._graphs:
                 self._graphs[given.dtype] = self._freeze(given.dtype)
             graph = self._graphs[given.dtype]
-        # The layers follow each other: handed from thread to thread, each would wait for the last.
-        with context.function_executor_type("SINGLE_THREADED_EXECUTOR"):
-            found = graph(given)
-        return {name: values.numpy() for name, values in found.items()}
+        return {name: values.numpy() for name, values in graph(given).items()}
 
     def _freeze(self, dtype):
         """Return a function of images of a kind, any number of any size, with the weights in it."""
