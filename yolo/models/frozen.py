@@ -99,7 +99,7 @@ class Predicting(keras.Model):
                 if self._inference is None:
                     model = self.make_inference_model()
                     model.make_predict_function()  # or each thread would make one of its own
-                    frozen = Frozen(model) if _can_freeze() else None
+                    frozen = Frozen(model) if _can_freeze(model) else None
                     object.__setattr__(self, "_frozen", lambda: frozen)
                     object.__setattr__(self, "_inference", lambda: model)
         return self._inference()
@@ -126,9 +126,14 @@ def _places(tensors) -> list[int]:
     return [np.asarray(memoryview(one)).ctypes.data for one in tensors]
 
 
-def _can_freeze() -> bool:
-    """Return whether Keras computes with TensorFlow, on this process's processor alone."""
+def _can_freeze(model: keras.Model) -> bool:
+    """Return whether Keras computes with TensorFlow, on this process's processor alone.
+
+    And whether a model's weights have a place in memory that Python knows: bfloat16's have none.
+    """
     if keras.backend.backend() != "tensorflow":
+        return False
+    if any(variable.dtype == "bfloat16" for variable in model.variables):
         return False
     import tensorflow as tf
 

@@ -69,3 +69,15 @@ def test_steps_of_training_are_seen_and_make_no_graph_each(model):
         model.fit(images, targets, verbose=0)
         assert_sees(model, images)
     assert_sees(model, images)
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+def test_weights_of_half_precision_predict_again_and_again(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        half = yolo.build("yolov4-tiny", classes=["a"], image_size=(64, 64))
+        first, again = (half.predict_raw(IMAGES[:, :, :64]) for _ in range(2))
+    finally:
+        keras.config.set_dtype_policy(before)
+    np.testing.assert_array_equal(first["scores"], again["scores"])
