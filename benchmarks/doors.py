@@ -62,7 +62,7 @@ def detections():
     def plain():
         for _ in range(4 * STEPS):
             picture, fit = fit_image(image, model.image_size, resize=model.resize)
-            raw = model.inference_model().predict_on_batch(picture[None])
+            raw = model.predicted(picture[None])
             found = class_wise_nms(raw["boxes"][0], raw["scores"][0], **thresholds)
             boxes, scores, class_ids = found
             Detections(fit.to_picture(boxes), scores, class_ids, model.classes).clipped((480, 640))
