@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -87,10 +88,7 @@ class Predicting(keras.Model):
     _inference: Any = None
     _frozen: Any = None
     _learns = False
-
-    def make_inference_model(self) -> keras.Model:
-        """Return the model from images to a dict of what is predicted."""
-        raise NotImplementedError
+    make_inference_model: Callable[[], keras.Model]  # from images to a dict of what is predicted
 
     def inference_model(self) -> keras.Model:
         """Return the model from images to what is predicted, always the same."""
