@@ -9,6 +9,7 @@ from yolo.cli.option_values import Parser, make_parser
 from yolo.errors import DatasetError
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
+from yolo.system.reading import printable
 
 
 def parser() -> Parser:
@@ -44,7 +45,9 @@ def check_data(config: TrainConfig, out: Path, screen: terminal.Screen, verbose:
         if config.anchors == AUTO:
             fit_anchors.fit_anchors(config, data.train, data.classes, screen.write)
         bad = [problem.place for problem in report.of("error")]
-        readable = [s for s in data.train if not any(p.startswith(f"{s.path}:") for p in bad)]
+        readable = [
+            s for s in data.train if not any(p.startswith(f"{printable(s.path)}:") for p in bad)
+        ]
         shapes, _ = fit_anchors.anchor_shapes(config)
         figures = data_plots.write_all(report, readable, shapes, out / "plots")
     page = run_report.write_check(out, report, figures)

@@ -29,6 +29,7 @@ from yolo.system.reading import (
     reason,
     regular_file,
     shortened,
+    unpacked_from,
 )
 from yolo.system.terminal import LogScreen, Progress
 from yolo.system.writing import write_folder
@@ -55,6 +56,8 @@ def is_archive(path: str | os.PathLike) -> bool:
 def unpacked(path: str | os.PathLike) -> Path:
     """Return the folder with what an archive holds, unpacked now if it was not or has changed.
 
+    Messages name what lies in it by the archive and the member from here on.
+
     Raises:
         DatasetError: it cannot be read, is damaged or encrypted, holds more than is sensible, or a
             member is no plain file or folder below the archive's own: a link, a device, an
@@ -66,7 +69,7 @@ def unpacked(path: str | os.PathLike) -> Path:
     stamp = f"{status.st_size} {status.st_mtime_ns}"
     digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]
     name = path.name[: -len(next(s for s in SUFFIXES if path.name.lower().endswith(s)))]
-    folder = cache_folder() / "data" / f"{name[:60]}-{digest}"
+    folder = cache_folder().absolute() / "data" / f"{name[:60]}-{digest}"
     noted = folder / "archive.txt"
 
     def there() -> bool:
@@ -82,6 +85,7 @@ def unpacked(path: str | os.PathLike) -> Path:
         log.info("%s: unpacking into %s", printable(path), printable(folder))
         with contextlib.suppress(_There):
             write_folder(folder, fill)
+    unpacked_from(path, folder / "files")
     return folder / "files"
 
 

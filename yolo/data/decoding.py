@@ -92,7 +92,7 @@ class _Child:
             answer = b""
         self.since = 0.0
         if answer.endswith(b"\n"):
-            return json.loads(answer)
+            return printable(json.loads(answer))  # of an archive, which the child does not know
         if self.stopped:
             return ""
         code, self.process = process.wait(), None

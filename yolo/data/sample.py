@@ -10,7 +10,7 @@ import numpy as np
 
 from yolo.boxes.draw import draw_boxes
 from yolo.boxes.labels import CROWD, DIFFICULT
-from yolo.system.reading import FilePart
+from yolo.system.reading import FilePart, printable
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Sample:
         """Name one object for a message: its file and line, or its number."""
         if len(self.lines) > index and self.lines[index]:
             return f"{self.origin}:{self.lines[index]}"
-        return f"{self.origin or self.path}: object {index + 1}"
+        return f"{self.origin or printable(self.path)}: object {index + 1}"
 
 
 # The samples of each split, each with the name of its picture in a data set to be written.

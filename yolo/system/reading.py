@@ -28,6 +28,7 @@ _SHOWN = 60
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlist = _BRIEF.maxdict = _BRIEF.maxtuple = 20
 _BRIEF.maxlevel = 3
+_archives: dict[str, str] = {}  # the folder of what was unpacked, and what its archive is called
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,20 @@ class FilePart(os.PathLike):
         return Path(self.name).stem
 
 
+def unpacked_from(archive: str | os.PathLike, folder: Path) -> None:
+    """From here on messages name what lies in a folder by the archive that it was unpacked from."""
+    _archives[os.fspath(folder)] = os.fspath(archive)
+
+
 def printable(path: str | os.PathLike) -> str:
-    """Return a path as one line that any terminal can print, whatever bytes its name holds."""
+    """Return a path as one line that any terminal can print, whatever bytes its name holds.
+
+    What was unpacked is named as its owner knows it: "mine.zip: train/a.xml". A message that begins
+    with a path, or holds one, may be given as well.
+    """
     text = os.fspath(path)
+    for folder, archive in _archives.items():
+        text = text.replace(f"{folder}{os.sep}", f"{archive}: ").replace(folder, archive)
     if text.isprintable():
         return text
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")

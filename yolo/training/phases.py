@@ -21,6 +21,7 @@ from yolo.errors import ConfigError, DatasetError, OutOfMemory, YoloError
 from yolo.models.darknet_cfg.network import parts_of
 from yolo.settings import train
 from yolo.settings.train import TrainConfig
+from yolo.system.reading import printable
 from yolo.system.signals import Stop
 from yolo.system.terminal import counted
 from yolo.training import checkpoint
@@ -250,7 +251,7 @@ def _errors_named(run: Run, phase: Phase):
         way = f"--resume {run.folder}" if saved else "the same command, nothing was saved yet"
         # Below a graph's own words stands what an operation said, before the nodes in brackets.
         words = str(error.message).split("[[")[0].strip().splitlines() or ["no reason given"]
-        why = f"TensorFlow could not go on ({type(error).__name__}: {words[-1]})"
+        why = f"TensorFlow could not go on ({type(error).__name__}: {printable(words[-1])})"
         if read_tf_config()[1] > 1:  # it may well tell of another process
             raise YoloError(f"{why}; end all processes and start them again with {way}") from error
         faults, _ = find_damaged([*run.data.train, *run.data.val])

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import logging
 import os
 import shutil
 import stat
@@ -11,6 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from yolo.cli import main
 from yolo.data import archive
 from yolo.data.folder import open_folder
 from yolo.errors import DatasetError, YoloError
@@ -176,3 +178,47 @@ def test_what_another_process_unpacked_meanwhile_stays(tmp_path, monkeypatch):
     folder = archive.unpacked(tmp_path / "a.zip")
     assert [(folder / "a.txt").stat().st_ino] == inodes
     assert sorted(path.name for path in folder.parent.parent.iterdir()) == [folder.parent.name]
+
+
+@pytest.fixture
+def labelled(voc_folder, tmp_path):
+    """Return a function that packs a folder of labelled pictures, some in need of repair."""
+    for stem, *box in (("a", 1, 1, 30, 30), ("b", 2, 2, 2, 2), ("c", 5, 5, 99, 30)):
+        voc_folder.add(stem, ("dog", *box))
+    for split in ("train", "val"):
+        voc_folder.list(split, *"abc")
+    voc_folder.picture("unlabelled")
+    return lambda: shutil.make_archive(str(tmp_path / "mine"), "zip", voc_folder.root)
+
+
+def test_messages_name_the_archive_and_the_member(labelled, caplog, cache):
+    caplog.set_level(logging.DEBUG, "yolo")
+    made = labelled()
+    open_folder(made).read("train")
+    said = [one.getMessage() for one in caplog.records if "unpacking into" not in one.msg]
+    for words in (
+        f"{made}, split train: degenerate boxes dropped: 1 ({made}: Annotations/b.xml:1: object",
+        f"{made}, split train: boxes cut at the picture's edge: {made}: Annotations/c.xml:1: ",
+    ):
+        assert any(line.startswith(words) for line in said)
+    assert not any(str(cache) in line for line in said)
+
+
+@pytest.mark.parametrize("command", ["check", "convert", "shards"])
+def test_faults_name_the_archive_and_the_member(
+    labelled, voc_folder, tmp_path, cache, outcome, command
+):
+    """A check takes a process of its own for the pictures."""
+    cut = voc_folder.root / "JPEGImages" / "a.jpg"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    if command != "check":
+        voc_folder.annotation("b", ("dog", 30, 1, 2, 30))
+    made, out = labelled(), tmp_path / "out"
+    options = {"check": ["--out", out], "shards": ["--out", out], "convert": ["--to", "coco", out]}
+    code, said, complaint = outcome(main, command, "--data", made, *options[command])
+    fault = f"{made}: Annotations/b.xml:1: object 1 ('dog'): xmin 30 > xmax 2"
+    fault = f"{made}: JPEGImages/a.jpg: " if command == "check" else fault
+    assert code == 3 and fault in said + complaint
+    where = [line for line in (said + complaint).splitlines() if str(cache) in line]
+    assert len(where) == 1 and where[0].startswith(f"{made}: unpacking into ")
+    assert not any(str(cache) in path.read_text() for path in out.glob("check.*"))
