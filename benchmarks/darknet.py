@@ -13,7 +13,6 @@ COCO is a folder with annotations/ and pictures, or any other data set with COCO
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import time
 from pathlib import Path
 
@@ -170,45 +169,41 @@ def overfit(args) -> None:
 
 
 def bccd(args) -> None:
-    """Train yolov4-tiny and a cfg's network for the same arithmetic and print AP by class."""
-    from benchmarks.bccd import ANCHORS, COMMON
+    """Train yolov4-tiny and a cfg's network for the same arithmetic and print AP by class.
+
+    Both start from the same weights, with anchors that are fitted to the training boxes.
+    """
+    import yolo
+    from benchmarks.bccd import COMMON
     from yolo.data import folder as dataset
-    from yolo.evaluation.voc import evaluate_voc, table
-    from yolo.inference.predictor import detect_samples
+    from yolo.evaluation.voc import table
     from yolo.settings.detector import model_settings
-    from yolo.training import run_folder, trainer
     from yolo.training.cost import cost_of
     from yolo.training.start import begin
-    from yolo.weights import loading
 
-    args.out.mkdir(parents=True, exist_ok=True)
-    anchors = args.out / "anchors.txt"
-    anchors.write_text(ANCHORS, encoding="utf-8")
     flops = 0.0
     for name, model in (("yolov4-tiny", "yolov4-tiny"), (args.cfg[0].stem, str(args.cfg[0]))):
         given = COMMON | {
             "model": model, "data": str(args.data), "weights": str(args.weights),
-            "image_size": (416, 416), "epochs": args.epochs, "save_dir": str(args.out),
+            "image_size": (416, 416), "save_dir": str(args.out), "anchors": "auto",
             "name": f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}", "positive_iou": 0.4,
             "translate": 0.05,
         }  # fmt: skip
-        if model == "yolov4-tiny":
-            given["anchors"] = str(anchors)
         config = begin(given).config
-        data = dataset.open_data(config)
-        cost = cost_of(model_settings(config), len(data.classes), config.image_size, 8)
+        classes = dataset.open_data(config).classes
+        cost = cost_of(model_settings(config), len(classes), config.image_size, 8)
         assert cost is not None
         flops = flops or cost.flops
-        config = dataclasses.replace(config, epochs=round(args.epochs * flops / cost.flops))
-        folder = run_folder.create(config)
-        run_folder.describe(folder, config, data.classes, data.divided)
-        started = time.monotonic()
-        best = trainer.train(config, data, folder, write=print)
-        minutes = (time.monotonic() - started) / 60
-        result = evaluate_voc(
-            detect_samples(loading.load(best), data.test), data.test, data.classes
+        epochs = round(args.epochs * flops / cost.flops)
+        clock, processor = time.monotonic(), time.process_time()
+        run = yolo.train(**given, epochs=epochs, write=print)
+        minutes = [(time.monotonic() - clock) / 60, (time.process_time() - processor) / 60]
+        assert run.result is not None
+        print(
+            f"{name}: {epochs} epochs, {minutes[0]:.1f} minutes, {minutes[1]:.1f} of a processor\n"
+            f"{table(run.result)}",
+            flush=True,
         )
-        print(f"{name}: {config.epochs} epochs, {minutes:.0f} minutes\n{table(result)}", flush=True)
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def _show_known(names: list[str], args, screen: terminal.Screen) -> None:
     )
     screen.write(
         f"{'cfg':<40}{'parameters':>13}{'GFLOPs':>8}{'size':>11}{'AP':>6}{'AP50':>6}  "
-        f"{'published in':<40}--weights to be had"
+        f"{'published in':<44}--weights to be had"
     )
     for name in names:
         known = KNOWN[name]
@@ -86,7 +86,7 @@ def _show_known(names: list[str], args, screen: terminal.Screen) -> None:
         ap = "" if known.ap is None else f"{known.ap:.1f}"
         screen.write(
             f"{name:<40}{known.parameters(args.num_classes):>13,}{known.gflops:>8.1f}{size:>11}"
-            f"{ap:>6}{known.ap50:>6.1f}  {known.source:<40}{_weights_of(f'{name}.cfg')}"
+            f"{ap:>6}{known.ap50:>6.1f}  {known.source:<44}{_weights_of(f'{name}.cfg')}"
         )
 
 

@@ -19,7 +19,7 @@ _PRE = f"{_DARKNET}/darknet_yolo_v4_pre"
 _TORCH = "https://download.pytorch.org/models"
 _REDMON = "https://pjreddie.com/media/files"
 _TUTORIAL = "https://github.com/bubbliiiing"
-# Darknet's cfgs at a commit, and their SHA-256
+# Darknet's cfgs at a commit, and the SHA-256 of those that were compared
 _CFGS = "https://raw.githubusercontent.com/AlexeyAB/darknet/59596d7880f6504768df41d6daa586f5cb2b932f/cfg"
 CFG_SUMS = {
     "yolov3": "370c7b08d2350fd105a79af9b106c02217d659cd2a5c1e8319a65fa4ced610fa",
@@ -168,6 +168,8 @@ CATALOG = {
               "yolov4-csp-swish.conv.164", 185_312_660),
     **_of_cfg("yolov4x-mish", f"{_PRE}/yolov4x-mish.weights", 399_388_168,
               "yolov4x-mish.conv.166", 277_307_668),
+    **_of_cfg("yolov4-csp-x-swish", f"{_PRE}/yolov4-csp-x-swish.weights", 399_388_168,
+              "yolov4-csp-x-swish.conv.192", 316_069_388),
     **_of_cfg("yolov4-p5", f"{_PRE}/yolov4-p5.weights", 283_669_892,
               "yolov4-p5.conv.232", 256_427_412),
     **_of_cfg("yolov4-p6", f"{_PRE}/yolov4-p6.weights", 510_868_180,
@@ -176,6 +178,7 @@ CATALOG = {
               "yolov7-tiny.conv.87", 17_843_092),
     **_of_cfg("yolov7", f"{_DARKNET}/yolov4/yolov7.weights", 147_898_248,
               "yolov7.conv.132", 121_266_068),
+    **_of_cfg("yolov7x", f"{_DARKNET}/yolov4/yolov7x.weights", 285_638_760),
 }  # fmt: skip
 
 
@@ -242,5 +245,5 @@ def fetch(name: str) -> Path:
         if path == place(name):
             download.download(url, path, size=entry.size, sha256=entry.sha256)
         else:
-            download.download(url, path, sha256=CFG_SUMS[path.stem])
+            download.download(url, path, sha256=CFG_SUMS.get(path.stem))
     return place(name)  # the sum of what was there was checked before it got this name
