@@ -62,14 +62,14 @@ TABLE = {
         "file"),
     "no flags": (SIZE + box(11, 6, 40, 30, flags=""), [[10, 5, 40, 30]], ""),
     "difficult": (SIZE + box(11, 6, 40, 30, flags="<difficult>1</difficult>"), [[10, 5, 40, 30]],
-        "1 objects (1 difficult)"),
+        "1 object (1 difficult)"),
     "class unknown": (SIZE + box(1, 1, 9, 9, name="cat") + box(2, 2, 9, 9, name="cat"), None,
         "{s}: 1 fault: {a}: object 1 ('cat'): class 'cat' (2 objects in this split) is not among "
         "dog: add it to the class list, correct the files, or leave such objects out with "
         "--only-classes"),
     "duplicate": (SIZE + GOOD + GOOD, [[10, 5, 40, 30]],
         "{s}: duplicate objects dropped: 1 ({a}: object 2 ('dog') [11, 6, 40, 30])"),
-    "no object": (SIZE, [], "1 pictures (1 without objects), 0 objects"),
+    "no object": (SIZE, [], "1 picture (1 without objects), 0 objects"),
     "many objects": (SIZE + "".join(box(1, 1, 9 + n / 100, 20) for n in range(501)), 501,
         "{s}: pictures with more than 500 objects (all are kept): 1 ({a})"),
     "parts": (SIZE + PARTS, [[10, 5, 40, 30]], ""),

@@ -344,6 +344,6 @@ def _describe(samples: Sequence[Sample], what: str) -> None:
     counts = [len(sample.class_ids) for sample in samples]
     difficult = sum(int(sample.difficult.sum()) for sample in samples)
     log.info(
-        "%s: %d pictures (%d without objects), %d objects (%d difficult)",
-        what, len(samples), counts.count(0), sum(counts), difficult,
+        "%s: %s (%d without objects), %s (%d difficult)", what, counted(len(samples), "picture"),
+        counts.count(0), counted(sum(counts), "object"), difficult,
     )  # fmt: skip

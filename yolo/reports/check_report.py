@@ -9,7 +9,8 @@ import numpy as np
 from yolo.data.anchor_fit import Recall, box_sizes
 from yolo.data.check import SEVERITIES, DataReport
 from yolo.evaluation.text_table import text_table
-from yolo.pictures.header import printable
+from yolo.system.reading import printable
+from yolo.system.terminal import counted
 
 ERRORS_SHOWN, PLACES_SHOWN = 20, 5
 TITLES = {
@@ -112,7 +113,7 @@ def anchor_lines(report: DataReport) -> list[str]:
         f"anchors: best possible recall {recall.recall:.1%} of the objects in "
         f"{next(iter(report.splits))} at IoU {recall.iou:g}, mean IoU {recall.mean_iou:.3f}{looked}"
     ] + [
-        f"{printable(name)}: recall {share:.1%}, mean IoU {mean:.3f} ({count} objects)"
+        f"{printable(name)}: recall {share:.1%}, mean IoU {mean:.3f} ({counted(count, 'object')})"
         for name, (count, share, mean) in worst
     ]
 

@@ -132,10 +132,9 @@ def describe_fit(fit: AnchorFit, groups: Sequence[Sequence[int]]) -> list[str]:
         strides = "  |  ".join(
             "  ".join("{:.0f}x{:.0f}".format(*shapes[i]) for i in group) for group in moved
         )
-        lines.append(
-            f"anchors {name}: best possible recall {recall.recall:.1%} at IoU {recall.iou:g}, "
-            f"mean IoU {recall.mean_iou:.3f}: {strides}"
-        )
+        reached = f"best possible recall {recall.recall:.1%} at IoU {recall.iou:g}"
+        shown = f": {strides}" if strides else ""
+        lines.append(f"anchors {name}: {reached}, mean IoU {recall.mean_iou:.3f}{shown}")
     for name, (count, share, _) in fit.before.per_class.items():
         lines.append(f"  {name}: {share:.1%} -> {fit.after.per_class[name][1]:.1%} of {count}")
     if len(moved) < len(groups):

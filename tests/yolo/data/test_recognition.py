@@ -131,7 +131,10 @@ def test_of_several_annotations_of_one_picture_the_first_is_read(tmp_path, caplo
 @pytest.mark.parametrize("name, content, words", [
     ("a.json", b'{"version": "5", "shapes": [{"points": []}]}', "LabelMe's JSON: convert it"),
     ("a.json", b'[{"image": "a.jpg", "annotations": [{"coordinates": {}}]}]', "CreateML's JSON"),
-    ("a.json", b'[{"id": 1, "annotations": [{"result": []}]}]', "Label Studio's own JSON: export"),
+    ("a.json", b'[{"id": 1, "annotations": [{"result": []}]}]', "Label Studio's own form: export"),
+    ("a.json", b'[{"image": "/a.jpg", "label": [{"x": 1, "rectanglelabels": ["a"]}]}]',
+     "Label Studio's own form: export"),
+    ("a.json", b'{"categories": {"label": {}}, "items": [{"annotations": []}]}', "Datumaro's own"),
     ("a.json", b'{"a": {"regions": [{"shape_attributes": {}}]}}', "VIA's own JSON: export COCO"),
     ("a.json", b'[{"image_id": 1, "bbox": [], "score": 1}]', "a list of results: evaluate.py"),
     ("a.csv", b"image_id,width,bbox\n1,2,3\n", "a table; expected columns such as filename"),

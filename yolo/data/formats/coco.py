@@ -29,6 +29,7 @@ from yolo.system.writing import add_text
 _PLAIN = {"_annotations.coco", "annotations", "instances", "labels", "result", "coco", "data"}
 _LISTS = re.compile(rb'\A(\xef\xbb\xbf)?\s*\{.*"(images|annotations)"\s*:\s*\[', re.DOTALL)
 _CATEGORIES = re.compile(rb'\A(\xef\xbb\xbf)?\s*\{.*"categories"\s*:\s*\[', re.DOTALL)
+_OTHERS = re.compile(rb'"categories"\s*:\s*\{')  # Datumaro's are no list
 _HEAD_BYTES = 1 << 16
 
 
@@ -90,7 +91,8 @@ def _looks_so(source: Source, name: str) -> bool:
     """Tell by the first bytes; categories alone are a list of classes, unless more may follow."""
     head = source.head(name, _HEAD_BYTES)
     longer = len(head) == _HEAD_BYTES
-    return bool(_LISTS.search(head) or (longer and _CATEGORIES.search(head)))
+    lists = _LISTS.search(head) or (longer and _CATEGORIES.search(head))
+    return bool(lists and not _OTHERS.search(head))
 
 
 def _split(name: str) -> str:

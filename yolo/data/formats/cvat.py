@@ -13,7 +13,9 @@ from yolo.data.annotated import Box, Labelled, MarkedObject, hull, number_of, ro
 from yolo.data.dataset import DataSet
 from yolo.data.formats.safe_xml import read_xml
 from yolo.data.formats.voc_object import POLYGON, ROTATED
+from yolo.data.pairing import grouped
 from yolo.data.source import Source
+from yolo.data.split_names import role_of
 from yolo.data.unnamed import add_unnamed
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, shortened
@@ -32,38 +34,46 @@ _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 def recognise(source: Source) -> bool:
     """Tell whether a data set is described by CVAT's own XML."""
-    return _file(source) is not None
+    return bool(_files(source))
 
 
-def _file(source: Source) -> str | None:
-    """Return the file of a source: the one that was named, annotations.xml, or the first other."""
-    if source.file is not None:
-        names = [source.named]
-    else:
-        names = [name for name in source.with_suffix(".xml") if name.count("/") < 2]
-        names.sort(key=lambda name: name != NAME)
-    return next((one for one in names[:_LOOKED_AT] if _OUTERMOST.search(source.head(one))), None)
+def _files(source: Source) -> list[str]:
+    """Return the file that was named, or one at the top and in each folder.
+
+    That is annotations.xml, or the first other.
+    """
+    near = [name for name in source.with_suffix(".xml") if name.count("/") < 2]
+    near.sort(key=lambda name: name.rpartition("/")[2] != NAME)
+    names = near[:_LOOKED_AT] if source.file is None else [source.named]
+    found = grouped(
+        (name for name in names if _OUTERMOST.search(source.head(name))),
+        lambda name: name.rpartition("/")[0],
+    )
+    return [of_folder[0] for _, of_folder in sorted(found.items())]
 
 
 def open_source(source: Source) -> DataSet:
     """Open CVAT's own XML, annotations.xml, with the pictures in images/ or wherever they lie.
 
     Of polygons and rotated boxes the upright box around them is taken. Classes come in the order of
-    the task's labels, and splits are the task's subsets.
+    the tasks' labels, and splits are their subsets; where several tasks lie in a folder, one in
+    each of its own, those folders may be called as splits.
     """
-    path = source.own_path(_file(source) or source.named or NAME)
-    root, lines = read_xml(path, "annotations", pictures=PICTURES)
-    if root.find("track") is not None:
-        raise DatasetError(
-            f"{printable(path)}: tracks of a video, whose pictures are not here: "
-            "export COCO or YOLO from CVAT, with images"
-        )
-    classes = [(label.text or "").strip() for label in root.iterfind("meta//label/name")]
-    splits = dict[str, list[Labelled]]()
-    for element, line in zip(root.findall("image"), lines["image"], strict=True):
-        split = element.get("subset") or "default"
-        place = f"{printable(path)}:{line}"
-        splits.setdefault(split, []).append(_labelled(source, element, split, place))
+    classes, splits = list[str](), dict[str, list[Labelled]]()
+    for name in _files(source) or [source.named or NAME]:
+        path, folder = source.own_path(name), name.rpartition("/")[0]
+        root, lines = read_xml(path, "annotations", pictures=PICTURES)
+        if root.find("track") is not None:
+            raise DatasetError(
+                f"{printable(path)}: tracks of a video, whose pictures are not here: "
+                "export COCO or YOLO from CVAT, with images"
+            )
+        classes += [(label.text or "").strip() for label in root.iterfind("meta//label/name")]
+        usual = folder if role_of(folder) else "default"
+        for element, line in zip(root.findall("image"), lines["image"], strict=True):
+            split, place = element.get("subset") or usual, f"{printable(path)}:{line}"
+            one = _labelled(source, element, (folder, split), place)
+            splits.setdefault(split, []).append(one)
     add_unnamed(source, splits)
     objects = (item for part in splits.values() for one in part for item in one.objects)
     named = {item.name for item in objects if item.repair != OTHER}
@@ -71,11 +81,12 @@ def open_source(source: Source) -> DataSet:
     return DataSet(source.file or source.root, splits or [], tuple(every), "CVAT XML")
 
 
-def _labelled(source: Source, element: Element, split: str, place: str) -> Labelled:
-    """Return what is known of the picture of an <image>."""
-    name, pictures = element.get("name") or "", source.pictures
-    folders = (f"images/{split}", "images", split, "")
-    found = pictures.find(name, folders) if name else None
+def _labelled(source: Source, element: Element, places: tuple[str, str], place: str) -> Labelled:
+    """Return what is known of the picture of an <image>, in a file's folder and a split."""
+    name, pictures, (folder, split) = element.get("name") or "", source.pictures, places
+    near = (f"images/{split}", "images", split, "")
+    beside = [f"{folder}/{one}".rstrip("/") for one in near] if folder else []
+    found = pictures.find(name, (*beside, *near)) if name else None
     if found is None:
         fault = (
             f"{place}: {pictures.missing(name)}: export with pictures, or name their folder with "

@@ -15,25 +15,30 @@ from yolo.data.findings import nearest
 from yolo.data.formats.yolo_config import class_files, read_names
 from yolo.data.pairing import grouped, nfc, stem_and_suffix
 from yolo.data.source import Source, plain_name
+from yolo.data.split_names import role_of
 from yolo.errors import DatasetError
 from yolo.system.reading import inside, printable, read_lines_of, shortened
 
+ROBOFLOW = "_annotations.txt"
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"
 _BOX = re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{4}}", re.IGNORECASE)
 _WIDE = re.compile(rf"\s({_NUMBER}(?:,\s*{_NUMBER}){{4}})(?=\s|$)", re.IGNORECASE)
 
 
 def recognise(source: Source) -> bool:
-    """Tell whether a list was named, or lists lie at the top of a folder: by their first lines."""
+    """Tell whether a list was named, or a folder holds some: by their first lines."""
     if source.file is not None:
         return source.file.suffix.lower() == ".txt" and _looks_so(source, source.named)
     return bool(_list_files(source))
 
 
 def open_source(source: Source) -> DataSet:
-    """Open the list that was named, or those of a folder: 2007_train.txt, 2007_val.txt."""
+    """Open the list that was named, or those of a folder.
+
+    They are called as 2007_train.txt and 2007_val.txt, or lie in folders as train/_annotations.txt.
+    """
     names = [source.named] if source.file is not None else _list_files(source)
-    paths = {stem_and_suffix(name)[0].rpartition("_")[2]: source.path(name) for name in names}
+    paths = {_split_of(name): source.path(name) for name in names}
     if len(paths) < len(names):  # 2007_train.txt and 2012_train.txt
         paths = {stem_and_suffix(name)[0]: source.path(name) for name in names}
     classes = source.classes
@@ -49,7 +54,22 @@ def open_source(source: Source) -> DataSet:
 
 
 def _list_files(source: Source) -> list[str]:
-    return [n for n in source.with_suffix(".txt") if "/" not in n and _looks_so(source, n)]
+    """Return the lists at the top of a source, or Roboflow's in folders called as splits."""
+    texts = source.with_suffix(".txt")
+    top = [name for name in texts if "/" not in name]
+    parts = [name for name in texts if name.endswith(f"/{ROBOFLOW}") and role_of(_split_of(name))]
+    found = ([name for name in names if _looks_so(source, name)] for names in (top, parts))
+    return next(filter(None, found), [])
+
+
+def _split_of(name: str) -> str:
+    """Return the split that a list describes, by its folder or by the end of its name.
+
+    Example:
+        >>> _split_of("2007_train.txt"), _split_of("valid/_annotations.txt")
+        ('train', 'valid')
+    """
+    return name.rpartition("/")[0] or stem_and_suffix(name)[0].rpartition("_")[2]
 
 
 def _looks_so(source: Source, name: str) -> bool:

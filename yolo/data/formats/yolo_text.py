@@ -42,7 +42,14 @@ def recognise(source: Source) -> bool:
     if source.file is not None or not (first := looks_like_labels(source)):
         return False
     listed = any("/" not in name for name in yolo_config.class_files(source))
-    return listed or all(_says_nothing(folder) for folder in first.split("/")[:-1])
+    usual = all(_says_nothing(folder) for folder in first.split("/")[:-1])
+    return listed or usual or _of_another_folder(source, first)
+
+
+def _of_another_folder(source: Source, label: str) -> bool:
+    """Tell whether the picture of a label file lies in another of the source's own folders."""
+    found = pair([label], source.pictures.names)[label]
+    return bool(found) and found[0].partition("/")[0] != label.partition("/")[0]
 
 
 def looks_like_labels(source: Source) -> str:

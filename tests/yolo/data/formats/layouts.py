@@ -226,14 +226,13 @@ def csv_open_images(root: Path) -> None:
     table(root / "class-descriptions-boxable.csv", [(f"/m/{name}", name) for name in CLASSES])
 
 
-def cvat_images(root: Path) -> None:
+def cvat_xml(drawn, *, subsets=True):
+    """Return the XML of pictures, an object as a box and the next as a polygon."""
     labels = "".join(f"<label><name>{name}</name></label>" for name in CLASSES)
     lines = [f"<annotations><meta><task><labels>{labels}</labels></task></meta>\n"]
-    for n, one in enumerate(DRAWN):
-        one.draw(root / "images" / one.split / one.name)
-        lines.append(
-            f'<image id="{n}" name="{one.name}" subset="{one.split}" width="80" height="60">'
-        )
+    for n, one in enumerate(drawn):
+        subset = f' subset="{one.split}"' * subsets
+        lines.append(f'<image id="{n}" name="{one.name}"{subset} width="80" height="60">')
         for name, (x1, y1, x2, y2) in one.objects:
             lines.append(
                 f'<box label="{name}" xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}" occluded="0"/>'
@@ -241,11 +240,52 @@ def cvat_images(root: Path) -> None:
                 else f'<polygon label="{name}" points="{x1},{y1};{x2},{y1};{x2},{y2};{x1},{y2}"/>'
             )
         lines.append("</image>\n")
-    text(root / "annotations.xml", "".join([*lines, "</annotations>"]))
+    return "".join([*lines, "</annotations>"])
+
+
+def cvat_images(root: Path) -> None:
+    for one in DRAWN:
+        one.draw(root / "images" / one.split / one.name)
+    text(root / "annotations.xml", cvat_xml(DRAWN))
+
+
+def cvat_tasks(root: Path) -> None:
+    for split, drawn in by_split().items():
+        text(root / split / "annotations.xml", cvat_xml(drawn, subsets=False))
+        for one in drawn:
+            one.draw(root / split / "images" / one.name)
+
+
+def lines_of(drawn, before=""):
+    """Return lines of the tutorial's lists."""
+    boxes = {one: [(*box, CLASSES.index(name)) for name, box in one.objects] for one in drawn}
+    lines = (
+        " ".join([before + one.name, *(",".join(map(str, box)) for box in boxes[one])])
+        for one in drawn
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def lists_tutorial(root: Path) -> None:
+    for split, drawn in by_split().items():
+        text(root / f"2007_{split}.txt", lines_of(drawn, "/home/me/VOC2007/JPEGImages/"))
+        for one in drawn:
+            one.draw(root / "VOC2007" / "JPEGImages" / one.name)
+    text(root / "model_data" / "voc_classes.txt", "\n".join(CLASSES))
+
+
+def lists_roboflow(root: Path) -> None:
+    for split, drawn in by_split().items():
+        folder = root / {"val": "valid"}.get(split, split)
+        text(folder / "_annotations.txt", lines_of(drawn))
+        text(folder / "_classes.txt", "\n".join(CLASSES))
+        for one in drawn:
+            one.draw(folder / one.name)
 
 
 ALL = (
     yolo_ultralytics, yolo_roboflow, yolo_folders, yolo_beside, yolo_lists, yolo_darknet,
     coco_own, coco_roboflow, coco_cvat, coco_fiftyone, coco_files,
-    csv_retinanet, csv_tensorflow, csv_open_images, cvat_images,
+    csv_retinanet, csv_tensorflow, csv_open_images, cvat_images, cvat_tasks,
+    lists_tutorial, lists_roboflow,
 )  # fmt: skip

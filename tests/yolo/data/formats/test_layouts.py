@@ -1,12 +1,15 @@
 """Every layout of the labelling tools gives the same pictures, classes and boxes."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
 import yolo
 from tests.faults.full import small
-from tests.yolo.data.formats import layouts, layouts_voc
+from tests.yolo.data.formats import layouts, layouts_voc, layouts_whole
+from yolo.data.convert import convert
 from yolo.data.folder import open_folder
 from yolo.data.pipeline import BatchPlan, training_dataset
 from yolo.models.yolov4 import network
@@ -18,14 +21,28 @@ PLAIN = AugmentConfig(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("write", layouts.ALL + layouts_voc.ALL, ids=lambda write: write.__name__)
+def shards(root):
+    """Write TFRecord shards as the program does, from another layout."""
+    layouts.csv_retinanet(root.with_name("retinanet"))
+    opened = open_folder(root.with_name("retinanet"))
+    splits = {name: opened.read(name) for name in opened.names}
+    convert(splits, opened.classes, root, "tfrecord")
+
+
+IN_SPLITS = (*layouts.ALL, *layouts_voc.ALL, shards)
+EVERY = (*IN_SPLITS, *layouts_whole.ALL)
+
+
+@pytest.mark.parametrize(
+    "write", EVERY, ids=lambda write: f"{write.__module__.rpartition('.')[2]}-{write.__name__}"
+)
 def test_same_pictures_classes_and_boxes(write, tmp_path):
     write(tmp_path / "mine")
     opened = open_folder(tmp_path / "mine")
-    assert opened.classes == layouts.CLASSES
-    for split in ("train", "val", "test"):
-        samples = {sample.path.name: sample for sample in opened.read(split)}
-        drawn = [one for one in layouts.DRAWN if one.split == split]
+    assert opened.classes == layouts.CLASSES and opened.divided != (write in IN_SPLITS)
+    for split in ("train", "val", "test") if write in IN_SPLITS else opened.lists:
+        samples = {Path(sample.path.name).name: sample for sample in opened.read(split)}
+        drawn = [one for one in layouts.DRAWN if one.split == split or opened.divided]
         if write is layouts.csv_open_images:  # which has no way to say that a picture is empty
             drawn = [one for one in drawn if one.objects]
         assert sorted(samples) == sorted(one.name for one in drawn)
@@ -72,10 +89,12 @@ def detector():
     return made
 
 
-@pytest.mark.parametrize("write", layouts.ALL + layouts_voc.ALL, ids=lambda write: write.__name__)
+@pytest.mark.parametrize(
+    "write", EVERY, ids=lambda write: f"{write.__module__.rpartition('.')[2]}-{write.__name__}"
+)
 def test_one_step_of_training_on_the_same_batch(write, detector, tmp_path):
-    write(tmp_path)
-    opened = open_folder(tmp_path)
+    write(tmp_path / "mine")
+    opened = open_folder(tmp_path / "mine")
     samples = [s for split in opened.names for s in opened.read(split, classes=opened.classes)]
     samples = sorted((s for s in samples if len(s.class_ids)), key=lambda s: s.path.name)
     plan = BatchPlan(batch_size=4, augment=PLAIN, epochs=1)
