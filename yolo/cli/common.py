@@ -176,13 +176,14 @@ def class_names(text: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def open_data(args, root, classes: tuple[str, ...] | None):
+def open_data(args, root, classes: tuple[str, ...] | None, *, pictures: bool = True):
     """Return the data set that the options of `options.data_kind_options` and a path name."""
     from yolo.data import folder
 
     return folder.open_folder(
-        root, format=args.format, images=args.images, classes=classes, unlabelled=args.unlabelled
-    )
+        root, format=args.format, images=args.images, classes=classes, unlabelled=args.unlabelled,
+        pictures=pictures,
+    )  # fmt: skip
 
 
 def of_classes(one, classes: tuple[str, ...], chosen: tuple[str, ...]):

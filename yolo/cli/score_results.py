@@ -76,14 +76,18 @@ def _read(args, truth: _Truth, screen) -> tuple[list[Found], list[dict] | None, 
     from yolo.evaluation import results
 
     path, entries = Path(args.results), None
+    if path.is_dir() and len(alone := list(path.glob("*.json"))) == 1 == len(list(path.iterdir())):
+        path = alone[0]
     if path.is_dir():
         found = results.from_text(path, first_pixel=truth.first_pixel)
     else:
         entries = read_results(path)
         found = results.from_coco(entries)
     screen.write(f"{printable(path)} on {terminal.counted(len(truth.samples), 'picture')}")
-    if truth.numbered and any(not one.label for one in found):
-        names = ", ".join(f"{number} {name}" for number, name in truth.categories.items())
+    found, from_0 = results.from_0(found, truth.classes, truth.categories)
+    if from_0 or (truth.numbered and any(not one.label for one in found)):
+        known = dict(enumerate(truth.classes)) if from_0 else truth.categories
+        names = ", ".join(f"{number} {name}" for number, name in known.items())
         screen.write(f"categories are numbers: {names} (--classes NAMES: another order)")
     placed = results.place(
         found, truth.samples, truth.classes, categories=truth.categories, source=path
@@ -110,11 +114,12 @@ def _truth(args) -> _Truth:
             samples = [common.of_classes(sample, classes, names) for sample in samples]
         return _Truth(samples, names or classes, _numbers(names or classes), numbered=True)
     allow_megapixels(args.max_megapixels)
-    return _opened(args, common.open_data(args, root, names), names)
+    return _opened(args, common.open_data(args, root, names, pictures=False), names)
 
 
 def _opened(args, opened: DataSet, names: tuple[str, ...] | None) -> _Truth:
     """Return the pictures of a data set to score against; those of a file need not be there."""
+    from yolo.data.dataset import without_pictures
     from yolo.data.formats import coco, coco_json
 
     seed = TrainConfig.seed if args.seed is None else args.seed
@@ -122,18 +127,21 @@ def _opened(args, opened: DataSet, names: tuple[str, ...] | None) -> _Truth:
     split = opened.lists[0] if whole else args.split
     classes = names or opened.classes
     categories = _numbers(classes)
-    numbered = not isinstance(opened, coco.CocoFiles)
+    numbered, file = not isinstance(opened, coco.CocoFiles), None
+    first, part = opened._first_pixel(args.first_pixel), opened.asked(split, seed)
     if isinstance(opened, coco.CocoFiles):
-        file = opened.file(split if split in opened.lists else opened.lists[0])
+        name = opened.named(split)
+        file = opened.file(name if name in opened.lists else opened.lists[0])
         categories = coco_json.category_names(file)
-        if not any(one.path for one in opened.part(split, seed).pictures):
-            samples = coco_json.without_pictures(opened.part(split, seed), classes)
-            return _Truth(samples, classes, categories, None if names else file)
+        file = file if name in opened.lists and names is None else None  # as it is
+    # What is wrong with an annotation is for COCO's own tools no matter.
+    if not any(one.path or one.shares or (numbered and any(one.faults)) for one in part.pictures):
+        samples = without_pictures(part, classes, first_pixel=first)
+        return _Truth(samples, classes, categories, file, first, numbered)
     samples = opened.read(
         split, classes=classes, seed=seed, first_pixel=args.first_pixel,
         only_classes=args.only_classes or names is not None,
     )  # fmt: skip
-    first = opened._first_pixel(args.first_pixel)
     return _Truth(samples, classes, categories, None, first, numbered)
 
 
@@ -147,9 +155,10 @@ def _with_ids(entries: list[dict], found, placed: Placed, truth: _Truth) -> list
     numbers = {name: number for number, name in truth.categories.items()}
     rows = []
     for entry, one, index in zip(entries, found, placed.indices, strict=True):
-        image = truth.samples[index].image_id if index >= 0 else entry["image_id"]
-        category = numbers.get(one.label, entry["category_id"])
-        rows.append({**entry, "image_id": image, "category_id": category})
+        if index >= 0:
+            category = numbers.get(one.label, entry["category_id"])
+            image = truth.samples[index].image_id
+            rows.append({**entry, "image_id": image, "category_id": category})
     return rows
 
 

@@ -24,6 +24,7 @@ from yolo.system.terminal import counted
 log = logging.getLogger("yolo")
 
 TRAIN_SHARE, VAL_SHARE = 0.8, 0.1
+_ANY_SIDE = 1 << 30  # of a picture whose size nobody says
 LEFT_OUT = "pictures without a label file, left out (--unlabelled background: they show no object)"
 
 
@@ -113,7 +114,7 @@ class DataSet:
 
     def describe(self, splits: Iterable[str], seed: int = 0) -> str:
         """Return one line: what was recognised, and how it was divided into these splits."""
-        found = {self._named(wanted): wanted for wanted in splits}
+        found = {self.named(wanted): wanted for wanted in splits}
         counts = {
             name if name == wanted else f"{name} (as {wanted})": len(self.part(name, seed).pictures)
             for name, wanted in found.items()
@@ -149,14 +150,8 @@ class DataSet:
             DatasetError: there is no such split, or files are faulty: the message names every
                 faulty file and object, up to 20.
         """
-        name = self._named(split)
-        if name is None:
-            raise DatasetError(
-                f"{printable(self.root)}: no split {split!r}; expected one of "
-                f"{short_list(map(printable, self.names))}"
-            )
         wanted = tuple(self.classes if classes is None else classes)
-        part = self.part(name, seed)
+        part = self.asked(split, seed)
         findings = Findings(part.what)
         findings.errors += part.faults
         for picture in part.left_out:
@@ -173,7 +168,21 @@ class DataSet:
             _describe(samples, part.what)
         return samples
 
-    def _named(self, split: str) -> str | None:
+    def asked(self, split: str, seed: int = 0) -> Part:
+        """Return the split that a name means as the files describe it.
+
+        Raises:
+            DatasetError: there is no such split.
+        """
+        name = self.named(split)
+        if name is None:
+            raise DatasetError(
+                f"{printable(self.root)}: no split {split!r}; expected one of "
+                f"{short_list(map(printable, self.names))}"
+            )
+        return self.part(name, seed)
+
+    def named(self, split: str) -> str | None:
         """Return the list or split that is meant, None if there is none."""
         return split if split in self.lists else find_split(split, self.names)
 
@@ -182,6 +191,13 @@ class DataSet:
         return []
 
     # ------------------------------------------------------------- what a format may override
+
+    def need_pictures(self) -> None:
+        """Refuse a folder in which there are none at all, where a format can tell.
+
+        Raises:
+            DatasetError: there are none.
+        """
 
     def listed(self, name: str) -> Part:
         """Return what one list of the files names; a format that parses late overrides this."""
@@ -306,6 +322,27 @@ def class_ids(names: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
     numbers |= {name: i for i, name in enumerate(classes)}
     found = ((name, numbers.get(name, numbers.get(common_name(name)))) for name in names)
     return {name: number for name, number in found if number is not None}
+
+
+def without_pictures(
+    part: Part, classes: Sequence[str], *, first_pixel: int = 0
+) -> list[Sample]:  # fmt: skip
+    """Return the samples of a split whose pictures are not there, by the sizes that it gives.
+
+    What is wrong with an annotation goes without saying: COCO's own tools take them as they are.
+    """
+    ids, samples = class_ids(part.classes, classes), []
+    for picture in part.pictures:
+        known = picture.size is not None and all(isinstance(n, int) and n > 0 for n in picture.size)
+        size = picture.size if known else (_ANY_SIDE, _ANY_SIDE)
+        objects = [one for one in picture.objects if one.name in ids]
+        arrays = check_objects(
+            objects, ids, size, file=picture.place, findings=Findings(part.what),
+            first_pixel=first_pixel,
+        )  # fmt: skip
+        name = Path(picture.size_place or picture.place)  # COCO's file_name, or the annotation
+        samples.append(Sample(name, size=size, image_id=picture.image_id, **arrays))
+    return samples
 
 
 def divide(names: Sequence[str], seed: int) -> dict[str, list[str]]:

@@ -37,6 +37,7 @@ def open_folder(
     images: str | os.PathLike | None = None,
     classes: Sequence[str] | None = None,
     unlabelled: str = "leave-out",
+    pictures: bool = True,
 ) -> DataSet:
     """Open labelled pictures, whatever their format.
 
@@ -47,6 +48,7 @@ def open_folder(
         images: the folder of the pictures, where they lie elsewhere.
         classes: class names, for formats that number classes and do not say what they are.
         unlabelled: "background" or "leave-out", what becomes of pictures without a label file.
+        pictures: whether they must be there; annotations alone do to score results against.
 
     Returns:
         The data set; what it says of its pictures has been read, they themselves have not.
@@ -65,6 +67,8 @@ def open_folder(
         raise recognition.unknown(source, format)
     kind, source = found
     opened = kind.open_source(source)
+    if pictures:
+        opened.need_pictures()
     opened.background = unlabelled == "background"
     if source.litter:
         log.info(

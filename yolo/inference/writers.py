@@ -117,7 +117,7 @@ class CocoResultsFile:
 
     It is for scoring, and holds the ranking that `evaluate.py` looks at, far below what is shown.
     COCO names its pictures by their ids (000000000139.jpg is picture 139); others are named by
-    their stems, and all by their file's name beside it. Categories are COCO's own ids where the
+    their stems, and all by their file's path beside it. Categories are COCO's own ids where the
     detector knows COCO's 80 classes, else class id + 1 with the name beside it.
     """
 
@@ -131,7 +131,7 @@ class CocoResultsFile:
         stem = result.stem if result.path is None else result.path.stem
         image_id = int(stem) if stem.isascii() and stem.isdigit() else stem
         found = result.found if result.ranked is None else result.ranked
-        name = "" if result.path is None else printable(result.path.name)
+        name = "" if result.path is None else printable(result.path.as_posix())
         for entry in coco_results.results(
             found, image_id, category_ids=self._categories, file_name=name
         ):

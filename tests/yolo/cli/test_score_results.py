@@ -61,6 +61,8 @@ def test_cartuchos_text_files(map_out, scores):
         ("book 50 1 2 3 4", "1.txt:1: "),
         ("book 0.5 9 2 3 4", "1.txt:1: "),
         ("book 0.5 nan 2 3 4", "1.txt:1: "),
+        ("book 0.5 90 80 30 40", "write left + width and top + height, if they are"),
+        ("0 0.5 0.5 0.2 0.3 0.9", "shares of the picture, as in YOLO's labels, do not go"),
     ],
 )
 def test_lines_that_are_none(map_out, scores, line, words):
@@ -90,6 +92,32 @@ def test_what_coco_does_not_look_at_is_said(map_out, scores):
         (map_out / "ground-truth" / "1.txt").write_text("".join(lines[:count]), encoding="utf-8")
         _, out = scores("--results", map_out)
         assert ("where there are more, as in 1 picture" in out) == said
+
+
+def test_ground_truth_that_is_width_and_height_is_told(map_out, scores):
+    text = "book 90 80 30 40\n"
+    (map_out / "ground-truth/1.txt").write_text(text, encoding="utf-8")
+    for arguments in ((map_out,), (map_out, "--data", map_out / "ground-truth")):
+        code, err = scores("--results", *arguments)
+        assert code == 3 and "1.txt:1: 'book 90 80 30 40'; expected 'class left top" in err
+        assert "write left + width and top + height" in err
+
+
+def test_the_files_of_vocs_kit_count_from_1(map_out, scores):
+    """They name the picture where others name the class; Darknet writes them so, too."""
+    kit = map_out.parent / "results"
+    kit.mkdir()
+    (kit / "comp4_det_test_cup of tea.txt").write_text("1 0.9 11 21 59 49\n", encoding="utf-8")
+    (kit / "comp4_det_test_book.txt").write_text("1 0.6 6 6 44 44\n2 0.5 6 6 44 44\n")
+    found, _ = scores("--results", kit, "--data", map_out / "ground-truth", "--inclusive-pixels")
+    assert found["voc"]["map_all_point"] == 0.75, "as from the text of before"
+
+
+def test_class_numbers_in_text_are_counted_from_0(map_out, scores):
+    folder = map_out / "detection-results"
+    folder.joinpath("1.txt").write_text("1 0.9 10 20 59 79\n0 0.6 5 5 44 44\n", encoding="utf-8")
+    found, out = scores("--results", map_out)
+    assert found["voc"]["map_all_point"] == 0.75 and "numbers: 0 book, 1 cup of tea" in out
 
 
 @pytest.fixture
@@ -132,9 +160,74 @@ def test_results_name_pictures_and_classes_whatever_the_ids_of_the_data(tmp_path
     assert found["voc"]["map_all_point"] == 1 and found["coco"]["AP"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("file", [True, False])
+def test_annotations_alone_do_to_score_against(map_out, voc, scores, file):
+    """In Annotations/, or as files of a folder of any name."""
+    found = scores("--results", map_out / "detection-results", "--data", voc)[0]
+    (voc / "JPEGImages/1.png").unlink()
+    (voc / "JPEGImages").rmdir()
+    where = (voc / "Annotations").rename(voc.parent / "truth") if file else voc
+    alone, _ = scores("--results", map_out / "detection-results", "--data", where)
+    assert alone["voc"] == found["voc"] and alone["coco"]["AP"] == found["coco"]["AP"]
+    (where / "2.xml" if file else where / "Annotations/2.xml").write_text("<annotation>")
+    code, err = scores("--results", map_out / "detection-results", "--data", where)
+    assert code == 3 and "2.xml" in err
+
+
+def test_pictures_of_one_name_in_several_folders_keep_to_theirs(tmp_path, scores):
+    """Of a split that holds one of them, and of data that hold both."""
+    names = ("cam1/1.jpg", "cam2/1.jpg", "cam2/2.jpg")
+    boxes = ([0, 0, 9, 9], [20, 0, 9, 9], [40, 0, 9, 9])
+    entries = [{"image_id": int(name[5]), "file_name": f"mine\\{name}".replace("/", "\\"),
+                "category_id": 1, "category_name": "cup", "bbox": box, "score": 0.5}
+               for name, box in zip(names, boxes, strict=True)]  # fmt: skip
+    (tmp_path / "found.json").write_text(json.dumps(entries), encoding="utf-8")
+    for kept in (names, names[:1]):
+        truth = {
+            "images": [{"id": 2 - n, "file_name": f"data/{name}", "height": 99, "width": 99}
+                       for n, name in enumerate(kept)],
+            "annotations": [{"id": n, "image_id": 2 - n, "category_id": 1, "bbox": boxes[n]}
+                            for n in range(len(kept))],
+            "categories": [{"id": 1, "name": "cup"}],
+        }  # fmt: skip
+        (tmp_path / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
+        found, out = scores("--results", tmp_path / "found.json", "--data", tmp_path / "truth.json")
+        assert found["voc"]["map_all_point"] == 1 and found["coco"]["AP"] == pytest.approx(1)
+        assert found["voc"]["classes"][0]["detections"] == len(kept)
+        assert ("2 results of 2 pictures that the data do not have" in out) == (kept != names)
+
+
+def test_results_in_the_form_of_instances(voc, tmp_path, scores):
+    file = {
+        "images": [{"id": 70, "file_name": "1.jpg"}],
+        "categories": [{"id": 3, "name": "cup of tea"}],
+        "annotations": [{"id": 1, "image_id": 70, "category_id": 3, "bbox": [9, 19, 50, 60]}],
+    }
+    for score, expected in (({}, 3), ({"score": 0.5}, 0)):
+        file["annotations"][0] |= score
+        (tmp_path / "r.json").write_text(json.dumps(file), encoding="utf-8")
+        code, said = scores("--results", tmp_path / "r.json", "--data", voc)
+        assert (code["voc"]["map_all_point"] == 1) if not expected else code == expected
+    (tmp_path / "r.json").write_text("{}", encoding="utf-8")
+    assert "--save coco-results writes one" in scores(
+        "--results", tmp_path / "r.json", "--data", voc
+    )[1]  # fmt: skip
+
+
 def test_categories_that_are_numbers_are_told(voc, tmp_path, scores):
     entry = {"image_id": "1", "category_id": 1, "bbox": [9, 19, 50, 60], "score": 0.5}
     (tmp_path / "r.json").write_text(json.dumps([entry]), encoding="utf-8")
     found, out = scores("--results", tmp_path / "r.json", "--data", voc)
     assert found["voc"]["map_all_point"] == 1 and "categories are numbers: 1 cup of tea" in out
     assert "VOC: 1 picture" in out, "which has no lists"
+    (tmp_path / "r.json").write_text(json.dumps([{**entry, "category_id": 0}]), encoding="utf-8")
+    found, out = scores("--results", tmp_path / "r.json", "--data", voc)
+    assert found["voc"]["map_all_point"] == 1 and "categories are numbers: 0 cup of tea" in out
+
+
+@pytest.mark.parametrize("results", ["[]", "\ufeff[]"])
+def test_nothing_found_scores_nothing(voc, tmp_path, scores, results):
+    (tmp_path / "r.json").write_text(results, encoding="utf-8")
+    found, out = scores("--results", tmp_path / "r.json", "--data", voc)
+    assert found["voc"]["map_all_point"] == found["coco"]["AP"] == 0
+    assert "without a result: 1 picture" in out

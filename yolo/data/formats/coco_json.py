@@ -10,16 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from yolo.data.annotated import ROTATED, Box, Labelled, MarkedObject, check_objects, rotated
-from yolo.data.dataset import Part, class_ids
-from yolo.data.findings import Findings, short_list
-from yolo.data.sample import Sample
+from yolo.data.annotated import ROTATED, Box, Labelled, MarkedObject, rotated
+from yolo.data.dataset import Part
+from yolo.data.findings import short_list
 from yolo.data.source import Pictures, plain_name
 from yolo.errors import DatasetError
 from yolo.system.reading import printable, read_json, shortened
 
 MAX_JSON_BYTES = 1 << 31
-_ANY_SIDE = 1 << 30  # of a picture whose size nobody says
 
 
 def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
@@ -43,22 +41,6 @@ def parsed(path: Path, pictures: Pictures, folders: Sequence[str]) -> Part:
 def category_names(path: Path) -> dict[str, str]:
     """Return the name of each category of an instances file, by its id as text."""
     return {str(key): name for key, name in _categories(read_instances(path), path).items()}
-
-
-def without_pictures(part: Part, classes: Sequence[str]) -> list[Sample]:
-    """Return the samples of a file whose pictures are not there, by the sizes that it gives.
-
-    What is wrong with an annotation goes without saying: COCO's own tools take them as they are.
-    """
-    ids, samples = class_ids(part.classes, classes), []
-    for picture in part.pictures:
-        known = all(isinstance(side, int) and side > 0 for side in picture.size)
-        size = picture.size if known else (_ANY_SIDE, _ANY_SIDE)
-        objects = [one for one in picture.objects if one.name in ids]
-        arrays = check_objects(objects, ids, size, file=picture.place, findings=Findings(part.what))
-        name = Path(picture.size_place)  # its file_name
-        samples.append(Sample(name, size=size, image_id=picture.image_id, **arrays))
-    return samples
 
 
 def _labelled(

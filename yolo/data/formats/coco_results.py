@@ -30,7 +30,7 @@ def results(
         image_id: the picture's id in the ground truth.
         category_ids: the category of each class id; class id + 1 without it, with the class's name
             beside it as `category_name`.
-        file_name: the picture's, for ground truth whose ids are others.
+        file_name: the picture's path, for ground truth whose ids are others.
 
     Example:
         >>> results(Detections([[1, 2, 4, 8]], [0.5], [0]), 7)
@@ -59,18 +59,45 @@ def _nine_digits(value: float) -> float:
 
 
 def read_results(path: str | os.PathLike) -> list[dict]:
-    """Read a results file.
+    """Read a results file, or one in the form of instances whose annotations have scores.
 
     Raises:
         DatasetError: it is no JSON list of entries with a picture, a category, a box and a score.
     """
     found, file = read_json(Path(path)), printable(path)
+    if isinstance(found, dict) and isinstance(found.get("annotations"), list):
+        found = _named(found)
     if not isinstance(found, list):
-        raise DatasetError(f"{file}: expected a JSON list of results, received an object.")
+        raise DatasetError(
+            f"{file}: expected a JSON list of results, received an object; predict.py --save "
+            "coco-results writes one"
+        )
     for i, entry in enumerate(found):
         if wrong := _wrong(entry):
             raise DatasetError(f"{file}: result {i}{wrong}")
     return found
+
+
+def _named(instances: dict) -> list:
+    """Return the annotations of a file of instances, with the names that their ids have in it."""
+
+    def names(key: str, name: str) -> dict[str, str]:
+        entries = instances.get(key)
+        entries = entries if isinstance(entries, list) else []
+        known = (one for one in entries if isinstance(one, dict) and isinstance(one.get(name), str))
+        return {key_of(one.get("id")): one[name] for one in known}
+
+    files, categories = names("images", "file_name"), names("categories", "name")
+    return [
+        {
+            "file_name": files.get(key_of(entry.get("image_id")), ""),
+            "category_name": categories.get(key_of(entry.get("category_id")), ""),
+            **entry,
+        }
+        if isinstance(entry, dict)
+        else entry
+        for entry in instances["annotations"]
+    ]
 
 
 def _wrong(entry: Any) -> str:

@@ -2,12 +2,14 @@
 
 A line of `detection-results/` is `class score left top right bottom`, one of `ground-truth/` is
 `class left top right bottom`, with `difficult` behind it where the object is. A class's name may
-hold blanks.
+hold blanks. VOC's kit has a file a class, `comp4_det_test_CLASS.txt`, with the picture's name in
+the class's place; Darknet's `detector valid` writes it, too.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from yolo.system.reading import printable, read_lines_of, shortened
 
 RESULTS, TRUTH = "detection-results", "ground-truth"
 _LOOKED_AT = 20  # files by which a folder is recognised
+_OF_KIT = re.compile(r"comp\d_det_[a-z0-9]+_(.+)")
 
 Line = tuple[str, tuple[float, ...]]
 
@@ -32,18 +35,21 @@ def folder_of(path: Path, name: str) -> Path | None:
 
 
 def is_truth(path: Path) -> bool:
-    """Tell whether a folder holds ground truth in this form.
+    """Tell whether a folder holds ground truth in this form, be its boxes any or not.
 
     YOLO's labels look alike, but their numbers are shares: one above 1 tells.
     """
     folder = folder_of(path, TRUTH)
     if folder is None:
         return False
+    if folder.name == TRUTH:
+        return True
+    files = [file for file in _files(folder) if file.stat().st_size][:_LOOKED_AT]
     try:
-        lines = [line for file in _files(folder)[:_LOOKED_AT] for line in read_lines_of(file)]
+        lines = [line for file in files for line in read_lines_of(file)]
     except DatasetError:
         return False
-    found = [_objects(line) for line in lines if line.strip()]
+    found = [_numbers(line.removesuffix(" difficult"), 4) for line in map(str.strip, lines) if line]
     return bool(found) and all(found) and any(one and max(one[1]) > 1 for one in found)
 
 
@@ -79,8 +85,17 @@ def read_detections(path: Path) -> Iterator[tuple[str, str, float, tuple[float, 
             "text files of lines 'class score left top right bottom', one a picture"
         )
     for file in _files(folder):
-        for name, numbers in _lines(file, _found, "class score left top right bottom"):
-            yield file.stem, name, numbers[0], numbers[1:]
+        kit = _OF_KIT.fullmatch(file.stem)
+        expected = f"{'picture' if kit else 'class'} score left top right bottom"
+        for name, numbers in _lines(file, _found, expected):
+            names = (name, kit[1]) if kit else (file.stem, name)
+            yield *names, numbers[0], numbers[1:]
+
+
+def of_kit(path: Path) -> bool:
+    """Tell whether results are those of VOC's kit, a file a class."""
+    folder = folder_of(path, RESULTS)
+    return folder is not None and all(_OF_KIT.fullmatch(file.stem) for file in _files(folder))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -97,27 +112,46 @@ def _lines(file: Path, parse, expected: str) -> Iterator[Line]:
         found = parse(line)
         if found is None:
             raise DatasetError(
-                f"{printable(file)}:{number}: {shortened(line)}; expected '{expected}': correct "
-                "the line"
+                f"{printable(file)}:{number}: {shortened(line)}; expected '{expected}': "
+                f"{_remedy(line)}"
             )
         yield found
+
+
+def _remedy(line: str) -> str:
+    """Return what to do about a line that is none, by what its numbers could be otherwise."""
+    try:
+        numbers = [float(word) for word in line.split()[1:]]
+    except ValueError:
+        return "correct the line"
+    if len(numbers) == 5 and all(0 <= n <= 1 for n in numbers):
+        return "shares of the picture, as in YOLO's labels, do not go: save COCO's results format"
+    if len(numbers) in (4, 5) and min(numbers[-4:]) >= 0 and min(numbers[-2:]) > 0:
+        return "write left + width and top + height, if they are width and height"
+    return "correct the line"
 
 
 def _objects(line: str) -> Line | None:
     """Return class and corners, with a fifth number, 1, for a difficult object."""
     words = line.split()
     difficult = words[-1] == "difficult"
-    found = _parsed(words[:-1] if difficult else words, 4)
-    return found and (found[0], (*found[1], float(difficult)))
+    found = _numbers(" ".join(words[:-1]) if difficult else line, 4)
+    return (found[0], (*found[1], float(difficult))) if found and _are_corners(found) else None
 
 
 def _found(line: str) -> Line | None:
-    found = _parsed(line.split(), 5)
-    return found if found and 0 <= found[1][0] <= 1 else None
+    found = _numbers(line, 5)
+    return found if found and 0 <= found[1][0] <= 1 and _are_corners(found) else None
 
 
-def _parsed(words: list[str], count: int) -> Line | None:
-    """Return a class and the numbers behind it, None where they are no box."""
+def _are_corners(found: Line) -> bool:
+    left, top, right, bottom = found[1][-4:]
+    return left <= right and top <= bottom
+
+
+def _numbers(line: str, count: int) -> Line | None:
+    """Return a class and the numbers behind it, None where they are not so many."""
+    words = line.split()
     try:
         numbers = tuple(float(word) for word in words[-count:])
     except ValueError:
@@ -125,8 +159,7 @@ def _parsed(words: list[str], count: int) -> Line | None:
     name = " ".join(words[:-count])
     if not name or len(numbers) < count or not all(map(math.isfinite, numbers)):
         return None
-    left, top, right, bottom = numbers[-4:]
-    return (name, numbers) if left <= right and top <= bottom else None
+    return name, numbers
 
 
 def _sample(file: Path, lines: list[Line], classes: tuple[str, ...]) -> Sample:

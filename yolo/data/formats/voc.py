@@ -24,6 +24,7 @@ from yolo.data.formats.safe_xml import read_xml
 from yolo.data.formats.voc_layout import Member, find_layout
 from yolo.data.formats.voc_object import objects_of
 from yolo.data.frames import are_shares
+from yolo.data.pairing import PICTURE_FOLDERS
 from yolo.data.sample import Named
 from yolo.data.source import Source
 from yolo.errors import DatasetError
@@ -51,6 +52,10 @@ class VocFolder(DataSet):
 
     def __init__(self, source: Source):
         self._source, (members, lists, note) = source, find_layout(source)
+        # With none at all, the annotations still say what results are scored against.
+        self._shown = bool(len(source.pictures)) or any(
+            name.lower() in PICTURE_FOLDERS for name in source.folders
+        )
         self._members = members
         self._annotations = {
             key: self._parsed(one.annotation) for key, one in members.items() if one.annotation
@@ -82,7 +87,7 @@ class VocFolder(DataSet):
             path, leads_out = places.path(pictures[0]), places.source.leads_out(pictures[0])
         elif name is None:
             fault = f"{wanted}: no such annotation: add it or take the name off the list"
-        else:
+        elif self._shown:
             fault = (
                 f"{wanted}: no picture {printable(key)}.jpg (or another type) in "
                 f"{printable(places.source.root)} or below{places.hint(f'{key}.jpg')}: add it or "
@@ -100,6 +105,14 @@ class VocFolder(DataSet):
             faults=(fault, *found.faults, leads_out),
             unlabelled=name is None and path is not None,
         )  # fmt: skip
+
+    def need_pictures(self) -> None:
+        """Refuse a folder of annotations alone."""
+        if not self._shown:
+            raise DatasetError(
+                f"{printable(self.root)}: has annotations but no JPEGImages: put the pictures "
+                "there, or name their folder with --images DIR"
+            )
 
     def _usual_name(self, key: str) -> str:
         """Return where the annotation that a list names in vain should lie."""

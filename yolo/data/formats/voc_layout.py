@@ -19,7 +19,6 @@ from yolo.data.pairing import (
 )
 from yolo.data.source import Source, plain_name
 from yolo.data.split_names import role_of
-from yolo.errors import DatasetError
 from yolo.pictures.header import PICTURE_SUFFIXES
 from yolo.system.reading import printable, read_lines_of
 
@@ -77,11 +76,6 @@ def find_layout(source: Source) -> tuple[dict[str, Member], dict[str, list[str]]
         order, {} where nothing says what is for training; and what there is to say of the lists.
     """
     pictures = source.pictures
-    if not len(pictures) and not any(n.lower() in PICTURE_FOLDERS for n in source.folders):
-        raise DatasetError(
-            f"{printable(source.root)}: has annotations but no JPEGImages: put the pictures "
-            "there, or name their folder with --images DIR"
-        )
     found = pair(source.with_suffix(".xml"), pictures.names)
     labelled = {name for own in found.values() for name in own}
     members: dict[str, Member] = {}
