@@ -34,6 +34,8 @@ _FORMS = (
     ((".mat",), rb"", "a file of MATLAB: convert it to CSV or COCO"),
     ((".txt",), rb"\A\S+ [\d.]+ \d -?[\d.]+ [\d.]+ [\d.]+ [\d.]+ [\d.]+ ",
           "KITTI's labels: convert them to YOLO, VOC or COCO"),
+    ((".txt",), rb"\A[^\r\n]*\.(?i:jpe?g|png|bmp|tiff?|webp)( -?[\d.]+){4}",
+          "a list whose boxes lack commas; expected picture x1,y1,x2,y2,class"),
     ((".txt",), rb"\A[^\r\n]*[A-Za-z][^\r\n]*( -?[\d.]+){4}\s*(\n|\Z)",
           "text of class left top right bottom, as OIDv4's tool writes it: convert it to CSV"),
     ((), rb"\A(7z\xbc\xaf|Rar!|PK\x03\x04|\x1f\x8b|BZh|\xfd7zXZ)",

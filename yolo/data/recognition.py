@@ -127,7 +127,7 @@ def _below(source: Source, formats: tuple[Format, ...], levels: int) -> Found | 
         places = (inner.root.relative_to(source.root) for _, inner in found.values())
         raise DatasetError(
             f"{printable(source.root)}: it holds several data sets: "
-            f"{short_list(map(printable, places))}: name one"
+            f"{short_list(map(printable, places))}: name one (in an archive: pack it alone)"
         )
     return next(iter(found.values()), None)
 

@@ -21,6 +21,7 @@ from yolo.system.reading import LITTER, inside, open_regular, printable, shorten
 log = logging.getLogger("yolo")
 
 MAX_NAMES, MAX_DEPTH = 5_000_000, 40
+LOCAL_FILE = "/data/local-files/?d="  # begins what Label Studio calls a file of its disk
 MAX_NAME = 4096  # characters of a path that a file names
 # What systems leave in folders, which nobody means.
 _LITTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -339,13 +340,18 @@ def _says_nothing(folder: str) -> bool:
 def plain_name(name: str) -> str | None:
     r"""Return a name of a list with "/" and in NFC, None for one that means no file.
 
+    Label Studio's address of a local file holds the file's name.
+
     Example:
         >>> plain_name(r".\a\b.jpg"), plain_name("D:/data/b.jpg"), plain_name("../b.jpg")
         ('a/b.jpg', 'data/b.jpg', None)
+        >>> plain_name("/data/local-files/?d=a%5Cb.jpg")
+        'a/b.jpg'
     """
     if len(name) > MAX_NAME:
         return None
-    text = nfc(name.strip()).replace("\\", "/")
+    _, local, file = name.partition(LOCAL_FILE)
+    text = nfc(unquote(file) if local else name.strip()).replace("\\", "/")
     if text[1:3] == ":/":  # a drive of Windows
         text = text[2:]
     parts = [part for part in text.split("/") if part not in ("", ".")]

@@ -85,8 +85,13 @@ cvat_xml = _maker(
     '<polygon label="cat" points="1,2;30,4;5,40"/>\n</image>\n</annotations>\n',
     "annotations.xml", {},
 )  # fmt: skip
+tutorial_list = _maker(
+    "images/a.jpg 1,2,30,40,0 3,4,20,20,1\nD:\\pics\\a.jpg 1, 2, 30, 40, 0\nimages/a.jpg\n",
+    "2007_train.txt", {"classes.txt": "dog\ncat\n"},
+)  # fmt: skip
 ALL = (
     cvat_xml,
+    tutorial_list,
     retinanet_csv,
     header_csv,
     open_images_csv,

@@ -139,6 +139,7 @@ def test_of_several_annotations_of_one_picture_the_first_is_read(tmp_path, caplo
     ("a.json", b'[{"image_id": 1, "bbox": [], "score": 1}]', "a list of results: evaluate.py"),
     ("a.csv", b"image_id,width,bbox\n1,2,3\n", "a table; expected columns such as filename"),
     ("a.tfrecord", b"\1", "TFRecords of another program"),
+    ("a.txt", b"pics/a.jpg 1 2 3 4 0\n", "a list whose boxes lack commas"),
     ("a.txt", b"Car 0.00 0 -1.5 1.0 2.0 3.0 4.0 1 1 1 1 1 1 1\n", "KITTI's labels"),
     ("a.rar", b"Rar!\x1a\7", "an archive: unpack it"),
     ("download", b"PK\3\4", "an archive: unpack it, or name a .zip"),

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from yolo.boxes.detections import Detections
+from yolo.data.source import LOCAL_FILE
 
 # What ties the regions of a task to the controls of the labelling interface.
 _FROM, _TO = "label", "image"
@@ -64,6 +65,6 @@ def task(picture: str, size: tuple[int, int], found: Detections) -> dict:
     if regions:
         prediction["score"] = min(region["score"] for region in regions)
     return {
-        "data": {"image": f"/data/local-files/?d={quote(picture)}"},
+        "data": {"image": f"{LOCAL_FILE}{quote(picture)}"},
         "predictions": [prediction],
     }

@@ -37,6 +37,8 @@ _COLUMNS = {
         "imagename",
         "img",
         "imgname",
+        "imgpath",
+        "filepath",
         "imageid",
     ),
     "name": ("class", "label", "classname", "labelname", "category", "name"),

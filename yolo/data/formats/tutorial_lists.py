@@ -171,8 +171,8 @@ class _Names:
     r"""Finds the pictures that a list names.
 
     A relative name starts at the list's folder. What cannot be found so is looked for with `\` as
-    "/", `%20` as a blank, in another letter case or Unicode form, and the path of another machine
-    by its last parts, as many as can be, below the list's folder.
+    "/", `%20` as a blank, without quotes or `file://`, in another letter case or Unicode form, and
+    the path of another machine by its last parts, as many as can be, below the list's folder.
 
     Args:
         folder: of the list, as the user named it.
@@ -190,7 +190,8 @@ class _Names:
         Raises:
             DatasetError: it leads out of the root, or there is no such picture.
         """
-        wanted = [name, name.replace("\\", "/")]
+        bare = name.strip("\"'").removeprefix("file://")
+        wanted = [name, bare, bare.replace("\\", "/")]
         for one in dict.fromkeys([*wanted, *map(unquote, wanted)]):
             path = self._below(one)
             if path is not None and os.path.lexists(path):
@@ -205,7 +206,7 @@ class _Names:
                 "name the folder of the pictures with --list-root"
             )
         near = nearest(path.name, sum(self._names(path.parent).values(), []), alike=0.8)
-        raise DatasetError(f"{printable(path)}: cannot be opened: no such file{near}")
+        raise DatasetError(f"{printable(path)[:300]}: cannot be opened: no such file{near}")
 
     def _below(self, name: str) -> Path | None:
         """Return the path of a name, None where it leads out of the root."""
@@ -244,6 +245,7 @@ class _Names:
     def _names(self, folder: Path) -> dict[str, list[str]]:
         """Return what a folder holds, by the names as they compare."""
         if folder not in self._listed:
-            there = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+            found = os.path.isdir(folder)  # noqa: PTH112 (Path's raises for too long a name)
+            there = sorted(one.name for one in folder.iterdir()) if found else []
             self._listed[folder] = grouped(there, lambda name: nfc(name).casefold())
         return self._listed[folder]
