@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from yolo.cli import common, options, score_results
 from yolo.cli.option_values import Parser, count, make_parser, share
-from yolo.errors import ConfigError
+from yolo.errors import ConfigError, DatasetError
 from yolo.models.thresholds import MATCH_IOU, RANKED, RANKED_FROM
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
@@ -110,6 +110,8 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
 
 def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     """Read the labelled pictures to measure on."""
+    from yolo.data import folder
+
     opened, seed = common.open_data(args, root, model.classes), args.seed
     if not opened.counts_pixels:
         common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
@@ -131,11 +133,15 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
                 f"training: taking {seed}, so that it may have learned from some of these pictures "
                 "(--seed N: the run's)"
             )
+    opened.asked(split, seed or 0)  # or there is none
     screen.write(f"data: {opened.describe([split], seed or 0)}")
-    return opened.read(
+    samples = opened.read(
         split, classes=model.classes, seed=seed or 0, first_pixel=args.first_pixel,
         only_classes=args.only_classes,
     )  # fmt: skip
+    if not folder.can_judge(samples):
+        raise DatasetError(f"{root}: {folder.cannot_judge(split, samples)}: --split takes another")
+    return samples
 
 
 def _is_one_list(root, opened: DataSet) -> bool:

@@ -211,11 +211,8 @@ def _judged(classes, parts: dict[str, tuple[str, list[Sample]]], divided, source
         )
     judges = {role: parts[role] for role in ("val", "test") if role in parts}
     for role, (name, samples) in list(judges.items()):
-        if not _can_judge(samples):
-            log.warning(
-                "%s: nothing to measure on in the list %s: %s, no object that counts",
-                source, printable(name), counted(len(samples), "picture"),
-            )  # fmt: skip
+        if not can_judge(samples):
+            log.warning("%s: %s", source, cannot_judge(name, samples))
             del judges[role]
     if not judges:
         log.warning("%s: measuring on the training pictures instead", source)
@@ -227,6 +224,12 @@ def _judged(classes, parts: dict[str, tuple[str, list[Sample]]], divided, source
     return TrainingData(classes, train, val[1], test, test_name, divided)
 
 
-def _can_judge(samples: list[Sample]) -> bool:
+def can_judge(samples: Sequence[Sample]) -> bool:
     """Tell whether average precision is defined: some object counts."""
     return any((~sample.difficult).any() for sample in samples)
+
+
+def cannot_judge(name: str, samples: Sequence[Sample]) -> str:
+    """Return what a message says of a list that cannot judge a model."""
+    pictures = counted(len(samples), "picture")
+    return f"nothing to measure on in the list {printable(name)}: {pictures}, no object that counts"

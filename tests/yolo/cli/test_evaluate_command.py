@@ -225,3 +225,17 @@ def test_lists_need_no_seed(measured, place):
     stems, out = measured()
     assert stems == ["004", "002"] and "seed" not in out
     assert "VOC has lists of its own; leave out --seed" in measured("--seed", "3")[1]
+
+
+def test_a_list_that_is_missing_or_without_objects_measures_nothing(measured, place, outcome):
+    lists = place / "VOC/ImageSets/Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("004\n", encoding="utf-8")
+    (lists / "val.txt").write_text("bare\n", encoding="utf-8")
+    (place / "VOC/JPEGImages/000.png").rename(place / "VOC/JPEGImages/bare.png")
+    code, out, err = outcome(cli.evaluate_main, "--data", "VOC", "--weights", "best.keras")
+    assert code == 3 and "VOC: no split 'test'; expected one of train, val" in err
+    assert "data:" not in out
+    stems, err = measured("--split", "val")
+    assert stems == [] and "nothing to measure on in the list val: 0 pictures, no object" in err
+    assert "--split takes another" in err
