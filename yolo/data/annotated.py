@@ -72,6 +72,7 @@ class Labelled:
         before: what a message about the picture's file begins with.
         shares: whether boxes are shares of the picture's width and height, 0..1, not pixels.
         unlabelled: whether no label file says anything about it, not even that it shows nothing.
+        divided_by: what its place in a division follows from, where that is not `image_id`.
     """
 
     path: Path | None
@@ -85,6 +86,7 @@ class Labelled:
     before: str = ""
     shares: bool = False
     unlabelled: bool = False
+    divided_by: str = ""
 
 
 class Fault(Exception):

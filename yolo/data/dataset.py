@@ -14,6 +14,7 @@ from yolo.classes import common_name
 from yolo.data import frames
 from yolo.data.annotated import Labelled, check_objects
 from yolo.data.findings import Findings, nearest, short_list, tell_left_out
+from yolo.data.pairing import grouped
 from yolo.data.sample import Sample
 from yolo.data.split_names import find_split, role_of
 from yolo.errors import DatasetError
@@ -214,8 +215,8 @@ class DataSet:
             left = picture.unlabelled and not self.background
             (without if left else labelled).append(picture)
         if divided:
-            by_id = {picture.image_id: picture for picture in labelled}
-            labelled = [by_id[name] for name in divide(list(by_id), seed)[split]]
+            named = grouped(labelled, lambda picture: picture.divided_by or picture.image_id)
+            labelled = [one for name in divide(list(named), seed)[split] for one in named[name]]
             without = without if split == self.names[0] else []
             whole = replace(whole, what=f"{printable(self.root)}, split {split}")
         return replace(whole, pictures=labelled, left_out=without)

@@ -1,5 +1,6 @@
 """What is trained on and what is measured on: by the names of lists, or by the seed."""
 
+import json
 import logging
 import unicodedata
 
@@ -43,6 +44,33 @@ def test_the_very_name_goes_before_another(ten):
         ten.list(name, *ids)
     assert run(ten)[1] == ["0123", "5", "6"]
     assert run(ten, val_split="valid")[1] == ["0123", "4", "6"]
+
+
+@pytest.mark.parametrize("first", [0, 70])
+def test_a_picture_has_its_place_by_its_name_whatever_its_id(ten, tmp_path, first):
+    images = [
+        {"id": first - n, "file_name": f"{n}.jpg", "height": 60, "width": 80} for n in range(10)
+    ]
+    path = tmp_path / "mine.json"
+    path.write_text(
+        json.dumps({"images": images, "annotations": [], "categories": [{"id": 1, "name": "dog"}]})
+    )
+    opened, other = open_folder(path, images=ten.root / "JPEGImages"), open_folder(ten.root)
+    assert opened.divided
+    for split in opened.names:
+        names = [sample.path.name for sample in opened.read(split, classes=["dog"], seed=2)]
+        assert names == [sample.path.name for sample in other.read(split, seed=2)]
+
+
+def test_pictures_of_one_name_in_two_folders_are_divided_and_none_is_lost(ten, tmp_path):
+    (tmp_path / "VOCdevkit/VOC2007/more").mkdir()
+    for n in range(10):
+        picture = ten.root / "JPEGImages" / f"{n}.jpg"
+        (ten.root / "more" / f"{n}.jpg").write_bytes(picture.read_bytes())
+    lines = [f"{folder}/{n}.jpg 1,1,9,9,0" for n in range(10) for folder in ("JPEGImages", "more")]
+    (ten.root / "all.txt").write_text("\n".join(lines), encoding="utf-8")
+    opened = open_folder(ten.root / "all.txt", classes=["dog"])
+    assert sum(len(opened.read(split)) for split in ("train", "val", "test")) == 20
 
 
 def test_a_single_list_of_another_name_is_divided_by_the_seed(ten):

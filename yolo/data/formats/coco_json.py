@@ -48,14 +48,14 @@ def _labelled(
 ) -> Labelled:
     """Return what is known of a picture: where it lies, or why it cannot be used."""
     name, fault, path = entry.get("file_name"), "", None
-    shown = printable(str(name))
+    shown = place = printable(str(name))
     if isinstance(name, str):  # Label Studio leads to its own folder of uploads
         name = re.sub(r"^(\.\.[/\\])+(?=label-studio[/\\])", "/", name)
     if not isinstance(name, str) or plain_name(name) is None:
         fault = f"file_name {shortened(name)}; expected a name in the folder"
     elif (found := pictures.find(name, folders)) is not None:
         fault = pictures.source.leads_out(found)
-        path = None if fault else pictures.path(found)
+        path, place = None if fault else pictures.path(found), pictures.id_of(found)
     else:
         there = [f"{one}/" for one in folders if one and one in pictures.source.folders]
         where = f" (in {short_list(there)} and elsewhere)" if there else ""
@@ -66,7 +66,7 @@ def _labelled(
         )
     return Labelled(
         path, str(key), f"{file}: {shown}", (), (entry.get("height"), entry.get("width")), shown,
-        (f"{file}: picture {shortened(key)}: {fault}",) if fault else (),
+        (f"{file}: picture {shortened(key)}: {fault}",) if fault else (), divided_by=place,
     )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def test_where_a_picture_is_looked_for_is_said(instances, voc_folder, tmp_path):
     (voc_folder.root / "JPEGImages" / "a.jpg").rename(root / "images" / "a.jpg")
     (root / "labels.json").write_text(json.dumps(instances), encoding="utf-8")
     with pytest.raises(DatasetError) as caught:
-        open_folder(root).read("train")
+        open_folder(root).read("default")
     assert "picture 7: file_name 'images/B.png': no such picture below" in str(caught.value)
     assert "(in images/ and elsewhere)" in str(caught.value)
     assert "name the folder of the pictures with --images" in str(caught.value)
