@@ -36,6 +36,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     free_folder(args.out)  # a place that will not do is said before anything is read
     opened = folder.open_run(config)
     classes = folder.classes_of(opened, config)
+    screen.write(f"data: {opened.describe(opened.names, config.seed)}")
     splits = {
         name: opened.read(
             name, classes=classes, seed=config.seed, only_classes=config.only_classes,
@@ -43,12 +44,8 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
         )
         for name in opened.names
     }  # fmt: skip
-    screen.write(f"data: {opened.describe(opened.names, config.seed)}")
     progress = terminal.Progress(screen, None, "pictures")
     lost = convert(splits, classes, args.out, args.to, on_progress=progress.step)
-    for name, samples in splits.items():
-        objects = terminal.counted(sum(len(one.class_ids) for one in samples), "object")
-        screen.write(f"{name}: {terminal.counted(len(samples), 'picture')}, {objects}")
     if lost:
         what = ", ".join(f"{count} {words}" for words, count in lost.items())
         screen.write(f"{args.to} cannot hold: {what}")
