@@ -96,7 +96,9 @@ def unknown(source: Source, name: str | None = None) -> DatasetError:
     wanted = [_named(one) for one in ([name] if name else DATA_FORMATS)]
     layouts = ", or ".join(f"{one.layout} ({one.name})" for one in wanted)
     place = printable(source.root if source.file is None else source.file)
-    seen = "this file is none" if source.file else f"this folder holds {source.seen()}"
+    seen = (
+        "this file is none (its folder?)" if source.file else f"this folder holds {source.seen()}"
+    )
     return DatasetError(f"{place}: no data set: {seen}{foreign.hint(source)}; expected {layouts}")
 
 

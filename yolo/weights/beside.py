@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from yolo.classes import read_classes
 from yolo.errors import ConfigError
 from yolo.models.darknet_cfg import cfg as darknet_cfg
 from yolo.models.darknet_cfg.cfg import Cfg
-from yolo.system.reading import printable, read_lines_of
+from yolo.system.reading import open_regular, printable, read_lines_of
 
 log = logging.getLogger("yolo")
 
 # What Darknet adds to the cfg's name when it saves weights
 _SAVED = re.compile(r"_(?:final|last|best|\d+)$")
+_NETWORK = re.compile(rb"(\xef\xbb\xbf)?(\s|[#;][^\n]*\n)*\[\s*net(work)?\s*\]")
 
 
 def find_cfg(weights: Path) -> Cfg | None:
     """Read the cfg of a weights file: of the same name, or the only one in its folder; or None.
 
-    `yolo-obj_final.weights` also belongs to `yolo-obj.cfg`.
+    `yolo-obj_final.weights` also belongs to `yolo-obj.cfg`. A setup.cfg, or another program's, is
+    none.
 
     Raises:
         ConfigError: it cannot be built.
@@ -32,7 +35,16 @@ def find_cfg(weights: Path) -> Cfg | None:
 
 def cfg_of(weights: Path) -> Path | None:
     """Return the cfg file that belongs to a weights file, None where there is none."""
-    return _of_its_name(weights, darknet_cfg.SUFFIX)
+    return _of_its_name(weights, darknet_cfg.SUFFIX, _is_of_a_network)
+
+
+def _is_of_a_network(cfg: Path) -> bool:
+    """Tell by its first section whether a cfg file is Darknet's."""
+    try:
+        with open_regular(cfg, error=ConfigError) as file:
+            return _NETWORK.match(file.read(1 << 16)) is not None
+    except (ConfigError, OSError):
+        return False
 
 
 def find_names(weights: Path, cfg: Cfg | None, count: int) -> tuple[tuple[str, ...], str] | None:
@@ -60,13 +72,15 @@ def find_names(weights: Path, cfg: Cfg | None, count: int) -> tuple[tuple[str, .
     return None
 
 
-def _of_its_name(file: Path, suffix: str) -> Path | None:
+def _of_its_name(
+    file: Path, suffix: str, is_one: Callable[[Path], bool] = Path.is_file
+) -> Path | None:
     """Return the file beside another one that has its name, or that is the only one of its kind."""
     stems = dict.fromkeys((file.stem, _SAVED.sub("", file.stem)))
     for stem in stems:
         if (path := file.with_name(stem + suffix)).is_file():
             return path
-    alone = sorted(file.parent.glob(f"*{suffix}"))
+    alone = list(filter(is_one, file.parent.glob(f"*{suffix}")))
     return alone[0] if len(alone) == 1 else None
 
 

@@ -54,6 +54,7 @@ def test_cfgs_that_belong_to_a_file_by_name_or_alone(folder, weights, cfg):
     (folder / "my.cfg").rename(folder / cfg)
     if weights != "w.weights":
         (folder / "other.cfg").write_text(NEW_COORDS, encoding="utf-8")
+    (folder / "setup.cfg").write_text("[metadata]\nname = mine\n", encoding="utf-8")
     assert yolo.load(folder / weights, classes="ab").architecture.cfg == MINI
 
 
