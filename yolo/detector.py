@@ -174,16 +174,27 @@ class Detector(KerasExport, Predicting, ReplicatedModel):
             ValueError: what was received, what is expected and what to write; before the first
                 update where it is in the first batch. `yolo.data.door` says what is looked at.
         """
-        door = Door(len(self.classes), self.check_sides)
+        door = self._door()
         kwargs = door.validation_checked(kwargs)
         with door.explained(), self.learning():
             return super().fit(*door.checked(x, y), *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Return the losses as Keras's `evaluate` does; for arguments and errors see `fit`."""
-        door = Door(len(self.classes), self.check_sides)
+        door = self._door()
         with door.explained():
             return super().evaluate(*door.checked(x, y), *args, **kwargs)
+
+    def train_on_batch(self, x=None, y=None, *args, **kwargs):
+        """Take Keras's step with a batch; for arguments and errors see `fit`."""
+        return super().train_on_batch(*self._door().checked(x, y), *args, **kwargs)
+
+    def test_on_batch(self, x=None, y=None, *args, **kwargs):
+        """Return the losses of a batch as Keras does; for arguments and errors see `fit`."""
+        return super().test_on_batch(*self._door().checked(x, y), *args, **kwargs)
+
+    def _door(self) -> Door:
+        return Door(len(self.classes), self.check_sides)
 
     def train_step(self, *arguments):
         """Take Keras's step; on JAX, one that the optimizer refuses leaves all weights.

@@ -56,8 +56,9 @@ class Door:
 
         Args:
             data: images, a `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator of
-                (images, truth); anything else that comes without truth is returned as it is, and
-                so are the batches of `Checked`.
+                (images, truth), or another library's loader, of which the first batch is looked
+                at. What is spread over devices is returned as it is, and so are the batches of
+                `Checked`.
             truth: {"boxes": ..., "classes": ...} for images.
 
         Raises:
@@ -80,6 +81,8 @@ class Door:
                 data = _Watched(data, self)
         elif isinstance(data, types.GeneratorType):
             data = self._watched(data)
+        elif hasattr(data, "__iter__") and not hasattr(data, "__next__") and not _spread(data):
+            self.look(0, next(iter(data), None))  # of a loader that Keras knows
         return data, truth
 
     def validation_checked(self, options: dict) -> dict:
@@ -144,7 +147,7 @@ class Door:
     def _watched(self, batches: Iterator) -> Iterator:
         for number, element in enumerate(batches):
             self.look(number, element)
-            yield element
+            yield tuple(element)  # Keras takes no list
 
 
 class _Watched(keras.utils.PyDataset):
@@ -168,6 +171,11 @@ class _Watched(keras.utils.PyDataset):
 
     def on_epoch_end(self):
         self.source.on_epoch_end()
+
+
+def _spread(data: Any) -> bool:
+    """Tell whether this is a data set of `tf.distribute`, whose batches are in several places."""
+    return type(data).__module__.partition(".")[0] == "tensorflow"
 
 
 def _numpy(value: Any) -> Any:

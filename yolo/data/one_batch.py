@@ -46,11 +46,15 @@ def check_structure(element: Any) -> None:
     images, truth = element[:2]
     _check_truth_form(truth)
     image_shape = _shape(images, "images")
-    if image_shape is not None:
-        if len(image_shape) == 3:
-            raise _other_form(f"single pictures {image_shape}", "data.batch(8)")
-        if len(image_shape) != 4 or image_shape[-1] not in (3, None):
-            raise _other_form(f"images {image_shape}", "images (batch, height, width, 3)")
+    if image_shape is None:
+        raise _other_form(
+            "images of unknown shape",
+            "data.map(lambda x, y: (tf.ensure_shape(x, (None, None, None, 3)), y))",
+        )
+    if len(image_shape) == 3:
+        raise _other_form(f"single pictures {image_shape}", "data.batch(8)")
+    if len(image_shape) != 4 or image_shape[-1] not in (3, None):
+        raise _other_form(f"images {image_shape}", "images (batch, height, width, 3)")
     boxes, classes = (_shape(truth[name], name) for name in ("boxes", "classes"))
     if boxes is not None and (len(boxes) != 3 or boxes[-1] not in (4, None)):
         raise _other_form(f"boxes {boxes}", "boxes (B, M, 4)")
@@ -224,12 +228,19 @@ def _names(truth: Any) -> tuple[str, str]:
 
 def _shape(value: Any, name: str) -> tuple | None:
     """Return a static shape with None where a length is not known; None where the rank is not."""
+    fill = "-1" if name == "classes" else ""
     if "Ragged" in type(value).__name__:
-        fill = "-1" if name == "classes" else ""
         raise _other_form(f"a ragged tensor of {name}", f'truth["{name}"].to_tensor({fill})')
+    if "Sparse" in type(value).__name__:
+        write = f'tf.sparse.to_dense(truth["{name}"]{fill and ", -1"})'
+        raise _other_form(f"a sparse tensor of {name}", write)
     shape = getattr(value, "shape", None)
     if shape is None:
         raise _other_form(f"{_kind(value)} of {name}", f"np.array({name})")
+    kind = str(getattr(value, "dtype", "")).lower()
+    if name != "images" and any(word in kind for word in ("object", "str", "<u", "complex")):
+        write = "numbers: [detector.classes.index(name) ...]" if fill else "np.array(boxes, float)"
+        raise _other_form(f"{name} of dtype {kind}", write)
     if getattr(shape, "rank", 0) is None:
         return None
     return tuple(shape)

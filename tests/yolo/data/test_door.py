@@ -42,6 +42,16 @@ DOORS = {
 }
 
 
+class Loader:
+    """Another library's, of which Keras knows some; lists for batches, as some have them."""
+
+    def __init__(self, *elements):
+        self.elements = elements
+
+    def __iter__(self):
+        return map(list, self.elements)
+
+
 @pytest.fixture(scope="module")
 def model():
     found = yolo.build("yolov4-tiny", classes=["a", "b"], image_size=(64, 64))
@@ -63,6 +73,8 @@ def test_good_data_pass_as_they_are(dtype):
     assert checked.cardinality() == data.cardinality()
     assert drawn(data) == [[0, 2], [-1, 1], [-1, -2], [-3]]
     assert Door(3, check_sides).checked(images, truth) == (images, truth)
+    loader = Loader((images, truth))
+    assert Door(3, check_sides).checked(loader) == (loader, None)
     for other in (None, iter(())):
         assert Door(3, check_sides).checked(other) == (other, None)
     assert Door(3, check_sides).checked(Checked(data)) == (data, None), "not looked at again"
@@ -203,8 +215,12 @@ def test_a_wrong_batch_is_refused_before_the_first_update(model, door):
         with pytest.raises(ValueError, match=words) as caught:
             model.fit(*DOORS[door](images, truth), verbose=0)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match=words):
-        model.evaluate(*DOORS[door](images, truth), verbose=0)
+    for step in (model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match=words):
+            step(images, truth)
+    for data in (DOORS[door](images, truth), (Loader((images, truth)), None)):
+        with pytest.raises(ValueError, match=words):
+            model.evaluate(*data, verbose=0)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -221,6 +237,14 @@ def test_a_wrong_batch_for_validation_is_refused(model, door):
 def test_a_good_batch_trains_through_every_door(model, door):
     _, (images, truth) = batches(1, 0)
     assert np.isfinite(model.fit(*DOORS[door](images, truth), verbose=0).history["loss"]).all()
+
+
+def test_a_good_batch_trains_alone_and_out_of_a_list(model):
+    _, (images, truth) = batches(1, 0)
+    assert np.isfinite(model.train_on_batch(images, truth)).all()
+    assert np.isfinite(model.test_on_batch(images, truth)).all()
+    listed = (pair for pair in Loader((images, truth)))
+    assert np.isfinite(model.fit(listed, verbose=0).history["loss"]).all()
 
 
 IMAGES = np.zeros((2, 64, 64, 3), "uint8")
@@ -258,6 +282,19 @@ BOXES, CLASSES = np.tile(BOX, (2, 1, 1)), np.int32([[0], [1]])
         (
             (IMAGES, {"boxes": BOXES, "classes": tf.RaggedTensor.from_tensor(CLASSES)}),
             r'write truth\["classes"\].to_tensor\(-1\)',
+        ),
+        (
+            (IMAGES, {"boxes": BOXES, "classes": tf.sparse.from_dense(CLASSES)}),
+            r'a sparse tensor of classes; .* tf.sparse.to_dense\(truth\["classes"\], -1\)',
+        ),
+        (
+            (IMAGES, {"boxes": BOXES, "classes": np.array([["cat"], ["dog"]])}),
+            r"received classes of dtype <u3; .* write numbers: \[detector.classes.index",
+        ),
+        ((IMAGES, {"boxes": BOXES.astype(object), "classes": CLASSES}), r"np.array\(boxes, float"),
+        (
+            (tf.TensorSpec(None), {"boxes": BOXES, "classes": CLASSES}),
+            r"images of unknown shape; .*tf.ensure_shape\(x, \(None, None, None, 3\)\)",
         ),
     ],
 )  # fmt: skip

@@ -131,7 +131,8 @@ def steps_of(model):
 
     def step(boxes):
         before = statistics(), [v.numpy() for v in model.trainable_variables]
-        model.train_on_batch(images, {"boxes": boxes, "classes": classes})
+        truth = {"boxes": boxes, "classes": classes}
+        keras.Model.train_on_batch(model, images, truth)  # past the door, which refuses them
         moved = {path for path, value in statistics().items() if (value != before[0][path]).any()}
         weights = zip(before[1], model.trainable_variables, strict=True)
         return moved, any((old != new.numpy()).any() for old, new in weights)
