@@ -230,6 +230,7 @@ class Instances:
             entry = {
                 "id": len(self.annotations) + 1, "image_id": key, "category_id": class_id + 1,
                 "bbox": [x1, y1, width, height], "area": round(width * height, 4), "iscrowd": 0,
+                "segmentation": [],  # which CVAT's importer asks for
             }  # fmt: skip
             if isinstance(objects, Detections):
                 entry["score"] = round(float(objects.scores[i]), 6)
