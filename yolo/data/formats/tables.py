@@ -54,7 +54,10 @@ _COLUMNS = {
 }
 _NEEDED = ("picture", "name", "x1", "y1", "x2", "y2")
 _RETINANET = _NEEDED[:1] + _NEEDED[2:] + _NEEDED[1:2]  # path,x1,y1,x2,y2,class
-_DESCRIPTIONS = re.compile(r"class[-_]descriptions.*\.csv$", re.IGNORECASE)
+# FiftyOne has them in metadata/.
+_DESCRIPTIONS = re.compile(
+    r"class[-_]descriptions[^/]*\.csv$|metadata/classes\.csv$", re.IGNORECASE
+)
 
 
 class _Table(NamedTuple):
@@ -111,9 +114,14 @@ def _tables(source: Source) -> dict[str, _Table]:
     if source.file is not None:
         names = [source.named] if source.file.suffix.lower() in (".csv", ".tsv") else []
     else:
-        names = [name for name in source.with_suffix(".csv", ".tsv") if name.count("/") < 2]
+        names = [name for name in source.with_suffix(".csv", ".tsv") if _is_near(name)]
     found = {name: _table(source.head(name, 1 << 14)) for name in names}
     return {name: table for name, table in found.items() if table is not None}
+
+
+def _is_near(name: str) -> bool:
+    """Tell whether a file lies at the top, in a folder, or in one of a split: val/labels/a.csv."""
+    return name.count("/") < 2 or (name.count("/") < 3 and bool(role_of(name.partition("/")[0])))
 
 
 def _table(head: bytes) -> _Table | None:
@@ -317,5 +325,5 @@ def _lists(source: Source, *, descriptions: bool) -> Iterator[tuple[str, list[li
     for name in source.with_suffix(".csv"):
         last = name.rpartition("/")[2]
         of_classes = "class" in last.lower() and not source.leads_out(name)
-        if of_classes and bool(_DESCRIPTIONS.search(last)) == descriptions:
+        if of_classes and bool(_DESCRIPTIONS.search(name)) == descriptions:
             yield name, [row for _, row in rows_of(source.path(name)) if any(row)]

@@ -211,19 +211,34 @@ def csv_tensorflow(root: Path) -> None:
             one.draw(root / "images" / split / one.name)
 
 
-def csv_open_images(root: Path) -> None:
+def open_images_table(path, drawn):
+    """Write a table of Open Images; one of its pictures is not there."""
     header = ("ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax",
               "IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")  # fmt: skip
+    rows = [("0123456789abcdef", "x", "/m/cat", 1, 0, 1, 0, 1, 0, 0, 0, 0, 0)]
+    for one in drawn:
+        for name, (x1, y1, x2, y2) in one.objects:
+            box = (x1 / 80, x2 / 80, y1 / 60, y2 / 60)
+            rows.append((one.stem, "x", f"/m/{name}", 1, *box, 0, 0, 0, 0, 0))
+    table(path, [header, *rows])
+
+
+def csv_open_images(root: Path) -> None:
     for split, drawn in by_split().items():
         folder = {"val": "validation"}.get(split, split)
-        rows = [("0123456789abcdef", "x", "/m/cat", 1, 0, 1, 0, 1, 0, 0, 0, 0, 0)]
+        open_images_table(root / f"{folder}-annotations-bbox.csv", drawn)
         for one in drawn:
             one.draw(root / folder / one.name)
-            for name, (x1, y1, x2, y2) in one.objects:
-                box = (x1 / 80, x2 / 80, y1 / 60, y2 / 60)
-                rows.append((one.stem, "x", f"/m/{name}", 1, *box, 0, 0, 0, 0, 0))
-        table(root / f"{folder}-annotations-bbox.csv", [header, *rows])
     table(root / "class-descriptions-boxable.csv", [(f"/m/{name}", name) for name in CLASSES])
+
+
+def csv_open_images_fiftyone(root: Path) -> None:
+    for split, drawn in by_split().items():
+        folder = root / {"val": "validation"}.get(split, split)
+        open_images_table(folder / "labels" / "detections.csv", drawn)
+        table(folder / "metadata" / "classes.csv", [(f"/m/{name}", name) for name in CLASSES])
+        for one in drawn:
+            one.draw(folder / "data" / one.name)
 
 
 def cvat_xml(drawn, *, subsets=True):
@@ -286,6 +301,7 @@ def lists_roboflow(root: Path) -> None:
 ALL = (
     yolo_ultralytics, yolo_roboflow, yolo_folders, yolo_beside, yolo_lists, yolo_darknet,
     coco_own, coco_roboflow, coco_cvat, coco_fiftyone, coco_files,
-    csv_retinanet, csv_tensorflow, csv_open_images, cvat_images, cvat_tasks,
+    csv_retinanet, csv_tensorflow, csv_open_images, csv_open_images_fiftyone,
+    cvat_images, cvat_tasks,
     lists_tutorial, lists_roboflow,
 )  # fmt: skip

@@ -43,7 +43,7 @@ def test_same_pictures_classes_and_boxes(write, tmp_path):
     for split in ("train", "val", "test") if write in IN_SPLITS else opened.lists:
         samples = {Path(sample.path.name).name: sample for sample in opened.read(split)}
         drawn = [one for one in layouts.DRAWN if one.split == split or opened.divided]
-        if write is layouts.csv_open_images:  # which has no way to say that a picture is empty
+        if "open_images" in write.__name__:  # which has no way to say that a picture is empty
             drawn = [one for one in drawn if one.objects]
         assert sorted(samples) == sorted(one.name for one in drawn)
         for one in drawn:
