@@ -3,16 +3,23 @@
 import logging
 import os
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Several processes share the processor already, and threads that wait for each other take of it.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 # Nothing is fetched, and what this machine has fetched before changes no test.
 os.environ["KERAS_FOCAL_OFFLINE"] = "1"
 _CACHE = tempfile.TemporaryDirectory(prefix="keras-focal-tests-")
 os.environ["KERAS_FOCAL_CACHE"] = _CACHE.name
+# To compile all modules, and to rewrite the assertions of all tests, anew in every process is a
+# third of what collecting them costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Of small networks JAX compiles more than it computes: half the time, and the same numbers.
 if os.environ.get("KERAS_BACKEND") == "jax":
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")

@@ -1,9 +1,29 @@
 """What tests of several packages call: drawn squares, a folder's names, a model seen by threads."""
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
+
+from yolo.models.backbones.csp_darknet import NumberedConvolutions
+
+
+@contextlib.contextmanager
+def narrow(by=8):
+    """Let what is built in this context have a part of the channels of Darknet's networks.
+
+    Their layers, with names and order, stay; to train, save and convert them is quicker.
+    """
+    whole = NumberedConvolutions.__call__
+
+    def call(self, x, filters, size, **options):
+        return whole(self, x, filters // by, size, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NumberedConvolutions, "__call__", call)
+        yield
 
 
 def squares(count=8, size=64, seed=0, *, rows=3, sides=(16, 30)):

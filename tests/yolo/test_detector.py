@@ -15,7 +15,7 @@ import keras_focal
 import yolo
 from tests import children
 from tests.faults.full import small
-from tests.yolo.helpers import squares
+from tests.yolo.helpers import narrow, squares
 from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.folder import open_folder
 from yolo.errors import ConfigError
@@ -34,7 +34,14 @@ def _model(**options):
     return yolo.build("yolov4-tiny", classes=["green", "red"], image_size=(64, 64), **options)
 
 
-def test_a_fitted_detector_finds_what_it_was_shown_and_survives_saving(tmp_path):
+@pytest.fixture
+def narrow_network():
+    """Let networks have an eighth of their channels: what is tried does not depend on them."""
+    with narrow():
+        yield
+
+
+def test_a_fitted_detector_finds_what_it_was_shown_and_survives_saving(tmp_path, narrow_network):
     images, truth = squares(2)
     data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(2).repeat()
     model = _model()

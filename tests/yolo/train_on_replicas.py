@@ -2,8 +2,8 @@
 
 A program of its own, since devices are divided before TensorFlow starts. Its arguments are a
 model, a learning rate, and losses for YOLOv4, profiles or normalizers for RetinaNet; a line for
-each of these. The first is trained as a graph, the others step by step, which is quicker for two
-steps; the networks are small, as it is the loss that knows of replicas.
+each of these. The first is trained as a graph, the others step by step, which is quicker for one
+step; the networks are small, as it is the loss that knows of replicas.
 """
 
 import os
@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import yolo
 from tests.faults.full import small
+from tests.yolo.helpers import narrow
 from yolo.models.retinanet import network as retinanet
 from yolo.models.retinanet.settings import PROFILES
 from yolo.models.yolov4 import network as yolov4
@@ -32,20 +33,21 @@ def pictures():
 
 
 def train(strategy, name, rate, kind, eager):
-    """Return weights and history of two steps."""
+    """Return weights and history of two steps, or of one that is taken eagerly."""
     loss, options = kind, {}
     if name.startswith("retinanet"):
         loss, options = "focal", {"frozen_norm": True, "channels": 32}
         options["profile" if kind in PROFILES else "normalizer"] = kind
     with strategy.scope():
         keras.utils.set_random_seed(1)
-        model = yolo.build(name, classes=["a", "b"], image_size=(64, 64), **options)
+        with narrow():
+            model = yolo.build(name, classes=["a", "b"], image_size=(64, 64), **options)
         for layer in model.network.layers if not options else ():
             if hasattr(layer, "norm"):  # whose statistics are each replica's own
                 layer.norm.trainable = False
                 layer.call = lambda x, training=None, layer=layer: type(layer).call(layer, x, False)
         model.compile(keras.optimizers.SGD(rate), loss=loss, run_eagerly=eager)
-    history = model.fit(pictures().batch(4), epochs=2, verbose=0, shuffle=False)
+    history = model.fit(pictures().batch(4), epochs=1 if eager else 2, verbose=0, shuffle=False)
     return model.get_weights(), history.history
 
 

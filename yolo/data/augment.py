@@ -155,8 +155,9 @@ def place(
         (*canvas, 3) uint8, 128 where there is no picture.
     """
     pixels = tf.raw_ops.ResizeBilinear(
-        images=part[None], size=end - start, half_pixel_centers=True
-    )[0]
+        images=tf.expand_dims(part, 0), size=end - start, half_pixel_centers=True
+    )
+    pixels = tf.squeeze(pixels, 0)
     if colour is not None:
         pixels = tf.tensordot(pixels, colour, [[2], [1]])
     pixels = tf.saturate_cast(pixels + 0.5, tf.uint8)

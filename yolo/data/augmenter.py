@@ -134,12 +134,12 @@ class Augmenter:
                 _factor(chance[:, 5], 1.0 + config.saturation),
                 _factor(chance[:, 6], 1.0 + config.value),
             )
-        images = []
-        for i in range(indices.shape[0]):
-            start, end = window.source_start[i], window.source_end[i]
-            part = self.store.pixels(indices[i], start, end - start)
-            place = window.canvas_start[i], window.canvas_end[i], canvases[i]
-            images.append(aug.place(part, *place, None if colours is None else colours[i]))
+        # Taken apart at once: half of a graph would be slices.
+        seen = indices, window.source_start, window.source_end - window.source_start
+        parts = [self.store.pixels(*one) for one in zip(*map(tf.unstack, seen), strict=True)]
+        places = [window.canvas_start, window.canvas_end, canvases]
+        places += [] if colours is None else [colours]
+        images = [aug.place(*one) for one in zip(parts, *map(tf.unstack, places), strict=True)]
         boxes, classes = aug.move_boxes(
             *self.store.objects(indices), window,
             min_pixels=config.min_box_pixels, min_visible=config.min_box_visible,

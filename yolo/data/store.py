@@ -114,13 +114,14 @@ class Store:
     def _from_file(self, index: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         def fast() -> tf.Tensor:
             # For training's sake: OpenCV gives the same pixels and takes half as long again.
-            width = tf.cast(self._sizes[index, 1], tf.int32)
-            data = self._plain_bytes(index)
-            left = tf.maximum(start[1] - _BESIDE, 0)
-            right = tf.minimum(start[1] + size[1] + _BESIDE, width)
-            window = tf.stack([start[0], left, size[0], right - left])
+            whole = tf.cast(tf.gather(self._sizes, index), tf.int32)
+            data = self._plain_bytes(index, whole)
+            (top, first), (height, width) = tf.unstack(start), tf.unstack(size)
+            left = tf.maximum(first - _BESIDE, 0)
+            right = tf.minimum(first + width + _BESIDE, tf.unstack(whole)[1])
+            window = tf.stack([top, left, height, right - left])
             wider = tf.image.decode_and_crop_jpeg(data, window, channels=3, dct_method=_DCT)
-            return wider[:, start[1] - left :][:, : size[1]]
+            return tf.slice(wider, [0, first - left, 0], [-1, width, -1])
 
         def general() -> tf.Tensor:
             image = tf.numpy_function(
@@ -130,8 +131,11 @@ class Store:
 
         return fast() if self._all_plain else tf.cond(self._plain[index], fast, general)
 
-    def _plain_bytes(self, index: tf.Tensor) -> tf.Tensor:
-        """Return the content of a picture file that TensorFlow decodes, () string."""
+    def _plain_bytes(self, index: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """Return the content of a picture file that TensorFlow decodes, () string.
+
+        It has the `size` (2,) int32, height and width, that its header said before.
+        """
         if self._in_parts:
             data = tf.numpy_function(
                 lambda i: read_regular(self._files[i]), [index], tf.string, stateful=False
@@ -140,7 +144,6 @@ class Store:
             data = tf.io.read_file(self._paths[index])
         # The file may be another one since its header, or the index over it, was read.
         shape = tf.io.extract_jpeg_shape(data, output_type=tf.int32)
-        size = tf.cast(self._sizes[index], tf.int32)
         with tf.control_dependencies([tf.debugging.assert_equal(shape[:2], size)]):
             return tf.identity(data)
 

@@ -1,7 +1,8 @@
-"""One small picture in every way that files store it, made anew each time."""
+"""One small picture in every way that files store it."""
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -24,6 +25,7 @@ def picture() -> np.ndarray:
     return (smooth + rng.integers(-9, 10, smooth.shape)).clip(0, 255).astype(np.uint8)
 
 
+@functools.cache
 def variants() -> dict[str, bytes]:
     """Return at least 60 files by name, `<format> <what is special>`."""
     return {**_jpeg(), **_png(), **_bmp(), **(_gif() if READS_GIF else {}), **_webp(), **_tiff()}

@@ -7,10 +7,13 @@ from keras import ops
 import keras_focal
 import yolo
 
-MODELS = {
-    name: yolo.build(name, classes=["a", "b", "c"], image_size=(64, 64))
-    for name in ("yolov4-tiny", "retinanet-csp-tiny")
-}
+MODELS = ("yolov4-tiny", "retinanet-csp-tiny")
+
+
+@pytest.fixture(scope="module")
+def built():
+    """Return a detector of each kind, compiled again and again."""
+    return {name: yolo.build(name, classes=["a", "b", "c"], image_size=(64, 64)) for name in MODELS}
 
 
 def per_positive(y_true, logits):
@@ -60,13 +63,13 @@ def normalised(y_true, logits):
         ),
     ],
 )
-def test_what_mixes_values_is_refused_with_the_loss_to_take(name, loss, received, instead):
-    MODELS[name].compile("sgd", loss="focal")
+def test_what_mixes_values_is_refused_with_the_loss_to_take(built, name, loss, received, instead):
+    built[name].compile("sgd", loss="focal")
     with pytest.raises(ValueError, match=f"element by element.*{received}") as caught:
-        MODELS[name].compile("sgd", loss=loss)
+        built[name].compile("sgd", loss=loss)
     assert "write loss=" in str(caught.value) and instead in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert MODELS[name].get_compile_config()["loss"]["class_name"] == "FocalLoss", "as it was"
+    assert built[name].get_compile_config()["loss"]["class_name"] == "FocalLoss", "as it was"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -86,11 +89,11 @@ def test_what_mixes_values_is_refused_with_the_loss_to_take(name, loss, received
         lambda y, z: ops.sum(ops.square(y - z), axis=-1),
     ],
 )
-def test_what_works_element_by_element_is_taken(name, loss):
-    MODELS[name].compile("sgd", loss=loss)
+def test_what_works_element_by_element_is_taken(built, name, loss):
+    built[name].compile("sgd", loss=loss)
 
 
-def test_weights_of_classes_are_held_against_the_classes_at_compile():
-    MODELS["retinanet-csp-tiny"].compile("sgd", loss=keras_focal.FocalLoss(alpha=(0.1, 0.2, 0.3)))
+def test_weights_of_classes_are_held_against_the_classes_at_compile(built):
+    built["retinanet-csp-tiny"].compile("sgd", loss=keras_focal.FocalLoss(alpha=(0.1, 0.2, 0.3)))
     with pytest.raises(ValueError, match="alpha: expected one number for each of the 3 classes"):
-        MODELS["retinanet-csp-tiny"].compile("sgd", loss=keras_focal.FocalLoss(alpha=(0.1, 0.2)))
+        built["retinanet-csp-tiny"].compile("sgd", loss=keras_focal.FocalLoss(alpha=(0.1, 0.2)))

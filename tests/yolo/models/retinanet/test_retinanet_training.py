@@ -7,9 +7,18 @@ import tensorflow as tf
 
 import keras_focal
 import yolo
-from tests.yolo.helpers import squares
+from tests.yolo.helpers import narrow, squares
 from yolo.boxes.pairwise import pairwise_iou
+from yolo.models.retinanet import network
 from yolo.models.retinanet.settings import RetinaNetLoss
+
+
+@pytest.fixture(autouse=True)
+def _narrow_and_shallow(monkeypatch):
+    """Let the network be small: what is tried does not depend on its size."""
+    monkeypatch.setattr(network, "SUBNET_DEPTH", 1)
+    with narrow(4):
+        yield
 
 
 def _model(**options):
