@@ -12,9 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import yolo
 from tests import children
+from tests.faults.full import small
 from yolo.data import demo
+from yolo.data.folder import open_folder
+from yolo.data.pipeline import evaluation_dataset
 from yolo.errors import ConfigError
+from yolo.evaluation.voc import evaluate_voc
+from yolo.inference.predictor import detect_samples
+from yolo.models.yolov4 import network
 from yolo.settings.toml import read_toml
 from yolo.training import checkpoint
 from yolo.training.devices import read_tf_config
@@ -105,6 +112,16 @@ def result(folder):
     return rows, checkpoint.newest(folder)[1]
 
 
+def measured(path, data):
+    """Return loss and mAP50 of saved weights on the validation pictures, and their epoch."""
+    opened, model = open_folder(data), yolo.load(path)
+    val = opened.read("val", classes=opened.classes)
+    model.compile("sgd")
+    loss = model.evaluate(evaluation_dataset(val, image_size=(64, 64), batch_size=6), verbose=0)
+    found = evaluate_voc(detect_samples(model, val), val, opened.classes)
+    return loss[0], found.map_all_point, model.notes["epoch"]
+
+
 @pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 def test_two_processes_stopped_and_resumed_train_as_one(small_run, tmp_path, monkeypatch):
@@ -142,3 +159,11 @@ def test_two_processes_stopped_and_resumed_train_as_one(small_run, tmp_path, mon
             assert theirs[key] == pytest.approx(mine[key], rel=1e-5), key
     weights = [key for key in arrays if not key.startswith("metric")]
     assert max(float(np.abs(arrays[key] - others[key]).max()) for key in weights) < 1e-5
+
+    # A row is of the averaged weights, which best.keras has, and not of the training's own.
+    monkeypatch.setattr(network, "build_network", small.build_network)
+    loss, score, epoch = measured(folder / "best.keras", data)
+    assert loss == pytest.approx(found[epoch - 1]["val_loss"], rel=1e-5)
+    assert score == pytest.approx(found[epoch - 1]["mAP50"])
+    other, _, epoch = measured(folder / "last.keras", data)
+    assert other != pytest.approx(found[epoch - 1]["val_loss"], rel=1e-4)
