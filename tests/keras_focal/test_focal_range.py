@@ -42,6 +42,22 @@ def test_any_predictions_give_a_finite_loss_and_gradient(kind, dtype):
             assert np.isfinite(slope).all(), (scale, from_logits)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others do not look")
+@pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
+def test_labels_that_are_none_raise_where_their_loss_would_be_returned(kind):
+    rng = np.random.default_rng(1)
+    for from_logits in (False, True):
+        loss = kind(from_logits=from_logits)
+        y, p = labels_for(loss, 6, 3), rng.random((6, 3), np.float32)
+        wrong = y.copy()
+        wrong.flat[rng.integers(y.size)] = rng.choice([-7, 255])
+        assert np.isfinite(float(loss(y, p)))
+        with pytest.raises(ValueError, match=r"y_true: expected labels in \[0, 1\]") as caught:
+            loss(wrong, p)
+        assert "\n" not in str(caught.value)
+        assert np.isnan(float(loss(y, np.where(p > 0.9, np.nan, p)))), "not the labels' fault"
+
+
 @pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
 def test_what_lies_outside_is_read_as_the_nearest_probability_without_a_gradient(kind):
     loss = kind(reduction="none")
