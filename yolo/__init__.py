@@ -16,7 +16,7 @@ _HOMES = {
     "ZOO": "yolo.models.names",
     "Detector": "yolo.detector",
     "Detections": "yolo.boxes.detections",
-    "load": "yolo.weights.loading",
+    "load": "yolo.inference.opening",
     "train": "yolo.training.job",
 }
 _MODULES = (

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from yolo.boxes.detections import Detections
+from yolo.boxes.results import Results
 from yolo.classes import as_names
 from yolo.data.door import Door
 from yolo.models import (
@@ -317,15 +317,15 @@ class Detector(KerasExport, Predicting, ReplicatedModel):
     def detect(
         self, images, *, score_threshold=None, iou_threshold=None, max_detections=None,
         one_label=None, clip=True,
-    ) -> list[Detections]:  # fmt: skip
+    ) -> Results:  # fmt: skip
         """Find objects in pictures.
 
         What is not said is the model's own, its `thresholds`.
 
         Args:
-            images: a path, a picture of Pillow, an array (H, W), (H, W, 1), (H, W, 3) RGB or
-                (H, W, 4) RGBA of 0..255, a batch of these, or a list, each of its own size.
-                What is not of the model's size is resized as `resize` says.
+            images: a path, a folder, a picture of Pillow, an array (H, W), (H, W, 1), (H, W, 3)
+                RGB or (H, W, 4) RGBA of 0..255, a batch of these, or a list, each of its own
+                size. What is not of the model's size is resized as `resize` says.
             score_threshold: report objects that score at least this, in 0..1.
             iou_threshold: of two boxes of a class that overlap more, the better one stays.
             max_detections: at most this many objects a picture.
@@ -335,7 +335,8 @@ class Detector(KerasExport, Predicting, ReplicatedModel):
                 over it, to where the rest is guessed to be.
 
         Returns:
-            For each picture its `Detections`, boxes in pixels of the picture given.
+            For each picture its `Detections`, boxes in pixels of the picture given: `Results`,
+            a list that also draws, shows and saves.
 
         Raises:
             ValueError: these are no pictures, a threshold is out of its range, or the model's

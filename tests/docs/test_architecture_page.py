@@ -44,7 +44,7 @@ def test_the_picture_shows_rooms_and_arrows(script):
     for box in tree.iter(f"{SVG}rect"):
         assert 0 <= float(box.get("x")) <= width - float(box.get("width"))
     arrows = [title.text for title in tree.iter(f"{SVG}title")][1:]
-    assert "yolo.cli imports from yolo.export" in arrows and len(arrows) == len(set(arrows))
+    assert "yolo.inference imports from yolo.export" in arrows and len(arrows) == len(set(arrows))
 
 
 def test_the_page_names_every_package():

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from yolo.errors import ConfigError, YoloError
+from yolo.errors import ConfigError
+from yolo.system.optional import import_optional
 
 CSV_COLUMNS = ("class", "class_id", "score", "x1", "y1", "x2", "y2")
 _BLANK_SIDE = 2048  # the largest sheet that boxes without a picture are drawn on
@@ -182,9 +183,17 @@ class Detections:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(CSV_COLUMNS)
-        for entry in self.to_json():
-            table.writerow([entry["class"], entry["class_id"], entry["score"], *entry["box"]])
+        table.writerows(self._table())
         return text.getvalue()
+
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame` with `CSV_COLUMNS`, a row for each detection.
+
+        Raises:
+            YoloError: pandas is not installed.
+        """
+        pandas = import_optional("pandas", "pandas", "to_pandas")
+        return pandas.DataFrame(self._table(), columns=list(CSV_COLUMNS))
 
     def to_yolo_text(self, size: tuple[int, int], digits: int = 6) -> str:
         r"""Return a YOLO label file: class id, centre x and y, width and height, a line each.
@@ -218,12 +227,7 @@ class Detections:
         Raises:
             YoloError: the package is not installed.
         """
-        try:
-            import supervision
-        except ImportError as error:
-            raise YoloError(
-                f"to_supervision needs the package supervision ({error}): pip install supervision"
-            ) from None
+        supervision = import_optional("supervision", "supervision", "to_supervision")
         return supervision.Detections(
             xyxy=self.boxes_xyxy,
             confidence=self.scores,
@@ -242,6 +246,10 @@ class Detections:
             width, height = (min(math.ceil(side) + 8, _BLANK_SIDE) for side in corner)
             image = np.full((height, width, 3), 128, np.uint8)
         return encode_image(draw_detections(image, self), ".png")
+
+    def _table(self) -> list[list]:
+        """Return a row with `CSV_COLUMNS` for each detection."""
+        return [[e["class"], e["class_id"], e["score"], *e["box"]] for e in self.to_json()]
 
     def _rows(self) -> Iterator[tuple]:
         """Return (label, class id, score, box) of each detection."""

@@ -20,6 +20,7 @@ from yolo.settings.train import TrainConfig
 from yolo.system import terminal
 from yolo.system.reading import printable
 from yolo.system.writing import numbered
+from yolo.weights import catalog
 
 EXAMPLES_SHOWN = 8
 HEADS = ("--cfg", "--anchors", "--masks")  # what `heads_given` takes
@@ -120,8 +121,10 @@ def heads_given(args) -> dict:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def latest_run() -> str:
-    """Return the best model of the newest run, for commands without --weights."""
+def weights_of(args) -> str:
+    """Return --weights, of a run's folder its best model, or without any that of the newest run."""
+    if args.weights:
+        return os.fspath(catalog.of_run(Path(args.weights)))
     found = sorted(Path("logs").glob("*/best.keras"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise ConfigError("no --weights given and no logs/*/best.keras here; train first")

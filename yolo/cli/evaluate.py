@@ -69,7 +69,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
     if args.results:
         return score_results.score(args, screen)
-    weights = args.weights or common.latest_run()
+    weights = common.weights_of(args)
     by = common.predict_on_cluster(args, weights, pixels=False)
     model = common.open_model(args, weights)
     from yolo.data import folder

@@ -68,7 +68,7 @@ def parser() -> Parser:
 
 def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
-    weights = args.weights or common.latest_run()
+    weights = common.weights_of(args)
     if runtime_of(weights):
         raise ConfigError(f"{weights} is an export already; name the weights it was made from")
     if args.picture and args.quantize != "int8":

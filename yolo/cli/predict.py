@@ -65,7 +65,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     if args.benchmark:
         _refuse_with_benchmark(args)
     allow_megapixels(args.max_megapixels)
-    weights = args.weights or common.latest_run()
+    weights = common.weights_of(args)
     found = _sources(args.sources)
     if args.engine:
         _refuse_on_cluster(args, found)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from yolo.boxes.detections import Detections
+from yolo.boxes.results import Results
 from yolo.errors import ConfigError, WeightsError
 from yolo.export.info import (
     IMAGES,
@@ -102,7 +103,7 @@ class ExportedDetector:
     def detect(
         self, images, *, score_threshold=None, iou_threshold=None, max_detections=None,
         one_label=None, clip=True,
-    ) -> list[Detections]:  # fmt: skip
+    ) -> Results:  # fmt: skip
         """Find objects in pictures, as `Detector.detect` does."""
         return postprocess.detect(
             self, images, clip=clip, score_threshold=score_threshold, one_label=one_label,

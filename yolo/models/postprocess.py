@@ -8,27 +8,28 @@ pixels of `images`, "scores": (B, N, C)} as NumPy, and with `classes`, `image_si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 
 from yolo.boxes.detections import Detections
 from yolo.boxes.nms import class_wise_nms
+from yolo.boxes.results import Results
 from yolo.errors import NoNumbers
 from yolo.pictures.background import background_of
 from yolo.pictures.fit import Fit, fit_image
-from yolo.pictures.given import as_pictures
+from yolo.pictures.given import as_picture, each_of
 
 MOST_TOGETHER = 32  # pictures of one size that go through the network at once
 
 
-def detect(model, images, *, clip: bool = True, **asked) -> list[Detections]:
+def detect(model, images, *, clip: bool = True, **asked) -> Results:
     """Find objects in pictures: fit them, and `find_objects` in those of one size together.
 
     Args:
         model: see above.
-        images: one picture or several in any form that `yolo.pictures.given.as_pictures` takes.
+        images: one picture or several in any form that `yolo.pictures.given.each_of` takes.
         clip: cut boxes at the picture's edge and drop those outside it.
         **asked: instead of the model's `Thresholds`; None leaves one as it is.
 
@@ -39,17 +40,19 @@ def detect(model, images, *, clip: bool = True, **asked) -> list[Detections]:
         ValueError: these are no pictures; or see `find_objects`.
         DatasetError: a file cannot be read.
     """
-    pictures = as_pictures(images, background_of(getattr(model, "notes", {})))
-    views = [fit_image(one, model.image_size, resize=model.resize) for one in pictures]
+    given, background = each_of(images), background_of(getattr(model, "notes", {}))
     found: list[Detections] = []
-    while len(found) < len(views):
-        rest = views[len(found) : len(found) + MOST_TOGETHER]
-        size = rest[0][0].shape  # with "shorter" each picture has a size of its own
-        together = list(takewhile(lambda view: view[0].shape == size, rest))  # noqa: B023
-        found += find_objects(model, *zip(*together, strict=True), **asked)
-    if not clip:
-        return found
-    return [one.clipped(picture.shape[:2]) for one, picture in zip(found, pictures, strict=True)]
+    for start in range(0, len(given), MOST_TOGETHER):  # files are read as they are wanted
+        pictures = [as_picture(one, background) for one in given[start : start + MOST_TOGETHER]]
+        views = [fit_image(one, model.image_size, resize=model.resize) for one in pictures]
+        for _, same in groupby(views, lambda view: view[0].shape):  # "shorter" has many sizes
+            found += find_objects(model, *zip(*same, strict=True), **asked)
+        if clip:
+            found[start:] = [
+                one.clipped(picture.shape[:2])
+                for one, picture in zip(found[start:], pictures, strict=True)
+            ]
+    return Results(found, given)
 
 
 def find_objects(

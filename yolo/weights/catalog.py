@@ -185,8 +185,8 @@ CATALOG = {
 def locate(weights: str | os.PathLike) -> Path:
     """Return the file that a path or a name of the catalogue stands for.
 
-    A file of that name wins; else a name is downloaded, once. Any other path is returned as given,
-    whether or not there is such a file.
+    A file of that name wins, and of a run's folder its best model; else a name is downloaded, once.
+    Any other path is returned as given, whether or not there is such a file.
 
     Raises:
         WeightsError: there is no such file, and the name is nearly one of the catalogue; or it
@@ -194,7 +194,7 @@ def locate(weights: str | os.PathLike) -> Path:
     """
     path, name = Path(weights), str(weights)
     if path.exists():
-        return path
+        return of_run(path)
     if name in CATALOG:
         return fetch(name)
     by_file = {entry.file_name: key for key, entry in CATALOG.items()}
@@ -204,6 +204,12 @@ def locate(weights: str | os.PathLike) -> Path:
     if near and path.suffix == "":
         raise WeightsError(f"{path}: neither a file nor a known name; did you mean {near[0]}?")
     return path
+
+
+def of_run(path: Path) -> Path:
+    """Return the best model of a run's folder, and any other path as it is."""
+    best = path / "best.keras"
+    return best if path.is_dir() and best.is_file() else path
 
 
 def offline() -> bool:

@@ -7,12 +7,16 @@ from PIL import Image
 
 from yolo.errors import DatasetError
 from yolo.pictures.files import write_image
-from yolo.pictures.given import as_batch, as_pictures
+from yolo.pictures.given import as_batch, as_picture, each_of
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
 GREY = RGB[..., 0]
 CLEAR = np.concatenate([RGB, np.full((5, 7, 1), 51, np.uint8)], -1)
 REPEATED = np.repeat(GREY[..., None], 3, -1)
+
+
+def as_pictures(images, background=None):
+    return [as_picture(one, background) for one in each_of(images)]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,20 @@ def test_files_are_read_with_the_names_of_paths_as_text_or_not(tmp_path):
         np.testing.assert_array_equal(as_pictures([RGB[:2], given])[1], RGB)
     with pytest.raises(DatasetError, match="absent.png"):
         as_pictures([tmp_path / "absent.png"])
+
+
+def test_a_folder_gives_its_pictures_by_name(tmp_path):
+    for name, picture in (("b.png", RGB), ("a.PNG", RGB[:2]), ("._a.png", RGB)):
+        write_image(tmp_path / name, picture)
+    (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
+    assert [one.name for one in each_of(str(tmp_path))] == ["a.PNG", "b.png"]
+    found = as_pictures([RGB[:3], tmp_path])
+    assert [len(one) for one in found] == [3, 2, 5]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="empty: this folder holds no picture"):
+        each_of(tmp_path / "empty")
+    with pytest.raises(DatasetError, match="x{40}"):
+        as_pictures("x" * 5000)
 
 
 @pytest.mark.parametrize("given", [CLEAR, CLEAR[None], CLEAR.astype("float32"), [CLEAR]])
