@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from yolo.data import demo
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("keras_focal", "yolo")
 VARIABLES_OF_A_CHECKOUT = ("PYTHONPATH", "TF_CPP_MIN_LOG_LEVEL")
@@ -96,8 +98,7 @@ def test_the_installed_package_has_its_tables_and_its_types(installed, tmp_path)
 def test_the_installed_commands_work_in_an_empty_folder(installed, tmp_path):
     assert "yolov4-tiny" in python("-m", "yolo", "models", folder=tmp_path, path=installed)
     assert not list(tmp_path.iterdir())
-    draw = "from yolo.data.demo import write_shapes; write_shapes('data', train=4, val=1, test=1)"
-    python("-c", draw, folder=tmp_path, path=installed)
+    demo.write_shapes(tmp_path / "data", train=4, val=1, test=1)
     data = ("--data", "data/VOCdevkit/VOC2007", "--image-size", "64x64")
     assert "all 6 decoded" in python("-m", "yolo", "check", *data, folder=tmp_path, path=installed)
     assert (tmp_path / "check" / "check.html").is_file()

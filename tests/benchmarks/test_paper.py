@@ -58,6 +58,7 @@ def test_the_losses_of_the_arms_are_what_their_names_say():
         assert (arm.prior == 0.5) == ("no prior" in arm.label)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [n for n, arm in ARMS.items() if "retinanet" in arm.model])
 def test_every_retinanet_arm_has_a_finite_loss_that_pulls_on_objects_and_background(name):
     import numpy as np

@@ -46,6 +46,7 @@ def test_pages_with_code_are_found():
     assert {"tutorial.md", "focal-loss.md", "data-formats.md"} <= set(WITH_CODE)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", WITH_CODE)
 def test_every_block_prints_what_it_says(page):
     with warnings.catch_warnings():  # NumPy's, of the overflows that a page is about

@@ -13,9 +13,6 @@ from tests.faults.full.toy import Toy
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals, limits and /proc of Unix")
 
 
-CHEAP = ("T5", "T9")  # each of the others costs six to twenty seconds
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     from yolo.models.yolov4 import network
@@ -25,11 +22,8 @@ def toy(tmp_path_factory):
     network.build_network = real
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in CHEAP else pytest.mark.long)
-     for name in training.CASES if name != "T8"],
-)  # fmt: skip
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in training.CASES if name != "T8"])
 def test_it_survives(toy, name, capfd):
     rows = training.rows_of(training.CASES[name], toy, quick=True)
     assert rows and all(row.tried > 0 for row in rows)

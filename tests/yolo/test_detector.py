@@ -249,6 +249,7 @@ def test_losses_that_layers_add_are_kept():
     )
 
 
+@pytest.mark.long
 def test_two_replicas_take_the_step_of_one(two_replicas):
     """The normalisers are those of the whole batch, however it is shared out."""
     lines = two_replicas("yolov4-tiny", 0.1, "focal", "cross-entropy")
@@ -304,6 +305,7 @@ def coco_run(shared):
     return model, samples, found
 
 
+@pytest.mark.long
 def test_coco_average_precision_of_the_genuine_weights(coco_run):
     model, samples, found = coco_run
     scores = evaluate_coco(found, samples, model.classes)
@@ -313,6 +315,7 @@ def test_coco_average_precision_of_the_genuine_weights(coco_run):
     assert evaluate_coco(cut, samples, model.classes)["AP"] == pytest.approx(0.2630, abs=0.0005)
 
 
+@pytest.mark.long
 def test_detections_of_the_genuine_weights_equal_opencvs(coco_run, shared):
     _, samples, found = coco_run
     path = shared / "oracles" / "opencv_yolov4_tiny"

@@ -39,6 +39,7 @@ def outspoken(*, box_spread=0.3, **options):
     return model, image.repeat(10, axis=0).repeat(10, axis=1)  # (120, 200, 3)
 
 
+@pytest.mark.long
 def test_onnx_computes_what_keras_does(tmp_path, monkeypatch):
     for package in ("onnx", "tf2onnx", "onnxruntime"):
         pytest.importorskip(package, reason='needs pip install -e ".[export]"')

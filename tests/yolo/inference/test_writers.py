@@ -237,6 +237,7 @@ def test_lists_that_grow_are_those_written_at_once(results, tmp_path, count):
     assert len(list(tmp_path.glob("*.json*"))) == 2, "and no lines remain"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", LISTS)
 def test_a_day_at_a_camera_needs_no_more_memory_than_a_minute(tmp_path, kind):
     """One result for all, because only what the writer keeps of it shall count."""

@@ -70,6 +70,7 @@ def test_a_run_with_saved_epochs_keeps_its_batch(tmp_path):
     assert len(tried) == 1
 
 
+@pytest.mark.long
 def test_a_real_run_starts_anew_with_half_the_batch(small_run, tmp_path, monkeypatch):
     honest = Detector.compute_loss
     sizes = []
