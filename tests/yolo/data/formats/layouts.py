@@ -283,7 +283,7 @@ def lines_of(drawn, before=""):
 
 def lists_tutorial(root: Path) -> None:
     for split, drawn in by_split().items():
-        text(root / f"2007_{split}.txt", lines_of(drawn, "/home/me/VOC2007/JPEGImages/"))
+        text(root / f"2007_{split}.txt", lines_of(drawn, "/data/VOC2007/JPEGImages/"))
         for one in drawn:
             one.draw(root / "VOC2007" / "JPEGImages" / one.name)
     text(root / "model_data" / "voc_classes.txt", "\n".join(CLASSES))
