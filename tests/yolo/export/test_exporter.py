@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import yolo
-from tests.yolo.helpers import seen_from_threads
+from tests.yolo.helpers import narrow, seen_from_threads
 from tests.yolo.measured import check_scores_agree
 from yolo.errors import ConfigError, YoloError
 from yolo.export import compare, exporter, formats
@@ -40,6 +40,13 @@ FILES = {
     "litert int8": {"format": "litert", "quantize": "int8"},
 }
 NAMES = [pytest.param(name, marks=[pytest.mark.long] if " " in name else []) for name in FILES]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _narrow_networks():
+    """A converter goes through the same layers, and is done sooner."""
+    with narrow():
+        yield
 
 
 @pytest.fixture(scope="module")
