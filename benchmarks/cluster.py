@@ -43,7 +43,7 @@ def training(folder: Path, way: str, pictures: int) -> float:
     """Return the seconds of a step, the median of the epochs but the first."""
     command(folder, "train.py", "--data", "shapes", "--name", way, "--image-size", "128x160",
             "--weights", "none", "--batch-size", str(BATCH), "--epochs", "3", "--precision",
-            "float32", "--sync-norm", "--mosaic", "0", "--epochs-between-evaluations", "0",
+            "float32", "--mosaic", "0", "--epochs-between-evaluations", "0",
             *WAYS[way])  # fmt: skip
     with (folder / "logs" / way / "results.csv").open(encoding="utf-8", newline="") as file:
         seconds = [float(row["seconds"]) for row in csv.DictReader(file)]

@@ -44,7 +44,7 @@ class RunSettings:
         default_text="all GPUs, or the processor",
     )
     sync_norm: bool = _option(
-        False, "take batch norm's statistics over the pictures of all devices, not of each alone"
+        True, "take batch norm's statistics over the pictures of all devices, not of each alone"
     )
     loader_threads: int = _option(
         0, "threads that read and augment (num_workers); 0: as many as help", within=(0, 1024)

@@ -150,7 +150,8 @@ def _models(
     keras.config.set_dtype_policy(precision)
     try:
         with strategy.scope():
-            model = _build(config, data, fresh=fresh)
+            several = strategy.num_replicas_in_sync > 1
+            model = _build(config, data, fresh=fresh, sync=several and config.sync_norm)
         model.notes = label_notes(data.train, model.thresholds)
         return model, Detector.from_config(model.get_config())
     finally:
@@ -207,13 +208,16 @@ def make_loss(config: TrainConfig, classes: int = 0):
     return named(str(config.loss), parameters_from(config.loss_options), outputs)
 
 
-def _build(config: TrainConfig, data: TrainingData, *, fresh: bool) -> Detector:
-    """Return the run's detector; one that is not fresh gets its weights from a checkpoint."""
+def _build(config: TrainConfig, data: TrainingData, *, fresh: bool, sync: bool) -> Detector:
+    """Return the run's detector; one that is not fresh gets its weights from a checkpoint.
+
+    `sync`: batch norm looks at the pictures of all devices.
+    """
     model = zoo.build(
         config.model, classes=data.classes, image_size=config.image_size, resize=config.resize,
         **model_options(config),
     )  # fmt: skip
-    if config.sync_norm:
+    if sync:
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True

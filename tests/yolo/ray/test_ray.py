@@ -53,7 +53,7 @@ num=3
 QUICK = {
     "image_size": (64, 64), "batch_size": 6, "epochs": 3, "precision": "float32", "mosaic": 0.0,
     "epochs_between_evaluations": 0, "accumulate": 2, "clip_norm": 1.0, "learning_rate": 1e-4,
-    "anchors": "auto", "sync_norm": True, "weights": "none",
+    "anchors": "auto", "weights": "none",
 }  # fmt: skip
 
 

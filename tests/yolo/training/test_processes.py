@@ -84,7 +84,7 @@ def start(work, data, index, addresses, logs):
     """Start one of two processes of a training, whatever a launcher would do besides."""
     options = [word for pair in OPTIONS.items() for word in pair]
     words = [sys.executable, "-m", "tests.faults.full.small", "--data", data, "--name", "run",
-             "--continue", "--sync-norm", "--save-dir", logs, *options]  # fmt: skip
+             "--continue", "--save-dir", logs, *options]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(ROOT), "SMALL_DROPOUT": "0",
            "TF_CONFIG": config_of({"worker": addresses}, index=index)}  # fmt: skip
     return children.Child(words, cwd=work, env=env)
