@@ -125,7 +125,8 @@ def taken(model: Detector, cfg: Cfg | None, names: str, *, assumed: bool) -> lis
     if cfg is not None:
         single = sum(cfg.floats(classes=1))
         step = sum(cfg.floats(classes=2)) - single
-        what = f"{name_of(single - step, step) or Path(cfg.place).stem} from {cfg.place}"
+        stem = Path(cfg.place).stem
+        what = f"{name_of(single - step, step, stem) or stem} from {cfg.place}"
     parts = [
         f"{what}: {counted(len(model.classes), 'class')}",
         "x".join(map(str, model.image_size)),

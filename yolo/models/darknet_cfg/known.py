@@ -63,7 +63,11 @@ KNOWN = {
 }
 
 
-def name_of(floats: int, floats_per_class: int) -> str | None:
-    """Return the first well-known network of these counts, None if there is none."""
+def name_of(floats: int, floats_per_class: int, own: str = "") -> str | None:
+    """Return the well-known network of these counts, None if there is none.
+
+    Of several it is the one whose file has the name `own`, or else the first.
+    """
     counts = (floats, floats_per_class)
-    return next((name for name, known in KNOWN.items() if known[:2] == counts), None)
+    names = [name for name, known in KNOWN.items() if known[:2] == counts]
+    return own if own in names else next(iter(names), None)

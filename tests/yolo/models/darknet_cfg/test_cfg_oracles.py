@@ -48,6 +48,14 @@ def test_every_cfg_of_darknet_has_the_layers_and_sizes_that_are_known(shared):
     )
 
 
+def test_of_networks_of_the_same_counts_the_file_names_its_own():
+    counts = KNOWN["yolov4-csp-swish"][:2]
+    assert counts == KNOWN["yolov4-csp"][:2]
+    names = [name_of(*counts, own) for own in ("", "mine", "yolov4-csp-swish", "yolov7")]
+    assert names == ["yolov4-csp", "yolov4-csp", "yolov4-csp-swish", "yolov4-csp"]
+    assert name_of(1, 2, "yolov4-csp") is None
+
+
 def test_odd_cfgs_are_read_as_meant_or_refused_in_a_line_at_once(shared, tmp_path):
     folder = shared / "oracles" / "darknet_cfg" / "cfg" / "odd"
     for path in sorted(folder.iterdir()):
