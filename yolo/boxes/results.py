@@ -16,6 +16,7 @@ from yolo.boxes.draw import draw_detections
 from yolo.pictures.files import cv2, encode_image, write_image
 from yolo.pictures.given import as_picture
 from yolo.system.optional import import_optional
+from yolo.system.writing import numbered
 
 _PAGE = 12  # pictures that a notebook shows, of at most so many pixels a side
 _SIDE = 640
@@ -68,9 +69,8 @@ class Results(list[Detections]):
         written = []
         for number in range(len(self)):
             stem = Path(self._name(number)).stem
-            path = Path(folder) / f"{stem}.jpg"
-            if path in written:  # of pictures of one name in several folders
-                path = path.with_name(f"{stem}_{number}.jpg")
+            names = numbered(Path(folder) / f"{stem}.jpg")  # several folders may have one name
+            path = next(name for name in names if name not in written)
             write_image(path, self._drawn(number))
             written.append(path)
         return written

@@ -35,10 +35,18 @@ def test_it_is_a_list_with_the_pictures_drawn(tmp_path):
 
 def test_pictures_of_one_name_are_saved_apart(tmp_path):
     written = results(tmp_path).save(tmp_path / "out")
-    assert [path.name for path in written] == ["a.jpg", "a_1.jpg", "picture_2.jpg"]
+    assert [path.name for path in written] == ["a.jpg", "a_2.jpg", "picture_2.jpg"]
     near = np.abs(read_image(written[0]).astype(int) - draw_detections(PICTURE, CAT))
     assert near.mean() < 10
     assert np.abs(read_image(written[1]).astype(int) - PICTURE).max() < 5
+
+
+def test_no_saved_picture_takes_the_place_of_another(tmp_path):
+    names = ["x/a.png", "y/a_2.png", "z/a.png"]
+    for name in names:
+        write_image(tmp_path / name, PICTURE)
+    written = Results([CAT] * 3, [tmp_path / name for name in names]).save(tmp_path / "out")
+    assert [path.name for path in written] == ["a.jpg", "a_2.jpg", "a_3.jpg"]
 
 
 def test_a_notebook_shows_them_small_with_their_names(tmp_path):
