@@ -116,6 +116,8 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     if not opened.counts_pixels:
         common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
     split = args.split
+    if _learned_from(root, weights) or _is_for_training(opened, split):
+        opened.divide()
     if _is_one_list(root, opened) and not _learned_from(root, weights):
         common.refuse_idle(args, ["--split", "--seed"], f"is for more than one list; {root} is one")
         split = opened.lists[0]
@@ -129,7 +131,7 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
         if seed is None:
             seed = TrainConfig.seed
             screen.write(
-                f"{root} has no lists, and {weights} does not say which seed divided it for "
+                f"{root} is divided by a seed, and {weights} does not say by which for "
                 f"training: taking {seed}, so that it may have learned from some of these pictures "
                 "(--seed N: the run's)"
             )
@@ -149,6 +151,13 @@ def _is_one_list(root, opened: DataSet) -> bool:
     from yolo.data import archive
 
     return Path(root).is_file() and not archive.is_archive(root) and len(opened.lists) == 1
+
+
+def _is_for_training(opened: DataSet, split: str) -> bool:
+    """Tell whether the only list is one to train on, and a part of it is to be measured on."""
+    from yolo.data.split_names import find_split
+
+    return opened.named(split) is None and find_split("train", opened.lists) is not None
 
 
 def _learned_from(root, weights) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -58,13 +58,13 @@ class DataSet:
         root: the folder or file, for messages.
         pictures: the pictures of each split by the data set's own name for it; a mere list, which
             a seed divides, where the data set has no lists of its own. A seed divides a single
-            split, too, unless its name says what it is for.
+            split, too, unless its name says what it is for; `divide` divides that.
         classes: the class names that occur, in the order of their ids.
         kind: what was recognised, for the line that says so: "COCO JSON by Roboflow".
 
     Attributes:
         lists: the data set's own names for its lists; "" alone where it has none.
-        names: of the splits; those of `lists`, unless a seed divides them.
+        names: of the splits; those of `lists`, unless a seed divides the only one.
         divided: whether a seed decides which picture is in which split.
         background: whether pictures without a label file show no object; they are left out, if not.
         files: of lists that have one each, which names it in messages.
@@ -85,8 +85,9 @@ class DataSet:
         self.root, self.kind, self._classes = Path(root), kind, tuple(classes)
         self._pictures = pictures if isinstance(pictures, Mapping) else {"": pictures}
         self.lists = tuple(self._pictures)
-        self.divided = len(self.lists) == 1 and role_of(self.lists[0]) is None
-        self.names = ("train", "val", "test") if self.divided else self.lists
+        self.divided, self.names = False, self.lists
+        if len(self.lists) == 1 and role_of(self.lists[0]) is None:
+            self.divide()
         self.background, self.files = False, dict[str, Path]()
         self.notes: list[Findings] = []
 
@@ -107,7 +108,7 @@ class DataSet:
     def splits(self, seed: int = 0) -> dict[str, list[str]]:
         """Return the ids of the pictures in each split.
 
-        Without lists of its own a data set is divided into train, val and test, about 80, 10 and
+        Without lists of its own it is divided into train, val and test, about 80, 10 and
         10 in a hundred: a picture's place follows from the seed and its id alone, so that adding
         one moves no other.
         """
@@ -121,7 +122,7 @@ class DataSet:
             for name, wanted in found.items()
             if name is not None
         }
-        by = f", divided by seed {seed}" if not set(found) <= {None, *self.lists} else ""
+        by = f", divided by seed {seed}" if any(map(self.draws, found)) else ""
         parts = ", ".join(f"{printable(name)} {count}" for name, count in counts.items() if name)
         whole = f"{self.kind}, {counted(sum(counts.values()), 'picture')}{by}"
         return f"{whole}: {parts}" if parts else whole
@@ -187,6 +188,15 @@ class DataSet:
         """Return the list or split that is meant, None if there is none."""
         return split if split in self.lists else find_split(split, self.names)
 
+    def divide(self) -> None:
+        """Have a seed divide a single list, whatever its name; several stay as they are."""
+        if len(self.lists) == 1:
+            self.divided, self.names = True, ("train", "val", "test")
+
+    def draws(self, name: str | None) -> bool:
+        """Tell whether a seed decides which pictures the split of this name has."""
+        return self.divided and name in self.names
+
     def damaged(self) -> list[str]:
         """Return a line for each file that is not as it was written, as far as a format knows."""
         return []
@@ -208,15 +218,13 @@ class DataSet:
 
     def part(self, split: str, seed: int = 0) -> Part:
         """Return a split as the files describe it, without the pictures that are left out."""
-        divided = split not in self.lists
-        whole = self.listed(self.lists[0] if divided else split)
+        whole = self.listed(self.lists[0] if self.divided else split)
         labelled, without = list[Labelled](), list[Labelled]()
         for picture in whole.pictures:
             left = picture.unlabelled and not self.background
             (without if left else labelled).append(picture)
-        if divided:
-            named = grouped(labelled, lambda picture: picture.divided_by or picture.image_id)
-            labelled = [one for name in divide(list(named), seed)[split] for one in named[name]]
+        if self.draws(split):
+            labelled = drawn(labelled, split, seed, lambda one: one.divided_by or one.image_id)
             without = without if split == self.names[0] else []
             whole = replace(whole, what=f"{printable(self.root)}, split {split}")
         return replace(whole, pictures=labelled, left_out=without)
@@ -344,6 +352,12 @@ def without_pictures(
         name = Path(picture.size_place or picture.place)  # COCO's file_name, or the annotation
         samples.append(Sample(name, size=size, image_id=picture.image_id, **arrays))
     return samples
+
+
+def drawn(pictures: Iterable[Any], split: str, seed: int, name: Callable[[Any], str]) -> list[Any]:
+    """Return the pictures, each of the name that `name` gives it, that a seed draws for a split."""
+    named = grouped(pictures, name)
+    return [one for key in divide(list(named), seed)[split] for one in named[key]]
 
 
 def divide(names: Sequence[str], seed: int) -> dict[str, list[str]]:

@@ -172,8 +172,10 @@ def read_run(opened: DataSet, config: TrainConfig, *, keep_faults: bool = False)
     wanted = {"train": config.train_split, "val": config.val_split, "test": "test"}
     if config.train_list:
         wanted = {"train": "train", "val": "val", "test": "test"}
-    # A single list that is named itself is not divided: nothing of it is left to measure on.
-    known = opened.lists if wanted["train"] in opened.lists else opened.names
+    if config.train_split == TrainConfig.train_split:
+        opened.divide()
+    # A single list that is named itself is not: nothing of it is left to measure on.
+    known = opened.names if opened.draws(opened.named(wanted["train"])) else opened.lists
     names = {role: find_split(name, known) for role, name in wanted.items()}
     used = [wanted[role] for role, name in names.items() if name is not None]
     log.info("data: %s", opened.describe(used, config.seed))

@@ -64,6 +64,7 @@ def test_show_draws_each_with_matplotlib(tmp_path, monkeypatch):
     matplotlib.use("agg")
     from matplotlib import pyplot
 
+    pyplot.close("all")  # what others left open
     shown = []
     monkeypatch.setattr(
         pyplot, "show", lambda: shown.extend(map(pyplot.figure, pyplot.get_fignums()))

@@ -7,6 +7,7 @@ import pytest
 
 from yolo import cli
 from yolo.cli import common
+from yolo.data.dataset import divide
 from yolo.data.folder import open_folder
 from yolo.data.formats.voc import LabelledObject, annotation_xml
 from yolo.pictures.files import write_image
@@ -183,20 +184,20 @@ def test_the_seed_comes_with_the_weights_wherever_they_lie(measured, model, plac
     run_of(3, place / "other")
     for weights in ("best.keras", "other/best.keras"):
         stems, out = measured(weights=weights)
-        assert stems == divided(7) and "which seed" not in out
+        assert stems == divided(7) and "by which" not in out
     assert measured("--split", "val")[0] == divided(7, "val")
 
 
 def test_a_seed_that_is_typed_wins(measured, model):
     model.notes = {"split_seed": 7}
     stems, out = measured("--seed", "3")
-    assert stems == divided(3) and "which seed" not in out
+    assert stems == divided(3) and "by which" not in out
     assert measured("--seed", "0")[0] == divided(0)
 
 
 def test_older_weights_have_it_from_their_runs_folder(measured, place):
     stems, out = measured(weights=run_of(7, place / "logs" / "a"))
-    assert stems == divided(7) and "which seed" not in out
+    assert stems == divided(7) and "by which" not in out
 
 
 @pytest.mark.parametrize("text", [None, 'title = "my site"\n', "seed = 7\n", "[[[", "\udcff"])
@@ -205,9 +206,9 @@ def test_an_unknown_seed_is_said_and_a_foreign_file_passed_over(measured, place,
         (place / "config.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     stems, out = measured()
     assert stems == divided(TrainConfig.seed)
-    (line,) = [line for line in out.splitlines() if "which seed" in line]
+    (line,) = [line for line in out.splitlines() if "by which" in line]
     assert line == (
-        "VOC has no lists, and best.keras does not say which seed divided it for training: taking "
+        "VOC is divided by a seed, and best.keras does not say by which for training: taking "
         "11, so that it may have learned from some of these pictures (--seed N: the run's)"
     )
 
@@ -225,6 +226,20 @@ def test_lists_need_no_seed(measured, place):
     stems, out = measured()
     assert stems == ["004", "002"] and "seed" not in out
     assert "VOC has lists of its own; leave out --seed" in measured("--seed", "3")[1]
+
+
+def test_a_single_list_is_divided_as_its_run_divided_it(measured, model, place):
+    (place / "VOC/ImageSets/Main").mkdir(parents=True)
+    names = [f"{n:03d}" for n in range(COUNT)]
+    (place / "VOC/ImageSets/Main/train.txt").write_text("\n".join(names), encoding="utf-8")
+    model.notes = {"split_seed": 7}
+    parts = divide(names, 7)
+    assert measured()[0] == parts["test"] and measured("--split", "val")[0] == parts["val"]
+    assert measured("--split", "train")[0] == names, "for weights of another run"
+    assert measured("--split", "train", weights=run_of(7, place / "a"))[0] == parts["train"]
+    (place / "VOC/ImageSets/Main/train.txt").rename(place / "VOC/ImageSets/Main/test.txt")
+    assert measured()[0] == names, "a list to measure on"
+    assert measured(weights=run_of(7, place / "b"))[0] == parts["test"]
 
 
 def test_a_list_that_is_missing_or_without_objects_measures_nothing(measured, place, outcome):

@@ -16,6 +16,7 @@ from tests.faults.audit import listening, opened
 from yolo import cli
 from yolo.data import demo, pipeline
 from yolo.data import folder as dataset
+from yolo.data.convert import convert
 from yolo.data.formats import tfrecords
 from yolo.data.recognition import find_format
 from yolo.data.source import Source
@@ -75,13 +76,38 @@ def test_some_classes_alone_in_every_format(shapes, tmp_path):
         dataset.open_data(TrainConfig(data=str(shapes), only_classes=True))
 
 
-def test_a_set_with_nothing_but_train_is_measured_on_itself(shapes, tmp_path, caplog):
+@pytest.mark.parametrize("name", ["train", "Training", "val", "test", "default"])
+@pytest.mark.parametrize("to", ["voc", "coco", "yolo", "tfrecord"])
+def test_a_single_list_of_any_name_is_divided_by_the_seed(shapes, tmp_path, caplog, name, to):
+    caplog.set_level(logging.INFO, "yolo")
+    opened = dataset.open_folder(shapes)
+    every = [sample for split in ("train", "val", "test") for sample in opened.read(split)]
+    root = tmp_path / "one"
+    convert({name: every}, opened.classes, root, to)
+    caplog.clear()
+    data = dataset.open_data(TrainConfig(data=str(root), seed=3))
+    pictures = [Path(s.path.name).stem for s in [*data.train, *data.val, *data.test]]
+    assert len(set(pictures)) == len(pictures) == len(every)
+    assert len(data.train) > len(data.val) >= 1 <= len(data.test) and data.test_name == "test"
+    assert {part: len(ids) for part, ids in data.divided.items()} == {
+        "train": len(data.train), "val": len(data.val), "test": len(data.test),
+    }  # fmt: skip
+    assert f"{len(every)} pictures, divided by seed 3: train {len(data.train)}, " in caplog.text
+    other = dataset.open_data(TrainConfig(data=str(root), seed=4))
+    assert other.divided != data.divided
+    whole = dataset.open_folder(root)
+    assert len(whole.read(whole.lists[0])) == len(every), "who asks for the list has all of it"
+
+
+def test_a_single_list_that_is_named_itself_is_measured_on_itself(shapes, tmp_path, caplog):
     root = shutil.copytree(shapes, tmp_path / "VOC")
+    lists = root / "ImageSets" / "Main"
+    (lists / "train.txt").rename(lists / "mine.txt")
     for name in ("val", "test", "trainval"):
-        (root / "ImageSets" / "Main" / f"{name}.txt").unlink(missing_ok=True)
-    data = dataset.open_data(TrainConfig(data=str(root)))
+        (lists / f"{name}.txt").unlink(missing_ok=True)
+    data = dataset.open_data(TrainConfig(data=str(root), train_split="mine"))
     assert data.val is data.train and data.test is data.train
-    assert data.test_name == "train"
+    assert data.test_name == "mine" and not data.divided
     assert "measuring on the training pictures instead" in caplog.text
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo.data.dataset import DataSet, Part
+from yolo.data.dataset import DataSet, Part, drawn
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
 from yolo.data.source import Source
@@ -69,13 +69,13 @@ class Shards(DataSet):
     def __init__(self, root: str | os.PathLike):
         root = Path(root)
         index = read_sealed(root / INDEX, format=FORMAT, mend=MEND)
-        super().__init__(root, {}, kind="shards")
+        self.root = root
         with self._sense():
-            self._classes = _texts(index["classes"])
-            self.names, self._splits = _texts(list(index["splits"])), index["splits"]
-            self.lists = self.names
-            if not self.names:
+            self._splits = index["splits"]
+            if not self._splits:
                 raise ValueError("no splits")
+            super().__init__(root, dict.fromkeys(_texts(list(self._splits)), ()), kind="shards")
+            self._classes = _texts(index["classes"])
             self._shards = {
                 name: [_Shard(root, entry) for entry in split["shards"]]
                 for name, split in self._splits.items()
@@ -93,8 +93,11 @@ class Shards(DataSet):
 
     def part(self, split: str, seed: int = 0) -> Part:
         """Return the pictures of a split as samples, in the order in which they were written."""
+        name = self.lists[0] if self.divided else split
         with self._sense():
-            samples = self._written(self._splits[split], self._shards[split])
+            samples = self._written(self._splits[name], self._shards[name])
+        if self.draws(split):
+            samples = drawn(samples, split, seed, lambda one: one.image_id)
         return Part(f"{printable(self.root)}, split {split}", samples, self._classes)
 
     def _samples(
