@@ -7,6 +7,7 @@ import keras
 from keras import ops
 from keras.backend import standardize_dtype
 
+from keras_focal._labels import refuse_no_labels
 from keras_focal._types import Tensor
 
 try:
@@ -60,8 +61,9 @@ class ElementLoss(keras.losses.Loss, ABC):
         Sample weights are of the leading axes of the loss, or of all of them.
 
         Raises:
-            ValueError: shapes do not fit, or a label is none and would make the scalar NaN, which
-                is known where TensorFlow computes eagerly; elsewhere it is NaN.
+            ValueError: shapes do not fit, or a label is none, as far as that is known: where a
+                backend computes eagerly, and for a scalar in a graph of TensorFlow, where it is
+                TensorFlow's own error with the same line. Compiled by XLA its loss is NaN.
         """
         mask = get_keras_mask(y_pred)
         with keras.name_scope(self.name):
@@ -69,28 +71,11 @@ class ElementLoss(keras.losses.Loss, ABC):
                 mask = ops.cast(ops.convert_to_tensor(mask), "bool")
             losses, kept = self.evaluate(y_true, y_pred, mask)
             value = reduce(losses, sample_weight, kept, self.reduction)
-            if _is_known_nan(value) and _is_of_labels(losses, y_pred):
-                raise ValueError(
-                    "y_true: expected labels in [0, 1], or numbers of classes where the loss is "
-                    "sparse; received others, whose loss is NaN (reduction=None shows which)"
-                )
-            return ops.cast(value, self.dtype)
+            return ops.cast(refuse_no_labels(value, losses, y_pred), self.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments from which `from_config` rebuilds the loss."""
         return {**super().get_config(), "dtype": self.dtype}
-
-
-def _is_known_nan(value: Tensor) -> bool:
-    """Tell whether a scalar's value is at hand, and NaN."""
-    known = keras.backend.backend() == "tensorflow" and hasattr(value, "numpy")
-    return known and not len(value.shape) and bool(ops.isnan(value))
-
-
-def _is_of_labels(losses: Tensor, y_pred: Tensor) -> bool:
-    """Tell whether losses are NaN that have predictions far from where numbers end."""
-    usual = ops.all(ops.abs(ops.cast(y_pred, "float32")) < 1e30)
-    return bool(ops.any(ops.isnan(losses))) and bool(usual)
 
 
 class _Reduction(keras.losses.Loss):

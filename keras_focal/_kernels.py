@@ -26,6 +26,8 @@ from keras_focal._types import Tensor
 
 # exp(x) and its log1p are exact enough and finite in float32 within +-LARGEST_EXPONENT
 LARGEST_EXPONENT = 80.0
+# What a larger logit, an infinite one included, counts as
+LARGEST_LOGIT = 1e30
 
 
 def real(logits: Tensor) -> Tensor:
@@ -33,6 +35,27 @@ def real(logits: Tensor) -> Tensor:
     logits = ops.convert_to_tensor(logits)
     wide = standardize_dtype(logits.dtype) == "float64"
     return ops.cast(logits, "float64" if wide else "float32")
+
+
+def bounded(logits: Tensor) -> Tensor:
+    """Return logits with +-`LARGEST_LOGIT` in place of larger ones; NaN stays.
+
+    A hundred million losses of that size still have a finite sum.
+    """
+
+    def nearest() -> Tensor:
+        return ops.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
+
+    if keras.backend.backend() != "tensorflow":  # XLA fuses this with what follows
+        return nearest()
+    # there every operation walks over its arrays: two that only read, where all is well
+    return ops.cond(all_below(logits, LARGEST_LOGIT), lambda: logits, nearest)
+
+
+def all_below(logits: Tensor, limit: float) -> Tensor:
+    """Tell whether all logits lie within +-limit: two walks that write nothing."""
+    highest, lowest = ops.max(logits, initial=0.0), ops.min(logits, initial=0.0)
+    return ops.logical_and(highest < limit, lowest > -limit)
 
 
 def focal_term(u: Tensor, gamma: float) -> Tensor:
@@ -58,7 +81,7 @@ def balanced_focal(
     def term(u: Tensor) -> Tensor:
         return focal_term(u, gamma)
 
-    return by_side(term, in_range(labels), logits, positive, negative, given)
+    return by_side(term, in_range(labels), bounded(logits), positive, negative, given)
 
 
 def by_side(
@@ -86,10 +109,7 @@ def _with_slope(
 
     @ops.custom_gradient
     def compute(z: Tensor) -> Any:
-        small = ops.logical_and(
-            ops.max(z, initial=0.0) < LARGEST_EXPONENT,
-            ops.min(z, initial=0.0) > -LARGEST_EXPONENT,
-        )
+        small = all_below(z, LARGEST_EXPONENT)
         if "float" in given:
             small = ops.logical_and(small, ops.all(ops.logical_or(labels == 0, labels == 1)))
         elif given != "bool":
@@ -97,7 +117,7 @@ def _with_slope(
         loss, slope = ops.cond(
             small,
             lambda: _hard_loss_and_slope(labels, z, positive, negative, gamma),
-            lambda: _soft_loss_and_slope(in_range(labels), z, positive, negative, gamma),
+            lambda: _soft_loss_and_slope(in_range(labels), bounded(z), positive, negative, gamma),
         )
 
         def gradient(*args: Any, upstream: Tensor = None) -> Tensor:

@@ -7,6 +7,8 @@ up. A function that TensorFlow compiles by XLA cannot, and says nothing.
 
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -46,7 +48,7 @@ def _ask_for_logits(outside: Tensor) -> None:
     """Warn where a bool scalar is True, which a graph knows only when it runs."""
     backend = keras.backend.backend()
     if backend == "tensorflow" and hasattr(outside, "graph"):
-        _in_graph(outside)
+        call_where(outside, _tell, outside)
     elif backend == "jax":
         jax = sys.modules["jax"]
         # told by the value, too: where vmap makes a choice of the branch, both are taken
@@ -62,20 +64,23 @@ def _tell(outside: Tensor) -> None:
         warnings.warn_explicit(LINE, UserWarning, "keras_focal", 1, registry=_told)
 
 
-def _in_graph(outside: Tensor) -> None:
-    """Have a graph of TensorFlow call back, which only costs where it does."""
+def call_where(found: Tensor, call: Callable[..., None], *given: Tensor) -> Tensor | None:
+    """Have a graph of TensorFlow call with values where a bool scalar is True.
+
+    Returns the operation that does, None where TensorFlow compiles by XLA, which cannot.
+    """
     tf = sys.modules["tensorflow"]
-    graph = outside.graph
+    graph = found.graph
     while graph is not None:
         context = graph._get_control_flow_context()
         while context is not None:
             if context.IsXLAContext():
-                return
+                return None
             context = context.outer_context
         graph = getattr(graph, "outer_graph", None)
 
-    def tell() -> bool:
-        _tell(True)
+    def called(*values: Any) -> bool:
+        call(*values)
         return True
 
-    tf.cond(outside, lambda: tf.numpy_function(tell, [], tf.bool), lambda: False)
+    return tf.cond(found, lambda: tf.numpy_function(called, given, tf.bool), lambda: False)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_focal import _arguments as check
-from keras_focal._kernels import focal_term, real
+from keras_focal._kernels import LARGEST_EXPONENT, all_below, bounded, focal_term, real
 from keras_focal._labels import as_classes, in_range
 from keras_focal._types import Balance, Tensor
 
@@ -48,7 +49,7 @@ def softmax_focal_loss(
     """
     gamma = check.number("gamma", gamma, low=0)
     alpha = check.balance(alpha, high=float("inf"))
-    z = ops.moveaxis(real(logits), axis, -1)  # (..., K)
+    z = _moderate(ops.moveaxis(real(logits), axis, -1))  # (..., K)
     classes = z.shape[-1]
     if classes is not None and classes < 2:
         raise ValueError(
@@ -80,6 +81,21 @@ def is_sparse(y_true: tuple, y_pred: tuple, axis: int = -1) -> bool:
     return len(y_true) == len(y_pred) - 1 or (
         len(y_true) == len(y_pred) and y_true[axis] == 1 and y_pred[axis] != 1
     )
+
+
+def _moderate(z: Tensor) -> Tensor:
+    """Return logits (..., K) beside whose size log 2 is not lost: large ones as below their best.
+
+    What matters is their differences, and of two large ones that tie each has half the probability.
+    """
+
+    def below_the_best() -> Tensor:
+        near = bounded(z)
+        return near - ops.stop_gradient(ops.max(near, axis=-1, keepdims=True))
+
+    if keras.backend.backend() != "tensorflow":  # XLA fuses this with what follows
+        return below_the_best()
+    return ops.cond(all_below(z, LARGEST_EXPONENT), lambda: z, below_the_best)
 
 
 def _sparse(classes: Tensor, z: Tensor, weights: Any, gamma: float) -> Tensor:

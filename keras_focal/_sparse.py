@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from keras_focal._base import only
-from keras_focal._kernels import LARGEST_EXPONENT, focal_term, power
+from keras_focal._kernels import LARGEST_EXPONENT, bounded, focal_term, power
 from keras_focal._types import Tensor
 
 # Elements of a block: large enough that starting operations costs nothing, and a few percent of
@@ -44,7 +44,7 @@ def sparse_focal(
         loss = ops.reshape(loss, ops.shape(ids))
     else:
         logits = logits if kept is None else only(ops.expand_dims(kept, -1), logits)
-        _, signed, weight = _signed(ids, logits, positive, negative)
+        _, signed, weight = _signed(ids, bounded(logits), positive, negative)
         loss = ops.sum(weight * focal_term(signed, gamma), axis=-1)
     return only(kept, ops.where(known, loss, float("nan")))
 
@@ -153,7 +153,7 @@ def _any_rows(
     ids: Tensor, z: Tensor, positive: float | Tensor, negative: float | Tensor, gamma: float
 ) -> tuple[Tensor, Tensor]:
     """Return losses (n,) and slopes (n, K) for any logits and classes."""
-    true, signed, weight = _signed(ids, z, positive, negative)
+    true, signed, weight = _signed(ids, bounded(z), positive, negative)
     miss, hit = ops.sigmoid(signed), ops.sigmoid(-signed)  # 1 - p_t, p_t
     cross_entropy = ops.softplus(signed)
     factor = weight * ops.exp(-gamma * ops.softplus(-signed))

@@ -1,8 +1,8 @@
 """The losses as functions of logits, element by element.
 
 All take labels first, compute in float32 (in float64 where the logits are float64) whatever the
-dtypes of their arguments, and are finite with finite gradients for every finite logit. What is no
-label (2, or a class that does not exist) gives NaN.
+dtypes of their arguments, and are finite with finite gradients for every logit: one beyond 1e30
+counts as 1e30. What is no label (2, or a class that does not exist) gives NaN.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_focal import _arguments as check
-from keras_focal._kernels import balanced_focal, by_side, focal_term, real
+from keras_focal._kernels import balanced_focal, bounded, by_side, focal_term, real
 from keras_focal._labels import as_classes, in_range
 from keras_focal._softmax import is_sparse, softmax_focal_loss
 from keras_focal._sparse import sparse_focal
@@ -172,7 +172,7 @@ def focal_loss_star(
     def term(u: Tensor) -> Tensor:
         return ops.softplus(gamma * u - beta)
 
-    return by_side(term, in_range(labels), logits, positive, negative, given) / gamma
+    return by_side(term, in_range(labels), bounded(logits), positive, negative, given) / gamma
 
 
 def quality_focal_loss(y_true: Tensor, logits: Tensor, *, beta: float = 2.0) -> Tensor:
@@ -204,7 +204,7 @@ def quality_focal_loss(y_true: Tensor, logits: Tensor, *, beta: float = 2.0) -> 
     """
     beta = check.number("beta", beta, low=0)
     y, logits, _ = _prepare(y_true, logits)
-    y = in_range(y)
+    y, logits = in_range(y), bounded(logits)
     cross_entropy = _cross_entropy(y, logits)
     if beta == 0:
         return cross_entropy
@@ -254,7 +254,7 @@ def varifocal_loss(
     alpha = check.number("alpha", alpha, low=0)
     gamma = check.number("gamma", gamma, low=0)
     y, logits, _ = _prepare(y_true, logits)
-    y = in_range(y)
+    y, logits = in_range(y), bounded(logits)
     return ops.where(y == 0, alpha * focal_term(logits, gamma), y * _cross_entropy(y, logits))
 
 

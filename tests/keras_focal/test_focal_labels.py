@@ -57,7 +57,7 @@ def test_soft_labels_beside_one_that_is_none():
 def test_smoothing_moves_no_label_into_the_range(kind):
     loss = kind(from_logits=True, label_smoothing=0.8, reduction="none")
     z = np.zeros((2, 2), "float32")
-    values = numpy64(loss(np.array([[0, 1], [2, 0]]), z)).reshape(2, -1)
+    values = numpy64(loss.call(np.array([[0, 1], [2, 0]]), z)).reshape(2, -1)
     assert np.isfinite(values[0]).all() and np.isnan(values[1, 0])
 
 
@@ -66,14 +66,14 @@ def test_minus_one_leaves_out_no_label_255(dtype):
     y = np.array([[1, 255]]).astype(dtype)
     z = np.zeros((1, 2), "float32")
     loss = kf.FocalLoss(from_logits=True, ignore_label=-1, reduction="none")
-    assert np.isnan(numpy64(loss(y, z))).tolist() == [[False, True]]
+    assert np.isnan(numpy64(loss.call(y, z))).tolist() == [[False, True]]
     kept = kf.FocalLoss(from_logits=True, ignore_label=255, reduction="none")
     assert numpy64(kept(y, z))[0, 1] == 0
     inner = kf.FocalLoss(from_logits=True, ignore_label=-1)
     mining = kf.OnlineHardExampleMining(inner, hardest=1, reduction="none")
-    assert np.isnan(numpy64(mining(y, z))).tolist() == [[False, True]]
+    assert np.isnan(numpy64(mining.call(y, z))).tolist() == [[False, True]]
     classes = kf.SparseCategoricalFocalLoss(ignore_label=-1, from_logits=True, reduction="none")
-    assert np.isnan(numpy64(classes(y[0], np.zeros((2, 2))))).tolist() == [False, True]
+    assert np.isnan(numpy64(classes.call(y[0], np.zeros((2, 2))))).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -93,7 +93,7 @@ def test_classes_that_do_not_exist_give_nan(classes, known, smoothing):
     loss = kf.SparseCategoricalFocalLoss(
         from_logits=True, reduction="none", label_smoothing=smoothing
     )
-    found = [numpy64(loss(classes, z))]
+    found = [numpy64(loss.call(classes, z))]
     if not smoothing:
         found.append(numpy64(kf.softmax_focal_loss(classes, z)))
     if not smoothing and classes.dtype.kind in "iu" and classes.min() >= 0:

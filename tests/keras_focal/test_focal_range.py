@@ -13,6 +13,8 @@ import keras_focal as kf
 
 ASKS = pytest.warns(UserWarning, match=r"outside \[0, 1\].*from_logits=True")
 DTYPES = ["float16", "bfloat16", "float32", "float64"]
+LABELS = ["bool", "int8", "uint8", "int32", "int64", "float16", "float32", "float64"]
+LARGEST = {"float16": 6.5e4, "bfloat16": 3e38, "float32": 3e38, "float64": 1e300}
 if keras.backend.backend() == "jax":  # whose float64 is float32 unless asked otherwise
     DTYPES.remove("float64")
 
@@ -29,12 +31,13 @@ def wait():
 @pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
 def test_any_predictions_give_a_finite_loss_and_gradient(kind, dtype):
     rng = np.random.default_rng(0)
-    for scale in (1e-6, 0.3, 1.0, 7.0, 300.0, 3e4):
+    largest = LARGEST[dtype]
+    for scale in (1e-30, 0.3, 7.0, 300.0, 3e4, 1e10, largest, np.inf):
         for from_logits in (False, True):
             loss = kind(from_logits=from_logits, reduction="none")
-            z = rng.normal(rng.uniform(-1, 1), 1, (6, 3)) * scale
-            z.flat[:4] = 0, 1, -scale, scale
-            z = np.clip(z, -6e4, 6e4)  # float16 reaches no further
+            z = rng.normal(rng.uniform(-1, 1), 1, (6, 3)) * min(scale, largest)
+            z = np.clip(z, -largest, largest)
+            z.flat[:8] = 0, 1, -scale, scale, scale, scale, -scale, -scale
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 value, slope = value_and_grad(lambda x, f=loss: f(labels_for(f, 6, 3), x), z, dtype)
@@ -42,20 +45,87 @@ def test_any_predictions_give_a_finite_loss_and_gradient(kind, dtype):
             assert np.isfinite(slope).all(), (scale, from_logits)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others do not look")
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "none"])
 @pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
-def test_labels_that_are_none_raise_where_their_loss_would_be_returned(kind):
+def test_labels_that_are_none_raise_where_their_loss_would_be_returned(kind, reduction):
     rng = np.random.default_rng(1)
     for from_logits in (False, True):
-        loss = kind(from_logits=from_logits)
+        loss = kind(from_logits=from_logits, reduction=reduction)
         y, p = labels_for(loss, 6, 3), rng.random((6, 3), np.float32)
-        wrong = y.copy()
-        wrong.flat[rng.integers(y.size)] = rng.choice([-7, 255])
-        assert np.isfinite(float(loss(y, p)))
+        wrong, place = y.copy(), rng.integers(y.size)
+        wrong.flat[place] = rng.choice([-7, 255])
+        assert np.isfinite(np.asarray(loss(y, p))).all()
         with pytest.raises(ValueError, match=r"y_true: expected labels in \[0, 1\]") as caught:
             loss(wrong, p)
-        assert "\n" not in str(caught.value)
-        assert np.isnan(float(loss(y, np.where(p > 0.9, np.nan, p)))), "not the labels' fault"
+        row = int(np.unravel_index(place, y.shape)[0])
+        assert f"others, the first at [{row}" in str(caught.value) and "\n" not in str(caught.value)
+        nan = np.asarray(loss(y, np.where(p > 0.9, np.nan, p)))
+        assert np.isnan(nan).any(), "not the labels' fault"
+
+
+@pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
+def test_random_labels_and_predictions_give_something_finite_or_an_error(kind):
+    rng, seen = np.random.default_rng(2), set()
+    for number in range(16 if keras.backend.backend() == "jax" else 60):  # which compiles each
+        dtype, given = rng.choice(DTYPES), rng.choice(LABELS)
+        loss = kind(
+            from_logits=bool(rng.integers(2)),
+            reduction=str(rng.choice(["none", "sum", "sum_over_batch_size"])),
+        )
+        size = min(10.0 ** rng.integers(-30, 300), LARGEST[dtype])
+        z = np.clip(rng.normal(0, 1, (5, 3)), -1, 1) * size
+        z.flat[rng.integers(15)] = rng.choice([np.inf, -np.inf, 0, size])
+        y = labels_for(loss, 5, 3).astype("float64")
+        right = number % 2
+        if not right:
+            y.flat[rng.integers(y.size)] = rng.choice([-1e9, -1, 0, 1, 1.7, 200, 1e30])
+        with np.errstate(invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            y = y.astype(given)
+            try:
+                value, slope = value_and_grad(lambda x, f=loss, y=y: f(y, x), z, dtype)
+            except ValueError as error:
+                assert "y_true: expected labels" in str(error) and not right
+                seen.add("refused")
+                continue
+        assert np.isfinite(value).all() and np.isfinite(slope).all(), (dtype, given, size, y)
+        seen.add("finite")
+    assert seen == {"refused", "finite"}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others cannot call back")
+@pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
+def test_a_graph_raises_for_them_before_the_update(kind):
+    import tensorflow as tf
+
+    loss = kind(from_logits=True)
+    y, x = labels_for(loss, 6, 3), np.random.default_rng(1).random((6, 4), np.float32)
+    wrong = y.copy()
+    wrong.flat[4] = 255
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile("sgd", loss, jit_compile=False)
+    before = model.get_weights()
+    with pytest.raises(tf.errors.OpError, match=r"y_true: expected labels in \[0, 1\]"):
+        model.fit(x, wrong, verbose=0)
+    for one, same in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+    assert not np.array_equal(model.get_weights()[0], before[0])
+
+
+@pytest.mark.parametrize("kind", SOFTMAX)
+def test_large_logits_that_tie_share_the_probability(kind):
+    loss = kind(from_logits=True, reduction="none")
+    y = labels_for(loss, 4, 3)
+    small = np.array([[0, 0, -99]] * 4, "float32")
+    value, slope = value_and_grad(lambda x: loss(y, x), small)
+    for size in (1e8, 1e20, 1e29):  # at which log 2 is lost beside them
+        large = np.where(small < 0, 0, size).astype("float32")
+        same, steep = value_and_grad(lambda x: loss(y, x), large)
+        kept = np.isfinite(same) & (same < 90)  # a third class that is true is lost either way
+        assert np.isfinite(same).all() and kept.sum() >= 2
+        np.testing.assert_allclose(same[kept], value[kept], rtol=1e-6)
+        np.testing.assert_allclose(steep[kept], slope[kept], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", SIGMOID + SOFTMAX)
