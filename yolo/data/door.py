@@ -9,6 +9,7 @@ by one walk.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -86,13 +87,25 @@ class Door:
         return data, truth
 
     def validation_checked(self, options: dict) -> dict:
-        """Return the options of `fit` with its `validation_data` looked at."""
+        """Return the options of `fit` with its `validation_data` looked at.
+
+        Its first batch is looked at here, not only after an epoch of training.
+        """
         data = options.get("validation_data")
         if isinstance(data, tuple | list):
             self.checked(*data[:2])
-        elif data is not None:
-            options = {**options, "validation_data": self.checked(data)[0]}
-        return options
+            return options
+        tf, first = sys.modules.get("tensorflow"), []
+        if isinstance(data, types.GeneratorType):
+            first = list(itertools.islice(data, 1))
+            data = (batch for part in (first, data) for batch in part)
+        elif isinstance(data, keras.utils.PyDataset):
+            first = [data[0]]
+        elif tf is not None and isinstance(data, tf.data.Dataset):
+            first = list(data.take(1))
+        for element in first:
+            self.look(0, element)
+        return options if data is None else {**options, "validation_data": self.checked(data)[0]}
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:

@@ -229,8 +229,19 @@ def test_a_wrong_batch_is_refused_before_the_first_update(model, door):
 def test_a_wrong_batch_for_validation_is_refused(model, door):
     (images, truth, words), (_, good) = wrong(np.random.default_rng(5)), batches(1, 0)
     data, none = DOORS[door](images, truth)
+    before = model.get_weights()
     with pytest.raises(ValueError, match=words):
         model.fit(*good, verbose=0, validation_data=data if none is None else (data, none))
+    for a, b in zip(before, model.get_weights(), strict=True):  # not only after an epoch
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_good_batch_validates_through_every_door(model, door):
+    _, good = batches(1, 0)
+    data, none = DOORS[door](*good)
+    data = data if none is None else (data, none)
+    assert np.isfinite(model.fit(*good, verbose=0, validation_data=data).history["val_loss"]).all()
 
 
 @pytest.mark.parametrize("door", DOORS)
