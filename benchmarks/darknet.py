@@ -13,6 +13,7 @@ COCO is a folder with annotations/ and pictures, or any other data set with COCO
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from yolo.system import terminal
 
-SIZE, PICTURES, STEPS = 128, 8, 400
+SIZE, PICTURES, STEPS, TIMED = 128, 8, 400, 4
 WRONG_MASKS = ((0, 1, 2), (3, 4, 5))  # of yolov4-tiny-custom.cfg, for weights of yolov4-tiny.cfg
 
 
@@ -169,41 +170,46 @@ def overfit(args) -> None:
 
 
 def bccd(args) -> None:
-    """Train yolov4-tiny and a cfg's network for the same arithmetic and print AP by class.
+    """Train yolov4-tiny and a cfg's network for the same minutes and print AP by class.
 
-    Both start from the same weights, with anchors that are fitted to the training boxes.
+    Both start from the same weights, with anchors that are fitted to the training boxes. How many
+    epochs the second one gets follows from the seconds that one of each takes.
     """
     import yolo
     from benchmarks.bccd import COMMON
-    from yolo.data import folder as dataset
     from yolo.evaluation.voc import table
-    from yolo.settings.detector import model_settings
-    from yolo.training.cost import cost_of
-    from yolo.training.start import begin
 
-    flops = 0.0
+    minutes = 0.0
     for name, model in (("yolov4-tiny", "yolov4-tiny"), (args.cfg[0].stem, str(args.cfg[0]))):
         given = COMMON | {
             "model": model, "data": str(args.data), "weights": str(args.weights),
             "image_size": (416, 416), "save_dir": str(args.out), "anchors": "auto",
-            "name": f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}", "positive_iou": 0.4,
-            "translate": 0.05,
+            "positive_iou": 0.4, "translate": 0.05,
         }  # fmt: skip
-        config = begin(given).config
-        classes = dataset.open_data(config).classes
-        cost = cost_of(model_settings(config), len(classes), config.image_size, 8)
-        assert cost is not None
-        flops = flops or cost.flops
-        epochs = round(args.epochs * flops / cost.flops)
-        clock, processor = time.monotonic(), time.process_time()
-        run = yolo.train(**given, epochs=epochs, write=print)
-        minutes = [(time.monotonic() - clock) / 60, (time.process_time() - processor) / 60]
-        assert run.result is not None
+
+        def train(kind, epochs, given=given, name=name):
+            label = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}{kind}"
+            return yolo.train(**given, name=label, epochs=epochs, write=print)
+
+        epochs = args.epochs
+        if minutes:
+            epochs = round(minutes / _minutes_an_epoch(train("_timed", 1 + TIMED)))
+        processor = time.process_time()
+        run = train("", epochs)
+        minutes = epochs * _minutes_an_epoch(run)
+        used = (time.process_time() - processor) / 60
         print(
-            f"{name}: {epochs} epochs, {minutes[0]:.1f} minutes, {minutes[1]:.1f} of a processor\n"
-            f"{table(run.result)}",
+            f"{name}: {epochs} epochs of {60 * minutes / epochs:.0f} s, {minutes:.1f} minutes; "
+            f"{used:.1f} of a processor with all else\n{table(run.result)}",
             flush=True,
         )
+
+
+def _minutes_an_epoch(run) -> float:
+    """Return the median over the epochs of a run, without the first, which compiles."""
+    with (run.folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    return float(np.median(seconds[1:])) / 60
 
 
 def main() -> None:
