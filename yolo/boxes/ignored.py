@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from keras import ops
 
-from yolo.boxes.labels import PADDING
+from yolo.boxes.labels import CROWD_SHARE, PADDING
 from yolo.boxes.overlap import max_share
-
-CROWD_SHARE = 0.5  # of a box's area; where more of it lies in a crowd, it is no background
 
 
 def at_least_one(boxes_xyxy, class_ids):

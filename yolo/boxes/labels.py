@@ -12,3 +12,4 @@ from __future__ import annotations
 
 PADDING, DIFFICULT, CROWD = -1, -2, -3
 LOWEST = CROWD
+CROWD_SHARE = 0.5  # of a box's area; where more of it lies in a crowd, it is no background

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from yolo.boxes.detections import Detections
+from yolo.data.dataset import class_ids
 from yolo.data.sample import Sample
 from yolo.errors import ConfigError
 
@@ -16,9 +17,9 @@ def align_classes(
 ) -> list[Detections]:
     """Return the detections with class ids that index into `classes`, matched by name.
 
-    A model may know more classes than the data set has labels for, or in another order.
-    Detections of a class that the data set lacks are dropped: nothing there can judge them.
-    Detections without class names are taken to count as the data set does.
+    A model may know more classes than the data set has labels for, or in another order; COCO's
+    are known by either of their names. Detections of a class that the data set lacks are dropped:
+    nothing there can judge them. Those without class names are taken to count as the data set does.
 
     Raises:
         ValueError: there are not as many detections as samples.
@@ -30,22 +31,22 @@ def align_classes(
             f"Received: {len(detections)} for {len(samples)} samples."
         )
     classes, aligned = tuple(classes), []
-    position = {name: i for i, name in enumerate(classes)}
     for found in detections:
         if not found.class_names or found.class_names == classes:
             aligned.append(found)
             continue
-        lookup = np.array([position.get(name, -1) for name in found.class_names], np.int32)
+        known_ids = class_ids(found.class_names, classes)
+        lookup = np.array([known_ids.get(name, -1) for name in found.class_names], np.int32)
         if lookup.max() < 0:
             raise ConfigError(
                 "The model and the data set have no class name in common. "
                 f"Model: {_some(found.class_names)}. Data set: {_some(classes)}. "
                 "Give the data set's own class list, or the weights trained on it."
             )
-        class_ids = lookup[found.class_ids]
-        known = class_ids >= 0
+        ids = lookup[found.class_ids]
+        known = ids >= 0
         aligned.append(
-            Detections(found.boxes_xyxy[known], found.scores[known], class_ids[known], classes)
+            Detections(found.boxes_xyxy[known], found.scores[known], ids[known], classes)
         )
     return aligned
 

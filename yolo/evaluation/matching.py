@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolo.boxes.detections import Detections
-from yolo.boxes.pairwise import pairwise_iou
+from yolo.boxes.labels import CROWD_SHARE
+from yolo.boxes.pairwise import covered_share, pairwise_iou
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
 from yolo.models.thresholds import MATCH_IOU
@@ -43,7 +44,8 @@ def match(found: Detections, sample: Sample) -> np.ndarray:
     """Return each detection's object, overlapped by `MATCH_IOU` and taken once at most, or -1.
 
     Pairs of one class go first and then those of two, each by falling overlap: a box of the
-    wrong class on an object that was found rightly as well takes nothing from it.
+    wrong class on an object that was found rightly as well takes nothing from it. What is left on
+    a difficult object or in a crowd belongs to that, any number of times.
     """
     objects = np.full(len(found), -1)
     if not len(found) or not len(sample.class_ids):
@@ -55,7 +57,18 @@ def match(found: Detections, sample: Sample) -> np.ndarray:
     for i, j in zip(*np.unravel_index(order, iou.shape), strict=True):
         if iou[i, j] >= MATCH_IOU and objects[i] < 0 and not taken[j]:
             objects[i], taken[j] = j, True
+    ignored = in_crowds(found, sample) | ((iou >= MATCH_IOU) & np.asarray(sample.difficult, bool))
+    left = (objects < 0) & ignored.any(axis=1)
+    objects[left] = ignored[left].argmax(axis=1)
     return objects
+
+
+def in_crowds(found: Detections, sample: Sample) -> np.ndarray:
+    """Tell in which of a picture's crowds each detection lies, (detections, objects) bool."""
+    crowd = np.asarray(sample.crowd, bool)
+    if not crowd.any():
+        return np.zeros((len(found), len(crowd)), bool)
+    return (covered_share(found.boxes_xyxy, sample.boxes_xyxy) >= CROWD_SHARE) & crowd
 
 
 def confusion_matrix(

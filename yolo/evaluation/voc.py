@@ -20,6 +20,7 @@ from yolo.boxes.detections import Detections
 from yolo.boxes.pairwise import pairwise_iou
 from yolo.data.sample import Sample
 from yolo.evaluation import align_classes
+from yolo.evaluation.matching import in_crowds
 from yolo.evaluation.text_table import number, text_table, without_objects
 from yolo.models.thresholds import MATCH_IOU
 
@@ -134,7 +135,8 @@ def evaluate_voc(
     Detections of a class are taken by falling score, equal scores in the order of the input.
     Each looks only at the object of its class and picture that it overlaps best: below the
     threshold it is a miss; on a difficult object it counts neither way; on an object that a
-    better detection has taken it is a miss; else it is a hit.
+    better detection has taken it is a miss; else it is a hit. What would be a miss and lies in a
+    crowd of its class counts neither way.
 
     Args:
         detections: what was found, one entry per sample, boxes in pixels of the picture.
@@ -188,6 +190,9 @@ def _all_classes(
     best_object = _join(
         [index + start for (_, index), start in zip(pairs, counts, strict=False)], np.int64
     )
+    crowded = _join(
+        [_in_crowd(found, sample) for found, sample in zip(detections, samples, strict=True)], bool
+    )
     results = []
     for class_id, name in enumerate(classes):
         mine = np.flatnonzero(found_classes == class_id)
@@ -198,6 +203,7 @@ def _all_classes(
         hit = np.zeros(len(mine), bool)
         _, first = np.unique(best_object[mine[overlaps]], return_index=True)
         hit[np.flatnonzero(overlaps)[first]] = True
+        ignored |= crowded[mine] & ~hit
         results.append(
             _class_result(
                 name,
@@ -272,6 +278,12 @@ def _best_object(found: Detections, sample: Sample, extra: float) -> tuple[np.nd
     iou[found.class_ids[:, None] != np.asarray(sample.class_ids)[None]] = -1.0
     index = iou.argmax(axis=1)
     return iou[np.arange(len(found)), index], index
+
+
+def _in_crowd(found: Detections, sample: Sample) -> np.ndarray:
+    """Tell which detections lie in a crowd of their class."""
+    same = found.class_ids[:, None] == np.asarray(sample.class_ids)[None]
+    return (in_crowds(found, sample) & same).any(axis=1)
 
 
 def _join(arrays: Sequence[np.ndarray], dtype: Any) -> np.ndarray:

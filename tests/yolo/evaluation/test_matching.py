@@ -1,5 +1,9 @@
 """What was taken for what, and how well each picture was done, counted by hand."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from yolo.evaluation.matching import confusion_matrix, match, picture_results
 
 CLASSES = ("cat", "dog")
@@ -58,3 +62,18 @@ def test_the_worst_picture_comes_first(labelled, detected):
     assert worst.hits == 0 and worst.missed.tolist() == [0, 1] and worst.false.tolist() == [0]
     half = results[2]
     assert half.f1 == 2 / 4 and half.missed.tolist() == [1] and half.false.tolist() == [1]
+
+
+def test_any_number_of_detections_on_what_is_ignored_count_neither_way(labelled, detected):
+    sample = labelled("a", (0, A, False), (1, B, True), (1, [0, 30, 80, 60], True))
+    sample = replace(sample, crowd=np.array([False, False, True]))
+    inside = [[0, 30, 10, 40], [5, 35, 20, 55]]  # of the crowd, each a small part
+    found = detected((0, A, 0.9), (1, B, 0.9), (1, B, 0.8), *((1, box, 0.7) for box in inside))
+    assert match(found, sample).tolist() == [0, 1, 1, 2, 2]
+    matrix = confusion_matrix([found], [sample], CLASSES, score_threshold=0.25)
+    assert matrix.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    (result,) = picture_results([found], [sample], CLASSES, score_threshold=0.25)
+    assert result.hits == 1 and not len(result.false) and not len(result.missed)
+    outside = detected((0, A, 0.9), (1, [60, 0, 80, 20], 0.9))
+    (result,) = picture_results([outside], [sample], CLASSES, score_threshold=0.25)
+    assert result.false.tolist() == [1]

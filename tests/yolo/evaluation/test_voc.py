@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,19 @@ def test_a_poor_overlap_with_a_difficult_object_is_a_miss():
     assert result.classes[0].ap_all_point == 0.5
 
 
+def test_what_lies_in_a_crowd_of_its_class_is_no_miss():
+    truth = sample([A, [40, 40, 100, 100]], difficult=[False, True])
+    truth = replace(truth, crowd=np.array([False, True]))
+    inside, half_out = [[50, 50, 60, 70], [70, 45, 80, 60]], [34, 80, 44, 90]
+    found = detections([A, *inside, half_out], [0.5, 0.9, 0.8, 0.7])
+    cat = evaluate_voc([found], [truth], CLASSES).classes[0]
+    assert (cat.objects, cat.detections) == (1, 2)
+    dogs = detections([A, *inside], [0.5, 0.9, 0.8], [0, 1, 1])  # of another class
+    assert evaluate_voc([dogs], [truth], CLASSES).classes[1].detections == 2
+    plain = sample([A, [40, 40, 100, 100]], difficult=[False, True])
+    assert evaluate_voc([found], [plain], CLASSES).classes[0].detections == 4
+
+
 def test_a_class_with_difficult_objects_alone_does_not_count():
     truth = sample([A, B], class_ids=[0, 1], difficult=[False, True])
     result = evaluate_voc([detections([A], [0.5])], [truth], CLASSES)
@@ -233,6 +247,13 @@ def test_class_ids_are_matched_by_name():
     result = evaluate_voc([found], [sample([A, C], [0, 1])], CLASSES)
     assert result.map_all_point == 1.0
     assert [entry.detections for entry in result.classes] == [1, 1]
+
+
+def test_either_name_of_a_class_of_coco_is_known():
+    """Darknet's models say sofa, COCO's files couch."""
+    found = Detections([A, B], [0.9, 0.8], [1, 0], ("cat", "sofa"))
+    result = evaluate_voc([found], [sample([A, B], [0, 1])], ("couch", "cat"))
+    assert result.map_all_point == 1.0
 
 
 def test_no_common_class_is_refused():
