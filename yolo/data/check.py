@@ -68,7 +68,7 @@ class DataReport:
         image_size: (height, width) of the network's picture.
         resize: how pictures get that size.
         splits: split name to its counts.
-        boxes_xyxy: (N, 4) all objects, in pixels of the network's picture.
+        boxes_xyxy: (N, 4) all objects to be learned, in pixels of the network's picture.
         class_ids: (N,) their classes.
         problems: in the order of `SEVERITIES`.
         decoded: pictures that were decoded whole; 0 for a brief check.
@@ -133,14 +133,15 @@ def examine(
     """
     classes = tuple(classes)
     every = [sample for samples in splits.values() for sample in samples]
-    boxes, class_ids = network_boxes(every, image_size, resize)
+    learned = [sample.learned() for sample in every]
+    boxes, class_ids = network_boxes(learned, image_size, resize)
     problems = [p for found in findings for p in _of_annotations(found)]
     paths = list(dict.fromkeys(sample.path for sample in every))
     if decode is not None:
         faults = decode(paths).values()
         problems += [Problem("error", "unreadable pictures", text) for text in faults]
     problems += _repeated(splits)
-    problems += _tiny(every, boxes)
+    problems += _tiny(every, network_boxes(every, image_size, resize)[0])
     counts = {name: _count(samples, classes) for name, samples in splits.items()}
     problems += _of_pictures(splits)
     problems += _of_classes(counts, classes)

@@ -75,7 +75,8 @@ def without_anchor(
     Class name to number, of the classes that have such objects. Each object is looked at as if it
     were alone in its picture.
     """
-    boxes, ids = network_boxes(samples, config.image_size, config.resize)
+    learned = [sample.learned() for sample in samples]
+    boxes, ids = network_boxes(learned, config.image_size, config.resize)
     if not len(ids):
         return {}
     found = preview.matched_anchors(

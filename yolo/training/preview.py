@@ -32,7 +32,7 @@ def write_batches(
     """
     plan = pipeline.BatchPlan(
         config.batch_size or 8, train.augmentation(config), config.epochs, config.seed,
-        multi_scale=config.multi_scale,
+        drop_remainder=config.drop_remainder, multi_scale=config.multi_scale,
     )  # fmt: skip
     batches = pipeline.training_dataset(
         data.train, plan, image_size=config.image_size, resize=config.resize,

@@ -156,3 +156,10 @@ def test_classes_that_anchors_miss_are_named_worst_first(three_lists):
     assert note.startswith("90.0% of a, 90.0% of b, 90.0% of c and of 2 classes more, at IoU")
     better = report.with_anchors(Recall(0.95, 0.7, {"dog": (2, 0.95, 0.7)}))
     assert check.NO_ANCHOR not in dict(found(better, "note"))
+
+
+def test_sizes_and_places_are_those_of_what_is_learned(labelled):
+    sample = labelled("a", (0, [0, 0, 20, 20], False), (1, [0, 0, 60, 50], True))
+    report = check.examine("set", {"train": [sample]}, ("cat", "dog"), [], image_size=(64, 64))
+    assert report.class_ids.tolist() == [0] and len(report.boxes_xyxy) == 1
+    assert (report.splits["train"].objects, report.splits["train"].difficult) == (2, 1)

@@ -239,6 +239,19 @@ def test_batches_are_drawn_as_the_network_gets_them(config, tmp_path):
     assert matched > objects > 0 and path.is_file()
 
 
+def test_batches_are_those_of_a_run_that_leaves_out_the_remainder_too(
+    config, tmp_path, monkeypatch
+):
+    plans = []
+    monkeypatch.setattr(
+        preview.pipeline, "training_dataset", lambda samples, plan, **_: plans.append(plan) or []
+    )
+    for drop in (True, False):
+        settings = dataclasses.replace(config, drop_remainder=drop)
+        preview.write_batches(settings, SimpleNamespace(train=[]), None, 1, tmp_path)
+    assert [plan.drop_remainder for plan in plans] == [True, False]
+
+
 def test_objects_and_their_anchors_are_in_the_picture():
     image = np.zeros((64, 64, 3), np.uint8)
     boxes = np.float32([[20, 20, 50, 50], [0, 0, 0, 0]])
@@ -288,6 +301,8 @@ def test_objects_that_no_anchor_learns_are_counted_by_class(config):
     found = overfit.without_anchor(retina, [one, sample("none")], ("cell", "platelet"))
     assert found == {"platelet": 1}
     lines = overfit.explain(found, 3)
+    ignored = dataclasses.replace(one, difficult=np.array([True, False, False]))
+    assert overfit.without_anchor(retina, [ignored], ("cell", "platelet")) == {}
     assert lines.startswith("no anchor learns 1 of the 3 objects (1 platelet)")
     assert "--anchors auto" in lines and "--force-match" in lines
     forced = dataclasses.replace(retina, force_match=True)
