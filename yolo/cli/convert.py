@@ -9,6 +9,9 @@ from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
 from yolo.system.writing import free_folder
 
+# Settings of the data that change nothing of what is written
+_OF_TRAINING = ("--difficult", "--train-split", "--val-split", "--strict", "--background")
+
 
 def parser() -> Parser:
     """Return the parser of the command's options."""
@@ -25,6 +28,7 @@ def parser() -> Parser:
 
 def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
     """Run the command and return its exit code."""
+    common.refuse_idle(args, _OF_TRAINING, "is for training; what is marked is written as it is")
     config = TrainConfig(**common.settings_given(args))
     if not (config.data or config.train_list or config.val_list):
         raise ConfigError("name the data set to convert: --data DIR")

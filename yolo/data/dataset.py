@@ -333,9 +333,7 @@ def class_ids(names: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
     return {name: number for name, number in found if number is not None}
 
 
-def without_pictures(
-    part: Part, classes: Sequence[str], *, first_pixel: int = 0
-) -> list[Sample]:  # fmt: skip
+def without_pictures(part: Part, classes: Sequence[str], *, first_pixel: int = 0) -> list[Sample]:
     """Return the samples of a split whose pictures are not there, by the sizes that it gives.
 
     What is wrong with an annotation goes without saying: COCO's own tools take them as they are.

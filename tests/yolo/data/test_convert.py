@@ -123,6 +123,16 @@ def test_a_box_of_a_pixel_is_left_out_of_voc_and_counted(tmp_path):
     assert found.boxes_xyxy.tolist() == [[5, 5, 7.5, 9]]
 
 
+@pytest.mark.parametrize("to", ["coco", "tfrecord"])
+def test_areas_of_masks_are_kept(tmp_path, to):
+    """COCO ranks objects as small, medium and large by them."""
+    sample = make(tmp_path, "a", size=(60, 80), boxes=[(3, 3, 43, 43), (5, 5, 7, 9)])
+    sample = replace(sample, areas=np.array([812.5, 8.0]))
+    convert.convert({"train": [sample]}, ("cat",), tmp_path / to, to)
+    (found,) = open_folder(tmp_path / to).read("train")
+    assert found.areas.tolist() == [812.5, 8.0]
+
+
 @pytest.mark.parametrize("to", ["voc", "coco", "yolo"])
 def test_pictures_are_linked_and_those_of_one_name_numbered(tmp_path, to):
     for folder in ("a", "b", "c"):
@@ -183,5 +193,8 @@ def test_the_command(written, samples, here, capsys):
     same(open_folder(here / "out"), samples, flags=())  # VOC holds no regions of many
     assert main(line) == 2
     assert "is there already" in capsys.readouterr().err
+    idle = ["--data", "x", "--to", "coco", "--difficult", "learn", "out"]
+    assert main(["convert", *idle]) == 2
+    assert "--difficult is for training" in capsys.readouterr().err
     assert main(["convert", "--to", "coco", "x"]) == 2
     assert "name the data set to convert: --data DIR" in capsys.readouterr().err

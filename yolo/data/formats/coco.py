@@ -234,10 +234,11 @@ class Instances:
             }  # fmt: skip
             if isinstance(objects, Detections):
                 entry["score"] = round(float(objects.scores[i]), 6)
-            elif objects.crowd[i]:
-                entry["iscrowd"] = 1
-            elif objects.difficult[i]:
-                entry["ignore"] = 1
+            else:
+                entry["area"] = round(float(objects.areas[i]), 4)  # of its mask, if it had one
+                entry["iscrowd"] = int(objects.crowd[i])
+                if objects.difficult[i] and not objects.crowd[i]:
+                    entry["ignore"] = 1
             self.annotations.append(entry)
 
     def text(self) -> str:

@@ -143,11 +143,14 @@ class Shards(DataSet):
             raise ValueError("not as many objects as it says")
         boxes = unpack(split["boxes"], np.float32, (total, 4))
         class_ids = unpack(split["class_ids"], np.int32, (total,))
+        areas = unpack(split["areas"], np.float64, (total,))
         flags = [unpack(split[flag], np.uint8, (total,)).astype(bool) for flag in _FLAGS]
         limits = np.repeat(sizes[:, ::-1], counts, axis=0)  # (objects, 2), width and height
         good = (boxes[:, :2] >= 0) & (boxes[:, :2] < boxes[:, 2:]) & (boxes[:, 2:] <= limits)
         if not good.all() or not ((class_ids >= 0) & (class_ids < len(self._classes))).all():
             raise ValueError("an object outside its picture, or of no class")
+        if not (np.isfinite(areas) & (areas >= 0)).all():
+            raise ValueError("an object whose area is none")
         samples = []
         for i in range(count):
             place = int(starts[i]), int(lengths[i]), int(crcs[i]), names[i]
@@ -157,7 +160,7 @@ class Shards(DataSet):
             samples.append(Sample(
                 FilePart(shards[owners[i]].path, *place), boxes[mine], class_ids[mine],
                 difficult, truncated, size=(height, width), image_id=ids[i],
-                plain_jpeg=bool(plain[i]), crowd=crowd,
+                plain_jpeg=bool(plain[i]), crowd=crowd, areas=areas[mine],
             ))  # fmt: skip
         return samples
 
@@ -228,8 +231,8 @@ def write_shards(
     Pictures are copied byte for byte. Each record is a `tf.train.Example` with `image/encoded`,
     `image/filename`, `image/source_id`, `image/height`, `image/width` (as displayed),
     `image/object/boxes_xyxy` (half-open pixels, 4 a box), `image/object/class/label` (from 0),
-    `image/object/class/text`, `image/object/difficult`, `image/object/truncated` and
-    `image/object/is_crowd`.
+    `image/object/class/text`, `image/object/difficult`, `image/object/truncated`,
+    `image/object/is_crowd` and `image/object/area` (square pixels, of its mask where it has one).
     Pictures are added to a shard until it has `shard_bytes`, or each split gets `num_shards`, as
     far as it has pictures.
 
@@ -331,6 +334,7 @@ def _entry(samples: Sequence[Sample], shards: list[dict], places: list[tuple]) -
         "counts": pack(np.array(counts, np.int32)),
         "boxes": joined("boxes_xyxy", np.float32),
         "class_ids": joined("class_ids", np.int32),
+        "areas": joined("areas", np.float64),
         **{flag: joined(flag, np.uint8) for flag in _FLAGS},
     }
 
@@ -357,6 +361,7 @@ def _example(sample: Sample, data: bytes, classes: Sequence[str]) -> bytes:
         "image/object/difficult": numbers(sample.difficult),
         "image/object/truncated": numbers(sample.truncated),
         "image/object/is_crowd": numbers(sample.crowd),
+        "image/object/area": tf.train.Feature(float_list=tf.train.FloatList(value=sample.areas)),
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     return example.SerializeToString(deterministic=True)
