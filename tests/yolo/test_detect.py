@@ -85,6 +85,22 @@ def test_weights_that_are_no_numbers_are_named_where_nothing_was_found():
         model.detect(np.zeros((64, 64, 3), "uint8"))
 
 
+def test_boxes_that_are_no_numbers_are_named_though_scores_are_some():
+    """A RetinaNet's boxes have a subnet of their own, which a training may destroy alone."""
+    model = yolo.build("retinanet-csp-tiny", classes=["a"], image_size=(64, 64))
+    layer = model.network.get_layer("box_deltas")
+    layer.set_weights([part * np.nan for part in layer.get_weights()])
+    with pytest.raises(ValueError, match=r"boxes that are no numbers \(NaN\): its weights"):
+        model.detect(np.zeros((64, 64, 3), "uint8"))
+
+
+def test_pictures_are_drawn_on_the_background_that_they_were_looked_at_on():
+    model = _model()
+    model.notes = {"background": [0, 0, 0]}
+    (drawn,) = model.detect(np.zeros((64, 64, 4), "uint8"), score_threshold=1.0).plot()
+    assert not drawn.any()
+
+
 @pytest.mark.parametrize(
     "images, words",
     [
@@ -97,3 +113,5 @@ def test_weights_that_are_no_numbers_are_named_where_nothing_was_found():
 def test_predict_raw_refuses_what_the_network_does_not_take(images, words):
     with pytest.raises(ValueError, match=words):
         _model().predict_raw(images)
+    with pytest.raises(ValueError, match=words):
+        _model().predict(images, verbose=0)

@@ -13,6 +13,7 @@ import numpy as np
 
 from yolo.boxes.detections import Detections
 from yolo.boxes.draw import draw_detections
+from yolo.pictures.color import Color
 from yolo.pictures.files import cv2, encode_image, write_image
 from yolo.pictures.given import as_picture
 from yolo.system.optional import import_optional
@@ -28,6 +29,7 @@ class Results(list[Detections]):
     Args:
         found: the detections.
         pictures: a path or an array each, as they were given; read again where they are drawn.
+        background: what shows through where they are transparent, as the detector saw them.
 
     Example:
         >>> cat = Detections([[2, 3, 9, 9]], [0.9], [0], ("cat",))
@@ -38,9 +40,11 @@ class Results(list[Detections]):
         (12, 16, 3)
     """
 
-    def __init__(self, found: Iterable[Detections], pictures: Iterable[Any]) -> None:
+    def __init__(
+        self, found: Iterable[Detections], pictures: Iterable[Any], background: Color | None = None
+    ) -> None:
         super().__init__(found)
-        self.pictures = list(pictures)
+        self.pictures, self.background = list(pictures), background
 
     def __repr__(self) -> str:
         return f"Results({'; '.join(one.summary() for one in self)})"
@@ -96,7 +100,8 @@ class Results(list[Detections]):
         return os.fspath(picture) if isinstance(picture, str | os.PathLike) else f"picture_{number}"
 
     def _drawn(self, number: int) -> np.ndarray:
-        return draw_detections(as_picture(self.pictures[number]), self[number])
+        picture = as_picture(self.pictures[number], self.background)
+        return draw_detections(picture, self[number])
 
     def _repr_html_(self) -> str:
         shown = []

@@ -10,6 +10,7 @@ from yolo.cli import common, options
 from yolo.cli.option_values import Parser, count, image_size, make_parser, share
 from yolo.errors import ConfigError, DatasetError, YoloError
 from yolo.export.info import RUNTIMES, runtime_of
+from yolo.pictures.color import WHITE
 from yolo.settings.train import TrainConfig
 from yolo.system import signals, terminal
 from yolo.system.optional import require
@@ -121,6 +122,7 @@ def run(args, screen: terminal.Screen, stop: signals.Stop) -> int:
 
 def _opened(args, source: Path):
     """Return the detector to export, with all the classes that it has."""
+    from yolo.pictures import background
     from yolo.weights import loading
 
     names = common.class_names(args.classes)
@@ -132,6 +134,8 @@ def _opened(args, source: Path):
             f"{printable(source)} is for {len(model.classes)} classes, of which an export has all: "
             f"{', '.join(model.classes)}; leave out --classes"
         )
+    # Pictures to compare on and to measure ranges on look as it was trained on them.
+    background.show_on(background.background_of(model.notes) or WHITE)
     return model
 
 

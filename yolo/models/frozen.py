@@ -14,6 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from yolo.pictures.given import as_batch
+from yolo.system import forks
+
 # To the power of how often the weights have changed before: so many calls go by before they are
 # made constants again. A loop that trains and looks in turn shall not wait for a graph each time.
 _PATIENCE = 4
@@ -89,6 +92,7 @@ class Predicting(keras.Model):
     _frozen: Any = None
     _learns = False
     make_inference_model: Callable[[], keras.Model]  # from images to a dict of what is predicted
+    check_sides: Callable[[tuple], None]  # of a batch, (height, width)
 
     def inference_model(self) -> keras.Model:
         """Return the model from images to what is predicted, always the same."""
@@ -111,6 +115,17 @@ class Predicting(keras.Model):
             yield
         finally:
             object.__setattr__(self, "_learns", before)
+
+    def predict(self, x, *args, **kwargs):
+        """Return the network's raw outputs as Keras's `predict` does; `detect` finds the objects.
+
+        Raises:
+            ValueError: an array holds no pictures of a size that the network takes.
+        """
+        forks.refuse()
+        if hasattr(x, "shape"):
+            self.check_sides(as_batch(x).shape[1:3])
+        return super().predict(x, *args, **kwargs)
 
     def predicted(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return what is predicted for a batch, as NumPy."""

@@ -52,7 +52,7 @@ def detect(model, images, *, clip: bool = True, **asked) -> Results:
                 one.clipped(picture.shape[:2])
                 for one, picture in zip(found[start:], pictures, strict=True)
             ]
-    return Results(found, given)
+    return Results(found, given, background)
 
 
 def find_objects(
@@ -71,14 +71,17 @@ def find_objects(
         For each picture its `Detections`, boxes in pixels of the picture that was fitted.
 
     Raises:
-        NoNumbers: scores are NaN, as of weights that a training destroyed.
+        NoNumbers: scores or boxes are NaN, as of weights that a training destroyed.
     """
     thresholds = model.thresholds.chosen(**asked)._asdict()
     black = [np.zeros_like(pictures[0])] * (batch_size - len(pictures))
     raw = model.predict_raw(np.stack([*pictures, *black]))
-    if not np.isfinite(raw["scores"].max(initial=0)):  # one walk that finds NaN, too
+    # One walk that finds NaN, too; a box may well be infinite.
+    wrong = "scores" if not np.isfinite(raw["scores"].max(initial=0)) else ""
+    wrong = wrong or ("boxes" if np.isnan(raw["boxes"].max(initial=0)) else "")
+    if wrong:
         raise NoNumbers(
-            "the model gives scores that are no numbers (NaN): its weights are damaged, or a "
+            f"the model gives {wrong} that are no numbers (NaN): its weights are damaged, or a "
             "training whose loss was NaN destroyed them; load those from before"
         )
     results = []

@@ -96,7 +96,7 @@ def as_batch(images: Any) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(
-            f"predict_raw: expected fitted pictures (batch, height, width, 3), received "
+            f"expected fitted pictures (batch, height, width, 3), received "
             f"{images.shape}; write detect(images), which fits them"
         )
     check_pixels(images)

@@ -33,6 +33,7 @@ class Test:
         result: the average precision.
         coco: COCO's figures.
         score: the model's own threshold; what scores less is not shown.
+        most: objects a picture that are shown, the model's own, too.
     """
 
     name: str
@@ -42,6 +43,12 @@ class Test:
     result: VocResult
     coco: dict
     score: float
+    most: int
+
+    @property
+    def shown(self) -> list[Detections]:
+        """What prediction would show of what was found."""
+        return [one.where(score=self.score)[: self.most] for one in self.found]
 
 
 def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], anchors) -> Path:
@@ -62,9 +69,9 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
     plots.plot_precision_recall(test.result, figures / "precision_recall.png")
     plots.plot_average_precision(test.result, figures / "average_precision.png")
     plots.plot_f1(test.result, figures / "f1.png")
-    matrix = confusion_matrix(test.found, test.samples, test.classes, score_threshold=test.score)
+    matrix = confusion_matrix(test.shown, test.samples, test.classes, score_threshold=test.score)
     plots.plot_confusion(matrix, test.classes, figures / "confusion.png")
-    ranked = picture_results(test.found, test.samples, test.classes, score_threshold=test.score)
+    ranked = picture_results(test.shown, test.samples, test.classes, score_threshold=test.score)
     for name, chosen in zip(("worst", "best"), gallery.worst_and_best(ranked), strict=True):
         for old in figures.glob(f"{name}_*.jpg"):  # of an earlier showing
             old.unlink()
@@ -81,8 +88,8 @@ def show(folder: Path, test: Test, report: DataReport, train: Sequence[Sample], 
 def _draw_examples(folder: Path, test: Test) -> None:
     """Draw the first pictures with what was found, each by itself and all on one sheet."""
     pictures, names = [], set()
-    for sample, found in list(zip(test.samples, test.found, strict=True))[:EXAMPLES_SHOWN]:
-        picture = draw.draw_detections(read_image(sample.path), found.where(score=test.score))
+    for sample, found in list(zip(test.samples, test.shown, strict=True))[:EXAMPLES_SHOWN]:
+        picture = draw.draw_detections(read_image(sample.path), found)
         name = f"{sample.path.stem}.jpg"
         while name.lower() in names:
             name = f"{Path(name).stem}_2.jpg"

@@ -238,12 +238,14 @@ def _show(
     best = folder / "best.keras"
     model = loading.load(best)
     found = detect_samples(model, data.test)
-    score = model.thresholds.score_threshold
+    score, most = model.thresholds.score_threshold, model.thresholds.max_detections
     result = voc.evaluate_voc(found, data.test, data.classes, score_threshold=score)
     of_coco = coco.evaluate_coco(found, data.test, data.classes)
     write(f"\n{best} on the {data.test_name} split, {counted(len(data.test), 'picture')}:")
     write(voc.table(result))
-    test = showing.Test(data.test_name, data.test, found, data.classes, result, of_coco, score)
+    test = showing.Test(
+        data.test_name, data.test, found, data.classes, result, of_coco, score, most
+    )
     page = showing.show(folder, test, report, data.train, fit_anchors.anchor_shapes(config)[0])
     write(
         f"\nmAP50 {result.map_all_point:.4f} on the {data.test_name} split, COCO AP "

@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,8 @@ from yolo.data.folder import open_folder
 from yolo.errors import ConfigError, YoloError
 from yolo.export import exporter, runtimes
 from yolo.export.info import read_info
+from yolo.pictures import background
+from yolo.pictures.color import WHITE
 from yolo.pictures.files import read_image, write_image
 
 
@@ -188,3 +191,17 @@ def test_one_entry_for_all_commands(capsys):
     assert "export" in out and "evaluate" in out
     assert cli.main([]) == 2 and cli.main(["exprot"]) == 2
     assert "did you mean export?" in capsys.readouterr().err
+
+
+def test_pictures_are_seen_on_the_background_that_the_model_learned(weights, tmp_path):
+    model = yolo.load(weights)
+    model.notes = {**model.notes, "background": [0, 0, 0]}
+    model.save(tmp_path / "dark.keras")
+    clear = np.zeros((48, 80, 4), np.uint8)
+    cv2.imwrite(str(tmp_path / "clear.png"), clear)
+    args = command.parser().parse_args(["--format", "onnx"])
+    try:
+        command._opened(args, tmp_path / "dark.keras")
+        assert not read_image(tmp_path / "clear.png").any()
+    finally:
+        background.show_on(WHITE)

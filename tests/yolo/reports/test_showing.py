@@ -1,6 +1,7 @@
 """What a finished run shows, made from a few detections without any training."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def run(labelled, detected, tmp_path):
         run_folder.append_results(folder / "results.csv", row)
     result = voc.evaluate_voc(found, samples, CLASSES)
     of_coco = coco.evaluate_coco(found, samples, CLASSES)
-    test = showing.Test("test", samples, found, CLASSES, result, of_coco, score=0.6)
+    test = showing.Test("test", samples, found, CLASSES, result, of_coco, score=0.6, most=100)
     return folder, test, report
 
 
@@ -81,3 +82,9 @@ def test_settings_that_differ_are_told_with_their_defaults():
         ("model", "retinanet-r50", "yolov4-tiny"), ("batch_size", "16", "8"),
         ("optimizer", "adamw", "sgd"),
     ]  # fmt: skip
+
+
+def test_no_more_is_drawn_and_judged_than_prediction_shows(run):
+    _, test, _ = run
+    few = replace(test, most=1)
+    assert [len(one) for one in test.shown] == [1, 2] and [len(one) for one in few.shown] == [1, 1]
