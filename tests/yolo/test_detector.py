@@ -281,6 +281,9 @@ def test_build_explains_what_it_cannot_build(name, options, message):
         ({"classes": ["cat", "dog", "cat"]}, "twice. Received twice: cat"),
         ({"image_size": (64, 64, 3)}, "multiples of 32"),
         ({"image_size": (100, 64)}, "multiples of 32"),
+        ({"image_size": (None, None)}, "multiples of 32"),
+        ({"image_size": (64.5, 64)}, "multiples of 32"),
+        ({"image_size": "64x64"}, "multiples of 32"),
         ({"resize": "crop"}, "crop"),
     ],
 )

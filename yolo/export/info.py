@@ -10,7 +10,7 @@ from pathlib import Path
 from yolo.errors import WeightsError
 from yolo.models.thresholds import Thresholds
 from yolo.pictures.color import WHITE, is_color
-from yolo.pictures.sizes import SIZE_MULTIPLE
+from yolo.pictures.sizes import SIZE_MULTIPLE, checked_size
 from yolo.system.writing import write_json
 
 # Names of the graph's tensors, the same in every format.
@@ -73,7 +73,9 @@ class ExportInfo:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
-        object.__setattr__(self, "image_size", tuple(int(side) for side in self.image_size))
+        size = checked_size(self.image_size, self.resize, any_side=True)
+        object.__setattr__(self, "image_size", size)
+        self.thresholds.checked()
         seed = dict(self.notes).get("split_seed", 0)
         if type(seed) is not int:
             raise ValueError(f"split_seed {seed!r} is no whole number")

@@ -24,7 +24,7 @@ from yolo.export.info import (
 from yolo.models import postprocess
 from yolo.models.thresholds import Thresholds
 from yolo.pictures.given import as_batch
-from yolo.pictures.sizes import check_sides
+from yolo.pictures.sizes import check_sides, checked_size
 from yolo.system import forks
 from yolo.system.optional import import_optional
 from yolo.system.reading import reason
@@ -42,7 +42,8 @@ class ExportedDetector:
     Args:
         path: `.onnx`, `.xml` (OpenVINO), `.tflite` or the folder of a SavedModel, with the JSON
             file that the export wrote beside it.
-        image_size: (height, width) for a file exported with free sizes; else the file's.
+        image_size: (height, width), or both in one number, for a file exported with free sizes;
+            else the file's.
         precision: "float32" or, for OpenVINO, "bfloat16": several times as fast on processors
             that multiply it (AMX, AVX512-BF16), with scores that differ in the third digit.
 
@@ -63,18 +64,7 @@ class ExportedDetector:
         if not self.path.exists():
             raise WeightsError(f"{self.path}: no such file; python -m yolo export writes it")
         self.info: ExportInfo = read_info(self.path)
-        self.image_size = tuple(image_size or self.info.image_size)
-        if self.image_size != self.info.image_size and not self.info.dynamic:
-            size = "x".join(str(side) for side in self.info.image_size)
-            raise ConfigError(
-                f"{self.path}: was exported for {size}; leave out --image-size, or export with "
-                "--dynamic"
-            )
-        if image_size and self.info.resize != "shorter":  # whose pictures get sides that fit
-            try:
-                check_sides(self.image_size, self.info.stride)
-            except ValueError as error:
-                raise ConfigError(f"{self.path}: {error}") from None
+        self.image_size = self._sized(image_size) if image_size else self.info.image_size
         self.classes, self.resize = self.info.classes, self.info.resize
         self.notes = self.info.notes
         if precision == "float32":
@@ -86,6 +76,23 @@ class ExportedDetector:
                 f"{self.path}: {self.info.format} computes in the file's own precision; only "
                 f"OpenVINO can be asked for {precision}"
             )
+
+    def _sized(self, image_size) -> tuple[int, int]:
+        """Return a size that was asked for, unless the file cannot take it."""
+        info = self.info
+        try:
+            wanted = checked_size(image_size, info.resize, any_side=True)
+            if wanted != info.image_size and not info.dynamic:
+                size = "x".join(str(side) for side in info.image_size)
+                raise ConfigError(
+                    f"{self.path}: was exported for {size}; leave out --image-size, or export with "
+                    "--dynamic"
+                )
+            if info.resize != "shorter":  # whose pictures get sides that fit
+                check_sides(wanted, info.stride)
+        except ValueError as error:
+            raise ConfigError(f"{self.path}: {error}") from None
+        return wanted
 
     def predict_raw(self, images) -> dict[str, np.ndarray]:
         """Return {"boxes": (B, N, 4), "scores": (B, N, C)} before suppression.

@@ -40,6 +40,12 @@ def notes_fit(notes: dict) -> bool:
     return of_labels and type(score) is float and 0 < score <= 1
 
 
+def _check(asked: dict[str, Any]) -> None:
+    for name, one in asked.items():
+        if name in _EXPECTED and not _EXPECTED[name][0](one):
+            raise ValueError(f"{name}: expected {_EXPECTED[name][1]}, received {one!r}")
+
+
 class Thresholds(NamedTuple):
     """What counts as a detection where the user does not say; each family's settings have theirs.
 
@@ -67,10 +73,17 @@ class Thresholds(NamedTuple):
             Thresholds(score_threshold=0.1, iou_threshold=0.5, max_detections=100, one_label=False)
         """
         asked = {name: one for name, one in asked.items() if one is not None}
-        for name, one in asked.items():
-            if name in _EXPECTED and not _EXPECTED[name][0](one):
-                raise ValueError(f"{name}: expected {_EXPECTED[name][1]}, received {one!r}")
+        _check(asked)
         return self._replace(**asked)
+
+    def checked(self) -> Thresholds:
+        """Return these as they are.
+
+        Raises:
+            ValueError: one is no such number.
+        """
+        _check(self._asdict())
+        return self
 
     def noted(self, notes: dict) -> Thresholds:
         """Return these with those of `NOTED` that a model notes, as it notes them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
 
 RESIZE_MODES = ("letterbox", "stretch", "shorter")
 SIZE_RANGE = (0.7, 1.4)  # of several sizes in one training, around the one that is given
@@ -25,14 +27,17 @@ def checked_size(
     if resize not in RESIZE_MODES:
         known = ", ".join(map(repr, RESIZE_MODES))
         raise ValueError(f"resize must be one of {known}. Received: {resize!r}.")
-    both = image_size if isinstance(image_size, Iterable) else (image_size, image_size)
-    sides = tuple(int(side) for side in both)
+    sides = tuple(image_size) if isinstance(image_size, Iterable) else (image_size, image_size)
     step = 1 if any_side or resize == "shorter" else SIZE_MULTIPLE
-    if len(sides) != 2 or any(side < 32 or side % step for side in sides):
+    if len(sides) != 2 or not all(_is_side(side, step) for side in sides):
         raise ValueError(
             f"image_size must be (height, width) in multiples of 32. Received: {sides}."
         )
-    return sides[0], sides[1]
+    return int(sides[0]), int(sides[1])
+
+
+def _is_side(side: Any, step: int) -> bool:
+    return isinstance(side, Real) and float(side) >= 32 and float(side) % step == 0
 
 
 def check_sides(size: tuple[int, int], stride: int = SIZE_MULTIPLE) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 
 from yolo.errors import ConfigError
 from yolo.models.option import check, option
@@ -45,9 +46,10 @@ class AugmentConfig:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scale", tuple(self.scale))
         check(self)
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
+        object.__setattr__(self, "scale", tuple(self.scale))
+        numbers = all(isinstance(factor, Real) for factor in self.scale)
+        if len(self.scale) != 2 or not numbers or not 0 < self.scale[0] <= self.scale[1] < math.inf:
             raise ConfigError(f"scale is LOW,HIGH with 0 < LOW <= HIGH, not {list(self.scale)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Any
 
 from yolo.errors import ConfigError
@@ -12,12 +13,14 @@ from yolo.models.retinanet.settings import PROFILES, RetinaNetConfig, RetinaNetL
 from yolo.models.yolov4.from_cfg import is_cfg
 from yolo.models.yolov4.settings import YOLOv4Config, YOLOv4Loss, scaled
 from yolo.pictures.color import WHITE, parse_color
+from yolo.pictures.sizes import checked_size
 from yolo.settings.augmentation import AugmentationSettings, AugmentConfig
 from yolo.settings.data import DataSettings
 from yolo.settings.loss import LossOptions
 from yolo.settings.model import ModelSettings, RetinaNetSettings
 from yolo.settings.run import RunSettings
 from yolo.settings.schedule import LEARNING_RATES, OptimizerSettings, ScheduleSettings
+from yolo.system.reading import shortened
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,23 @@ class TrainConfig(
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss_options", as_text(self.loss_options))
         parameters_from(self.loss_options)  # or it is refused there
+        if isinstance(self.image_size, Integral):
+            object.__setattr__(self, "image_size", (self.image_size,) * 2)
         super().__post_init__()
         if self.loss is None:
             object.__setattr__(self, "loss", kind_of(self.model).usual_loss)
         parse_color(self.background)
-        size = tuple(self.image_size)
         # What a cfg's network can take is checked where the cfg is read.
-        step = 1 if self.resize == "shorter" or is_cfg(self.model) else 32
-        if len(size) != 2 or any(side < 32 or side % step for side in size):
-            near = "x".join(str(max(32, round(side / 32) * 32)) for side in (size or (416,))[:2])
+        try:
+            size = checked_size(self.image_size, self.resize, any_side=is_cfg(self.model))
+        except ValueError:
+            sides = [side for side in self.image_size if isinstance(side, Integral)]
+            near = "x".join(str(max(32, round(side / 32) * 32)) for side in (sides or [416])[:2])
             raise ConfigError(
                 "image_size needs height and width in multiples of 32, not "
-                f"{list(size)}; try {near}"
-            )
-        object.__setattr__(self, "image_size", tuple(int(side) for side in size))
+                f"{shortened(list(self.image_size))}; try {near}"
+            ) from None
+        object.__setattr__(self, "image_size", size)
         if not 0 <= self.init_epoch < self.epochs:
             raise ConfigError(f"init_epoch lies in 0 to {self.epochs - 1}, not {self.init_epoch}")
         for field_ in fields(self):  # TOML's 0 is a number too; Keras insists on 0.0

@@ -64,6 +64,10 @@ def test_without_it_a_file_has_no_class_names(tmp_path):
         (json.dumps({**INFO.to_json(), "format": "coreml"}), "says format 'coreml'"),
         (json.dumps({**INFO.to_json(), "notes": {"split_seed": "7"}}), "split_seed '7' is no"),
         (json.dumps({**INFO.to_json(), "notes": 3}), "not the description"),
+        (json.dumps({**INFO.to_json(), "score_threshold": 25}), "score_threshold: expected"),
+        (json.dumps({**INFO.to_json(), "iou_threshold": None}), "iou_threshold: expected"),
+        (json.dumps({**INFO.to_json(), "resize": "crop"}), "resize must be one of"),
+        (json.dumps({**INFO.to_json(), "image_size": 3}), "image_size must be"),
     ],
 )
 def test_a_damaged_description(tmp_path, text, words):

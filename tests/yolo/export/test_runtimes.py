@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import yolo
 from yolo.errors import ConfigError, WeightsError
 from yolo.export import runtimes
 from yolo.export.info import ExportInfo, write_info
@@ -89,6 +90,9 @@ def test_another_size_needs_free_sizes(tmp_path, calls):
         32,
         32,
     )
+    assert yolo.load(file(tmp_path, dynamic=True), image_size=64).image_size == (64, 64)
+    with pytest.raises(ConfigError, match="best.onnx: image_size must be"):
+        ExportedDetector(file(tmp_path, dynamic=True), image_size=(None, None))
     coarse = file(tmp_path, dynamic=True, image_size=(128, 64), stride=64)
     assert ExportedDetector(coarse, image_size=(64, 128)).image_size == (64, 128)
     with pytest.raises(ConfigError, match="best.onnx: .* multiples of 64, received 96x128"):

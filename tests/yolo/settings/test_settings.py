@@ -129,7 +129,7 @@ def test_a_setting_that_a_run_shares_has_one_range_and_one_default(kind, field):
     assert offered.type.removesuffix(" | None") == field.type
     for value in OUTSIDE:
         if "within" in own and not own["within"][0] <= value <= own["within"][1]:
-            with pytest.raises(ConfigError, match=f"{field.name} lies"):
+            with pytest.raises(ConfigError, match=f"{field.name} (lies|is a whole)"):
                 kind(**{field.name: value})
 
 
@@ -235,3 +235,27 @@ def test_no_toml_at_all(tmp_path):
         read_toml(tmp_path / "absent.toml")
     with pytest.raises(ConfigError, match="cannot read the settings"):
         read_toml(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"epochs": "10"}, "epochs is a whole number, not '10'"),
+        ({"epochs": 2.5}, "epochs is a whole number, not 2.5"),
+        ({"batch_size": "auto"}, "batch_size is a whole number, not 'auto'"),
+        ({"mosaic": "0.5"}, "mosaic is a number, not '0.5'"),
+        ({"multi_scale": "no"}, "multi_scale is True or False, not 'no'"),
+        ({"scale": 0.5}, "scale is several values"),
+        ({"scale": ("a", "b")}, "scale is LOW,HIGH"),
+        ({"classes": ["cat", "dog"]}, "classes is text, not ['cat', 'dog']: file with one class"),
+        ({"anchors": [(10, 14)]}, "anchors is text, not [(10, 14)]"),
+        ({"image_size": "416x416"}, "image_size needs height and width in multiples of 32"),
+        ({"image_size": (None, None)}, "image_size needs height and width in multiples of 32"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_in_words(changes, words):
+    assert words in refused(**changes)
+
+
+def test_one_number_stands_for_both_sides_of_a_picture():
+    assert TrainConfig(image_size=320).image_size == (320, 320)

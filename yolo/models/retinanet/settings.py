@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from yolo.errors import ConfigError
-from yolo.models.option import check, option
+from yolo.models.option import check, option, shapes
 from yolo.models.thresholds import Thresholds
 
 RESNETS = ("resnet-18", "resnet-34", "resnet-50", "resnet-101", "resnet-152")
@@ -137,11 +137,10 @@ class RetinaNetConfig:
             raise ConfigError(
                 f"anchor_sizes has one side for each of P3 to P7; received {self.anchor_sizes}"
             )
-        object.__setattr__(self, "anchors", tuple((float(w), float(h)) for w, h in self.anchors))
-        uneven = len(self.anchors) % len(self.strides)
-        if uneven or not all(min(pair) > 0 for pair in self.anchors):
+        object.__setattr__(self, "anchors", shapes(self.anchors))
+        if len(self.anchors) % len(self.strides):
             raise ConfigError(
-                "anchors of a RetinaNet are pairs above 0, equally many for each of P3 to P7; "
+                "anchors of a RetinaNet are equally many for each of P3 to P7; "
                 f"received {len(self.anchors)}"
             )
 

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 from yolo.errors import ConfigError
 from yolo.models.darknet_cfg.cfg import Cfg, from_text
-from yolo.models.option import check, option
+from yolo.models.option import check, option, shapes
 from yolo.models.thresholds import Thresholds
+from yolo.system.reading import shortened
 
 # darknet/cfg/yolov4.cfg and yolov4-tiny.cfg: (width, height), not rescaled with the picture.
 YOLOV4_ANCHORS = (
@@ -87,8 +88,14 @@ class YOLOv4Config:
     def __post_init__(self) -> None:
         check(self)
         masks = self._named_masks() if isinstance(self.masks, str) else self.masks
-        object.__setattr__(self, "anchors", tuple((float(w), float(h)) for w, h in self.anchors))
-        self._set_heads(tuple(tuple(int(i) for i in mask) for mask in masks))
+        object.__setattr__(self, "anchors", shapes(self.anchors))
+        try:
+            self._set_heads(tuple(tuple(int(i) for i in mask) for mask in masks))
+        except (TypeError, ValueError):
+            raise ConfigError(
+                "masks are the indices of each stride's anchors, as [[0, 1, 2], [3, 4, 5]]; "
+                f"received {shortened(masks)}"
+            ) from None
         if self.attention != "none" and self.variant != "yolov4-tiny":
             raise ConfigError(
                 f"attention belongs to yolov4-tiny; leave it at 'none' for {self.variant}"

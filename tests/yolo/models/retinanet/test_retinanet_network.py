@@ -217,7 +217,7 @@ def test_frozen_norm_learns_nothing(backbone):
         ({"anchor_scales": (1, -1)}, "anchor_scales holds numbers above 0"),
         ({"anchor_sizes": (32, 64)}, "anchor_sizes has one side for each of P3 to P7"),
         ({"anchors": ((9, 9),) * 4}, "equally many for each of P3 to P7; received 4"),
-        ({"anchors": ((9, 0),) * 5}, "anchors of a RetinaNet are pairs above 0"),
+        ({"anchors": ((9, 0),) * 5}, "anchors are pairs .width, height. above 0"),
         ({"normalizer": "object"}, "normalizer is one of .*, not 'object'"),
         ({"channels": 100}, "channels is a multiple of 32, not 100"),
         ({"prior": 1.0}, "prior lies below 1, not 1.0"),

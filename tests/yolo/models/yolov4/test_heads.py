@@ -57,6 +57,12 @@ def test_heads_come_in_any_order():
         ({"scales_xy": (1.0,)}, "a scale"),
         ({"scales_xy": (1.0, 9.0)}, "scales_xy"),
         ({"masks": ((4, 5), (0, 8))}, "0..7"),
+        ({"masks": (0, 1)}, r"masks are the indices of each stride's anchors.*received \(0, 1\)"),
+        ({"anchors": (10, 14, 23, 27)}, r"anchors are pairs.*received \(10, 14, 23, 27\)"),
+        ({"anchors": ((10, -14),) * 8}, "anchors are pairs"),
+        ({"anchors": ((10, float("nan")),) * 8}, "anchors are pairs"),
+        ({"anchors": "yolo_anchors.txt"}, "anchors are pairs.*received 'yolo_anchors.txt'"),
+        ({"prior": "0.1"}, "prior is a number, not '0.1'"),
         ({"cfg_loss": {"iou": "area"}}, "iou is one of"),
         (
             {"variant": "yolov4-tiny", "masks": ((0,), (1,))},
