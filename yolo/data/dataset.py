@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,8 +13,8 @@ from typing import Any, cast
 from yolo.classes import common_name
 from yolo.data import frames
 from yolo.data.annotated import Labelled, check_objects
+from yolo.data.division import drawn
 from yolo.data.findings import Findings, nearest, short_list, tell_left_out
-from yolo.data.pairing import grouped
 from yolo.data.sample import Sample
 from yolo.data.split_names import find_split, role_of
 from yolo.errors import DatasetError
@@ -24,7 +24,6 @@ from yolo.system.terminal import counted
 
 log = logging.getLogger("yolo")
 
-TRAIN_SHARE, VAL_SHARE = 0.8, 0.1
 _ANY_SIDE = 1 << 30  # of a picture whose size nobody says
 LEFT_OUT = "pictures without a label file, left out (--unlabelled background: they show no object)"
 
@@ -189,9 +188,16 @@ class DataSet:
         return split if split in self.lists else find_split(split, self.names)
 
     def divide(self) -> None:
-        """Have a seed divide a single list, whatever its name; several stay as they are."""
-        if len(self.lists) == 1:
-            self.divided, self.names = True, ("train", "val", "test")
+        """Have a seed divide a single list, whatever its name; several stay as they are.
+
+        Beside others that are empty a list is a single one.
+        """
+        full = self.lists
+        if len(full) > 1:
+            filled = (name for name in self.lists if self.listed(name).pictures)
+            full = tuple(itertools.islice(filled, 2))
+        if len(full) == 1:
+            self.lists, self.divided, self.names = full, True, ("train", "val", "test")
 
     def draws(self, name: str | None) -> bool:
         """Tell whether a seed decides which pictures the split of this name has."""
@@ -350,33 +356,6 @@ def without_pictures(part: Part, classes: Sequence[str], *, first_pixel: int = 0
         name = Path(picture.size_place or picture.place)  # COCO's file_name, or the annotation
         samples.append(Sample(name, size=size, image_id=picture.image_id, **arrays))
     return samples
-
-
-def drawn(pictures: Iterable[Any], split: str, seed: int, name: Callable[[Any], str]) -> list[Any]:
-    """Return the pictures, each of the name that `name` gives it, that a seed draws for a split."""
-    named = grouped(pictures, name)
-    return [one for key in divide(list(named), seed)[split] for one in named[key]]
-
-
-def divide(names: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """Divide the names of pictures into train, val and test, each by the seed and its own name."""
-
-    def place(name: str) -> float:
-        text = f"{seed}:{name}".encode("utf-8", "surrogateescape")
-        return int.from_bytes(hashlib.sha256(text).digest()[:8]) / 2**64
-
-    lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    for name in names:
-        share = place(name)
-        part = "train" if share < TRAIN_SHARE else "val"
-        lists["test" if share >= TRAIN_SHARE + VAL_SHARE else part].append(name)
-    for part in ("val", "test", "train"):  # of a handful of pictures, none may be left empty
-        largest = max(lists.values(), key=len)
-        if not lists[part] and len(largest) > 1:
-            name = max(largest, key=place)
-            largest.remove(name)
-            lists[part].append(name)
-    return lists
 
 
 def _refuse_others(findings: Findings, classes: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ from yolo.weights.torchvision import TorchvisionFile
 from yolo.weights.tutorial import TutorialFile
 
 log = logging.getLogger("yolo")
+_START = "as a start for training (train.py --weights); it cannot predict"
 
 
 def load(
@@ -98,6 +99,11 @@ def _from_darknet(
         log.warning("%s lies beside the weights, but is for other ones", found_cfg.place)
         found_cfg = None
     found = file.describe(found_cfg)
+    if found is None and found_cfg is not None:
+        raise WeightsError(
+            f"{file.path}: holds no more than the first layers of {found_cfg.place}, {_START}; if "
+            "it is a whole network, give the cfg that it was trained with, --cfg FILE"
+        )
     names = None
     if found is not None and len(classes or ()) != found.num_classes:  # fewer are a choice of them
         names = beside.find_names(file.path, found_cfg, found.num_classes)
@@ -148,10 +154,7 @@ def taken(model: Detector, cfg: Cfg | None, names: str, *, assumed: bool) -> lis
 def _built(file, found: Description | None, classes, image_size, heads: dict) -> Detector:
     """Return the detector of another program's file."""
     if found is None:
-        raise WeightsError(
-            f"{file.path}: holds the first layers only, as a start for training "
-            "(train.py --weights); it cannot predict"
-        )
+        raise WeightsError(f"{file.path}: holds the first layers only, {_START}")
     given = tuple(classes or ())
     names = next((n for n in (given, *found.class_lists) if len(n) == found.num_classes), None)
     if names is None:

@@ -7,7 +7,7 @@ import pytest
 
 from yolo import cli
 from yolo.cli import common
-from yolo.data.dataset import divide
+from yolo.data.division import divide
 from yolo.data.folder import open_folder
 from yolo.data.formats.voc import LabelledObject, annotation_xml
 from yolo.pictures.files import write_image

@@ -99,6 +99,20 @@ def test_a_single_list_of_any_name_is_divided_by_the_seed(shapes, tmp_path, capl
     assert len(whole.read(whole.lists[0])) == len(every), "who asks for the list has all of it"
 
 
+@pytest.mark.parametrize("to", ["voc", "coco"])
+def test_a_list_beside_empty_ones_is_a_single_one(shapes, tmp_path, to):
+    opened = dataset.open_folder(shapes)
+    convert({"train": opened.read("train")}, opened.classes, tmp_path / "one", to)
+    if to == "voc":
+        (tmp_path / "one" / "ImageSets" / "Main" / "val.txt").write_text("", encoding="utf-8")
+    else:
+        file = next((tmp_path / "one").rglob("*train*.json"))
+        content = json.loads(file.read_text(encoding="utf-8")) | {"images": [], "annotations": []}
+        file.with_name(file.name.replace("train", "val")).write_text(json.dumps(content))
+    data = dataset.open_data(TrainConfig(data=str(tmp_path / "one")))
+    assert len(data.train) > len(data.val) == 1 and data.test_name == "test" and data.divided
+
+
 def test_a_single_list_that_is_named_itself_is_measured_on_itself(shapes, tmp_path, caplog):
     root = shutil.copytree(shapes, tmp_path / "VOC")
     lists = root / "ImageSets" / "Main"

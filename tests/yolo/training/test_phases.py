@@ -204,9 +204,7 @@ def test_mixed_float16_with_its_loss_scale_is_resumed(small_run, tmp_path):
 # ---------------------------------------------------------------------------------- data
 
 
-def test_a_data_set_without_a_usable_val_list_is_measured_on_what_there_is(
-    shapes, tmp_path, caplog
-):
+def test_a_list_beside_empty_ones_is_divided(shapes, tmp_path):
     lists = shapes / "ImageSets" / "Main"
     empty = tmp_path / "VOC2007"
     for part in ("Annotations", "JPEGImages"):
@@ -218,9 +216,8 @@ def test_a_data_set_without_a_usable_val_list_is_measured_on_what_there_is(
                        ("val", ""), ("test", "")):  # fmt: skip
         (empty / "ImageSets" / "Main" / f"{name}.txt").write_text(text, encoding="utf-8")
     data = dataset.open_data(TrainConfig(data=str(empty)))
-    assert len(data.train) == len(data.val) == len(data.test) == 8
-    assert "measuring on the training pictures instead" in caplog.text
-    assert data.test_name == "train"
+    assert (len(data.train), len(data.val), len(data.test)) == (6, 1, 1)
+    assert data.test_name == "test"
 
 
 @pytest.mark.parametrize("saved_before", [False, True])

@@ -15,12 +15,14 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from yolo.data.dataset import DataSet, Part, drawn
+from yolo.data.dataset import DataSet, Part
+from yolo.data.division import drawn
 from yolo.data.findings import Findings
 from yolo.data.sample import Sample
 from yolo.data.source import Source
@@ -91,14 +93,19 @@ class Shards(DataSet):
             place = printable(self.root / INDEX)
             raise DatasetError(f"{place}: makes no sense ({what}): {MEND}") from None
 
-    def part(self, split: str, seed: int = 0) -> Part:
-        """Return the pictures of a split as samples, in the order in which they were written."""
-        name = self.lists[0] if self.divided else split
+    def listed(self, name: str) -> Part:
+        """Return the pictures of a list as samples, in the order in which they were written."""
         with self._sense():
             samples = self._written(self._splits[name], self._shards[name])
-        if self.draws(split):
-            samples = drawn(samples, split, seed, lambda one: one.image_id)
-        return Part(f"{printable(self.root)}, split {split}", samples, self._classes)
+        return Part(f"{printable(self.root)}, split {name}", samples, self._classes)
+
+    def part(self, split: str, seed: int = 0) -> Part:
+        """Return a split, all of whose pictures are labelled."""
+        whole = self.listed(self.lists[0] if self.divided else split)
+        if not self.draws(split):
+            return whole
+        pictures = drawn(whole.pictures, split, seed, lambda one: one.image_id)
+        return replace(whole, what=f"{printable(self.root)}, split {split}", pictures=pictures)
 
     def _samples(
         self, part: Part, ids: Mapping[str, int], first_pixel: str, findings: Findings

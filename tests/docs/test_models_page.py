@@ -1,4 +1,4 @@
-"""The README's table of models is what `python -m yolo models` prints."""
+"""The page's table of models is what `python -m yolo models` prints."""
 
 import re
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 from yolo.cli import main
 from yolo.models.names import ZOO
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 
 
 def rows():
     """Return the names in each row, and its parameters, GFLOPs and MB as they are written."""
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     table = text.split("| model | parameters | GFLOPs | MB |")[1].split("\n\n")[0]
     for line in table.splitlines()[2:]:
         name, *numbers = [cell.strip() for cell in line.split("|")[1:5]]
