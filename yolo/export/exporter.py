@@ -14,7 +14,13 @@ import tensorflow as tf
 
 from yolo.boxes import nms
 from yolo.errors import ConfigError, YoloError
-from yolo.export.compare import Difference, check_difference, check_suppression, compare
+from yolo.export.compare import (
+    Difference,
+    check_difference,
+    check_suppression,
+    compare,
+    rounding,
+)
 from yolo.export.formats import REFUSALS, WRITERS
 from yolo.export.graph import Graph, float32_twin
 from yolo.export.info import RUNTIMES, ExportInfo, info_path, target_name, write_info
@@ -147,7 +153,7 @@ def _write(model, path: Path, info: ExportInfo, picture, calibration) -> Differe
         write_info(path, info)
         exported = ExportedDetector(path)
         difference = compare(twin, exported, picture)
-        check_difference(difference, info.quantize)
+        check_difference(difference, info.quantize, lambda: rounding(twin, exported, picture))
         if info.nms:
             found = check_suppression(exported, picture)
             log.debug("suppression inside the file: the same %d objects as ours", found)

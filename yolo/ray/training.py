@@ -15,6 +15,7 @@ from typing import Any
 from yolo.errors import ConfigError, YoloError
 from yolo.ray.cluster import Cluster
 from yolo.settings.train import TrainConfig
+from yolo.system.process import end_with_parent
 from yolo.system.terminal import counted, import_tensorflow_quietly
 from yolo.training import job, run_folder
 
@@ -47,14 +48,18 @@ def train(
     write(f"starting Ray with {counted(cluster.workers, 'worker')}")
     with cluster.connected() as ray, tempfile.TemporaryDirectory() as unseen:
         from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        # Beside this process, so that no other node takes it along
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         each = cluster.resources(ray, "0" if config.gpus == "none" else config.devices)
         storage = cluster.storage or unseen
         if "://" not in storage:
             storage = str(Path(storage).absolute())
         work = {
             "config": config, "command": command, "folder": folder, "here": str(Path.cwd()),
-            "lines": Queue(actor_options={"num_cpus": 0}), "copied": storage != unseen,
+            "lines": Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here}),
+            "copied": storage != unseen,
         }  # fmt: skip
         try:
             if work["copied"]:
@@ -138,6 +143,7 @@ def _work(work: dict) -> job.FinishedRun:
     import keras
     from ray.train import Checkpoint, get_context, report
 
+    end_with_parent()  # Ray's own, which may take a minute to see that its node has gone
     with contextlib.suppress(OSError):  # where relative names mean the same on all nodes
         os.chdir(work["here"])
     folder, first = work["folder"], get_context().get_world_rank() == 0

@@ -53,6 +53,14 @@ def _end(number: int, frame: object) -> NoReturn:
         os._exit(128 + number)
 
 
+def end_with_parent() -> None:
+    """Have this process killed when the one that started it has ended; on Linux alone."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def command(module: str, *arguments: str) -> list[str]:
     """Return the command of a fresh Python that calls `serve(*arguments)` of one of our modules.
 

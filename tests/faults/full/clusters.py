@@ -94,10 +94,10 @@ def _driver(work: Work) -> None:
     work.when(process, lambda: work.saved("driver"))
     process.kill()
     process.communicate()
-    until = time.monotonic() + 60
-    while work.processes("ray::") and time.monotonic() < until:
+    until = time.monotonic() + 5
+    while work.processes("TrainWorker") and time.monotonic() < until:
         time.sleep(0.1)
-    assert not work.processes("ray::"), "the workers outlive their command"
+    assert not work.processes("TrainWorker"), "the workers outlive their command"
     work.ends(work.start(*TRAIN, "--name", "driver"))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from yolo.boxes.detections import Detections
 from yolo.errors import YoloError
-from yolo.export.compare import LIMITS, check_difference, check_suppression, compare
+from yolo.export.compare import LIMITS, check_difference, check_suppression, compare, rounding
 from yolo.export.info import ExportInfo
 from yolo.models.retinanet.settings import RetinaNetConfig
 from yolo.models.thresholds import Thresholds
@@ -132,6 +132,33 @@ def test_too_much_is_refused(quantize, excess):
             continue
         with pytest.raises(YoloError, match="nothing was written"):
             check_difference(found, quantize)
+
+
+class Wide(Fixed):
+    """A network in which the last digit of a picture changes a score by so much."""
+
+    def __init__(self, widened, **what):
+        super().__init__(**what)
+        self.widened = widened
+
+    def predict_raw(self, images):
+        raw = super().predict_raw(images)
+        scores = raw["scores"] + self.widened * (images.max() < 255)
+        return raw | {"scores": scores.astype(np.float32)}
+
+
+def test_roundings_that_a_network_widens_itself_are_no_fault_of_the_file():
+    white = np.full((32, 32, 3), 255, np.uint8)
+    shifted = Fixed(scores=SCORES + np.float32(0.003))
+    found = compare(Fixed(), shifted, white)
+    for widened, good in ((0.001, True), (0.0005, False)):
+        wide = Wide(widened)
+        assert rounding(wide, shifted, white).score == pytest.approx(widened, rel=1e-3)
+        if good:
+            check_difference(found, "none", lambda: rounding(wide, shifted, white))  # noqa: B023
+            continue
+        with pytest.raises(YoloError, match="nothing was written"):
+            check_difference(found, "none", lambda: rounding(wide, shifted, white))  # noqa: B023
 
 
 def test_other_shapes_and_numbers_that_are_none():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,29 @@ def test_what_cannot_be_written_is_no_success():
             stdout=full, stderr=subprocess.PIPE, timeout=60,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, b"standard output: No space left on device\n")
+
+
+CHILD = "from yolo.system import process; process.end_with_parent(); print('up', flush=True); "
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1] + "import time; time.sleep(60)"],
+                         stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there alone")
+def test_a_child_ends_with_a_parent_that_is_killed():
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, encoding="utf-8", cwd=ROOT
+    )
+    place = Path("/proc", parent.stdout.readline().strip(), "stat")
+    assert place.exists()
+    parent.kill()
+    parent.communicate()
+    until = time.monotonic() + 20
+    while place.exists() and place.read_text().split()[2] != "Z":  # or nobody collects it
+        assert time.monotonic() < until, "it goes on alone"
+        time.sleep(0.02)
