@@ -208,16 +208,18 @@ def test_many_lines_are_read_at_the_speed_of_their_numbers(tmp_path):
         PICTURE.draw(root / "images" / f"{n}.jpg")
         layouts.text(root / "labels" / f"{n}.txt", line * 1000)
     layouts.text(root / "classes.txt", "cat\ndog\n")
-    start = time.process_time()
-    opened = open_folder(root)
-    ours = time.process_time() - start
-    start = time.process_time()
-    for n in range(20):
-        lines = (root / "labels" / f"{n}.txt").read_text("utf-8").splitlines()
-        boxes = np.array([[float(x) for x in text.split()] for text in lines])
-    least = time.process_time() - start
+    ours, least = [], []
+    for _ in range(3):  # of which the quickest counts: a crowded machine slows either
+        start = time.process_time()
+        opened = open_folder(root)
+        ours.append(time.process_time() - start)
+        start = time.process_time()
+        for n in range(20):
+            lines = (root / "labels" / f"{n}.txt").read_text("utf-8").splitlines()
+            boxes = np.array([[float(x) for x in text.split()] for text in lines])
+        least.append(time.process_time() - start)
     assert boxes.shape == (1000, 5) and sum(map(len, opened.splits().values())) == 20
-    assert ours < 12 * least + 0.1
+    assert min(ours) < 12 * min(least) + 0.1
 
 
 def test_a_written_data_yaml_names_the_splits_as_ultralytics_does():
