@@ -26,7 +26,8 @@ def parser() -> Parser:
         "VOCdevkit/ in the current folder, else the embedded data set")  # fmt: skip
     options.data_kind_options(parser)
     parser.add_argument("--split", default="test", metavar="NAME",
-        help="list to measure on (default: %(default)s; of one file, all of it)")  # fmt: skip
+        help="list to measure on (default: %(default)s, or val without one; of one file, "
+        "all)")  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N",
         help="divides pictures without lists, as train.py's does (default: the one that the "
         "weights note)")  # fmt: skip
@@ -115,9 +116,9 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     opened, seed = common.open_data(args, root, model.classes), args.seed
     if not opened.counts_pixels:
         common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
-    split = args.split
-    if _learned_from(root, weights) or _is_for_training(opened, split):
+    if _learned_from(root, weights) or _is_for_training(opened, args.split):
         opened.divide()
+    split = _meant(args, opened)
     if _is_one_list(root, opened) and not _learned_from(root, weights):
         common.refuse_idle(args, ["--split", "--seed"], f"is for more than one list; {root} is one")
         split = opened.lists[0]
@@ -151,6 +152,15 @@ def _is_one_list(root, opened: DataSet) -> bool:
     from yolo.data import archive
 
     return Path(root).is_file() and not archive.is_archive(root) and len(opened.lists) == 1
+
+
+def _meant(args, opened: DataSet) -> str:
+    """Return the split to measure on; where no list is for testing and none was named, val's."""
+    from yolo.data.split_names import find_split
+
+    if "--split" in args.typed or opened.named(args.split) is not None:
+        return args.split
+    return find_split("val", opened.names) or args.split
 
 
 def _is_for_training(opened: DataSet, split: str) -> bool:

@@ -240,6 +240,10 @@ def test_a_single_list_is_divided_as_its_run_divided_it(measured, model, place):
     (place / "VOC/ImageSets/Main/train.txt").rename(place / "VOC/ImageSets/Main/test.txt")
     assert measured()[0] == names, "a list to measure on"
     assert measured(weights=run_of(7, place / "b"))[0] == parts["test"]
+    (place / "VOC/ImageSets/Main/test.txt").rename(place / "VOC/ImageSets/Main/valid.txt")
+    stems, out = measured()
+    assert stems == names and "valid 30" in out, "as training measures on it"
+    assert "no split 'test'" in measured("--split", "test")[1]
 
 
 def test_a_list_that_is_missing_or_without_objects_measures_nothing(measured, place, outcome):
@@ -248,9 +252,10 @@ def test_a_list_that_is_missing_or_without_objects_measures_nothing(measured, pl
     (lists / "train.txt").write_text("004\n", encoding="utf-8")
     (lists / "val.txt").write_text("bare\n", encoding="utf-8")
     (place / "VOC/JPEGImages/000.png").rename(place / "VOC/JPEGImages/bare.png")
-    code, out, err = outcome(cli.evaluate_main, "--data", "VOC", "--weights", "best.keras")
+    words = ["--data", "VOC", "--weights", "best.keras", "--split", "test"]
+    code, out, err = outcome(cli.evaluate_main, *words)
     assert code == 3 and "VOC: no split 'test'; expected one of train, val" in err
     assert "data:" not in out
-    stems, err = measured("--split", "val")
+    stems, err = measured()
     assert stems == [] and "nothing to measure on in the list val: 0 pictures, no object" in err
     assert "--split takes another" in err
