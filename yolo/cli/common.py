@@ -159,6 +159,20 @@ def split_seed(model, weights) -> int | None:
     return model.notes.get("split_seed", run_settings(weights).get("seed"))
 
 
+def split_meant(args, opened) -> str:
+    """Return the split to measure on, of a list to train on a part that a seed draws.
+
+    Where no list is for testing and none was named, it is val's, as in training.
+    """
+    from yolo.data.split_names import find_split
+
+    if opened.named(args.split) is None and find_split("train", opened.lists):
+        opened.divide()  # if it is the only one
+    if "--split" in args.typed or opened.named(args.split) is not None:
+        return args.split
+    return find_split("val", opened.names) or args.split
+
+
 def refuse_idle(args, options: Iterable[str], why: str) -> None:
     """Refuse those of some options that were typed and would change nothing; `why` says so."""
     idle = sorted(args.typed.intersection(options))

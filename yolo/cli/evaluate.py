@@ -116,9 +116,9 @@ def _read_samples(args, root, model, weights, screen) -> list[Sample]:
     opened, seed = common.open_data(args, root, model.classes), args.seed
     if not opened.counts_pixels:
         common.refuse_idle(args, ["--first-pixel"], f"is for VOC's format; {root} has another")
-    if _learned_from(root, weights) or _is_for_training(opened, args.split):
+    if _learned_from(root, weights):
         opened.divide()
-    split = _meant(args, opened)
+    split = common.split_meant(args, opened)
     if _is_one_list(root, opened) and not _learned_from(root, weights):
         common.refuse_idle(args, ["--split", "--seed"], f"is for more than one list; {root} is one")
         split = opened.lists[0]
@@ -152,22 +152,6 @@ def _is_one_list(root, opened: DataSet) -> bool:
     from yolo.data import archive
 
     return Path(root).is_file() and not archive.is_archive(root) and len(opened.lists) == 1
-
-
-def _meant(args, opened: DataSet) -> str:
-    """Return the split to measure on; where no list is for testing and none was named, val's."""
-    from yolo.data.split_names import find_split
-
-    if "--split" in args.typed or opened.named(args.split) is not None:
-        return args.split
-    return find_split("val", opened.names) or args.split
-
-
-def _is_for_training(opened: DataSet, split: str) -> bool:
-    """Tell whether the only list is one to train on, and a part of it is to be measured on."""
-    from yolo.data.split_names import find_split
-
-    return opened.named(split) is None and find_split("train", opened.lists) is not None
 
 
 def _learned_from(root, weights) -> bool:

@@ -124,7 +124,7 @@ def _opened(args, opened: DataSet, names: tuple[str, ...] | None) -> _Truth:
 
     seed = TrainConfig.seed if args.seed is None else args.seed
     whole = not args.typed & {"--split", "--seed"} and len(opened.lists) == 1
-    split = opened.lists[0] if whole else args.split
+    split = opened.lists[0] if whole else common.split_meant(args, opened)
     classes = names or opened.classes
     categories = _numbers(classes)
     numbered, file = not isinstance(opened, coco.CocoFiles), None

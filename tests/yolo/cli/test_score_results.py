@@ -231,3 +231,23 @@ def test_nothing_found_scores_nothing(voc, tmp_path, scores, results):
     found, out = scores("--results", tmp_path / "r.json", "--data", voc)
     assert found["voc"]["map_all_point"] == found["coco"]["AP"] == 0
     assert "without a result: 1 picture" in out
+
+
+@pytest.mark.parametrize("name", ["train", "default", "val"])
+def test_a_single_list_is_scored_whole_or_as_a_seed_divides_it(tmp_path, scores, name):
+    pictures = [{"id": i, "file_name": f"{i}.jpg", "height": 90, "width": 90} for i in range(20)]
+    box = {"category_id": 1, "bbox": [0, 0, 50, 50]}
+    marked = [{"id": i + 1, "image_id": i, "area": 2500, "iscrowd": 0, **box} for i in range(20)]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / f"instances_{name}.json").write_text(json.dumps(
+        {"images": pictures, "categories": [{"id": 1, "name": "a"}], "annotations": marked}
+    ))  # fmt: skip
+    found = [{"image_id": i, "score": 0.9, **box} for i in range(20)]
+    (tmp_path / "r.json").write_text(json.dumps(found))
+    words = ("--results", tmp_path / "r.json", "--data", tmp_path)
+    assert "on 20 pictures" in scores(*words)[1]
+    part = scores(*words, "--split", "test")
+    if name == "val":
+        assert "no split 'test'" in part[1], "a list to measure on is whole"
+    else:
+        assert "on 2 pictures" in part[1]
